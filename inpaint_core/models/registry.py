@@ -1,0 +1,84 @@
+"""Networks by name: the one place that knows which architectures exist."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from . import encoder_decoder, unet
+from .architecture import Architecture
+
+ARCHITECTURES: dict[str, Architecture] = {module.ARCHITECTURE.name: module.ARCHITECTURE for module in (unet, encoder_decoder)}
+
+
+def find_architecture(name: str) -> Architecture:
+    """Look an architecture up by name.
+
+    Raises
+    ------
+    ValueError
+        If no architecture has that name; the sentence lists those that exist.
+    """
+    try:
+        return ARCHITECTURES[name]
+    except KeyError:
+        raise ValueError(f"unknown architecture {name!r}: choose one of {', '.join(sorted(ARCHITECTURES))}") from None
+
+
+def build_empty(name: str, arguments: dict[str, object]) -> nn.Module:
+    """Build a network on the meta device: shapes without memory, so that a card can be checked before it costs anything.
+
+    Raises
+    ------
+    ValueError
+        Unknown name, or arguments that the architecture refuses (one sentence).
+    """
+    architecture = find_architecture(name)
+    try:
+        checked = architecture.arguments.model_validate(arguments)
+    except ValidationError as error:
+        raise ValueError(f"architecture {name!r} refuses {describe(error)}") from None
+    with torch.device("meta"):
+        return architecture.network(**checked.model_dump())
+
+
+def build_model(name: str, *, generator: torch.Generator | None = None, **arguments: object) -> nn.Module:
+    """Build a freshly initialised network in evaluation mode on the CPU.
+
+    Parameters
+    ----------
+    name
+        A key of `ARCHITECTURES`.
+    generator
+        Source of the initial weights; a generator seeded with 0 when None. The global random state is never drawn from.
+    **arguments
+        Fields of the architecture's arguments class; defaults apply to those left out.
+
+    Returns
+    -------
+    nn.Module
+        float32 parameters.
+
+    Raises
+    ------
+    ValueError
+        Unknown name, unknown argument or a value out of range (one sentence).
+    """
+    if generator is None:
+        generator = torch.Generator().manual_seed(0)
+    # Under ComfyUI's inference mode parameters would become inference tensors, which can never be trained.
+    with torch.inference_mode(False):
+        network = build_empty(name, arguments).to_empty(device="cpu")
+        with torch.no_grad():
+            network.initialise(generator)
+    return network.eval()
+
+
+def describe(error: ValidationError) -> str:
+    """A validation error in one line: `width = 5000: Input should be less than or equal to 1024`."""
+    parts = []
+    for item in error.errors(include_url=False):
+        where = ".".join(str(step) for step in item["loc"])
+        parts.append(f"{where} = {item['input']!r:.60}: {item['msg']}" if where else item["msg"])
+    return "; ".join(parts)
