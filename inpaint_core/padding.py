@@ -1,0 +1,63 @@
+"""Padding to the sizes that a network accepts, and cutting the padding off again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Window(NamedTuple):
+    """Where the original picture lies inside a padded one, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, Window]:
+    """Enlarge a picture, a mask or a feature map to sides that a network accepts.
+
+    The picture is mirrored about its border pixels, half of the padding on either side. Where a side is no longer than the
+    padding, its border pixels are repeated instead. Both leave a binary mask binary.
+
+    Parameters
+    ----------
+    image
+        [B,C,H,W], any range, H and W at least 1.
+    multiple
+        Both padded sides are multiples of this.
+    minimum
+        Both padded sides are at least this long.
+
+    Returns
+    -------
+    padded
+        [B,C,H',W'] with the smallest H' >= H and W' >= W that fit; the input itself where it fits already.
+    window
+        For `crop_padding`.
+    """
+    height, width = image.shape[-2:]
+    more_rows = _fitting_side(height, multiple, minimum) - height
+    more_columns = _fitting_side(width, multiple, minimum) - width
+    top, left = more_rows // 2, more_columns // 2
+    if more_columns:
+        image = F.pad(image, (left, more_columns - left, 0, 0), mode=_mode(width, more_columns - left))
+    if more_rows:
+        image = F.pad(image, (0, 0, top, more_rows - top), mode=_mode(height, more_rows - top))
+    return image, Window(top, left, height, width)
+
+
+def crop_padding(image: Tensor, window: Window) -> Tensor:
+    """Cut the picture [B,C,H',W'] back to the `window` that `pad_to_multiple` returned: [B,C,H,W], a view."""
+    return image[..., window.top : window.top + window.height, window.left : window.left + window.width]
+
+
+def _fitting_side(side: int, multiple: int, minimum: int) -> int:
+    return -(-max(side, minimum) // multiple) * multiple
+
+
+def _mode(side: int, padding: int) -> str:
+    return "reflect" if padding < side else "replicate"
