@@ -20,8 +20,8 @@ class Window(NamedTuple):
 def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, Window]:
     """Enlarge a picture, a mask or a feature map to sides that a network accepts.
 
-    The picture is mirrored about its border pixels, half of the padding on either side. Where a side is no longer than the
-    padding, its border pixels are repeated instead. Both leave a binary mask binary.
+    The picture is mirrored about its border pixels, half of the padding on either side. Where a side is no longer than
+    the padding, its border pixels are repeated instead. Both leave a binary mask binary.
 
     Parameters
     ----------
