@@ -1,0 +1,50 @@
+"""What a checkpoint says about itself."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ValueRange = Literal["unit", "signed", "imagenet"]
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Text = Annotated[str, Field(max_length=2000)]
+FORMAT = 1
+
+
+def pack_version() -> str:
+    """Version of the installed pack, "0" when it runs from a folder that was never installed."""
+    try:
+        return metadata.version("liminal-inpaint")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+class ModelCard(BaseModel):
+    """Everything that is needed to rebuild and feed a network, and where it came from.
+
+    Stored as JSON in the metadata of the safetensors file. A card is untrusted: every field is bounded here, the
+    architecture's arguments are bounded by the architecture.
+    """
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    format: Literal[1] = FORMAT
+    architecture: str = Field(max_length=64)
+    arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
+    task: Literal["inpainting", "translation"] = "inpainting"
+    value_range: ValueRange = "unit"
+    """What the network reads and writes: 0..1, -1..1, or ImageNet-normalised."""
+    fill: tuple[Unit, Unit, Unit] = (0.5, 0.5, 0.5)
+    """RGB in 0..1 that stands in the hole when the network looks at a picture."""
+    trained_size: int = Field(256, ge=1, le=8192)
+    """Side in pixels of the squares that it was trained on."""
+    steps: int = Field(0, ge=0)
+    name: Text = ""
+    data: Text = ""
+    """Summary of the training pictures."""
+    licence: Text = ""
+    version: Text = Field(default_factory=pack_version)
+    """Version of the pack that wrote the file."""
+    metrics: dict[str, float] = Field(default_factory=dict, max_length=64)
