@@ -1,7 +1,7 @@
 """Seams: how a prediction is joined to the known picture without touching a single known pixel.
 
-All corrections are made from the residual `known picture - prediction` at the rim of the hole, continued into the hole. What
-lies hidden under the hole never enters, so an object that is being removed cannot shine through.
+All corrections are made from the residual `known picture - prediction` at the rim of the hole, continued into the hole.
+What lies hidden under the hole never enters, so an object that is being removed cannot shine through.
 """
 
 from __future__ import annotations

@@ -44,12 +44,13 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     Raises
     ------
     CheckpointError
-        No such file, another format, a truncated file, no card, an unknown architecture, arguments out of range, missing,
-        extra or misshapen weights, non-finite weights.
+        No such file, another format, a truncated file, no card, an unknown architecture, arguments out of range,
+        missing, extra or misshapen weights, non-finite weights.
     """
     source = Path(path)
-    card, tensors = _read(source)
+    # Under ComfyUI's inference mode weights would become inference tensors, which can never be trained.
     with torch.inference_mode(False):
+        card, tensors = _read(source)
         try:
             network = build_empty(card.architecture, dict(card.arguments))
         except ValueError as error:
@@ -57,7 +58,6 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         _compare(source.name, {key: value.shape for key, value in network.state_dict().items()}, tensors)
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict(floats, assign=True)
-        network.requires_grad_(True)
         return InpaintingModel(card, network.to(device))
 
 
@@ -118,7 +118,7 @@ def _read(source: Path) -> tuple[ModelCard, dict[str, Tensor]]:
     try:
         with safe_open(source, framework="pt") as file:
             card = _parse_card(source.name, file.metadata())
-            return card, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: not a dict
+            return card, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise _damaged(source, error) from None
 
@@ -127,7 +127,7 @@ def _check_file(source: Path) -> None:
     if source.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(
             f"{source.name}: {source.suffix} files can run code when opened and are refused; "
-            f"turn it into a safe file with: python -m inpaint_core convert {source.name} --out {source.stem}.safetensors"
+            f"make a safe file of it: python -m inpaint_core convert {source.name} --out {source.stem}.safetensors"
         )
     if not source.is_file():
         raise CheckpointError(f"{source}: no such model file")
@@ -149,13 +149,17 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
             f"{name}: no Liminal card in this file; public checkpoints become ours with python -m inpaint_core convert"
         )
     if len(text) > MAX_CARD_CHARACTERS:
-        raise CheckpointError(f"{name}: its card has {len(text)} characters, at most {MAX_CARD_CHARACTERS} are accepted")
+        raise CheckpointError(
+            f"{name}: its card has {len(text)} characters, at most {MAX_CARD_CHARACTERS} are accepted"
+        )
     try:
         fields = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         raise CheckpointError(f"{name}: its card is not JSON; save the model again") from None
     if isinstance(fields, dict) and isinstance(fields.get("format"), int) and fields["format"] > FORMAT:
-        raise CheckpointError(f"{name}: written by a newer version of the pack (format {fields['format']}); update the pack")
+        raise CheckpointError(
+            f"{name}: written by a newer version of the pack (format {fields['format']}); update the pack"
+        )
     try:
         card = ModelCard.model_validate(fields)
         task = find_architecture(card.architecture).task
@@ -172,8 +176,14 @@ def _compare(name: str, expected: dict[str, torch.Size], tensors: dict[str, Tens
     missing = sorted(expected.keys() - tensors.keys())
     extra = sorted(tensors.keys() - expected.keys())
     if missing or extra:
-        what = [f"{len(keys)} {word} (first: {keys[0]!r})" for word, keys in (("missing", missing), ("extra", extra)) if keys]
-        raise CheckpointError(f"{name}: weights do not fit its card: {', '.join(what)}; the file was edited or mixed up")
+        what = [
+            f"{len(keys)} {word} (first: {keys[0]!r})"
+            for word, keys in (("missing", missing), ("extra", extra))
+            if keys
+        ]
+        raise CheckpointError(
+            f"{name}: weights do not fit its card: {', '.join(what)}; the file was edited or mixed up"
+        )
     for key, tensor in tensors.items():
         if tensor.shape != expected[key]:
             raise CheckpointError(

@@ -19,9 +19,9 @@ class ClassicalFill:
     Parameters
     ----------
     method
-        `"mean"`: the mean colour of the known pixels; `"telea"`: fast marching (Telea 2004); `"navier-stokes"`: isophotes
-        continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`: the smoothest surface through the rim
-        (Damelin & Hoang 2018), whose cost grows steeply with the hole.
+        `"mean"`: the mean colour of the known pixels; `"telea"`: fast marching (Telea 2004); `"navier-stokes"`:
+        isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`: the smoothest surface through the
+        rim (Damelin & Hoang 2018), whose cost grows steeply with the hole.
 
     Raises
     ------

@@ -19,14 +19,23 @@ class Window(NamedTuple):
     bottom: int
     right: int
 
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the last two dimensions of a tensor."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
     def overlaps(self, other: Window) -> bool:
         """Whether they share a pixel."""
-        return self.top < other.bottom and other.top < self.bottom and self.left < other.right and other.left < self.right
+        return (
+            self.top < other.bottom and other.top < self.bottom and self.left < other.right and other.left < self.right
+        )
 
     def union(self, other: Window) -> Window:
         """The smallest rectangle around both."""
         return Window(
-            min(self.top, other.top), min(self.left, other.left), max(self.bottom, other.bottom), max(self.right, other.right)
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
         )
 
 

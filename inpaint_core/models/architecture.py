@@ -14,8 +14,8 @@ Task = Literal["inpainting", "translation", "discriminator"]
 class Arguments(BaseModel):
     """Constructor arguments of a network, as they stand in a checkpoint's card.
 
-    A card is untrusted: every number in a subclass carries bounds, so that no card can ask for a network that does not fit
-    into memory.
+    A card is untrusted: every number in a subclass carries bounds, so that no card can ask for a network that does not
+    fit into memory.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -64,7 +64,7 @@ class EncoderDecoder(nn.Module):
         initialise_layers(self, generator)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Predict every pixel: `[B,3,H,W]` in 0..1 (hole filled) and `[B,1,H,W]` (1 = hole) give `[B,3,H,W]` in 0..1."""
+        """Predict every pixel: image `[B,3,H,W]` in 0..1, hole filled, and mask `[B,1,H,W]` give `[B,3,H,W]`."""
         return self.layers(torch.cat([mask.expand(-1, self.mask_channels, -1, -1), image], 1))
 
 

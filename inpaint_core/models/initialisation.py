@@ -11,13 +11,16 @@ from torch import nn
 Scheme = Literal["he", "xavier", "normal"]
 
 
-def initialise_layers(network: nn.Module, generator: torch.Generator, scheme: Scheme = "he", slope: float = 0.0) -> None:
+def initialise_layers(
+    network: nn.Module, generator: torch.Generator, scheme: Scheme = "he", slope: float = 0.0
+) -> None:
     """Set every parameter and buffer of the standard layers inside `network`.
 
     Parameters
     ----------
     network
-        Module whose convolutions, linear and normalisation layers are set in place; parameters on the CPU, uninitialised.
+        Module whose convolutions, linear and normalisation layers are set in place; parameters on the CPU,
+        uninitialised.
     generator
         Source of all random numbers.
     scheme

@@ -9,7 +9,9 @@ from torch import nn
 from . import encoder_decoder, unet
 from .architecture import Architecture
 
-ARCHITECTURES: dict[str, Architecture] = {module.ARCHITECTURE.name: module.ARCHITECTURE for module in (unet, encoder_decoder)}
+ARCHITECTURES: dict[str, Architecture] = {
+    module.ARCHITECTURE.name: module.ARCHITECTURE for module in (unet, encoder_decoder)
+}
 
 
 def find_architecture(name: str) -> Architecture:
@@ -27,7 +29,8 @@ def find_architecture(name: str) -> Architecture:
 
 
 def build_empty(name: str, arguments: dict[str, object]) -> nn.Module:
-    """Build a network on the meta device: shapes without memory, so that a card can be checked before it costs anything.
+    """Build a network on the meta device: shapes without memory, so that a card can be checked before it costs
+    anything.
 
     Raises
     ------

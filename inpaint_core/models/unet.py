@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 import torch
@@ -62,8 +63,10 @@ class UNet(nn.Module):
         def level(inputs: int, outputs: int) -> nn.Sequential:
             return nn.Sequential(nn.ReLU(), convolution(inputs, outputs), nn.ReLU(), convolution(outputs, outputs))
 
-        self.stem = nn.Sequential(convolution(3 + mask_channels, widths[0]), nn.ReLU(), convolution(widths[0], widths[0]))
-        self.encoder = nn.ModuleList(level(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.stem = nn.Sequential(
+            convolution(3 + mask_channels, widths[0]), nn.ReLU(), convolution(widths[0], widths[0])
+        )
+        self.encoder = nn.ModuleList(level(a, b) for a, b in itertools.pairwise(widths))
         self.bottleneck = nn.Sequential(nn.ReLU(), convolution(widths[-1], widths[-1]))
         below = widths[-1]
         decoder = []

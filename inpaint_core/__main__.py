@@ -1,0 +1,48 @@
+"""python -m inpaint_core {inpaint,mask,info,...}: the library from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "inpaint": "fill holes of a picture or a folder of pictures",
+    "mask": "make masks: superpixels, strokes, rectangles, ...",
+    "info": "say what a model file is",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Returns
+    -------
+    int
+        0 done, 2 bad input (one line on stderr), 130 interrupted.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(prog="python -m inpaint_core", description=__doc__.split(": ", 1)[1])
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    module = None
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if arguments and arguments[0] == name:  # only the chosen command is imported
+            module = importlib.import_module(f".commands.{name}", __package__)
+            module.add_arguments(subparser)
+    parsed = parser.parse_args(arguments)
+    if module is None:
+        parser.error("give a command first")
+    try:
+        return module.run(parsed)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The subcommands of `python -m inpaint_core`, one module each with `add_arguments(parser)` and `run(arguments)`."""

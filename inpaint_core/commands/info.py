@@ -1,0 +1,19 @@
+"""python -m inpaint_core info FILE."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..checkpoints import load_model
+from ..description import describe_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("file", help="a .safetensors model")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load the model, all of it, and print its card."""
+    print(describe_model(load_model(arguments.file)))
+    return 0

@@ -1,0 +1,62 @@
+"""The one door through which masks of any shape, type and size become the project's masks."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+
+def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold: float = 0.5) -> Tensor:
+    """Bring a mask into the project's form: float32 `[B,1,H,W]`, exactly 0 (known) or 1 (hole).
+
+    Parameters
+    ----------
+    mask
+        `[H,W]`, `[B,H,W]`, `[B,1,H,W]` or `[B,H,W,1]`. Floating values are taken as they are (0..1), integers are divided by the
+        greatest value of their type when any value exceeds 1 (so 255 of uint8 is 1) and taken as 0/1 otherwise; booleans are 0/1.
+    size
+        `(H, W)` to resize to, by nearest-exact sampling (the centres of the pixels meet), before thresholding. None keeps the size.
+        ComfyUI's all-zero 64x64 placeholder becomes an empty mask of the size asked for.
+    threshold
+        Values above it are hole: 0.98 of a JPEG is hole, 1/255 of a careless black is not.
+
+    Returns
+    -------
+    Tensor
+        On the device that the mask was on, detached from any graph.
+
+    Raises
+    ------
+    ValueError
+        Another rank, more than one channel, an empty tensor, a complex type, or values that are not numbers.
+
+    Notes
+    -----
+    A tensor of rank 3 is always a batch `[B,H,W]`. In rank 4 the channel is the second axis when that has length 1, else the last:
+    `[B,1,H,1]` is therefore read as a batch of masks that are one pixel wide.
+    """
+    if mask.is_complex():
+        raise ValueError(f"a mask holds real numbers, not {mask.dtype}")
+    if mask.ndim == 2:
+        mask = mask[None, None]
+    elif mask.ndim == 3:
+        mask = mask[:, None]
+    elif mask.ndim == 4 and mask.shape[1] != 1 and mask.shape[3] == 1:
+        mask = mask.permute(0, 3, 1, 2)
+    elif mask.ndim != 4 or mask.shape[1] != 1:
+        raise ValueError(
+            f"a mask is [H,W], [B,H,W], [B,1,H,W] or [B,H,W,1], not {list(mask.shape)}: pick one channel if this is a picture"
+        )
+    if mask.numel() == 0:
+        raise ValueError(f"the mask is empty: its shape is {list(mask.shape)}")
+    values = mask.detach().to(torch.float32)
+    if not mask.is_floating_point() and mask.dtype != torch.bool and int(mask.max()) > 1:
+        values = values / torch.iinfo(mask.dtype).max
+    if torch.isnan(values).any():
+        raise ValueError("the mask holds values that are not numbers (NaN)")
+    if size is not None and tuple(values.shape[-2:]) != tuple(size):
+        if min(size) < 1:
+            raise ValueError(f"a mask cannot be resized to {size[0]}x{size[1]} pixels")
+        values = functional.interpolate(values, size=tuple(size), mode="nearest-exact")
+    return (values > threshold).to(torch.float32)

@@ -1,0 +1,77 @@
+"""U-Net and encoder-decoder against the landscape inpainter's published sizes, and the registry's refusals."""
+
+import pytest
+import torch
+
+from inpaint_core.models import ARCHITECTURES, build_model
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_unet_with_the_ancestors_arguments_has_its_parameter_count():
+    network = build_model("unet", width=64, depth=3, mask_channels=3, norm="none", head="tanh")
+    assert count_parameters(network) == 2_662_659
+
+
+def test_unet_with_batch_norm_has_the_ancestors_other_count():
+    assert (
+        count_parameters(build_model("unet", width=64, depth=3, mask_channels=3, norm="batch", head="tanh"))
+        == 2_665_731
+    )
+
+
+def test_encoder_decoder_with_the_ancestors_arguments_has_its_parameter_count():
+    network = build_model("encoder_decoder", width=64, mask_channels=3, norm="batch", head="hardtanh")
+    assert count_parameters(network) == 744_387
+
+
+@pytest.mark.parametrize("name", ["unet", "encoder_decoder"])
+def test_same_generator_gives_same_weights_and_the_global_random_state_is_untouched(name):
+    before = torch.get_rng_state()
+    first = build_model(name, width=4, generator=torch.Generator().manual_seed(3))
+    again = build_model(name, width=4, generator=torch.Generator().manual_seed(3))
+    other = build_model(name, width=4, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(torch.get_rng_state(), before)
+    for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["unet", "encoder_decoder"])
+@pytest.mark.parametrize("norm", ["none", "batch", "instance", "group"])
+def test_output_does_not_depend_on_the_batch_and_stays_in_range(name, norm):
+    network = build_model(name, width=8, norm=norm)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(3, 3, 64, 64, generator=generator)
+    mask = (torch.rand(3, 1, 64, 64, generator=generator) > 0.7).float()
+    with torch.no_grad():
+        together = network(image, mask)
+        alone = torch.cat([network(image[i : i + 1], mask[i : i + 1]) for i in range(3)])
+    assert together.min() >= 0
+    assert together.max() <= 1
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_networks_built_in_inference_mode_can_still_be_trained():
+    with torch.inference_mode():
+        network = build_model("unet", width=2, depth=1)
+    network(torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("arguments", [{"width": 10**6}, {"depth": 0}, {"norm": "batched"}, {"colour": 3}])
+def test_bad_arguments_are_refused_in_one_sentence(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))) as caught:
+        build_model("unet", **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_architecture_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="encoder_decoder"):
+        build_model("nonsense")
+
+
+def test_every_architecture_is_registered_under_its_own_name():
+    assert all(name == architecture.name for name, architecture in ARCHITECTURES.items())
