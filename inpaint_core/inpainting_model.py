@@ -32,12 +32,17 @@ def to_range(image: Tensor, value_range: ValueRange) -> Tensor:
     return (image - mean) / std
 
 
+def to_unit(image: Tensor, value_range: ValueRange) -> Tensor:
+    """Map `[B,3,H,W]` from what a network writes to 0..1 without clamping, so that gradients pass everywhere."""
+    if value_range == "unit":
+        return image
+    mean, std = _mean_and_std(value_range, image)
+    return image * std + mean
+
+
 def from_range(image: Tensor, value_range: ValueRange) -> Tensor:
     """Map `[B,3,H,W]` from what a network writes to 0..1, clamped."""
-    if value_range != "unit":
-        mean, std = _mean_and_std(value_range, image)
-        image = image * std + mean
-    return image.clamp(0.0, 1.0)
+    return to_unit(image, value_range).clamp(0.0, 1.0)
 
 
 def fill_hole(image: Tensor, mask: Tensor, fill: tuple[float, float, float]) -> Tensor:
