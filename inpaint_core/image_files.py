@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from .atomic import atomic_path
 # What Pillow may try; its other decoders (PostScript, FITS, ...) are not for untrusted files.
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
-WRITABLE_SUFFIXES = {
+WRITABLE_SUFFIXES: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG"},
     ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
@@ -147,9 +148,11 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
     if options is None:
         raise ImageFileError(f"{target}: cannot write {target.suffix or 'a name without suffix'}; use .png")
     picture = _to_pillow(target, image, like)
-    extra = {"icc_profile": like.icc_profile, "exif": like.exif} if like is not None else {}
+    if like is not None:
+        extra = {"icc_profile": like.icc_profile, "exif": like.exif}
+        options = options | {key: value for key, value in extra.items() if value is not None}
     with atomic_path(target) as temporary:
-        picture.save(temporary, **options, **{key: value for key, value in extra.items() if value is not None})
+        picture.save(temporary, **options)
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:

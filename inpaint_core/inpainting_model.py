@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .model_card import ModelCard, ValueRange
+from .models.architecture import Network
 from .padding import crop_padding, pad_to_multiple
 
 # Mean and standard deviation of ImageNet's RGB, the constants of torchvision's classification models.
@@ -61,7 +62,7 @@ class InpaintingModel:
         Takes `(image, mask)`, see `inpaint_core.models`; put into evaluation mode here.
     """
 
-    def __init__(self, card: ModelCard, network: nn.Module) -> None:
+    def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
         self.network = network.eval()
 
@@ -105,7 +106,7 @@ class InpaintingModel:
         dtype = next(self.network.parameters()).dtype
         mask = mask.to(device=device, dtype=torch.float32)
         prepared = self.prepare(image.to(device=device, dtype=torch.float32), mask)
-        multiple, minimum = int(self.network.multiple), int(self.network.minimum)  # type: ignore[arg-type]
+        multiple, minimum = self.network.multiple, self.network.minimum
         padded, window = pad_to_multiple(prepared, multiple, minimum)
         padded_mask, _ = pad_to_multiple(mask, multiple, minimum)
         output = self.network(padded.to(dtype), padded_mask.to(dtype)).float()

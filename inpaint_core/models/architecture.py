@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
@@ -21,11 +22,28 @@ class Arguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Network(nn.Module):
+    """Base of every network in the registry.
+
+    Attributes
+    ----------
+    multiple, minimum
+        Height and width of the input must be multiples of the one and at least the other.
+    """
+
+    multiple: int = 1
+    minimum: int = 1
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Set every parameter and every buffer, drawing from `generator` alone."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A network class with the arguments it accepts and the task it serves."""
 
     name: str
-    network: type[nn.Module]
+    network: type[Network]
     arguments: type[Arguments]
     task: Task

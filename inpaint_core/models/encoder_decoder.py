@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .architecture import Architecture, Arguments
+from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 
@@ -24,7 +24,7 @@ class EncoderDecoderArguments(Arguments):
     head: Head = "sigmoid"
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(Network):
     """Six 3x3 convolutions without any downsampling: widths 1, 2, 4, 2, 1 times `width`, then the picture.
 
     `EncoderDecoder(mask_channels=3, head="hardtanh")` is the landscape inpainter's network with 744,387 parameters.
@@ -41,9 +41,6 @@ class EncoderDecoder(nn.Module):
     head
         `"sigmoid"`, or `"hardtanh"` (clamped to 0..1, the ancestor's).
     """
-
-    multiple = 1
-    minimum = 1
 
     def __init__(self, width: int, mask_channels: int, norm: Norm, head: Head) -> None:
         super().__init__()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from pydantic import ValidationError
-from torch import nn
 
 from . import encoder_decoder, unet
-from .architecture import Architecture
+from .architecture import Architecture, Network
 
 ARCHITECTURES: dict[str, Architecture] = {
     module.ARCHITECTURE.name: module.ARCHITECTURE for module in (unet, encoder_decoder)
@@ -28,7 +27,7 @@ def find_architecture(name: str) -> Architecture:
         raise ValueError(f"unknown architecture {name!r}: choose one of {', '.join(sorted(ARCHITECTURES))}") from None
 
 
-def build_empty(name: str, arguments: dict[str, object]) -> nn.Module:
+def build_empty(name: str, arguments: dict[str, object]) -> Network:
     """Build a network on the meta device: shapes without memory, so that a card can be checked before it costs
     anything.
 
@@ -46,7 +45,7 @@ def build_empty(name: str, arguments: dict[str, object]) -> nn.Module:
         return architecture.network(**checked.model_dump())
 
 
-def build_model(name: str, *, generator: torch.Generator | None = None, **arguments: object) -> nn.Module:
+def build_model(name: str, *, generator: torch.Generator | None = None, **arguments: object) -> Network:
     """Build a freshly initialised network in evaluation mode on the CPU.
 
     Parameters
@@ -60,7 +59,7 @@ def build_model(name: str, *, generator: torch.Generator | None = None, **argume
 
     Returns
     -------
-    nn.Module
+    Network
         float32 parameters.
 
     Raises

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .architecture import Architecture, Arguments
+from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 
@@ -29,7 +29,7 @@ class UNetArguments(Arguments):
     head: Head = "sigmoid"
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """Encoder and decoder with skip connections (Ronneberger et al. 2015, arXiv 1505.04597), in pre-activation order.
 
     Every level is two 3x3 convolutions; 2x2 max pooling goes down, bilinear upsampling and concatenation go up, and one
