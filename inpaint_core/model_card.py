@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 ValueRange = Literal["unit", "signed", "imagenet"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, Field(max_length=2000)]
-FORMAT = 1
+FORMAT: Literal[1] = 1
 
 
 def pack_version() -> str:
