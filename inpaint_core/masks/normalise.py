@@ -13,11 +13,11 @@ def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold:
     Parameters
     ----------
     mask
-        `[H,W]`, `[B,H,W]`, `[B,1,H,W]` or `[B,H,W,1]`. Floating values are taken as they are (0..1), integers are divided by the
-        greatest value of their type when any value exceeds 1 (so 255 of uint8 is 1) and taken as 0/1 otherwise; booleans are 0/1.
+        `[H,W]`, `[B,H,W]`, `[B,1,H,W]` or `[B,H,W,1]`. Floating values are taken as they are (0..1). Whole numbers are
+        0/1 when none exceeds 1, are divided by 255 when none exceeds 255, else by 65535.
     size
-        `(H, W)` to resize to, by nearest-exact sampling (the centres of the pixels meet), before thresholding. None keeps the size.
-        ComfyUI's all-zero 64x64 placeholder becomes an empty mask of the size asked for.
+        `(H, W)` to resize to, by nearest-exact sampling (the centres of the pixels meet), before thresholding. None
+        keeps the size. ComfyUI's all-zero 64x64 placeholder becomes an empty mask of the size asked for.
     threshold
         Values above it are hole: 0.98 of a JPEG is hole, 1/255 of a careless black is not.
 
@@ -33,8 +33,8 @@ def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold:
 
     Notes
     -----
-    A tensor of rank 3 is always a batch `[B,H,W]`. In rank 4 the channel is the second axis when that has length 1, else the last:
-    `[B,1,H,1]` is therefore read as a batch of masks that are one pixel wide.
+    A tensor of rank 3 is always a batch `[B,H,W]`, never a picture. In rank 4 the channel is the second axis when that
+    has length 1, else the last: `[B,1,W,1]` is therefore a batch of masks that are one pixel wide, not one pixel high.
     """
     if mask.is_complex():
         raise ValueError(f"a mask holds real numbers, not {mask.dtype}")
@@ -45,14 +45,13 @@ def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold:
     elif mask.ndim == 4 and mask.shape[1] != 1 and mask.shape[3] == 1:
         mask = mask.permute(0, 3, 1, 2)
     elif mask.ndim != 4 or mask.shape[1] != 1:
-        raise ValueError(
-            f"a mask is [H,W], [B,H,W], [B,1,H,W] or [B,H,W,1], not {list(mask.shape)}: pick one channel if this is a picture"
-        )
+        raise ValueError(f"a mask is [H,W], [B,H,W], [B,1,H,W] or [B,H,W,1], not {list(mask.shape)}: pick one channel")
     if mask.numel() == 0:
         raise ValueError(f"the mask is empty: its shape is {list(mask.shape)}")
     values = mask.detach().to(torch.float32)
-    if not mask.is_floating_point() and mask.dtype != torch.bool and int(mask.max()) > 1:
-        values = values / torch.iinfo(mask.dtype).max
+    if not mask.is_floating_point() and mask.dtype != torch.bool:
+        greatest = int(mask.max())
+        values = values / (1.0 if greatest <= 1 else 255.0 if greatest <= 255 else 65535.0)
     if torch.isnan(values).any():
         raise ValueError("the mask holds values that are not numbers (NaN)")
     if size is not None and tuple(values.shape[-2:]) != tuple(size):

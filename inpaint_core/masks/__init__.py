@@ -1,0 +1,21 @@
+"""Masks: random ones, superpixels, and what can be done to any of them. 1 = hole everywhere."""
+
+from .normalise import normalize_mask
+from .pictures import boundary_overlay, label_map, posterise
+from .registry import GENERATORS, generate
+from .segments import mean_colors, segment_masks, select_segments, snap_to_labels
+from .slic import slic_labels
+
+__all__ = [
+    "GENERATORS",
+    "boundary_overlay",
+    "generate",
+    "label_map",
+    "mean_colors",
+    "normalize_mask",
+    "posterise",
+    "segment_masks",
+    "select_segments",
+    "slic_labels",
+    "snap_to_labels",
+]

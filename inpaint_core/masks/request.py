@@ -1,0 +1,193 @@
+"""What is asked of one mask, in pixels, and the ways of meeting a hole ratio that families of masks share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+Canvas = NDArray[np.uint8]
+Drawing = Callable[[Canvas, float], None]  # draws a shape, the whole of it at 1, nearly nothing near 0
+
+REFERENCE_SIDE = 512.0  # the pictures in which Liu et al. 2018 (arXiv 1804.07723) keep 50 pixels from the border
+BISECTIONS = 12
+
+
+class Options(BaseModel):
+    """Options of a family of masks; lengths are shares of the picture's shorter side."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One mask to be drawn.
+
+    Attributes
+    ----------
+    height, width
+        Of the mask.
+    margin
+        Pixels along every edge that stay known.
+    low, high
+        Least and greatest count of hole pixels; None when the family decides.
+    target
+        A count drawn uniformly from low..high, so that many masks cover the interval evenly; None when the family
+        decides.
+    image
+        The picture `[3,H,W]` that the mask is for, if one was given.
+    labels
+        Its superpixels `[H,W]`, if they are known already.
+    """
+
+    height: int
+    width: int
+    margin: int = 0
+    low: int | None = None
+    high: int | None = None
+    target: int | None = None
+    image: Tensor | None = None
+    labels: NDArray[np.integer] | None = None
+
+    @property
+    def side(self) -> int:
+        """The shorter side, to which lengths are relative."""
+        return min(self.height, self.width)
+
+    def blank(self) -> Canvas:
+        """A mask without holes."""
+        return np.zeros((self.height, self.width), np.uint8)
+
+    def inner(self, canvas: Canvas) -> Canvas:
+        """The part of a canvas where holes may be, as a view."""
+        return canvas[self.margin : self.height - self.margin, self.margin : self.width - self.margin]
+
+    def accepts(self, count: int) -> bool:
+        """Whether a mask with that many hole pixels is what was asked for."""
+        return self.low is None or self.high is None or self.low <= count <= self.high
+
+
+def margin_in_pixels(border: float | None, size: tuple[int, int]) -> int:
+    """Distance that holes keep from the edge, in pixels (see `generate`)."""
+    if border is None or border == 0:
+        return 0
+    side = min(size)
+    share = border if border < 1 else border / REFERENCE_SIDE
+    pixels = math.ceil(share * side - 1e-9) if 0 < share < 0.5 else 0
+    if not 0 < share < 0.5 or 2 * pixels >= side:
+        raise ValueError(
+            f"border={border} leaves no room for holes in {size[0]}x{size[1]} pixels: "
+            f"give a share of the shorter side below 0.5, or pixels of a {REFERENCE_SIDE:.0f}-pixel picture below "
+            f"{REFERENCE_SIDE / 2:.0f}"
+        )
+    return pixels
+
+
+def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], margin: int) -> tuple[int, int]:
+    """Least and greatest count of hole pixels whose share lies in `(low, high]`.
+
+    The upper end itself is avoided where others remain: in float32 a share of exactly 0.1 compares greater than 0.1.
+    """
+    low, high = (float(end) for end in hole_ratio)
+    if not 0.0 <= low < high <= 1.0:
+        raise ValueError(f"hole_ratio is ({low}, {high}]: expected 0 <= low < high <= 1")
+    pixels = size[0] * size[1]
+    room = (size[0] - 2 * margin) * (size[1] - 2 * margin)
+    least = math.floor(low * pixels + 1e-6) + 1
+    greatest = math.floor(high * pixels + 1e-6)
+    if greatest == math.ceil(high * pixels - 1e-6) and least < greatest < pixels:
+        greatest -= 1
+    greatest = min(greatest, room)
+    if least > greatest:
+        reason = (
+            f"only {room} of {pixels} pixels lie inside the border"
+            if room < least
+            else "no count of pixels has that share"
+        )
+        raise ValueError(f"a hole ratio in ({low}, {high}] cannot be reached in {size[0]}x{size[1]} pixels: {reason}")
+    return least, greatest
+
+
+def count_holes(canvas: Canvas) -> int:
+    """Number of hole pixels."""
+    import cv2
+
+    return cv2.countNonZero(canvas)
+
+
+def accumulate(request: Request, drawings: Iterable[Drawing]) -> Canvas:
+    """Draw one after another until the asked ratio is met; the last one is drawn as far as it fits.
+
+    Without an asked ratio all of them are drawn, so `drawings` must end then; with one it must not.
+    """
+    canvas = request.blank()
+    if request.target is None or request.high is None:
+        inner = request.inner(canvas)
+        for draw in drawings:
+            draw(inner, 1.0)
+        return canvas
+    for draw in drawings:
+        before = canvas.copy()
+        draw(request.inner(canvas), 1.0)
+        count = count_holes(canvas)
+        if count >= request.target:
+            break
+    if count > request.high:
+        smaller, larger = 0.0, 1.0
+        for _ in range(BISECTIONS):
+            part = (smaller + larger) / 2.0
+            canvas = before.copy()
+            draw(request.inner(canvas), part)
+            count = count_holes(canvas)
+            if request.accepts(count):
+                break
+            smaller, larger = (part, larger) if count < request.target else (smaller, part)
+    return adjust(canvas, request)
+
+
+def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
+    """Find the scale (0..`greatest`) at which a drawing meets the asked ratio; without one the scale is 1.
+
+    The count of hole pixels must not fall as the scale rises, apart from rounding.
+    """
+    canvas = request.blank()
+    if request.target is None:
+        draw(request.inner(canvas), 1.0)
+        return canvas
+    smaller, larger = 0.0, greatest
+    for _ in range(2 * BISECTIONS):
+        part = (smaller + larger) / 2.0
+        canvas[:] = 0
+        draw(request.inner(canvas), part)
+        count = count_holes(canvas)
+        if request.accepts(count):
+            break
+        smaller, larger = (part, larger) if count < request.target else (smaller, part)
+    return adjust(canvas, request)
+
+
+def adjust(canvas: Canvas, request: Request) -> Canvas:
+    """Move the rim of the holes by as little as makes the count of pixels right."""
+    import cv2
+
+    count = count_holes(canvas)
+    if request.target is None or request.accepts(count):
+        return canvas
+    inner = request.inner(canvas).copy()
+    if count == 0:
+        inner[inner.shape[0] // 2, inner.shape[1] // 2] = 1
+    elif count == inner.size:
+        inner[0, 0] = 0
+    outside = cv2.distanceTransform(1 - inner, cv2.DIST_L2, 5)
+    inside = cv2.distanceTransform(inner, cv2.DIST_L2, 5)
+    order = np.argsort((outside - inside).ravel(), kind="stable")
+    inner.ravel()[:] = 0
+    inner.ravel()[order[: request.target]] = 1
+    adjusted = request.blank()
+    request.inner(adjusted)[:] = inner
+    return adjusted
