@@ -1,0 +1,229 @@
+"""Everything that can be set about a training, with bounds; a recipe is such a configuration as YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from inpaint_core.models.registry import describe
+
+RECIPE_FOLDER = Path(__file__).parent / "recipes"
+
+Positive = Annotated[float, Field(gt=0.0, le=1e6)]
+Weight = Annotated[float, Field(ge=0.0, le=1e6)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class ConfigError(ValueError):
+    """A configuration cannot be used; the message is one line."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and strict about names, so that a misspelt option is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which pictures, and how samples are cut from them."""
+
+    folder: str | None = Field(None, max_length=4096)
+    """Folder of pictures; None for the photographs that scikit-image ships."""
+    recursive: bool = False
+    """Look into subfolders too."""
+    size: int = Field(128, ge=16, le=2048)
+    """Side in pixels of the squares that the network sees."""
+    shorter_side: int | None = Field(None, ge=16, le=8192)
+    """Larger pictures are reduced until their shorter side has this many pixels; None for twice `size`."""
+    zoom: tuple[Annotated[float, Field(ge=0.1, le=16.0)], Annotated[float, Field(ge=0.1, le=16.0)]] = (1.0, 1.5)
+    """Smallest and largest side of the random crop, in multiples of `size`; it is then resized to `size`."""
+    flip_horizontal: bool = True
+    flip_vertical: bool = False
+    rotate: bool = False
+    """Random quarter turns."""
+    minimum_side: int = Field(32, ge=1, le=2048)
+    """Pictures with a shorter side below this are left out as tiny."""
+    minimum_pictures: int = Field(1, ge=1, le=1_000_000)
+    """Fewer usable pictures than this are an error."""
+    held_out: float = Field(0.1, ge=0.0, le=0.9)
+    """Share of the pictures that are never trained on, chosen by their content."""
+    cache_megabytes: int = Field(4096, ge=0, le=1_000_000)
+    """Decoded pictures are kept on the device when they fit into this much; otherwise they are read as they are needed."""
+    workers: int = Field(0, ge=0, le=64)
+    """Processes that read pictures when these are not kept in memory."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DataConfig:
+        if self.zoom[0] > self.zoom[1]:
+            raise ValueError(f"zoom: the smallest ({self.zoom[0]}) is above the largest ({self.zoom[1]})")
+        return self
+
+    @property
+    def stored_side(self) -> int:
+        """Shorter side in pixels that pictures are reduced to when they are read."""
+        return max(self.shorter_side or 2 * self.size, self.size)
+
+
+class MaskConfig(Section):
+    """Holes that are drawn into the training pictures."""
+
+    generators: dict[str, Weight] = Field(default_factory=lambda: {"strokes": 2.0, "rectangles": 1.0}, min_length=1)
+    """Mask generators by name with the share of the samples that each one gets."""
+    hole_ratio: tuple[Fraction, Fraction] | None = (0.1, 0.4)
+    """Smallest and largest part of the picture that is a hole; None for whatever the generator gives."""
+
+    @model_validator(mode="after")
+    def _check(self) -> MaskConfig:
+        if self.hole_ratio is not None and self.hole_ratio[0] > self.hole_ratio[1]:
+            raise ValueError(
+                f"hole_ratio: the smallest ({self.hole_ratio[0]}) is above the largest ({self.hole_ratio[1]})"
+            )
+        if not sum(self.generators.values()) > 0.0:
+            raise ValueError("generators: at least one needs a share above 0")
+        return self
+
+
+class ModelConfig(Section):
+    """Which network."""
+
+    architecture: str = Field("unet", max_length=64)
+    arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
+    fill: Literal["mean", "gray"] = "mean"
+    """Colour in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
+    init_from: str | None = Field(None, max_length=4096)
+    """A model file whose weights the training starts from, with a fresh optimizer."""
+
+
+class OptimizerConfig(Section):
+    """How weights follow gradients."""
+
+    name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0.0, le=100.0)
+    beta1: float = Field(0.9, ge=0.0, lt=1.0)
+    """First-moment decay of Adam and AdamW; momentum of SGD and RMSprop."""
+    beta2: float = Field(0.999, ge=0.0, lt=1.0)
+    """Second-moment decay of Adam and AdamW; smoothing of RMSprop and Adadelta (their `alpha` and `rho`)."""
+    weight_decay: float = Field(0.0, ge=0.0, le=10.0)
+    clip_norm: float | None = Field(None, gt=0.0, le=1e6)
+    """Gradients with a larger norm are shortened to it."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Learning rate after the warm-up: constant, or falling to 0 at the last step."""
+    warmup_steps: int = Field(0, ge=0, le=1_000_000)
+    ema: float | None = Field(None, ge=0.0, lt=1.0)
+    """Decay of a moving average of the weights, which is what is saved; None for the weights themselves."""
+
+
+class ReconstructionConfig(Section):
+    """Plain reconstruction: a weighted loss inside and outside the hole."""
+
+    name: Literal["reconstruction"] = "reconstruction"
+    loss: Literal["l1", "mse", "charbonnier", "poisson", "kl_divergence", "cross_entropy"] = "l1"
+    hole: Weight = 6.0
+    valid: Weight = 1.0
+
+
+class ValidationConfig(Section):
+    """Looks at the held-out pictures."""
+
+    every: int = Field(200, ge=1, le=1_000_000)
+    samples: int = Field(32, ge=1, le=4096)
+    """Fixed crops with fixed holes that are completed each time."""
+    patience: int | None = Field(None, ge=1, le=10_000)
+    """Stop after so many looks without a better one; None: never."""
+
+
+class TrainConfig(Section):
+    """A complete training."""
+
+    name: str = Field("run", min_length=1, max_length=100, pattern=r"^[\w .-]+$")
+    seed: int = Field(0, ge=0, lt=2**53)
+    steps: int = Field(1000, ge=1, le=100_000_000)
+    batch_size: int = Field(16, ge=1, le=4096)
+    """Pictures per step and process."""
+    accumulate: int = Field(1, ge=1, le=1024)
+    """A batch is computed in so many parts, one after the other, to save memory."""
+    device: str = Field("auto", max_length=32)
+    """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    data: DataConfig = DataConfig()
+    masks: MaskConfig = MaskConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ReconstructionConfig = ReconstructionConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    validation: ValidationConfig = ValidationConfig()
+    preview_every: int = Field(100, ge=1, le=1_000_000)
+    """A contact sheet every so many steps."""
+    checkpoint_every: int = Field(200, ge=1, le=1_000_000)
+    """A state for resuming every so many steps; the two latest are kept."""
+    licence: str = Field("", max_length=2000)
+    """Written into the model's card: under which licence the pictures, and so the weights, may be used."""
+
+
+def parse_config(values: Mapping[str, object]) -> TrainConfig:
+    """Check a mapping, as read from YAML.
+
+    Raises
+    ------
+    ConfigError
+        Unknown names, values out of bounds: all of them in one line.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"configuration: {describe(error)}") from None
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the pack."""
+    return sorted(path.stem for path in RECIPE_FOLDER.glob("*.yaml"))
+
+
+def read_recipe(recipe: str | Path) -> dict[str, object]:
+    """Values of a recipe: one of `recipe_names()`, or the path of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        No such recipe, or not a YAML mapping.
+    """
+    import yaml
+
+    path = Path(recipe)
+    if path.suffix not in (".yaml", ".yml"):
+        path = RECIPE_FOLDER / f"{recipe}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no recipe {str(recipe)!r}: give a .yaml file or one of {', '.join(recipe_names())}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of options")
+    return values
+
+
+def load_recipe(recipe: str | Path) -> TrainConfig:
+    """A recipe as a checked configuration.
+
+    Raises
+    ------
+    ConfigError
+        As `read_recipe` and `parse_config`.
+    """
+    return parse_config(read_recipe(recipe))
+
+
+def dump_config(config: TrainConfig) -> str:
+    """The configuration as YAML that `load_recipe` reads back equal."""
+    import yaml
+
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,102 @@
+"""What a training tells those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scanning:
+    """Sent while the folder of pictures is looked at, before anything else: `done` of `total` files."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """Sent once, before the first step; `step` is above 0 when the run was resumed."""
+
+    step: int
+    steps: int
+    pictures: int
+    held_out: int
+    device: str
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """Sent after every step.
+
+    Attributes
+    ----------
+    step, steps
+        Number of the step just done (from 1) and the number wanted.
+    losses
+        Every term by name, already weighted averages over the batch; `"loss"` is what was minimised.
+    learning_rate
+        What the optimizer used in this step.
+    images_per_second, seconds_left
+        Averages over the latest steps; `seconds_left` reaches to the last step.
+    """
+
+    step: int
+    steps: int
+    losses: Mapping[str, float]
+    learning_rate: float
+    images_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Sent after a look at the held-out pictures; `best` says that this was the best so far."""
+
+    step: int
+    metrics: Mapping[str, float]
+    best: bool
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A contact sheet, float32 `[3,H,W]` in 0..1: one row per picture, columns named by `columns`."""
+
+    step: int
+    image: Tensor
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """A complete state for resuming (`kind` "state") or a model file (`kind` "model") has been written."""
+
+    step: int
+    path: Path
+    kind: Literal["state", "model"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence for the person who watches."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Sent last, also when the run was interrupted (then `interrupted` is true and the state is saved)."""
+
+    step: int
+    interrupted: bool
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+Event = Scanning | Started | StepDone | Validated | Preview | CheckpointSaved | Message | Finished
+Callback = Callable[[Event], None]
+"""Called in order, in the training's thread. What it raises ends the run: the state is saved first, then it goes on up."""

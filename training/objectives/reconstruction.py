@@ -1,0 +1,89 @@
+"""Reconstruction: the network learns to predict the picture, hole and surroundings weighed apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inpaint_core.inpainting_model import InpaintingModel, to_unit
+from inpaint_core.losses.reconstruction import ELEMENTWISE, hole_and_valid
+from inpaint_core.model_card import ModelCard
+
+from ..config import ReconstructionConfig, TrainConfig
+from ..optimization import NonFiniteError, Trainable
+from ..placement import Placement
+from ..samples import Batch
+from .inpainting import COLUMNS, hole_measurements, preview_rows
+
+
+class Reconstruction:
+    """`hole * L(hole) + valid * L(known)` with one elementwise loss L."""
+
+    columns = COLUMNS
+
+    def __init__(
+        self,
+        objective: ReconstructionConfig,
+        config: TrainConfig,
+        card: ModelCard,
+        network: nn.Module,
+        placement: Placement,
+    ) -> None:
+        self._objective = objective
+        self._card = card
+        self._loss = ELEMENTWISE[objective.loss]
+        self._generator = Trainable(network, config, config.optimizer, placement)
+        self._fed = InpaintingModel(card, self._generator.network)
+
+    def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
+        """See `Objective.step`."""
+        self._generator.network.train()
+        total = sum(len(part) for part in parts)
+        sums: dict[str, Tensor] = {}
+        for part in parts:
+            share = len(part) / total
+            losses = self._losses(part)
+            self._generator.backward(losses["loss"] * share)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() * share
+        values = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+        if not torch.isfinite(torch.tensor(values["loss"])):
+            self._generator.discard()
+            raise NonFiniteError("loss")
+        self._generator.apply(step)
+        return values
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        with self._generator.autocast():
+            output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
+        error = self._loss(to_unit(output.float(), self._card.value_range), batch.image)
+        hole, valid = hole_and_valid(error, batch.mask)
+        return {"loss": self._objective.hole * hole + self._objective.valid * valid, "hole": hole, "valid": valid}
+
+    def learning_rate(self, step: int) -> float:
+        """See `Objective.learning_rate`."""
+        return self._generator.learning_rate(step)
+
+    def preview(self, batch: Batch) -> Tensor:
+        """See `Objective.preview`."""
+        return preview_rows(InpaintingModel(self._card, self._generator.result), batch)
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.evaluate`."""
+        return hole_measurements(InpaintingModel(self._card, self._generator.result), batch)
+
+    def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
+        """See `Objective.export`."""
+        card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
+        return InpaintingModel(card, self._generator.result)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Objective.state_dict`."""
+        return {"generator": self._generator.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Objective.load_state_dict`."""
+        self._generator.load_state_dict(state["generator"])

@@ -1,0 +1,43 @@
+"""Randomness that is a function of seed, purpose and position, so that nothing has to be remembered between runs.
+
+Every random choice of a training (order, crop, flip, mask, dropout) is drawn from a generator that is made for it from the
+run's seed, a word for the purpose and the number of the sample or step. A run that is resumed, split over several processes
+or cut into smaller batches therefore sees the same pictures with the same holes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def derive_seed(seed: int, *path: int | str) -> int:
+    """A 63-bit seed for one purpose: `derive_seed(7, "crop", 1234)`."""
+    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def torch_generator(seed: int, *path: int | str) -> torch.Generator:
+    """A CPU generator for one purpose."""
+    return torch.Generator().manual_seed(derive_seed(seed, *path))
+
+
+def numpy_generator(seed: int, *path: int | str) -> np.random.Generator:
+    """A numpy generator for one purpose."""
+    return np.random.default_rng(derive_seed(seed, *path))
+
+
+@contextmanager
+def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Give layers that draw from torch's global state (dropout) a seed of their own, and put the global state back."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        # Not torch.manual_seed: it would also reseed every other device.
+        torch.random.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+        yield

@@ -1,0 +1,206 @@
+"""`python -m training.run`: train a model on a folder of pictures; with no argument, the embedded demo.
+
+usage: python -m training.run [--config RECIPE] [--data DIR] [--out DIR] [--steps N] [--resume auto|none|RUN]
+                              [--any.config.field VALUE ...]
+
+  --config RECIPE   a recipe's name or a .yaml file (default: the config.yaml of a run that is resumed, otherwise demo)
+  --data DIR        folder of pictures (default: what the recipe says)
+  --out DIR         run folder (default: runs/NAME)
+  --steps N         steps in all, those before a resume included
+  --resume auto     go on with the run in the run folder, if there is one
+  --resume none     start a new run, in the next free folder if the run folder is taken
+  --resume RUN      go on with the run in the folder RUN
+                    (default: go on if the run in the run folder was interrupted, otherwise start a new one)
+  --optimizer.learning_rate 0.0005, --data.size 96, ...: every field of the configuration
+
+exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted and saved
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from inpaint_core.models.registry import describe
+
+from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
+from .run_folder import Resume, RunFolder
+
+DONE, BAD_INPUT, FAILED, INTERRUPTED = 0, 2, 1, 130
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+class StopSignals:
+    """The first Ctrl-C or SIGTERM asks for a stop after the step; the second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether a stop was asked for."""
+        return self.received is not None
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Listen for as long as the block lasts."""
+        previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(INTERRUPTED)
+        self.received = number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    from .callbacks.progress_bar import ProgressBar
+    from .session import StoppedError, run_training
+
+    stop = StopSignals()
+    try:
+        config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
+        with stop.installed():
+            result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop)
+    except ValueError as error:
+        print(f"training.run: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except StoppedError as error:
+        print(f"training.run: {error}", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:
+        print(f"training.run: {error}; the latest saved state is intact", file=sys.stderr)
+        return FAILED
+    folder = result.path.parent
+    print()
+    if result.interrupted:
+        print(f"interrupted after step {result.steps} and saved; go on with:")
+        print(f"  python -m training.run --resume {shlex.quote(str(folder))}")
+        return INTERRUPTED
+    report(result.metrics, result.baselines, folder, result.steps)
+    return DONE
+
+
+def report(metrics: dict[str, float], baselines: dict[str, float], folder: Path, steps: int) -> None:
+    """Say what came out and how to use it."""
+    run = RunFolder(folder)
+    print(f"trained for {steps} steps; everything is in {folder}")
+    names = {
+        run.model: "the best model so far",
+        run.loss_plot: "losses",
+        run.samples: "contact sheets of held-out pictures",
+    }
+    names |= {run.metrics: "one line per step", run.report: "what was found in the folder of pictures"}
+    for path, what in names.items():
+        print(f"  {path.name:<20} {what}")
+    if baselines:
+        print("PSNR in the holes of held-out pictures, in dB (higher is better):")
+        rows = {"this model": metrics["hole_psnr"], "Telea": baselines["telea"], "mean fill": baselines["mean"]}
+        for name, value in rows.items():
+            print(f"  {name:<20} {value:6.2f}")
+    print("fill the holes of a picture (white in the mask = hole) with:")
+    print(
+        f"  python -m inpaint_core inpaint --model {shlex.quote(str(run.model))} --image PICTURE.jpg --mask MASK.png --out FILLED.png"
+    )
+
+
+def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:
+    """Configuration, run folder and what to do with a run that is there already.
+
+    Raises
+    ------
+    ConfigError
+        Unknown options, values out of bounds, no such recipe.
+    """
+    parser = _OneLineParser(prog="training.run", add_help=False, allow_abbrev=False)
+    for option in ("--config", "--data", "--out", "--steps", "--resume"):
+        parser.add_argument(option)
+    parser.add_argument("-h", "--help", action="store_true")
+    known, rest = parser.parse_known_args(arguments)
+    if known.help:
+        print(__doc__)
+        print(f"recipes: {', '.join(recipe_names())}")
+        raise SystemExit(DONE)
+    resume: Resume = known.resume if known.resume in ("auto", "none") else "unfinished"
+    if known.resume not in (None, "auto", "none"):
+        resume = Path(known.resume)
+    values = _base(known.config, known.out, resume)
+    data = values.setdefault("data", {})
+    if known.data is not None and isinstance(data, dict):
+        data["folder"] = known.data
+    if known.steps is not None:
+        values["steps"] = known.steps
+    config = _override(values, rest)
+    if known.out is not None:
+        out = Path(known.out)
+    else:
+        out = resume if isinstance(resume, Path) else Path("runs") / config.name
+    return config, out, resume
+
+
+def _base(recipe: str | None, out: str | None, resume: Resume) -> dict[str, Any]:
+    if recipe is not None:
+        return read_recipe(recipe)
+    folder = resume if isinstance(resume, Path) else Path(out) if out is not None and resume == "auto" else None
+    if folder is not None and RunFolder(folder).config.is_file():
+        return read_recipe(RunFolder(folder).config)
+    return read_recipe("demo")
+
+
+def _override(values: dict[str, Any], arguments: Sequence[str]) -> TrainConfig:
+    if not arguments:
+        return parse_config(values)
+    # Imported late: only this needs it, and it is not cheap.
+    from pydantic import ValidationError
+    from pydantic_settings import (
+        BaseSettings,
+        CliSettingsSource,
+        PydanticBaseSettingsSource,
+        SettingsConfigDict,
+        SettingsError,
+    )
+
+    class Settings(TrainConfig, BaseSettings):
+        """The configuration with the command line on top of the recipe."""
+
+        model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            **_: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            command_line = CliSettingsSource(
+                settings_cls, cli_parse_args=list(arguments), cli_exit_on_error=False, cli_prog_name="training.run"
+            )
+            return command_line, init_settings
+
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(f"configuration: {describe(error)}") from None
+    except SettingsError as error:
+        raise ConfigError(" ".join(str(error).split())) from None
+    return parse_config(settings.model_dump())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

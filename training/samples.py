@@ -1,0 +1,227 @@
+"""From pictures to batches: which picture, which crop, which hole, each a function of the sample's number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inpaint_core.image_files import ImageFileError
+from inpaint_core.masks import generate
+
+from .config import DataConfig, MaskConfig
+from .data import DatasetError, Record, read_pixels
+from .randomness import derive_seed, numpy_generator
+
+PREFETCHED_BATCHES = 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from.
+
+    Attributes
+    ----------
+    image
+        The truth, float32 `[B,3,S,S]` in 0..1.
+    mask
+        float32 `[B,1,S,S]`, exactly 0 or 1, 1 = hole.
+    files
+        Names of the pictures, for messages.
+    """
+
+    image: Tensor
+    mask: Tensor
+    files: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def split(self, parts: int) -> list[Batch]:
+        """Cut into at most `parts` batches of (nearly) equal size."""
+        sizes = [len(chunk) for chunk in np.array_split(np.arange(len(self)), min(parts, len(self)))]
+        images, masks = self.image.split(sizes), self.mask.split(sizes)
+        starts = np.cumsum([0, *sizes])
+        return [
+            replace(self, image=image, mask=mask, files=self.files[start : start + size])
+            for image, mask, start, size in zip(images, masks, starts, sizes, strict=False)
+        ]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square window of a picture and what is done with it."""
+
+    top: int
+    left: int
+    side: int
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    quarter_turns: int = 0
+
+
+def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
+    """A random window whose side lies in `config.zoom` times `config.size`, as far as the picture reaches."""
+    side = min(round(config.size * generator.uniform(*config.zoom)), height, width)
+    top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
+    chances = generator.random(2)
+    turns = int(generator.integers(4))
+    return Crop(
+        top,
+        left,
+        side,
+        flip_horizontal=config.flip_horizontal and bool(chances[0] < 0.5),
+        flip_vertical=config.flip_vertical and bool(chances[1] < 0.5),
+        quarter_turns=turns if config.rotate else 0,
+    )
+
+
+def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
+    """Cut a window out of uint8 `[3,H,W]` and resize it to uint8 `[3,size,size]`."""
+    window = pixels[:, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
+    if crop.side != size:
+        resized = F.interpolate(
+            window[None].float(), (size, size), mode="bilinear", antialias=crop.side > size, align_corners=False
+        )
+        window = resized[0].round().clamp(0.0, 255.0).to(torch.uint8)
+    dims = [axis for axis, flip in ((1, crop.flip_vertical), (2, crop.flip_horizontal)) if flip]
+    if dims:
+        window = window.flip(dims)
+    return window.rot90(crop.quarter_turns, (1, 2)) if crop.quarter_turns else window
+
+
+class Holes:
+    """Draws the mask of a sample from its number."""
+
+    def __init__(self, config: MaskConfig, size: int, seed: int) -> None:
+        self._config = config
+        self._size = size
+        self._seed = seed
+        self._names = sorted(config.generators)
+        shares = np.array([config.generators[name] for name in self._names])
+        self._cumulated = np.cumsum(shares / shares.sum())
+
+    def draw(self, number: int, image: Tensor) -> Tensor:
+        """The mask `[1,1,S,S]` of sample `number`; `image` is its picture `[1,3,S,S]` in 0..1, for superpixels."""
+        position = numpy_generator(self._seed, "mask kind", number).random()
+        name = self._names[min(int(np.searchsorted(self._cumulated, position, side="right")), len(self._names) - 1)]
+        return generate(
+            name,
+            (self._size, self._size),
+            hole_ratio=self._config.hole_ratio,
+            seed=derive_seed(self._seed, "mask", number),
+            image=image,
+        )
+
+
+class Samples:
+    """An endless sequence of numbered samples over a list of pictures.
+
+    Sample `n` is always the same picture, crop and hole for the same seed: every picture comes once per round through the
+    list, in an order drawn anew for each round.
+
+    Parameters
+    ----------
+    records
+        Pictures; kept on `device` when they are in memory, read when they are needed otherwise.
+    augment
+        Random flips and turns; without, only the window is random.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        data: DataConfig,
+        masks: MaskConfig,
+        *,
+        seed: int,
+        device: torch.device,
+        augment: bool = True,
+    ) -> None:
+        self._records = records
+        self._data = (
+            data
+            if augment
+            else data.model_copy(update={"flip_horizontal": False, "flip_vertical": False, "rotate": False})
+        )
+        self._seed = seed
+        self._device = device
+        self._holes = Holes(masks, data.size, seed)
+        self._pixels = [record.pixels.to(device) if record.pixels is not None else None for record in records]
+        self._orders: dict[int, np.ndarray] = {}
+        self.failures: dict[str, str] = {}
+        """Pictures that could be read when the folder was scanned but not later, with the reason."""
+
+    def batch(self, start: int, count: int) -> Batch:
+        """Samples `start` to `start + count - 1`."""
+        cuts, files = [], []
+        for number in range(start, start + count):
+            pixels, name = self._cut(number)
+            cuts.append(pixels)
+            files.append(name)
+        image = torch.stack(cuts).to(self._device).float() / 255.0
+        masks = [self._holes.draw(start + offset, image[offset : offset + 1]) for offset in range(count)]
+        return Batch(image, torch.cat(masks).to(self._device, torch.float32), tuple(files))
+
+    def _cut(self, number: int) -> tuple[Tensor, str]:
+        generator = numpy_generator(self._seed, "crop", number)
+        first = self._index(number)
+        # A file that has gone since the scan is replaced by the next one.
+        for index in (*range(first, len(self._records)), *range(first)):
+            record = self._records[index]
+            pixels = self._pixels[index]
+            if pixels is None:
+                try:
+                    pixels = read_pixels(record.path, self._data.stored_side, self._data.size)
+                except ImageFileError as error:
+                    self.failures.setdefault(record.file, str(error))
+                    continue
+            crop = draw_crop(generator, pixels.shape[1], pixels.shape[2], self._data)
+            return cut(pixels, crop, self._data.size), record.file
+        raise DatasetError(f"none of the {len(self._records)} pictures can be read any more")
+
+    def _index(self, number: int) -> int:
+        round_number, position = divmod(number, len(self._records))
+        order = self._orders.get(round_number)
+        if order is None:
+            order = numpy_generator(self._seed, "order", round_number).permutation(len(self._records))
+            # Two rounds can meet in one batch, and batches are made ahead of time.
+            self._orders = {key: value for key, value in self._orders.items() if key >= round_number - 2}
+            self._orders[round_number] = order
+        return int(order[position])
+
+
+@contextmanager
+def prefetch(samples: Samples, start: int, stride: int, offset: int, count: int) -> Iterator[Iterator[Batch]]:
+    """Yield an iterator over batches that are made in a thread while the previous one is learnt from.
+
+    Parameters
+    ----------
+    start
+        Number of the first sample of the first step.
+    stride
+        Samples per step over all processes.
+    offset, count
+        This process's part of every step.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="liminal-batches")
+
+    def iterate() -> Iterator[Batch]:
+        waiting: list[Future[Batch]] = []
+        position = start + offset
+        while True:
+            while len(waiting) < PREFETCHED_BATCHES:
+                waiting.append(pool.submit(samples.batch, position, count))
+                position += stride
+            yield waiting.pop(0).result()
+
+    try:
+        yield iterate()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
