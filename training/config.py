@@ -51,7 +51,8 @@ class DataConfig(Section):
     held_out: float = Field(0.1, ge=0.0, le=0.9)
     """Share of the pictures that are never trained on, chosen by their content."""
     cache_megabytes: int = Field(4096, ge=0, le=1_000_000)
-    """Decoded pictures are kept on the device when they fit into this much; otherwise they are read as they are needed."""
+    """Decoded pictures are kept on the device when they fit into this much; otherwise they are read as they are
+    needed."""
     workers: int = Field(0, ge=0, le=64)
     """Processes that read pictures when these are not kept in memory."""
 

@@ -1,7 +1,7 @@
 """Folders of pictures: every file looked at once before the training starts, and reported.
 
-A folder is scanned to the end whatever it holds. Files that cannot be trained on are left out and listed by name, kind and
-reason; usable pictures that are not plain 8-bit RGB are listed with what was done about it.
+A folder is scanned to the end whatever it holds. Files that cannot be trained on are left out and listed by name,
+kind and reason; usable pictures that are not plain 8-bit RGB are listed with what was done about it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from inpaint_core.image_files import READABLE_FORMATS, READABLE_SUFFIXES, ImageF
 
 from .config import DataConfig
 
-# Real colour photographs in scikit-image's wheel; motorcycle_right is left out because it shows the scene of motorcycle_left.
+# Real colour photographs in scikit-image's wheel; motorcycle_right is left out because it shows the scene of
+# motorcycle_left.
 DEMO_TRAIN = ("astronaut.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "retina.jpg")
 DEMO_HELD_OUT = ("chelsea.png", "rocket.jpg")
 MAX_LISTED = 10

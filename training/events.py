@@ -99,4 +99,5 @@ class Finished:
 
 Event = Scanning | Started | StepDone | Validated | Preview | CheckpointSaved | Message | Finished
 Callback = Callable[[Event], None]
-"""Called in order, in the training's thread. What it raises ends the run: the state is saved first, then it goes on up."""
+"""Called in order, in the training's thread. What it raises ends the run: the state is saved first, then it goes on
+up."""

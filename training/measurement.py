@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from inpaint_core.classical import ClassicalFill
+from inpaint_core.classical import ClassicalFill, Method
 from inpaint_core.metrics import psnr
 
 from .config import TrainConfig
@@ -14,7 +14,7 @@ from .data import Dataset
 from .objectives.objective import Objective
 from .samples import Batch, Samples
 
-BASELINES = ("mean", "telea")
+BASELINES: tuple[Method, ...] = ("mean", "telea")
 MAX_PSNR = 100.0  # a picture that is met exactly would make every mean infinite
 PREVIEW_ROWS = 6
 # The same held-out crops and holes for every run on the same pictures, whatever its seed.
@@ -43,7 +43,7 @@ def measure(objective: Objective, batches: Sequence[Batch]) -> dict[str, float]:
 
 def measure_baselines(batches: Sequence[Batch]) -> dict[str, float]:
     """Hole-PSNR in dB of the simple fills on the same crops and holes."""
-    results = {}
+    results: dict[str, float] = {}
     for method in BASELINES:
         fill = ClassicalFill(method)
         values = []

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from .config import OptimizerConfig, TrainConfig
 from .placement import Placement
 
+Net = TypeVar("Net", bound=nn.Module)
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -42,7 +43,8 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
 
 
 def schedule_factor(config: OptimizerConfig, step: int, steps: int) -> float:
-    """What the learning rate is multiplied by in step `step` (from 0) of `steps`: a function, so nothing is to be saved."""
+    """What the learning rate is multiplied by in step `step` (from 0) of `steps`: a function, so nothing is to be
+    saved."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     if config.schedule == "constant":
@@ -51,7 +53,7 @@ def schedule_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     return 1.0 - progress if config.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-class Trainable:
+class Trainable(Generic[Net]):
     """One network in training.
 
     Parameters
@@ -69,11 +71,12 @@ class Trainable:
         What a training step calls: the network itself, or its distributed or compiled form.
     """
 
-    def __init__(
-        self, network: nn.Module, config: TrainConfig, optimizer: OptimizerConfig, placement: Placement
-    ) -> None:
-        memory_format = torch.channels_last if config.channels_last else torch.preserve_format
-        self.network = network.to(placement.device, memory_format=memory_format)
+    def __init__(self, network: Net, config: TrainConfig, optimizer: OptimizerConfig, placement: Placement) -> None:
+        self.network = network.to(placement.device)
+        if config.channels_last:
+            for parameter in self.network.parameters():
+                if parameter.ndim == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self._settings = optimizer
         self._steps = config.steps
         self._device = placement.device
@@ -85,7 +88,7 @@ class Trainable:
         self.forward: nn.Module = torch.compile(self.network) if config.compile else self.network  # type: ignore[assignment]
 
     @property
-    def result(self) -> nn.Module:
+    def result(self) -> Net:
         """The network to use and to save: the moving average where there is one."""
         return self.network if self._average is None else self._average
 
@@ -142,8 +145,8 @@ class Trainable:
         decay = min(self._settings.ema, (1 + self._updates) / (10 + self._updates))
         for mean, value in zip(self._average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(value, 1.0 - decay)
-        for mean, value in zip(self._average.buffers(), self.network.buffers(), strict=True):
-            mean.copy_(value)
+        for kept, buffer in zip(self._average.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(buffer)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""

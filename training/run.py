@@ -115,9 +115,8 @@ def report(metrics: dict[str, float], baselines: dict[str, float], folder: Path,
         for name, value in rows.items():
             print(f"  {name:<20} {value:6.2f}")
     print("fill the holes of a picture (white in the mask = hole) with:")
-    print(
-        f"  python -m inpaint_core inpaint --model {shlex.quote(str(run.model))} --image PICTURE.jpg --mask MASK.png --out FILLED.png"
-    )
+    model = shlex.quote(str(run.model))
+    print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:
@@ -182,13 +181,10 @@ def _override(values: dict[str, Any], arguments: Sequence[str]) -> TrainConfig:
         model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
         @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            **_: PydanticBaseSettingsSource,
+        def settings_customise_sources(  # type: ignore[override]
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: object
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            command_line = CliSettingsSource(
+            command_line: CliSettingsSource[Any] = CliSettingsSource(
                 settings_cls, cli_parse_args=list(arguments), cli_exit_on_error=False, cli_prog_name="training.run"
             )
             return command_line, init_settings

@@ -18,9 +18,9 @@ from .state import SavedState, load_newest_state
 Resume = Literal["unfinished", "auto", "none"] | Path
 """What to do with a run that is already in the folder.
 
-`"unfinished"`: go on with it if it was interrupted or more steps are wanted; when it is complete or does not fit, start anew in
-the next free folder of the same name with a number. `"auto"`: go on with it, or say that it is complete. `"none"`: start anew, in
-the next free folder if this one is taken. A path: go on with that run.
+`"unfinished"`: go on with it if it was interrupted or more steps are wanted; when it is complete or does not fit, start
+anew in the next free folder of the same name with a number. `"auto"`: go on with it, or say that it is complete.
+`"none"`: start anew, in the next free folder if this one is taken. A path: go on with that run.
 """
 
 

@@ -123,8 +123,8 @@ class Holes:
 class Samples:
     """An endless sequence of numbered samples over a list of pictures.
 
-    Sample `n` is always the same picture, crop and hole for the same seed: every picture comes once per round through the
-    list, in an order drawn anew for each round.
+    Sample `n` is always the same picture, crop and hole for the same seed: every picture comes once per round through
+    the list, in an order drawn anew for each round.
 
     Parameters
     ----------

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaint_core.checkpoints import load_model, save_model
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
+from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model, describe, find_architecture
 
 from .callbacks.loss_plot import LossPlot
@@ -324,7 +325,7 @@ class _Session:
         )
 
 
-def _build_network(config: TrainConfig) -> tuple[dict[str, Any], nn.Module, InpaintingModel | None]:
+def _build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, InpaintingModel | None]:
     """The network, freshly initialised or preloaded, with its complete arguments.
 
     Raises
@@ -341,7 +342,7 @@ def _build_network(config: TrainConfig) -> tuple[dict[str, Any], nn.Module, Inpa
     except ValueError as error:
         raise ConfigError(f"model.architecture: {error}") from None
     network = build_model(model.architecture, generator=torch_generator(config.seed, "weights"), **arguments)
-    multiple, minimum = int(network.multiple), int(network.minimum)  # type: ignore[arg-type]
+    multiple, minimum = network.multiple, network.minimum
     if config.data.size % multiple or config.data.size < minimum:
         raise ConfigError(
             f"data.size {config.data.size}: {model.architecture!r} needs a multiple of {multiple}, at least {minimum}"
@@ -351,8 +352,8 @@ def _build_network(config: TrainConfig) -> tuple[dict[str, Any], nn.Module, Inpa
     initial = load_model(Path(model.init_from))
     if (initial.card.architecture, _complete(initial.card)) != (model.architecture, arguments):
         raise ConfigError(
-            f"model.init_from: {Path(model.init_from).name} is {initial.card.architecture} {dict(initial.card.arguments)}, "
-            f"the configuration says {model.architecture} {arguments}"
+            f"model.init_from: {Path(model.init_from).name} is {initial.card.architecture} "
+            f"{dict(initial.card.arguments)}, the configuration says {model.architecture} {arguments}"
         )
     return arguments, initial.network, initial
 

@@ -35,8 +35,8 @@ def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
 def poisson(prediction: Tensor, target: Tensor) -> Tensor:
     """Half the Poisson deviance, `p - t + t log(t / p)`: the Poisson likelihood of `t` under the rate `p`.
 
-    Fed with intensities in 0..1 as rates (not as logarithms of rates); the target-only part of the likelihood is included,
-    which makes the minimum 0 and leaves the gradient as it is.
+    Fed with intensities in 0..1 as rates (not as logarithms of rates); the target-only part of the likelihood is
+    included, which makes the minimum 0 and leaves the gradient as it is.
     """
     rate = prediction.clamp_min(EPSILON)
     known = target.clamp_min(EPSILON)
@@ -46,8 +46,8 @@ def poisson(prediction: Tensor, target: Tensor) -> Tensor:
 def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy `-t log p - (1 - t) log(1 - p)`, whose minimum is the entropy of `t`, not 0.
 
-    Fed with intensities in 0..1 as probabilities that a sub-pixel is lit; the three colours are three experiments, not three
-    classes of which one is right.
+    Fed with intensities in 0..1 as probabilities that a sub-pixel is lit; the three colours are three experiments,
+    not three classes of which one is right.
     """
     chance = prediction.clamp(EPSILON, 1.0 - EPSILON)
     return -(target * torch.log(chance) + (1.0 - target) * torch.log(1.0 - chance))
@@ -56,8 +56,8 @@ def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
 def kl_divergence(prediction: Tensor, target: Tensor) -> Tensor:
     """Kullback-Leibler divergence of two coins, `t log(t / p) + (1 - t) log((1 - t) / (1 - p))`.
 
-    Fed with intensities in 0..1 as probabilities, as in `cross_entropy`, from which it differs by the entropy of the target:
-    the gradient is the same, the minimum is 0.
+    Fed with intensities in 0..1 as probabilities, as in `cross_entropy`, from which it differs by the entropy of the
+    target: the gradient is the same, the minimum is 0.
     """
     known = target.clamp(EPSILON, 1.0 - EPSILON)
     return cross_entropy(prediction, known) - cross_entropy(known, known)
@@ -86,8 +86,8 @@ def hole_and_valid(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     tuple of Tensor
-        Two scalars. Both are sums divided by the number of all elements, as in the partial-convolution paper (Liu et al.
-        2018, section 3.3), so that a large hole counts more than a small one, an empty one is no division by zero, and the
-        average over parts of a batch is the value of the batch.
+        Two scalars. Both are sums divided by the number of all elements, as in the partial-convolution paper (Liu et
+        al. 2018, section 3.3), so that a large hole counts more than a small one, an empty one is no division by zero,
+        and the average over parts of a batch is the value of the batch.
     """
     return (error * mask).mean(), (error * (1.0 - mask)).mean()

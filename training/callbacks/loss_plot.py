@@ -72,7 +72,8 @@ class LossPlot:
 
 
 def draw_plot(losses: Curve, scores: Curve, score_name: str) -> Image.Image:
-    """One panel with the loss (raw pale, smoothed dark), a second one with the held-out measurement where there is one."""
+    """One panel with the loss (raw pale, smoothed dark), a second one with the held-out measurement where there is
+    one."""
     panels: list[tuple[str, list[tuple[Curve, tuple[int, int, int], int]]]] = [
         ("training loss", [(losses, PALE, 1), (_smooth(losses), BLUE, 3)])
     ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from inpaint_core.model_card import ModelCard
+from inpaint_core.models.architecture import Network
 
 from ..config import TrainConfig
 from ..placement import Placement
@@ -12,6 +11,6 @@ from .objective import Objective
 from .reconstruction import Reconstruction
 
 
-def build_objective(config: TrainConfig, card: ModelCard, network: nn.Module, placement: Placement) -> Objective:
+def build_objective(config: TrainConfig, card: ModelCard, network: Network, placement: Placement) -> Objective:
     """The configured way of training around a fresh or preloaded network."""
     return Reconstruction(config.objective, config, card, network, placement)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from inpaint_core.inpainting_model import InpaintingModel, to_unit
 from inpaint_core.losses.reconstruction import ELEMENTWISE, hole_and_valid
 from inpaint_core.model_card import ModelCard
+from inpaint_core.models.architecture import Network
 
 from ..config import ReconstructionConfig, TrainConfig
 from ..optimization import NonFiniteError, Trainable
@@ -22,20 +23,20 @@ from .inpainting import COLUMNS, hole_measurements, preview_rows
 class Reconstruction:
     """`hole * L(hole) + valid * L(known)` with one elementwise loss L."""
 
-    columns = COLUMNS
+    columns: tuple[str, ...] = COLUMNS
 
     def __init__(
         self,
         objective: ReconstructionConfig,
         config: TrainConfig,
         card: ModelCard,
-        network: nn.Module,
+        network: Network,
         placement: Placement,
     ) -> None:
         self._objective = objective
         self._card = card
         self._loss = ELEMENTWISE[objective.loss]
-        self._generator = Trainable(network, config, config.optimizer, placement)
+        self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
         self._fed = InpaintingModel(card, self._generator.network)
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
