@@ -8,20 +8,28 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from inpaint_core.atomic import write_text
 
 from .config import ConfigError, TrainConfig, dump_config, load_recipe
 from .state import SavedState, load_newest_state
 
-Resume = Literal["unfinished", "auto", "none"] | Path
+Resume = Literal["unfinished", "same", "auto", "none"] | Path
 """What to do with a run that is already in the folder.
 
 `"unfinished"`: go on with it if it was interrupted or more steps are wanted; when it is complete or does not fit, start
-anew in the next free folder of the same name with a number. `"auto"`: go on with it, or say that it is complete.
-`"none"`: start anew, in the next free folder if this one is taken. A path: go on with that run.
+anew in the next free folder of the same name with a number. `"same"`: go on with it, complete or not, if its
+configuration is this one (see `ASIDE`) and its pictures are these; when not, start anew as before. `"auto"`: go on with
+it, or say that it is complete. `"none"`: start anew, in the next free folder if this one is taken. A path: go on with that
+run.
 """
+
+ASIDE: dict[str, Any] = {
+    **dict.fromkeys(("name", "steps", "device", "preview_every", "checkpoint_every"), True),
+    "data": {"folder", "workers", "cache_megabytes"},
+}
+"""What may differ between configurations that train the same model, further or elsewhere."""
 
 
 class RunError(ValueError):
@@ -152,7 +160,9 @@ def identity(config: TrainConfig, arguments: Mapping[str, object]) -> dict[str, 
     }
 
 
-def choose_folder(out: Path, resume: Resume, steps: int, wanted: Mapping[str, object], fingerprint: str) -> RunFolder:
+def choose_folder(
+    out: Path, resume: Resume, config: TrainConfig, wanted: Mapping[str, object], fingerprint: str
+) -> RunFolder:
     """Decide where a run is written and what it goes on from; nothing is changed on disk.
 
     Parameters
@@ -161,10 +171,10 @@ def choose_folder(out: Path, resume: Resume, steps: int, wanted: Mapping[str, ob
         The folder asked for.
     resume
         See `Resume`.
-    steps
-        Steps wanted in all.
+    config
+        What is wanted now.
     wanted
-        What `identity` says about the configuration.
+        What `identity` says about it.
     fingerprint
         Of the pictures.
 
@@ -194,12 +204,9 @@ def choose_folder(out: Path, resume: Resume, steps: int, wanted: Mapping[str, ob
                 _check_foreign(folder)
             taken = f"{out} already holds a {'run' if first else 'folder'}: a new one starts in {folder}"
             return RunFolder(folder, None, taken if number > 1 else "")
-        if (
-            resume == "unfinished"
-            and state.step < steps
-            and not _misfit(state, wanted)
-            and state.values.get("fingerprint") == fingerprint
-        ):
+        if resume == "none" or _misfit(state, wanted) or state.values.get("fingerprint") != fingerprint:
+            continue
+        if state.step < config.steps if resume == "unfinished" else _is_same(folder, config):
             return RunFolder(folder, state, _resuming(folder, state, fingerprint))
     raise RunError(f"{out}: ten thousand runs of this name exist; choose another --out")
 
@@ -211,6 +218,14 @@ def _resuming(folder: Path, state: SavedState, fingerprint: str) -> str:
     if state.values.get("fingerprint") != fingerprint:
         text += "; the pictures have changed since"
     return text
+
+
+def _is_same(folder: Path, config: TrainConfig) -> bool:
+    try:
+        saved = load_recipe(RunFolder(folder).config)
+    except ConfigError:
+        return False
+    return saved.model_dump(exclude=ASIDE) == config.model_dump(exclude=ASIDE)
 
 
 def _misfit(state: SavedState, wanted: Mapping[str, object]) -> list[str]:

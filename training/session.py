@@ -139,12 +139,12 @@ class _Session:
         arguments, network, initial = _build_network(config)
         self._dataset = load_dataset(config.data, self._scanned)
         self._identity = identity(config, arguments)
-        self._folder = choose_folder(out, resume, config.steps, self._identity, self._dataset.fingerprint)
+        self._folder = choose_folder(out, resume, config, self._identity, self._dataset.fingerprint)
         self._run = self._folder.identifier
         card = self._make_card(arguments, initial)
         self._objective: Objective = build_objective(config, card, network, self._placement)
         self._measured, self._shown = fixed_batches(self._dataset, config, self._placement.device)
-        self._sheet = torch.zeros(3, 1, 1)
+        self._sheet = torch.zeros(3, 0, 0)
         self._progress: dict[str, Any] = {"samples": 0, "best": None, "stale": 0}
         self._saved_step = -1
         self._clock = Clock()
@@ -165,6 +165,8 @@ class _Session:
             if step != self._saved_step:
                 self.save(step)
             self._keep_model(step)
+            if self._sheet.numel() == 0:
+                self.preview(step)
             return self._conclude(step, interrupted)
 
     def emit(self, event: Event) -> None:
