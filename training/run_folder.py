@@ -21,8 +21,8 @@ Resume = Literal["unfinished", "same", "auto", "none"] | Path
 `"unfinished"`: go on with it if it was interrupted or more steps are wanted; when it is complete or does not fit, start
 anew in the next free folder of the same name with a number. `"same"`: go on with it, complete or not, if its
 configuration is this one (see `ASIDE`) and its pictures are these; when not, start anew as before. `"auto"`: go on with
-it, or say that it is complete. `"none"`: start anew, in the next free folder if this one is taken. A path: go on with that
-run.
+it, or say that it is complete. `"none"`: start anew, in the next free folder if this one is taken. A path: go on with
+that run.
 """
 
 ASIDE: dict[str, Any] = {
