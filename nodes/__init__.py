@@ -1,0 +1,17 @@
+"""ComfyUI's side of the pack: thin nodes that convert tensors, call the core, and convert back."""
+
+from __future__ import annotations
+
+from comfy_api.v0_0_2 import ComfyExtension, io
+
+from .inpaint import ClassicalFillNode, Inpaint
+from .masks import MaskFromSLIC
+from .models import LoadModel, ModelInfo
+from .train import TrainModel
+
+
+class LiminalExtension(ComfyExtension):
+    """The pack's nodes, in the order of a typical workflow."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [MaskFromSLIC, LoadModel, Inpaint, ClassicalFillNode, TrainModel, ModelInfo]

@@ -1,0 +1,378 @@
+"""Everything that the nodes know about ComfyUI: tensors, devices, progress, folders, and which paths are allowed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.model_management as model_management
+import folder_paths
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.utils import ProgressBar
+from comfy_api.v0_0_2 import io
+from PIL import Image
+from torch import Tensor
+
+from inpaint_core.image_files import to_bytes, write_image
+from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.masks.normalise import normalize_mask
+
+LiminalModel = io.Custom("LIMINAL_MODEL")
+"""The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""
+
+MODEL_FOLDER = "liminal"
+ADVANCED = {"advanced": True}
+"""For `extra_dict`: newer interfaces fold such inputs away, 0.8.0 has no argument for it and ignores the entry."""
+
+# float32 activations per pixel of a small network, generously: 256 planes of 4 bytes.
+ACTIVATION_BYTES_PER_PIXEL = 1024
+# Networks run on crops and tiles beyond this, see inpaint_core.completion.
+LARGEST_PASS_PIXELS = 2048 * 2048
+
+# --- tensors ---------------------------------------------------------------------------------------------------------
+
+
+def image_planes(image: Tensor) -> Tensor:
+    """Turn a host IMAGE into the core's layout.
+
+    Parameters
+    ----------
+    image
+        `[B,H,W,C]` or `[H,W,C]` with C of 1, 3 or 4, any float type.
+
+    Returns
+    -------
+    Tensor
+        Float32 `[B,C,H,W]`.
+
+    Raises
+    ------
+    ValueError
+        Another rank or channel count, or no pixels.
+    """
+    if image.ndim == 3:
+        image = image[None]
+    if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
+        raise ValueError(f"an IMAGE is [batch, height, width, 1, 3 or 4 channels], this one is {list(image.shape)}")
+    if image.numel() == 0:
+        raise ValueError(f"the IMAGE has no pixels: its shape is {list(image.shape)}")
+    return image.float().movedim(-1, 1)
+
+
+def host_image(planes: Tensor) -> Tensor:
+    """Turn `[B,C,H,W]` in 0..1 into a host IMAGE: `[B,H,W,3 or 4]`, contiguous, where IMAGEs live. Gray becomes RGB."""
+    if planes.shape[1] == 1:
+        planes = planes.expand(-1, 3, -1, -1)
+    return planes.movedim(1, -1).contiguous().to(model_management.intermediate_device())
+
+
+def hole_planes(mask: Tensor, image: Tensor, threshold: float = 0.5, invert: bool = False) -> Tensor:
+    """Turn a host MASK of any rank and size into a hard `[B,1,H,W]` mask for `image` `[B,C,H,W]`, 1 = hole.
+
+    The host's all-zero 64x64 mask, which stands for "no mask", stays empty also when it is inverted.
+
+    Raises
+    ------
+    ValueError
+        As `inpaint_core.masks.normalise.normalize_mask`.
+    """
+    size = (image.shape[-2], image.shape[-1])
+    hole = normalize_mask(mask, size, threshold)
+    absent = mask.shape[-2:] == (64, 64) and size != (64, 64) and not mask.any()
+    return 1.0 - hole if invert and not absent else hole
+
+
+def paired(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Repeat a batch of one to the other's count.
+
+    Raises
+    ------
+    ValueError
+        The counts differ and neither is 1.
+    """
+    if len(first) != len(second) and 1 not in (len(first), len(second)):
+        raise ValueError(f"batches of {len(first)} and {len(second)} do not match: give equal counts, or one of either")
+    count = max(len(first), len(second))
+    return first.expand(count, -1, -1, -1), second.expand(count, -1, -1, -1)
+
+
+def host_mask(mask: Tensor) -> Tensor:
+    """Turn `[B,1,H,W]` in 0..1 into a host MASK: `[B,H,W]` float32, contiguous, where MASKs live."""
+    return mask[:, 0].float().contiguous().to(model_management.intermediate_device())
+
+
+# --- models and devices ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HostedModel:
+    """What goes over a LIMINAL_MODEL link: a model, and the host's handle to its memory. No receiver changes it."""
+
+    model: InpaintingModel
+    patcher: ModelPatcher
+
+
+def hosted(model: InpaintingModel) -> HostedModel:
+    """Put a model under the host's memory management, for now in main memory."""
+    patcher = ModelPatcher(
+        model.network,
+        load_device=model_management.get_torch_device(),
+        offload_device=model_management.unet_offload_device(),
+    )
+    return HostedModel(model, patcher)
+
+
+def on_device(model: HostedModel, image: Tensor) -> InpaintingModel:
+    """Load a model for a picture `[B,3,H,W]`; the host evicts others as needed and this one later."""
+    pixels = min(image.shape[-1] * image.shape[-2], LARGEST_PASS_PIXELS) * image.shape[0]
+    model_management.load_models_gpu(
+        [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True
+    )
+    return model.model.to(model.patcher.load_device)
+
+
+@contextmanager
+def training_device() -> Iterator[torch.device]:
+    """The device to train on, emptied of the host's models.
+
+    The host runs nodes in inference mode, whose tensors cannot be saved for backward: what is trained, and copies of
+    what it is trained on, must be made inside this block.
+    """
+    model_management.unload_all_models()
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield model_management.get_torch_device()
+    finally:
+        model_management.soft_empty_cache()
+
+
+# --- progress and cancel ---------------------------------------------------------------------------------------------
+
+
+class Progress:
+    """The node's progress bar and the Cancel button, for work that must end in order before it stops.
+
+    The host's bar raises when Cancel was pressed. That exception is kept here until `raise_if_cancelled`, so that the
+    work can see `cancelled` and save what it has.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._bar = ProgressBar(total)
+        self._interrupt: model_management.InterruptProcessingException | None = None
+
+    def update(self, done: int, picture: Image.Image | None = None) -> None:
+        """Show how much is done and, when given, a picture on the node."""
+        if self.cancelled():
+            return
+        try:
+            self._bar.update_absolute(done, preview=None if picture is None else ("JPEG", picture, 512))
+        except model_management.InterruptProcessingException as interrupt:
+            self._interrupt = interrupt
+
+    def cancelled(self) -> bool:
+        """Whether Cancel was pressed."""
+        return self._interrupt is not None or model_management.processing_interrupted()
+
+    def raise_if_cancelled(self) -> None:
+        """Hand a Cancel on to the host."""
+        if self._interrupt is not None:
+            raise self._interrupt
+        model_management.throw_exception_if_processing_interrupted()
+
+
+# --- folders and paths -----------------------------------------------------------------------------------------------
+
+RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+FORBIDDEN_CHARACTERS = set('<>:"\\|?*')
+LONGEST_NAME_BYTES = 200
+LONGEST_PATH = 1000
+MOST_FOLDERS_LISTED = 500
+
+
+def register_model_folder() -> None:
+    """Make `models/liminal` known to the host, keeping what extra_model_paths.yaml added before."""
+    folder_paths.add_model_folder_path(
+        MODEL_FOLDER, os.path.join(folder_paths.models_dir, MODEL_FOLDER), is_default=True
+    )
+    paths, extensions = folder_paths.folder_names_and_paths[MODEL_FOLDER]
+    folder_paths.folder_names_and_paths[MODEL_FOLDER] = (paths, {*extensions, ".safetensors"})
+
+
+def allowed_roots() -> dict[str, Path]:
+    """The folders that a workflow may name, by the name that it uses.
+
+    `input`, `output`, and every folder that the machine's owner lists as `datasets` in extra_model_paths.yaml (newer
+    hosts bring one themselves), under that folder's own name.
+    """
+    roots = {
+        "input": Path(folder_paths.get_input_directory()),
+        "output": Path(folder_paths.get_output_directory()),
+    }
+    for path in folder_paths.folder_names_and_paths.get("datasets", ([], set()))[0]:
+        roots.setdefault(Path(path).name, Path(path))
+    return roots
+
+
+def safe_name(text: str) -> str:
+    """Check that `text` can be one file or folder name on every system, and nothing else.
+
+    Raises
+    ------
+    ValueError
+        Empty, too long, `.` or `..`, a separator, a colon, a wildcard, a control or invisible character, a leading or
+        trailing space, a trailing dot, a name that Windows reserves.
+    """
+    shown = ascii(text[:60])
+    if not text or len(text.encode("utf-8", "replace")) > LONGEST_NAME_BYTES:
+        raise ValueError(f"{shown} is empty or too long for a name")
+    if "/" in text or FORBIDDEN_CHARACTERS & set(text) or any(unicodedata.category(c)[0] == "C" for c in text):
+        raise ValueError(f"{shown} holds a character that a name may not have")
+    if text != text.strip() or text.endswith("."):
+        raise ValueError(f"{shown} begins or ends with a space, or ends with a dot")
+    if text.split(".")[0].strip().lower() in RESERVED_NAMES:
+        raise ValueError(f"{shown} is a name that Windows reserves")
+    return text
+
+
+def safe_path(text: str, roots: dict[str, Path]) -> Path:
+    """Resolve a path that came in through a workflow; the only way from such a string to a path.
+
+    Parameters
+    ----------
+    text
+        `root/folder/.../name` with forward slashes; the root is a key of `roots`.
+    roots
+        Folders that may be entered. Links are followed; where they end must lie in one of these folders.
+
+    Returns
+    -------
+    Path
+        Absolute and resolved; need not exist.
+
+    Raises
+    ------
+    ValueError
+        Anything else.
+    """
+    accepted = ", ".join(sorted(roots))
+    parts = text.split("/") if isinstance(text, str) and len(text) <= LONGEST_PATH else []
+    if not parts or parts[0] not in roots:
+        raise ValueError(f"{ascii(text)[:60]} is not allowed: a path begins with one of these folders: {accepted}")
+    path = os.path.realpath(roots[parts[0]].joinpath(*(safe_name(part) for part in parts[1:])))
+    if not any(_contains(os.path.realpath(root), path) for root in roots.values()):
+        raise ValueError(
+            f"{ascii(text)[:60]} leads out of these folders: {accepted}; the owner of the machine can allow more"
+        )
+    return Path(path)
+
+
+def _contains(root: str, path: str) -> bool:
+    try:
+        return os.path.commonpath([root, path]) == root
+    except ValueError:  # different drives
+        return False
+
+
+def run_folder(name: str) -> Path:
+    """Where the training run of this name lives: `output/liminal/<name>`."""
+    return safe_path(f"output/liminal/{safe_name(name)}", {"output": Path(folder_paths.get_output_directory())})
+
+
+def picture_folders() -> list[str]:
+    """Names of the folders, two levels deep, that could hold training pictures, for a list on a node."""
+    found: list[str] = []
+    for name, root in allowed_roots().items():
+        if name not in ("input", "output") and root.is_dir():
+            found.append(name)
+        found += _subfolders(root, name, levels=2)
+    return [folder for folder in found if not folder.startswith("output/liminal")][:MOST_FOLDERS_LISTED]
+
+
+def _subfolders(folder: Path, name: str, levels: int) -> list[str]:
+    if levels == 0 or not folder.is_dir():
+        return []
+    found: list[str] = []
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    for child in names:
+        try:
+            found.append(f"{name}/{safe_name(child)}")
+        except ValueError:
+            continue
+        found += _subfolders(folder / child, found[-1], levels - 1)
+    return found
+
+
+def picture_folder(text: str) -> Path:
+    """The folder of one of `picture_folders`, or any other inside the allowed roots.
+
+    Raises
+    ------
+    ValueError
+        Not allowed, or no such folder.
+    """
+    folder = safe_path(text, allowed_roots())
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {text}; put your pictures there, or choose another folder")
+    return folder
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """Changes when a file below a folder is added, removed, renamed or written, told by names, sizes and times."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        state = path.stat()
+        digest.update(
+            f"{path.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
+        )
+    return digest.hexdigest()
+
+
+def store_pictures(pictures: list[Tensor]) -> Path:
+    """Write pictures `[3,H,W]` into a folder of their own in ComfyUI's temp; the same pictures give the same folder."""
+    digest = hashlib.sha256()
+    for pixels in map(to_bytes, pictures):
+        digest.update(repr(pixels.shape).encode() + pixels.tobytes())
+    folder = Path(folder_paths.get_temp_directory(), "liminal", digest.hexdigest()[:32])
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(pictures):
+        write_image(folder / f"{number:05d}.png", picture)
+    return folder
+
+
+def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
+    """How the interface is told to show the newest pictures of a folder inside the output folder."""
+    output = os.path.realpath(folder_paths.get_output_directory())
+    files = [path.relative_to(output) for path in sorted(folder.glob("*.png"))[-count:]]
+    return [{"filename": file.name, "subfolder": file.parent.as_posix(), "type": "output"} for file in files]
+
+
+def model_names() -> list[str]:
+    """What can be loaded: files in `models/liminal`, then finished runs as `output/liminal/<run>`, newest first."""
+    runs = Path(folder_paths.get_output_directory(), "liminal").glob("*/model.safetensors")
+    newest = sorted(runs, key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    return folder_paths.get_filename_list(MODEL_FOLDER) + [f"output/liminal/{file.parent.name}" for file in newest]
+
+
+def model_file(name: str) -> Path:
+    """The file of one of `model_names`.
+
+    Raises
+    ------
+    ValueError
+        A name that is not listed, whatever it is.
+    """
+    if name not in model_names():
+        raise ValueError(f"{ascii(name)[:60]} is not one of the models; refresh the list and choose again")
+    if name in folder_paths.get_filename_list(MODEL_FOLDER):
+        return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
+    return run_folder(name.removeprefix("output/liminal/")) / "model.safetensors"
+
+
+register_model_folder()

@@ -1,0 +1,274 @@
+"""The node that trains a model."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from comfy_api.v0_0_2 import io
+from torch import Tensor
+
+from ..training.callbacks.sample_sheets import labelled
+from ..training.config import TrainConfig, parse_config, read_recipe, recipe_names
+from ..training.events import Event, Message, Preview, StepDone
+from ..training.session import StoppedError, TrainResult, run_training
+from . import host
+from .pictures import SMALLEST_SIDE, known_parts
+
+logger = logging.getLogger("liminal")
+
+CONNECTED = "(connected images)"
+PHOTOGRAPHS = "(photographs of scikit-image)"
+AS_RECIPE = "as the recipe says"
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
+RESUME: dict[str, Literal["same", "auto", "none"]] = {"if nothing changed": "same", "always": "auto", "never": "none"}
+
+
+class TrainModel(io.ComfyNode):
+    """Train a network inside ComfyUI."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Liminal_TrainModel",
+            display_name="Train Model (Liminal)",
+            category="Liminal/training",
+            description="Trains a small network in minutes, on a folder of pictures or on connected ones. Cancel "
+            "keeps what was learnt, and the next run goes on from there.",
+            is_output_node=True,
+            inputs=[
+                io.Combo.Input(
+                    "recipe", options=recipe_names(), default="demo", tooltip="Which network is trained in which way."
+                ),
+                io.Combo.Input(
+                    "folder",
+                    options=[CONNECTED, PHOTOGRAPHS, *host.picture_folders()],
+                    default=CONNECTED,
+                    tooltip="What to learn from: the pictures connected to this node, a few photographs that every "
+                    "installation has, or a folder inside ComfyUI's input, output or datasets.",
+                ),
+                io.String.Input(
+                    "run_name",
+                    default="my model",
+                    tooltip="The training is kept in output/liminal under this name; Load Liminal Model finds it.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=500,
+                    min=0,
+                    max=10_000_000,
+                    tooltip="Steps in all, those before a resume included. 0: as the recipe says.",
+                ),
+                io.Int.Input(
+                    "batch_size", default=0, min=0, max=512, tooltip="Pictures per step. 0: as the recipe says."
+                ),
+                io.Int.Input(
+                    "size",
+                    default=0,
+                    min=0,
+                    max=1024,
+                    step=16,
+                    tooltip="Side in pixels of the squares that the network sees. 0: as the recipe says.",
+                ),
+                io.Float.Input(
+                    "learning_rate",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=1e-5,
+                    round=1e-9,
+                    tooltip="How far weights move in a step. 0: as the recipe says.",
+                ),
+                io.Combo.Input(
+                    "optimizer",
+                    options=[AS_RECIPE, *OPTIMIZERS],
+                    default=AS_RECIPE,
+                    tooltip="How weights follow gradients.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1,
+                    control_after_generate=True,
+                    tooltip="Decides first weights, crops and holes. On a CPU, the same seed gives the same model.",
+                ),
+                io.Int.Input(
+                    "preview_every",
+                    default=50,
+                    min=1,
+                    max=100_000,
+                    tooltip="A sample picture appears on the node every so many steps.",
+                ),
+                io.Combo.Input(
+                    "resume",
+                    options=list(RESUME),
+                    tooltip="Go on with the run of this name? if nothing changed: when settings and pictures are "
+                    "the same (more steps may be wanted), otherwise start a new run beside it. always: with others "
+                    "as well. never: start a new run beside it.",
+                ),
+                io.Boolean.Input(
+                    "subfolders",
+                    default=False,
+                    tooltip="Learn from the pictures in the folder's subfolders too.",
+                    extra_dict=host.ADVANCED,
+                ),
+                io.Image.Input("images", optional=True, tooltip="Pictures to learn from."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="What must not be learnt from the connected pictures, in white (1): what will be removed.",
+                ),
+            ],
+            outputs=[
+                host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The best model so far, ready to use."),
+                io.LossMap.Output("LOSS_MAP", tooltip="The loss of every step, for Plot Loss Graph."),
+                io.Image.Output("samples", tooltip="What the model makes of pictures that it has not learnt from."),
+                io.String.Output("path", tooltip="The model's file."),
+                io.String.Output("report", tooltip="What was trained, and how well it does beside simple fills."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, folder: str, run_name: str) -> bool | str:
+        try:
+            host.run_folder(run_name)
+            if folder not in (CONNECTED, PHOTOGRAPHS):
+                host.picture_folder(folder)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str, **others: Any) -> str:
+        return folder if folder in (CONNECTED, PHOTOGRAPHS) else host.folder_fingerprint(host.picture_folder(folder))
+
+    @classmethod
+    def execute(
+        cls,
+        folder: str,
+        run_name: str,
+        resume: str,
+        images: Tensor | None = None,
+        mask: Tensor | None = None,
+        **settings: Any,
+    ) -> io.NodeOutput:
+        out = host.run_folder(run_name)
+        source = picture_source(folder, images, mask)
+        with host.training_device() as device:
+            config = configuration(out.name, source, str(device), **settings)
+            watcher = Watcher(config.steps)
+            stop = watcher.progress.cancelled
+            try:
+                result = run_training(config, out=out, resume=RESUME[resume], callbacks=[watcher], should_stop=stop)
+            except StoppedError:
+                watcher.progress.raise_if_cancelled()
+                raise
+        watcher.progress.raise_if_cancelled()
+        return io.NodeOutput(
+            host.hosted(result.model),
+            {"loss": [loss for loss in result.losses if math.isfinite(loss)]},
+            host.host_image(result.samples[None]),
+            str(result.path),
+            report(result),
+            ui={"images": host.newest_pictures(result.path.parent / "samples", 1)},
+        )
+
+
+class Watcher:
+    """Shows a training on its node."""
+
+    def __init__(self, steps: int) -> None:
+        self.progress = host.Progress(steps)
+        self._done = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StepDone):
+            self._done = event.step
+            self.progress.update(self._done)
+        elif isinstance(event, Preview):
+            self.progress.update(self._done, labelled(event))
+        elif isinstance(event, Message):
+            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, event.text)
+
+
+def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> Path | None:
+    """The folder to train on; None for the photographs of scikit-image.
+
+    Raises
+    ------
+    ValueError
+        Nothing is connected where it should be, no part of the pictures is known, or the folder is not allowed.
+    """
+    if folder == PHOTOGRAPHS:
+        return None
+    if folder != CONNECTED:
+        return host.picture_folder(folder)
+    if images is None:
+        raise ValueError("no pictures to learn from: connect images, or choose a folder")
+    planes = host.image_planes(images)[:, :3]
+    if mask is None:
+        return host.store_pictures(list(planes))
+    planes, holes = host.paired(planes, host.hole_planes(mask, planes))
+    parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_parts(plane, hole[0])]
+    if not parts:
+        raise ValueError(f"the mask leaves no part of the pictures that is {SMALLEST_SIDE} pixels wide to learn from")
+    return host.store_pictures(parts)
+
+
+def configuration(
+    name: str,
+    pictures: Path | None,
+    device: str,
+    *,
+    recipe: str,
+    steps: int,
+    batch_size: int,
+    size: int,
+    learning_rate: float,
+    optimizer: str,
+    seed: int,
+    preview_every: int,
+    subfolders: bool,
+) -> TrainConfig:
+    """The recipe with what the node's settings change in it.
+
+    Raises
+    ------
+    ConfigError
+        No such recipe, or a value that it does not allow.
+    """
+    values = read_recipe(recipe)
+    changes: dict[str, dict[str, object]] = {
+        "": {"name": name, "seed": seed, "device": device, "preview_every": preview_every},
+        "data": {"folder": None if pictures is None else str(pictures), "recursive": subfolders},
+        "optimizer": {},
+    }
+    if steps:
+        changes[""]["steps"] = steps
+    if batch_size:
+        changes[""]["batch_size"] = batch_size
+    if size:
+        # The recipe's working resolution belongs to the recipe's size.
+        changes["data"] |= {"size": size, "shorter_side": None}
+    if learning_rate:
+        changes["optimizer"]["learning_rate"] = learning_rate
+    if optimizer != AS_RECIPE:
+        changes["optimizer"]["name"] = optimizer
+    values |= changes.pop("")
+    for section, change in changes.items():
+        kept = values.get(section)
+        values[section] = {**kept, **change} if isinstance(kept, dict) else change
+    return parse_config(values)
+
+
+def report(result: TrainResult) -> str:
+    """What came out, in a few lines."""
+    lines = [f"{result.path.parent.name}: {result.steps} steps, {result.model.card.data}"]
+    if result.metrics:
+        lines.append("PSNR in the holes of held-out pictures, in dB (higher is better):")
+        scores = {"this model": result.metrics.get("hole_psnr"), **result.baselines}
+        lines += [f"  {name}: {score:.2f}" for name, score in scores.items() if score is not None]
+    return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""Workflows as people save them (UI form, schema 0.4) turned into what POST /prompt takes (API form)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+# Widgets that the interface adds after an input with this option; their values are stored but never sent.
+COMPANIONS = ("control_after_generate", "image_upload", "audio_upload", "video_upload")
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+
+
+class WorkflowError(ValueError):
+    """A workflow does not fit the nodes that it names."""
+
+
+def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
+    """Convert a workflow.
+
+    Parameters
+    ----------
+    workflow
+        UI form, schema 0.4, without subgraphs.
+    object_info
+        What /object_info says about every node type in it. Unknown types without inputs and outputs (notes) are left
+        out.
+
+    Raises
+    ------
+    WorkflowError
+        A missing node type, a link between different types, too many or too few widget values, a value out of its range
+        or not in its list, a required input without a link.
+    """
+    links = {link[0]: link for link in workflow["links"]}
+    nodes = {node["id"]: node for node in workflow["nodes"]}
+    prompt = {}
+    for node in workflow["nodes"]:
+        if node["type"] not in object_info:
+            if node.get("inputs") or node.get("outputs"):
+                raise WorkflowError(f"node {node['id']}: no node type {node['type']!r}")
+            continue
+        info = object_info[node["type"]]
+        inputs = _widget_values(node, info)
+        for slot in node.get("inputs", []):
+            if slot.get("link") is not None:
+                inputs[slot["name"]] = _source(links[slot["link"]], nodes, object_info, slot, node)
+        missing = set(info["input"].get("required", {})) - inputs.keys()
+        if missing:
+            raise WorkflowError(
+                f"node {node['id']} ({node['type']}): nothing is given for {', '.join(sorted(missing))}"
+            )
+        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    return prompt
+
+
+def _source(link: list[Any], nodes: dict[int, Any], object_info: dict[str, Any], slot: Any, node: Any) -> list[Any]:
+    _, origin, origin_slot, target, target_slot, link_type = link
+    outputs = object_info[nodes[origin]["type"]]["output"]
+    if target != node["id"] or node["inputs"][target_slot] is not slot:
+        raise WorkflowError(f"link {link[0]} does not end where node {node['id']} says")
+    if not outputs[origin_slot] == link_type == slot["type"]:
+        raise WorkflowError(f"link {link[0]} joins {outputs[origin_slot]} to {slot['type']}")
+    return [str(origin), origin_slot]
+
+
+def _widget_values(node: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    values = iter(node.get("widgets_values", []))
+    where = f"node {node['id']} ({node['type']})"
+    given = dict(_named(info["input"], values, "", where))
+    rest = list(values)
+    if rest:
+        raise WorkflowError(f"{where}: {len(rest)} widget values too many: {rest}")
+    return given
+
+
+def _named(inputs: dict[str, Any], values: Iterator[Any], prefix: str, where: str) -> Iterator[tuple[str, Any]]:
+    for kind in ("required", "optional"):
+        for name, (input_type, *options) in inputs.get(kind, {}).items():
+            settings = options[0] if options else {}
+            # A list instead of a type name is how older nodes write a COMBO.
+            choices = input_type if isinstance(input_type, list) else settings.get("options", [])
+            if isinstance(input_type, list):
+                input_type = "COMBO"
+            if input_type not in (*WIDGET_TYPES, DYNAMIC_COMBO) or settings.get("forceInput"):
+                continue
+            try:
+                value = next(values)
+            except StopIteration:
+                raise WorkflowError(f"{where}: no widget value is left for {prefix}{name}") from None
+            yield f"{prefix}{name}", value
+            if input_type == DYNAMIC_COMBO:
+                chosen = [choice for choice in choices if choice["key"] == value]
+                if not chosen:
+                    raise WorkflowError(f"{where}: {name} cannot be {value!r}")
+                yield from _named(chosen[0]["inputs"], values, f"{prefix}{name}.", where)
+            else:
+                _check(value, input_type, settings, choices, f"{where}: {prefix}{name}")
+            for _ in range(sum(bool(settings.get(companion)) for companion in COMPANIONS)):
+                next(values, None)
+
+
+def _check(value: Any, input_type: str, settings: dict[str, Any], choices: list[Any], what: str) -> None:
+    python_types = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool, "COMBO": (str, int)}
+    if not isinstance(value, python_types[input_type]) or (input_type != "BOOLEAN" and isinstance(value, bool)):
+        raise WorkflowError(f"{what} is {value!r}, which is no {input_type}")
+    if input_type == "COMBO" and value not in choices:
+        raise WorkflowError(f"{what} is {value!r}, not one of {choices}")
+    if input_type in ("INT", "FLOAT") and not settings.get("min", value) <= value <= settings.get("max", value):
+        raise WorkflowError(f"{what} is {value}, outside {settings.get('min')}..{settings.get('max')}")

@@ -1,0 +1,151 @@
+"""A real ComfyUI at $COMFYUI_PATH, started by $COMFYUI_PYTHON on a free port with folders of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 120
+CLIENT = "liminal-tests"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this folder, and skip it without a ComfyUI."""
+    skip = pytest.mark.skip(reason="needs a ComfyUI checkout at $COMFYUI_PATH")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("host")
+            if "COMFYUI_PATH" not in os.environ:
+                item.add_marker(skip)
+
+
+class ComfyUI:
+    """A running server and its folders."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.log = base / "server.log"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.python = os.environ.get("COMFYUI_PYTHON", "python3")
+        arguments = ["--cpu", "--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(base)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [self.python, "main.py", "--port", self.address.split(":")[1], *arguments],
+                cwd=os.environ["COMFYUI_PATH"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                self.get("/queue")
+                return
+            except OSError:
+                time.sleep(0.2)
+        self.stop()
+        raise RuntimeError(f"ComfyUI did not start:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        """End the server."""
+        self.process.terminate()
+        self.process.wait(30)
+
+    def get(self, path: str) -> Any:
+        """JSON of a route."""
+        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=30) as response:
+            return json.load(response)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Send JSON; what comes back, also when the server refuses."""
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(f"http://{self.address}{path}", data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return json.loads(response.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return json.load(error)
+
+    def queue(self, prompt: dict[str, Any]) -> str:
+        """Queue a prompt; its id."""
+        answer = self.post("/prompt", {"prompt": prompt, "client_id": CLIENT})
+        assert "prompt_id" in answer, json.dumps(answer, indent=1)
+        assert not answer["node_errors"], answer
+        return answer["prompt_id"]
+
+    def wait(self, prompt_id: str, seconds: float = 120.0) -> dict[str, Any]:
+        """What the server remembers of a prompt once it has ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            history = self.get(f"/history/{prompt_id}")
+            if prompt_id in history:
+                return history[prompt_id]
+            time.sleep(0.02)
+        raise TimeoutError(f"prompt {prompt_id} did not end in {seconds} s")
+
+    def run(self, prompt: dict[str, Any], seconds: float = 120.0) -> dict[str, Any]:
+        """Run a prompt to its end; the outputs of its output nodes."""
+        entry = self.wait(self.queue(prompt), seconds)
+        assert entry["status"]["status_str"] == "success", json.dumps(entry["status"], indent=1)
+        return entry["outputs"]
+
+    def error(self, prompt: dict[str, Any]) -> str:
+        """Run a prompt that must fail inside a node; the message that the person sees."""
+        entry = self.wait(self.queue(prompt))
+        errors = [data for kind, data in entry["status"]["messages"] if kind == "execution_error"]
+        assert errors, entry["status"]
+        return errors[0]["exception_message"].strip()
+
+    def file(self, image: dict[str, str]) -> Path:
+        """Where a picture lies that an output node names."""
+        return self.base / image["type"] / image["subfolder"] / image["filename"]
+
+    def listen(self) -> subprocess.Popen[str]:
+        """Everything that the server tells the interface from now on, as lines of JSON on stdout."""
+        url = f"http://{self.address}/ws?clientId={CLIENT}"
+        script = str(Path(__file__).with_name("listen.py"))
+        listener = subprocess.Popen([self.python, script, url], stdout=subprocess.PIPE, text=True)
+        assert listener.stdout
+        assert "connected" in listener.stdout.readline()
+        return listener
+
+
+@pytest.fixture(scope="session")
+def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
+    """ComfyUI with the pack, as fresh as after its installation."""
+    base = tmp_path_factory.mktemp("comfyui")
+    (base / "custom_nodes").mkdir()
+    (base / "custom_nodes" / "liminal-inpaint").symlink_to(ROOT, target_is_directory=True)
+    (base / "input").mkdir()
+    shutil.copy(Path(os.environ["COMFYUI_PATH"], "input", "example.png"), base / "input")
+    server = ComfyUI(base)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def api_form() -> ModuleType:
+    """The converter from UI form to API form."""
+    spec = importlib.util.spec_from_file_location("liminal_api_form", Path(__file__).with_name("api_form.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,57 @@
+"""Loads the pack as ComfyUI does, on a stand-in for the host."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_IN = Path(__file__).with_name("stand_in")
+
+
+def load_pack() -> ModuleType:
+    """The pack's root package under a name made of its path, as the host's loader names it."""
+    name = str(ROOT).replace(".", "_x_")
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+            name, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+        )
+        assert spec
+        assert spec.loader
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def pack() -> ModuleType:
+    """The pack, loaded."""
+    sys.path.insert(0, str(STAND_IN))
+    return load_pack()
+
+
+@pytest.fixture(scope="session")
+def nodes(pack: ModuleType) -> ModuleType:
+    """The pack's `nodes` package."""
+    return importlib.import_module(f"{pack.__name__}.nodes")
+
+
+@pytest.fixture
+def host(nodes: ModuleType, tmp_path: Path) -> ModuleType:
+    """`nodes.host` on an empty ComfyUI below `tmp_path`, with nobody having pressed Cancel."""
+    import comfy.model_management
+    import comfy.utils
+    import folder_paths
+
+    comfy.model_management.interrupted = False
+    comfy.model_management.calls.clear()
+    comfy.utils.updates.clear()
+    folder_paths.set_base(tmp_path / "comfyui")
+    module = importlib.import_module(f"{nodes.__name__}.host")
+    module.register_model_folder()
+    return module
