@@ -44,6 +44,8 @@ class DataConfig(Section):
     flip_vertical: bool = False
     rotate: bool = False
     """Random quarter turns."""
+    recolour: bool = False
+    """Random order of the colour channels: with few pictures a network otherwise learns their colours by heart."""
     minimum_side: int = Field(32, ge=1, le=2048)
     """Pictures with a shorter side below this are left out as tiny."""
     minimum_pictures: int = Field(1, ge=1, le=1_000_000)

@@ -20,6 +20,7 @@ from .data import DatasetError, Record, read_pixels
 from .randomness import derive_seed, numpy_generator
 
 PREFETCHED_BATCHES = 2
+AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolour")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Crop:
     flip_horizontal: bool = False
     flip_vertical: bool = False
     quarter_turns: int = 0
+    channels: tuple[int, int, int] = (0, 1, 2)
 
 
 def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
@@ -72,6 +74,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
     top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
     chances = generator.random(2)
     turns = int(generator.integers(4))
+    red, green, blue = (int(channel) for channel in generator.permutation(3))
     return Crop(
         top,
         left,
@@ -79,6 +82,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
         flip_horizontal=config.flip_horizontal and bool(chances[0] < 0.5),
         flip_vertical=config.flip_vertical and bool(chances[1] < 0.5),
         quarter_turns=turns if config.rotate else 0,
+        channels=(red, green, blue) if config.recolour else (0, 1, 2),
     )
 
 
@@ -93,6 +97,8 @@ def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
     dims = [axis for axis, flip in ((1, crop.flip_vertical), (2, crop.flip_horizontal)) if flip]
     if dims:
         window = window.flip(dims)
+    if crop.channels != (0, 1, 2):
+        window = window[list(crop.channels)]
     return window.rot90(crop.quarter_turns, (1, 2)) if crop.quarter_turns else window
 
 
@@ -145,11 +151,7 @@ class Samples:
         augment: bool = True,
     ) -> None:
         self._records = records
-        self._data = (
-            data
-            if augment
-            else data.model_copy(update={"flip_horizontal": False, "flip_vertical": False, "rotate": False})
-        )
+        self._data = data if augment else data.model_copy(update=dict.fromkeys(AUGMENTATIONS, False))
         self._seed = seed
         self._device = device
         self._holes = Holes(masks, data.size, seed)

@@ -12,6 +12,7 @@ from inpaint_core.image_files import to_bytes
 from ..events import Event, Preview
 
 HEADER = 24
+SMALLEST_CELL = 128  # smaller pictures are enlarged by a whole number, pixels shown as squares
 
 
 class SampleSheets:
@@ -30,6 +31,8 @@ class SampleSheets:
 def labelled(event: Preview) -> Image.Image:
     """A preview as a picture with a line of column names."""
     sheet = Image.fromarray(to_bytes(event.image))
+    enlarged = max(1, SMALLEST_CELL * len(event.columns) // sheet.width)
+    sheet = sheet.resize((sheet.width * enlarged, sheet.height * enlarged), Image.Resampling.NEAREST)
     picture = Image.new("RGB", (sheet.width, sheet.height + HEADER), "white")
     picture.paste(sheet, (0, HEADER))
     draw = ImageDraw.Draw(picture)
