@@ -2,5 +2,6 @@
 
 from .checkpoints import CheckpointError, load_model, save_model
 from .completion import inpaint
+from .translation import translate
 
-__all__ = ["CheckpointError", "inpaint", "load_model", "save_model"]
+__all__ = ["CheckpointError", "inpaint", "load_model", "save_model", "translate"]

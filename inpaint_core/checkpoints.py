@@ -16,6 +16,7 @@ from .atomic import atomic_path
 from .inpainting_model import InpaintingModel
 from .model_card import FORMAT, ModelCard
 from .models.registry import build_empty, describe, find_architecture
+from .translation_model import TranslationModel
 
 CARD_KEY = "liminal.card"
 MAX_CARD_CHARACTERS = 100_000
@@ -26,7 +27,7 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message is one line that says what is wrong and what to do."""
 
 
-def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> InpaintingModel:
+def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> InpaintingModel | TranslationModel:
     """Build a network from a checkpoint's own card and load its weights.
 
     Parameters
@@ -38,8 +39,8 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
 
     Returns
     -------
-    InpaintingModel
-        In evaluation mode, float32, also when the file holds half precision.
+    InpaintingModel or TranslationModel
+        By the card's task; in evaluation mode, float32, also when the file holds half precision.
 
     Raises
     ------
@@ -58,10 +59,11 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         _compare(source.name, {key: value.shape for key, value in network.state_dict().items()}, tensors)
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict(floats, assign=True)
-        return InpaintingModel(card, network.to(device))
+        network = network.to(device)
+        return TranslationModel(card, network) if card.task == "translation" else InpaintingModel(card, network)
 
 
-def save_model(model: InpaintingModel, path: str | os.PathLike[str], *, half: bool = False) -> None:
+def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLike[str], *, half: bool = False) -> None:
     """Write a model as one self-describing file, atomically.
 
     Parameters

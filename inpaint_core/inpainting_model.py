@@ -22,11 +22,12 @@ def _mean_and_std(value_range: ValueRange, like: Tensor) -> tuple[Tensor, Tensor
         "signed": ((0.5,) * 3, (0.5,) * 3),
         "imagenet": (IMAGENET_MEAN, IMAGENET_STD),
     }[value_range]
-    return like.new_tensor(mean).view(1, 3, 1, 1), like.new_tensor(std).view(1, 3, 1, 1)
+    channels = like.shape[1]  # 1 for the gray inputs of a translation network
+    return like.new_tensor(mean[:channels]).view(1, -1, 1, 1), like.new_tensor(std[:channels]).view(1, -1, 1, 1)
 
 
 def to_range(image: Tensor, value_range: ValueRange) -> Tensor:
-    """Map `[B,3,H,W]` from 0..1 to what a network reads."""
+    """Map `[B,3,H,W]` (or gray `[B,1,H,W]`) from 0..1 to what a network reads."""
     if value_range == "unit":
         return image
     mean, std = _mean_and_std(value_range, image)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .prepare_settings import PrepareSettings
+
 ValueRange = Literal["unit", "signed", "imagenet"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, Field(max_length=2000)]
@@ -38,6 +40,8 @@ class ModelCard(BaseModel):
     """What the network reads and writes: 0..1, -1..1, or ImageNet-normalised."""
     fill: tuple[Unit, Unit, Unit] = (0.5, 0.5, 0.5)
     """RGB in 0..1 that stands in the hole when the network looks at a picture."""
+    prepare: PrepareSettings | None = None
+    """How a translation network's input is made from a picture; None for one that reads pictures as they are."""
     trained_size: int = Field(256, ge=1, le=8192)
     """Side in pixels of the squares that it was trained on."""
     steps: int = Field(0, ge=0)

@@ -20,6 +20,7 @@ from ..image_files import (
     list_images,
     write_image,
 )
+from ..inpainting_model import InpaintingModel
 from ..masks import GENERATORS, generate
 
 
@@ -79,7 +80,10 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
     """A classical fill by name, or a network from a file."""
     if name in CLASSICAL_METHODS:
         return ClassicalFill(name)
-    return load_model(name, device)
+    model = load_model(name, device)
+    if not isinstance(model, InpaintingModel):
+        raise ValueError(f"{name}: this model fills no holes; use it with python -m inpaint_core translate")
+    return model
 
 
 def _output_file(arguments: argparse.Namespace) -> Path:

@@ -1,0 +1,35 @@
+"""How the input of a Learning-to-See network is made from a picture; part of the model's card."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class InputStatistics(BaseModel):
+    """Brightness of many abstracted pictures: mean, standard deviation, 1st and 99th percentile, all in 0..1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    mean: Unit = 0.5
+    std: Unit = 0.22
+    low: Unit = 0.05
+    high: Unit = 0.95
+
+
+class PrepareSettings(BaseModel):
+    """What `inpaint_core.translation.prepare` does to a picture, in training and afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    reduction: int = Field(24, ge=1, le=128)
+    """Both sides are divided by this (rounded, at least 1 pixel is left) and enlarged again; 1 keeps every detail."""
+    brightness: float = Field(0.2, ge=0.0, le=1.0)
+    """While training, up to this much is added or taken away."""
+    contrast: float = Field(0.15, ge=0.0, le=1.0)
+    """While training, differences from the mean are multiplied by 1 plus or minus up to this."""
+    statistics: InputStatistics | None = None
+    """Of the inputs that the network was trained on, without the random changes; a contrast stretch aims at them."""

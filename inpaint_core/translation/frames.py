@@ -1,0 +1,219 @@
+"""translate(): pictures, clips and live frames of any size through a translation network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..prepare_settings import InputStatistics, PrepareSettings
+from ..translation_model import TranslationModel
+from .controls import LiveControls
+from .preparation import measure_clip, prepare
+from .smoothing import CutDetector, ExponentialSmoothing
+
+Fit = Literal["whole", "crop", "letterbox"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+LONGEST = 4  # no frame is longer than so many times the size that it is worked on at
+MEASURED_FRAMES = 32
+Progress = Callable[[int, int], None]
+
+
+def translate(
+    model: TranslationModel,
+    frames: Tensor,
+    *,
+    settings: PrepareSettings | None = None,
+    controls: LiveControls | None = None,
+    fit: Fit = "whole",
+    size: int | None = None,
+    smooth_input: float = 0.0,
+    smooth_output: float = 0.0,
+    frames_per_batch: int = 8,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Translate frames, which are taken for a clip: one after the other, with the same contrast throughout.
+
+    Parameters
+    ----------
+    model
+        As `load_model` gives it.
+    frames
+        `[T,3,H,W]` in 0..1, RGB; gray `[T,1,H,W]` and RGBA `[T,4,H,W]` (alpha unused) are accepted. Any H and W from 1.
+    settings
+        How the input is made; the model's own when None.
+    controls
+        Live controls, only for models that have settings.
+    fit
+        `"whole"`: all of the frame, its shorter side scaled to `size`. `"crop"`: the square in the middle; the rest of
+        the frame becomes black. `"letterbox"`: all of the frame in a square, its border repeated to fill that.
+    size
+        Side in pixels that the network works at; the size that it was trained on when None. Forms are then as large as
+        in the training pictures; larger values give smaller forms.
+    smooth_input, smooth_output
+        Part (0 up to below 1) of the previous frame that is mixed into what the network sees and gives. A cut in the
+        clip starts anew.
+    frames_per_batch
+        Frames that the network sees at once; no result depends on it, memory does.
+    progress
+        Called with (frames done, frames in all) after each batch; what it raises goes up to the caller.
+
+    Returns
+    -------
+    Tensor
+        Float32 `[T,3,H,W]` in 0..1 on the device of `frames`.
+
+    Raises
+    ------
+    ValueError
+        Shapes or options that do not fit.
+    """
+    if frames_per_batch < 1:
+        raise ValueError(f"frames_per_batch is {frames_per_batch}: at least 1 is needed")
+    translator = FrameTranslator(
+        model,
+        settings=settings,
+        controls=controls,
+        fit=fit,
+        size=size,
+        smooth_input=smooth_input,
+        smooth_output=smooth_output,
+    )
+    _check(frames)
+    translator.measure(frames[:: -(-len(frames) // MEASURED_FRAMES)])
+    result = frames.new_empty((len(frames), 3, *frames.shape[-2:]), dtype=torch.float32)
+    for start in range(0, len(frames), frames_per_batch):
+        stop = min(start + frames_per_batch, len(frames))
+        result[start:stop] = translator(frames[start:stop])
+        if progress is not None:
+            progress(stop, len(frames))
+    return result
+
+
+class FrameTranslator:
+    """Translates a clip that comes in parts: what lasts from part to part is kept here. Arguments as for `translate`.
+
+    Attributes
+    ----------
+    smooth_input, smooth_output
+        The two `ExponentialSmoothing`; their `amount` may be changed while frames come.
+    seen
+        What the network saw of the latest part: `[T,1,h,w]` or `[T,3,h,w]`.
+    """
+
+    def __init__(
+        self,
+        model: TranslationModel,
+        *,
+        settings: PrepareSettings | None = None,
+        controls: LiveControls | None = None,
+        fit: Fit = "whole",
+        size: int | None = None,
+        smooth_input: float = 0.0,
+        smooth_output: float = 0.0,
+    ) -> None:
+        if fit not in FITS:
+            raise ValueError(f"unknown fit {fit!r}: choose one of {', '.join(FITS)}")
+        if size is not None and size < 1:
+            raise ValueError(f"size is {size}: at least 1 pixel is needed")
+        if model.card.prepare is None and (settings is not None or controls is not None):
+            raise ValueError("this model reads colour pictures as they are: it takes no settings and no live controls")
+        self._model = model
+        self._settings = settings or model.card.prepare
+        self._controls = controls
+        self._fit = fit
+        self._size = size or model.card.trained_size
+        self._clip: InputStatistics | None = None
+        self._cuts = CutDetector()
+        self.smooth_input = ExponentialSmoothing(smooth_input)
+        self.smooth_output = ExponentialSmoothing(smooth_output)
+        self.seen: Tensor | None = None
+
+    @property
+    def controls(self) -> LiveControls | None:
+        """The live controls; when they are changed, the next frames are measured anew."""
+        return self._controls
+
+    @controls.setter
+    def controls(self, controls: LiveControls | None) -> None:
+        self._controls = controls
+        self._clip = None
+
+    def measure(self, frames: Tensor) -> None:
+        """Fix what a contrast stretch takes for the statistics of the clip; the first part decides otherwise."""
+        if self._settings is not None and self._controls is not None and self._controls.stretch != "none":
+            self._clip = measure_clip(self._view(frames), self._settings, self._controls)
+
+    @torch.no_grad()
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Translate the next frames, `[T,C,H,W]` as for `translate`: float32 `[T,3,H,W]` in 0..1."""
+        _check(frames)
+        height, width = frames.shape[-2:]
+        view = self._view(frames)
+        cuts = self._cuts(view)
+        if self._clip is None:
+            self.measure(frames)
+        inputs = view
+        if self._settings is not None:
+            inputs = prepare(view, self._settings, controls=self._controls, clip=self._clip)
+        self.seen = self.smooth_input(inputs, cuts)
+        output = self.smooth_output(self._model.predict(self.seen), cuts)
+        return self._unview(output, height, width).to(frames.device)
+
+    def _view(self, frames: Tensor) -> Tensor:
+        """The part of the frames that is looked at, at the size that is worked on, on the model's device."""
+        frames = frames[:, :3].to(self._model.device, torch.float32).nan_to_num(0.0).clamp(0.0, 1.0)
+        frames = frames.expand(-1, 3, -1, -1)
+        height, width = frames.shape[-2:]
+        if self._fit == "crop":
+            top, left, side = _middle(height, width)
+            return _resize(frames[..., top : top + side, left : left + side], self._size, self._size)
+        rows, columns = self._scaled(height, width)
+        frames = _resize(frames, rows, columns)
+        if self._fit == "letterbox":
+            top, left = (self._size - rows) // 2, (self._size - columns) // 2
+            below, right = self._size - rows - top, self._size - columns - left
+            frames = F.pad(frames, (left, right, top, below), mode="replicate")
+        return frames
+
+    def _unview(self, output: Tensor, height: int, width: int) -> Tensor:
+        """Back to the frames' size."""
+        if self._fit == "crop":
+            top, left, side = _middle(height, width)
+            picture = output.new_zeros((len(output), 3, height, width))
+            picture[..., top : top + side, left : left + side] = _resize(output, side, side)
+            return picture
+        if self._fit == "letterbox":
+            rows, columns = self._scaled(height, width)
+            top, left = (self._size - rows) // 2, (self._size - columns) // 2
+            output = output[..., top : top + rows, left : left + columns]
+        return _resize(output, height, width)
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        shorter, longer = min(height, width), max(height, width)
+        if self._fit == "letterbox":
+            scale = self._size / longer
+        else:
+            scale = min(self._size / shorter, LONGEST * self._size / longer)
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _middle(height: int, width: int) -> tuple[int, int, int]:
+    side = min(height, width)
+    return (height - side) // 2, (width - side) // 2, side
+
+
+def _resize(frames: Tensor, height: int, width: int) -> Tensor:
+    if frames.shape[-2:] == (height, width):
+        return frames
+    return F.interpolate(frames, (height, width), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _check(frames: Tensor) -> None:
+    if frames.ndim != 4 or frames.shape[1] not in (1, 3, 4) or 0 in frames.shape:
+        raise ValueError(f"frames have shape {list(frames.shape)}: expected [T,C,H,W] with C = 1, 3 or 4")
+    if not frames.is_floating_point():
+        raise ValueError(f"frames hold {frames.dtype}: expected floating-point values in 0..1")

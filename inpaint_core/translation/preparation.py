@@ -1,0 +1,110 @@
+"""prepare(): a picture becomes the gray, soft, formless thing that a Learning-to-See network is shown."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..prepare_settings import InputStatistics, PrepareSettings
+from .controls import LiveControls, equalise, match, measure, move, redraw
+from .resampling import enlarge_cubic, reduce_area
+
+# ITU-R BT.601 luma on gamma-encoded values, as in OpenCV, Pillow and TensorFlow.
+GRAY = (0.299, 0.587, 0.114)
+
+
+def prepare(
+    frames: Tensor,
+    settings: PrepareSettings,
+    *,
+    generator: torch.Generator | None = None,
+    controls: LiveControls | None = None,
+    clip: InputStatistics | None = None,
+) -> Tensor:
+    """Abstract pictures, the same way while training and afterwards.
+
+    Grayscale (0.299 R + 0.587 G + 0.114 B), area reduction, cubic enlargement, clipping to 0..1: the input of Akten,
+    Fiebrink and Grierson 2019, "Learning to See: You Are What You See" (SIGGRAPH Art Papers).
+
+    Parameters
+    ----------
+    frames
+        `[B,3,H,W]` or gray `[B,1,H,W]` in 0..1, any size.
+    settings
+        As in the model's card.
+    generator
+        Only while training: on the CPU, source of the random brightness and contrast, one draw of each per picture.
+    controls
+        Only live: applied in the order that `controls` describes.
+    clip
+        What a contrast stretch takes for the statistics of these frames (see `measure_clip`), so that a clip that is
+        prepared in parts does not flicker; these frames' own when None.
+
+    Returns
+    -------
+    Tensor
+        Float32 `[B,1,H,W]` in 0..1 on the device of `frames`.
+
+    Raises
+    ------
+    ValueError
+        Another shape.
+
+    Examples
+    --------
+    >>> prepare(torch.rand(2, 3, 100, 60), PrepareSettings()).shape
+    torch.Size([2, 1, 100, 60])
+    """
+    abstracted = _abstract(frames, settings, controls)
+    if controls is not None and controls.stretch != "none":
+        target = settings.statistics or InputStatistics()
+        abstracted = match(abstracted, controls.stretch, clip or measure(abstracted), target)
+    return abstracted if generator is None else _vary(abstracted, settings, generator)
+
+
+def measure_clip(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None = None) -> InputStatistics:
+    """What `prepare` should take for the `clip` of these frames `[B,3,H,W]`, a few of a clip or all of it.
+
+    Without controls these are the statistics that a card holds of the training pictures.
+    """
+    return measure(_abstract(frames, settings, controls))
+
+
+def to_gray(frames: Tensor) -> Tensor:
+    """`[B,1,H,W]` of `[B,3,H,W]`; gray stays as it is.
+
+    Raises
+    ------
+    ValueError
+        Another shape.
+    """
+    if frames.ndim != 4 or frames.shape[1] not in (1, 3) or 0 in frames.shape:
+        raise ValueError(f"frames have shape {list(frames.shape)}: expected [B,3,H,W] or [B,1,H,W]")
+    if frames.shape[1] == 1:
+        return frames.float()
+    red, green, blue = frames.float().split(1, 1)
+    return GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue
+
+
+def reduced_side(side: int, reduction: int) -> int:
+    """Pixels that are left of a side."""
+    return max(1, round(side / reduction))
+
+
+def _abstract(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None) -> Tensor:
+    gray = to_gray(frames if controls is None else move(frames.float(), controls))
+    if controls is not None:
+        gray = redraw(gray, controls)
+    height, width = gray.shape[-2:]
+    if settings.reduction > 1:
+        small = (reduced_side(height, settings.reduction), reduced_side(width, settings.reduction))
+        gray = enlarge_cubic(reduce_area(gray, small), (height, width))
+    gray = gray.clamp(0.0, 1.0)
+    return gray if controls is None else equalise(gray, controls.stretch)
+
+
+def _vary(gray: Tensor, settings: PrepareSettings, generator: torch.Generator) -> Tensor:
+    draws = torch.rand(len(gray), 2, generator=generator).mul(2.0).sub(1.0).to(gray.device)[:, :, None, None, None]
+    brighter = (gray + settings.brightness * draws[:, 0]).clamp(0.0, 1.0)
+    mean = brighter.mean((1, 2, 3), keepdim=True)
+    return ((brighter - mean) * (1.0 + settings.contrast * draws[:, 1]) + mean).clamp(0.0, 1.0)

@@ -1,0 +1,77 @@
+"""Area reduction and cubic enlargement as OpenCV does them, as two small matrix products on any device."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+CUBIC_A = -0.75  # OpenCV's INTER_CUBIC; Keys 1981 (eq. 4) prefers -0.5
+
+
+def reduce_area(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Reduce `[B,C,H,W]` to `size` (height, width), each new pixel the mean of the area under it.
+
+    Equals OpenCV's INTER_AREA, also where the ratio is not an integer. Neither side may grow.
+    """
+    return _resample(image, size, "area")
+
+
+def enlarge_cubic(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Enlarge `[B,C,H,W]` to `size` (height, width) by cubic convolution; values overshoot and are not clipped.
+
+    Equals OpenCV's INTER_CUBIC: a = -0.75, pixel centres aligned, border pixels repeated.
+    """
+    return _resample(image, size, "cubic")
+
+
+def _resample(image: Tensor, size: tuple[int, int], kind: Literal["area", "cubic"]) -> Tensor:
+    rows = _weights(kind, image.shape[-2], size[0], image.device)
+    columns = _weights(kind, image.shape[-1], size[1], image.device)
+    return rows @ image @ columns.mT
+
+
+@lru_cache(maxsize=64)
+def _weights(kind: Literal["area", "cubic"], source: int, target: int, device: torch.device) -> Tensor:
+    # What is kept here may later meet a training, where tensors made under ComfyUI's inference mode cannot be used.
+    with torch.inference_mode(False), torch.no_grad():
+        matrix = area_matrix(source, target) if kind == "area" else cubic_matrix(source, target)
+        return matrix.to(device, torch.float32)
+
+
+def area_matrix(source: int, target: int) -> Tensor:
+    """Float64 `[target,source]`: the part of every new pixel that each old pixel covers.
+
+    Raises
+    ------
+    ValueError
+        The side would grow.
+    """
+    if target > source:
+        raise ValueError(f"an area reduction cannot enlarge {source} pixels to {target}")
+    scale = source / target
+    first = torch.arange(target, dtype=torch.float64)[:, None] * scale
+    pixel = torch.arange(source, dtype=torch.float64)[None, :]
+    overlap = torch.minimum(first + scale, pixel + 1.0) - torch.maximum(first, pixel)
+    overlap = overlap.clamp(min=0.0)
+    return overlap / overlap.sum(1, keepdim=True)
+
+
+def cubic_matrix(source: int, target: int) -> Tensor:
+    """Float64 `[target,source]`: weights of cubic convolution (Keys 1981) at the centres of the new pixels."""
+    centre = (torch.arange(target, dtype=torch.float64) + 0.5) * (source / target) - 0.5
+    base = centre.floor()
+    matrix = torch.zeros(target, source, dtype=torch.float64)
+    row = torch.arange(target)
+    for tap in (-1, 0, 1, 2):
+        column = (base.long() + tap).clamp(0, source - 1)
+        matrix.index_put_((row, column), _keys((centre - base - tap).abs()), accumulate=True)
+    return matrix
+
+
+def _keys(distance: Tensor) -> Tensor:
+    near = ((CUBIC_A + 2.0) * distance - (CUBIC_A + 3.0)) * distance**2 + 1.0
+    far = CUBIC_A * (((distance - 5.0) * distance + 8.0) * distance - 4.0)
+    return torch.where(distance <= 1.0, near, torch.where(distance < 2.0, far, torch.zeros_like(far)))
