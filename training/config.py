@@ -70,22 +70,37 @@ class DataConfig(Section):
         return max(self.shorter_side or 2 * self.size, self.size)
 
 
+class MaskShare(Section):
+    """One kind of hole in the mix."""
+
+    generator: str = Field(max_length=64)
+    """A key of `inpaint_core.masks.GENERATORS`."""
+    share: Weight = 1.0
+    """How many samples it gets, relative to the others."""
+    hole_ratio: tuple[Fraction, Fraction] | None = None
+    """Instead of the mix's own."""
+    options: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
+    """Options of the generator."""
+
+
 class MaskConfig(Section):
     """Holes that are drawn into the training pictures."""
 
-    generators: dict[str, Weight] = Field(default_factory=lambda: {"strokes": 2.0, "rectangles": 1.0}, min_length=1)
-    """Mask generators by name with the share of the samples that each one gets."""
+    mix: tuple[MaskShare, ...] = Field(
+        (MaskShare(generator="strokes", share=2.0), MaskShare(generator="rectangles")), min_length=1, max_length=32
+    )
     hole_ratio: tuple[Fraction, Fraction] | None = (0.1, 0.4)
     """Smallest and largest part of the picture that is a hole; None for whatever the generator gives."""
+    border: float | None = Field(None, ge=0.0, le=512.0)
+    """Distance of the holes from the edge, as `inpaint_core.masks.generate` takes it; None: they may touch it."""
 
     @model_validator(mode="after")
     def _check(self) -> MaskConfig:
-        if self.hole_ratio is not None and self.hole_ratio[0] > self.hole_ratio[1]:
-            raise ValueError(
-                f"hole_ratio: the smallest ({self.hole_ratio[0]}) is above the largest ({self.hole_ratio[1]})"
-            )
-        if not sum(self.generators.values()) > 0.0:
-            raise ValueError("generators: at least one needs a share above 0")
+        for ratio in (self.hole_ratio, *(share.hole_ratio for share in self.mix)):
+            if ratio is not None and ratio[0] >= ratio[1]:
+                raise ValueError(f"hole_ratio: the smallest ({ratio[0]}) is not below the largest ({ratio[1]})")
+        if not sum(share.share for share in self.mix) > 0.0:
+            raise ValueError("mix: at least one generator needs a share above 0")
         return self
 
 

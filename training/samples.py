@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,20 +110,23 @@ class Holes:
         self._config = config
         self._size = size
         self._seed = seed
-        self._names = sorted(config.generators)
-        shares = np.array([config.generators[name] for name in self._names])
+        shares = np.array([kind.share for kind in config.mix])
         self._cumulated = np.cumsum(shares / shares.sum())
 
     def draw(self, number: int, image: Tensor) -> Tensor:
         """The mask `[1,1,S,S]` of sample `number`; `image` is its picture `[1,3,S,S]` in 0..1, for superpixels."""
         position = numpy_generator(self._seed, "mask kind", number).random()
-        name = self._names[min(int(np.searchsorted(self._cumulated, position, side="right")), len(self._names) - 1)]
+        chosen = min(int(np.searchsorted(self._cumulated, position, side="right")), len(self._config.mix) - 1)
+        kind = self._config.mix[chosen]
+        options: dict[str, Any] = dict(kind.options)
         return generate(
-            name,
+            kind.generator,
             (self._size, self._size),
-            hole_ratio=self._config.hole_ratio,
+            hole_ratio=kind.hole_ratio or self._config.hole_ratio,
+            border=self._config.border,
             seed=derive_seed(self._seed, "mask", number),
             image=image,
+            **options,
         )
 
 

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from inpaint_core.checkpoints import load_model, save_model
-from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model, describe, find_architecture
@@ -29,7 +28,7 @@ from .lock import hold_lock
 from .loop import Clock, train
 from .measurement import fixed_batches, measure, measure_baselines
 from .objectives import build_objective
-from .objectives.objective import Objective
+from .objectives.objective import Model, Objective
 from .placement import Placement, choose_device
 from .randomness import torch_generator
 from .run_folder import Resume, check_writable, choose_folder, identity, write_config, write_json
@@ -65,7 +64,7 @@ class TrainResult:
         Hole-PSNR in dB of simple fills on the same crops and holes; empty when the run was interrupted.
     """
 
-    model: InpaintingModel
+    model: Model
     losses: list[float]
     samples: Tensor
     path: Path
@@ -219,7 +218,7 @@ class _Session:
             raise StoppedError("stopped while the pictures were being looked at; nothing was written")
         self.emit(Scanning(done, total))
 
-    def _make_card(self, arguments: dict[str, Any], initial: InpaintingModel | None) -> ModelCard:
+    def _make_card(self, arguments: dict[str, Any], initial: Model | None) -> ModelCard:
         config, dataset = self._config, self._dataset
         if initial is not None:
             fill, value_range = initial.card.fill, initial.card.value_range
@@ -327,7 +326,7 @@ class _Session:
         )
 
 
-def _build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, InpaintingModel | None]:
+def _build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model | None]:
     """The network, freshly initialised or preloaded, with its complete arguments.
 
     Raises

@@ -90,21 +90,23 @@ def test_resume_is_exact_with(change: dict[str, object], tiny: TrainConfig, tmp_
 
 def test_accumulated_batch_gives_the_losses_of_the_whole_batch(tiny: TrainConfig, tmp_path: Path) -> None:
     # Without batch statistics, which parts of a batch do not share.
-    config = tiny.model_copy(update={"model": tiny.model.model_copy(update={"arguments": {"width": 4, "depth": 2, "norm": "none"}})})
+    config = tiny.model_copy(
+        update={"model": tiny.model.model_copy(update={"arguments": {"width": 4, "depth": 2, "norm": "none"}})}
+    )
     whole = run_training(config, out=tmp_path / "whole").losses
     parts = run_training(config.model_copy(update={"accumulate": 3}), out=tmp_path / "parts").losses
     torch.testing.assert_close(torch.tensor(whole), torch.tensor(parts), atol=1e-4, rtol=1e-4)
 
 
 def test_an_exception_of_a_callback_saves_the_step_and_goes_up(tiny: TrainConfig, tmp_path: Path) -> None:
-    class Interrupted(Exception):
+    class CancelledError(Exception):
         pass
 
     def cancel(event: Event) -> None:
         if isinstance(event, StepDone) and event.step == 3:
-            raise Interrupted
+            raise CancelledError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(CancelledError):
         run_training(tiny, out=tmp_path / "parts", callbacks=[cancel])
     state = load_newest_state(tmp_path / "parts" / "state")
     assert state is not None

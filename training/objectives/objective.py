@@ -8,8 +8,11 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.translation_model import TranslationModel
 
 from ..samples import Batch
+
+Model = InpaintingModel | TranslationModel
 
 
 class Objective(Protocol):
@@ -38,7 +41,7 @@ class Objective(Protocol):
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Measurements per picture, `[B]` each, of the exported model; the first one is compared, higher is better."""
 
-    def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
+    def export(self, steps: int, metrics: Mapping[str, float]) -> Model:
         """The model to save: it shares its weights with the training, so it is to be used at once."""
 
     def state_dict(self) -> dict[str, Any]:

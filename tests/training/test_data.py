@@ -1,0 +1,175 @@
+"""Folders of pictures: what is used, what is left out and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training.config import DataConfig, MaskConfig, MaskShare, TrainConfig
+from training.data import DatasetError, load_dataset, read_pixels, split_by_content
+from training.samples import Crop, Samples, cut
+from training.session import run_training
+
+from .conftest import draw_picture
+
+
+def make_zoo(folder: Path) -> dict[str, str]:
+    """Fill a folder with one file of every unusual kind; returns what must be left out, by name."""
+    folder.mkdir()
+    for number in range(3):
+        draw_picture(number).save(folder / f"good {number} \u00e9.png")
+    (folder / "zcopy.png").write_bytes((folder / "good 0 \u00e9.png").read_bytes())
+    jpeg = folder / "whole.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(jpeg)
+    (folder / "truncated.jpg").write_bytes(jpeg.read_bytes()[:2000])
+    jpeg.unlink()
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.png").write_text("not a picture")
+    draw_picture(10, 1, 1).save(folder / "one.png")
+    draw_picture(11, 2000, 8).save(folder / "long.png")
+    # A header that promises 20000 x 20000 pixels.
+    bomb = Image.new("1", (20000, 20000))
+    bomb.save(folder / "bomb.png")
+    outside = folder.parent / "outside.png"
+    draw_picture(12).save(outside)
+    (folder / "link.png").symlink_to(outside)
+    draw_picture(13).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray((np.arange(64 * 56).reshape(56, 64) * 18).astype(np.uint16)).save(folder / "deep.png")
+    draw_picture(14).convert("P").save(folder / "palette.png")
+    draw_picture(15).save(folder / "animated.gif", save_all=True, append_images=[draw_picture(16)])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    draw_picture(17).save(folder / "rotated.jpg", exif=exif)
+    draw_picture(18).convert("L").save(folder / "gray.png")
+    transparent = draw_picture(19).convert("RGBA")
+    transparent.putalpha(100)
+    transparent.save(folder / "transparent.png")
+    (folder / "notes.txt").write_text("ignored")
+    return {
+        "zcopy.png": "duplicate",
+        "truncated.jpg": "broken",
+        "empty.png": "broken",
+        "text.png": "broken",
+        "one.png": "tiny",
+        "long.png": "tiny",
+        "bomb.png": "bomb",
+        "link.png": "link",
+    }
+
+
+def test_every_broken_kind_is_reported_by_name_and_the_rest_trained_on(tiny: TrainConfig, tmp_path: Path) -> None:
+    left_out = make_zoo(tmp_path / "zoo")
+    data = tiny.data.model_copy(update={"folder": str(tmp_path / "zoo")})
+    run_training(tiny.model_copy(update={"data": data}), out=tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "dataset_report.json").read_text())
+    assert {item["file"]: item["kind"] for item in report["left_out"]} == left_out
+    assert all(item["reason"] for item in report["left_out"])
+    assert sorted(report["training"] + report["held_out"]) == sorted(
+        [f"good {number} \u00e9.png" for number in range(3)]
+        + ["cmyk.jpg", "deep.png", "palette.png", "animated.gif", "rotated.jpg", "gray.png", "transparent.png"]
+    )
+    assert {item["file"]: item["kinds"] for item in report["converted"]} == {
+        "cmyk.jpg": ["CMYK"],
+        "deep.png": ["16-bit"],
+        "palette.png": ["palette"],
+        "animated.gif": ["palette", "animated"],
+        "rotated.jpg": ["rotated"],
+        "gray.png": ["gray"],
+        "transparent.png": ["transparent"],
+    }
+    assert report["ignored_by_suffix"] == {".txt": 1}
+
+
+def test_an_empty_folder_is_refused_with_its_path_and_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(DatasetError, match=r"0 usable pictures.*1 \.txt.*recursive") as caught:
+        load_dataset(DataConfig(folder=str(tmp_path)))
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_subfolders_are_read_on_request_only(pictures: Path) -> None:
+    (pictures / "sub").mkdir()
+    draw_picture(100).save(pictures / "sub" / "deep.png")
+    flat, deep = (load_dataset(DataConfig(folder=str(pictures), recursive=recursive)) for recursive in (False, True))
+    assert len(flat.train) + len(flat.held_out) == 8
+    assert "sub/deep.png" in {record.file for record in (*deep.train, *deep.held_out)}
+
+
+def test_split_never_moves_a_picture_when_others_are_added(tmp_path: Path) -> None:
+    config = DataConfig(folder=str(tmp_path), held_out=0.3)
+    for number in range(20):
+        draw_picture(number).save(tmp_path / f"{number}.png")
+    before = {record.file for record in load_dataset(config).held_out}
+    for number in range(20, 40):
+        draw_picture(number).save(tmp_path / f"{number}.png")
+    after = {record.file for record in load_dataset(config).held_out}
+    assert before == {name for name in after if int(name.split(".")[0]) < 20}
+    assert 4 <= len(after) <= 20
+
+
+def test_a_split_leaves_something_on_both_sides(pictures: Path) -> None:
+    records = load_dataset(DataConfig(folder=str(pictures), held_out=0.0)).train
+    for share in (0.001, 0.9):
+        for count in (2, 3):
+            train, held_out = split_by_content(records[:count], share)
+            assert train
+            assert held_out
+    assert split_by_content(records[:1], 0.9) == (records[:1], [])
+
+
+def test_pictures_that_do_not_fit_are_read_when_needed_and_give_the_same_samples(pictures: Path) -> None:
+    batches = []
+    for megabytes in (0, 100):
+        data = DataConfig(folder=str(pictures), size=32, cache_megabytes=megabytes)
+        records = load_dataset(data).train
+        assert (records[0].pixels is None) == (megabytes == 0)
+        samples = Samples(
+            records, data, MaskConfig(mix=(MaskShare(generator="rectangles"),)), seed=3, device=torch.device("cpu")
+        )
+        batches.append(samples.batch(5, 9))
+    assert torch.equal(batches[0].image, batches[1].image)
+    assert torch.equal(batches[0].mask, batches[1].mask)
+
+
+def test_samples_depend_on_their_number_alone(pictures: Path) -> None:
+    data = DataConfig(folder=str(pictures), size=32, rotate=True, flip_vertical=True, recolour=True)
+    dataset = load_dataset(data)
+
+    def make() -> Samples:
+        return Samples(dataset.train, data, MaskConfig(), seed=3, device=torch.device("cpu"))
+
+    whole = make().batch(0, 20)
+    later = make().batch(13, 7)
+    assert torch.equal(whole.image[13:], later.image)
+    assert torch.equal(whole.mask[13:], later.mask)
+    assert whole.files[13:] == later.files
+    assert len(set(whole.files[: len(dataset.train)])) == len(dataset.train)
+
+
+def test_a_picture_that_disappears_is_replaced_and_noted(pictures: Path) -> None:
+    data = DataConfig(folder=str(pictures), size=32, cache_megabytes=0, held_out=0.0)
+    samples = Samples(load_dataset(data).train, data, MaskConfig(), seed=0, device=torch.device("cpu"))
+    (pictures / "3.png").unlink()
+    assert "3.png" not in samples.batch(0, 8).files
+    assert set(samples.failures) == {"3.png"}
+
+
+def test_crop_equals_slicing_and_flipping(pictures: Path) -> None:
+    pixels = read_pixels(pictures / "0.png", 1000, 16)
+    crop = Crop(5, 7, 32, flip_horizontal=True, quarter_turns=1, channels=(2, 0, 1))
+    expected = np.rot90(pixels.numpy()[[2, 0, 1], 5:37, 7:39][:, :, ::-1], 1, (1, 2))
+    assert np.array_equal(cut(pixels, crop, 32).numpy(), expected)
+
+
+def test_pixels_are_reduced_to_the_stored_side_and_enlarged_to_the_crop(tmp_path: Path) -> None:
+    draw_picture(0, 200, 100).save(tmp_path / "a.png")
+    assert read_pixels(tmp_path / "a.png", 50, 16).shape == (3, 50, 100)
+    assert read_pixels(tmp_path / "a.png", 400, 150).shape == (3, 150, 300)
+    assert read_pixels(tmp_path / "a.png", 400, 16).shape == (3, 100, 200)
