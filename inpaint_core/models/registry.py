@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from pydantic import ValidationError
 
-from . import encoder_decoder, unet
+from . import encoder_decoder, pconv_unet, unet
 from .architecture import Architecture, Network
 
 ARCHITECTURES: dict[str, Architecture] = {
-    module.ARCHITECTURE.name: module.ARCHITECTURE for module in (unet, encoder_decoder)
+    module.ARCHITECTURE.name: module.ARCHITECTURE for module in (unet, encoder_decoder, pconv_unet)
 }
 
 

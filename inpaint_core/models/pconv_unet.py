@@ -1,0 +1,153 @@
+"""Partial-convolution U-Net: the network of Liu et al. 2018 for irregular holes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .architecture import Architecture, Arguments, Network
+from .initialisation import initialise_layers
+from .normalisation import Norm, norm_layer
+from .partial_conv import PartialConv2d
+
+LEAKY_SLOPE = 0.2
+FrozenNorm = Literal["off", "statistics", "affine"]
+
+
+class PConvUNetArguments(Arguments):
+    """Size and flavour of a `PConvUNet`."""
+
+    depth: int = Field(7, ge=1, le=8)
+    """How often the resolution is halved: 8 in the paper, 7 in the common re-implementation."""
+    width: int = Field(64, ge=1, le=128)
+    """Channels of the first level; doubled at every level up to 8 x width."""
+    norm: Norm = "batch"
+    legacy_double_ratio: bool = False
+    """Multiply the last layer by its window ratio twice, as the weights of one family of re-implementations expect."""
+
+
+class PConvUNet(Network):
+    """U-Net of partial convolutions (arXiv 1804.07723, section 3.2 and appendix table 2).
+
+    Going down, strides of 2 with kernels 7, 5, 5, 3, 3, ...; going up, nearest upsampling, concatenation of features
+    and of validity maps, and 3x3 kernels. ReLU in the encoder, leaky ReLU 0.2 in the decoder, neither normalisation
+    nor activation behind the last layer. Values under the hole have no influence on the output.
+
+    Parameters
+    ----------
+    depth, width, norm, legacy_double_ratio
+        See `PConvUNetArguments`.
+    """
+
+    def __init__(self, depth: int, width: int, norm: Norm, legacy_double_ratio: bool) -> None:
+        super().__init__()
+        self.multiple = 2**depth
+        self.minimum = 2**depth
+        self.frozen_encoder_norm: FrozenNorm = "off"
+        channels = [3, *(width * min(2**level, 8) for level in range(depth))]
+        encoder: list[PartialConvBlock] = []
+        decoder: list[PartialConvBlock] = []
+        for level in range(depth):
+            kernel = 7 if level == 0 else 5 if level < 3 else 3
+            convolution = PartialConv2d(
+                channels[level], channels[level + 1], kernel, stride=2, padding=kernel // 2, bias=False
+            )
+            encoder.append(PartialConvBlock(convolution, norm if level else "none", nn.ReLU(inplace=True)))
+        for level in reversed(range(depth)):
+            last = level == 0
+            pair = (channels[level + 1], channels[level])
+            convolution = PartialConv2d(pair, 3 if last else channels[level], 3, padding=1, bias=last)
+            activation = nn.Identity() if last else nn.LeakyReLU(LEAKY_SLOPE, inplace=True)
+            decoder.append(
+                PartialConvBlock(convolution, "none" if last else norm, activation, last and legacy_double_ratio)
+            )
+        self.encoder = nn.ModuleList(encoder)
+        self.decoder = nn.ModuleList(decoder)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights from `generator`: He et al. 2015, each half with its own slope."""
+        initialise_layers(self.encoder, generator)
+        initialise_layers(self.decoder, generator, slope=LEAKY_SLOPE)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Predict every pixel.
+
+        Parameters
+        ----------
+        image
+            [B,3,H,W] in the value range of the training; H and W multiples of `multiple`. The hole is not looked at.
+        mask
+            [B,1,H,W], exactly 0 or 1, 1 = hole.
+
+        Returns
+        -------
+        Tensor
+            [B,3,H,W], unbounded; 0 where even the last layer's window saw nothing valid (only if the mask is full).
+        """
+        valid = 1.0 - mask
+        known = image * valid
+        skips = []
+        for block in self.encoder:
+            skips.append((known, valid))
+            known, valid = block(known, valid)
+        for block in self.decoder:
+            skip, skip_valid = skips.pop()
+            valids = torch.cat([F.interpolate(valid, scale_factor=2.0), skip_valid], 1)
+            known, valid = block(torch.cat([F.interpolate(known, scale_factor=2.0), skip], 1), valids)
+        return known
+
+    def freeze_encoder_norm(self, mode: FrozenNorm) -> None:
+        """Choose what of the encoder's normalisation is trained; holds across every later call of `train()`.
+
+        Parameters
+        ----------
+        mode
+            `"off"`: everything is trained. `"statistics"`: running statistics are used and kept, the affine parameters
+            are trained. `"affine"`: both are kept. Fine-tuning freezes the encoder because holes disturb the mean and
+            variance of its batches (section 4.2).
+
+        Raises
+        ------
+        ValueError
+            Another mode.
+        """
+        if mode not in ("off", "statistics", "affine"):
+            raise ValueError(f"unknown freeze mode {mode!r}: choose off, statistics or affine")
+        self.frozen_encoder_norm = mode
+        for block in self.encoder:
+            block.get_submodule("norm").requires_grad_(mode != "affine")
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> PConvUNet:
+        """Switch between training and evaluation, the encoder's normalisation excepted where it is frozen."""
+        super().train(mode)
+        if self.frozen_encoder_norm != "off":
+            for block in self.encoder:
+                block.get_submodule("norm").eval()
+        return self
+
+
+class PartialConvBlock(nn.Module):
+    """Partial convolution, normalisation, activation; features come and go as zero wherever they are not valid."""
+
+    def __init__(
+        self, convolution: PartialConv2d, norm: Norm, activation: nn.Module, legacy_double_ratio: bool = False
+    ) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.norm = norm_layer(norm, convolution.out_channels)
+        self.activation = activation
+        self.legacy_double_ratio = legacy_double_ratio
+
+    def forward(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [B,C,H,W] and validity [B,G,H,W] to features [B,C',H',W'] and validity [B,1,H',W']."""
+        features, update = self.convolution.convolve_known(known, valid)
+        factor = self.convolution.windows.renormalisation(valid)[0] if self.legacy_double_ratio else update
+        return self.activation(self.norm(features)) * factor.to(features.dtype), update
+
+
+ARCHITECTURE = Architecture("pconv_unet", PConvUNet, PConvUNetArguments, "inpainting")
