@@ -339,7 +339,7 @@ def store_pictures(pictures: list[Tensor]) -> Path:
     digest = hashlib.sha256()
     for pixels in map(to_bytes, pictures):
         digest.update(repr(pixels.shape).encode() + pixels.tobytes())
-    folder = Path(folder_paths.get_temp_directory(), "liminal", digest.hexdigest()[:32])
+    folder = Path(folder_paths.get_temp_directory(), "liminal", f"connected pictures {digest.hexdigest()[:16]}")
     folder.mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         write_image(folder / f"{number:05d}.png", picture)
