@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, get_args
 
 import torch
@@ -83,7 +83,7 @@ def translate(
         smooth_output=smooth_output,
     )
     _check(frames)
-    translator.measure(frames[:: -(-len(frames) // MEASURED_FRAMES)])
+    translator.measure([frames[:: -(-len(frames) // MEASURED_FRAMES)]])
     result = frames.new_empty((len(frames), 3, *frames.shape[-2:]), dtype=torch.float32)
     for start in range(0, len(frames), frames_per_batch):
         stop = min(start + frames_per_batch, len(frames))
@@ -142,10 +142,14 @@ class FrameTranslator:
         self._controls = controls
         self._clip = None
 
-    def measure(self, frames: Tensor) -> None:
-        """Fix what a contrast stretch takes for the statistics of the clip; the first part decides otherwise."""
+    def measure(self, parts: Iterable[Tensor]) -> None:
+        """Fix what a contrast stretch takes for the statistics of the clip; the first part decides otherwise.
+
+        `parts` are frames `[T,C,H,W]` from anywhere in the clip, read only when there is a stretch.
+        """
         if self._settings is not None and self._controls is not None and self._controls.stretch != "none":
-            self._clip = measure_clip(self._view(frames), self._settings, self._controls)
+            views = torch.cat([self._view(part) for part in parts])
+            self._clip = measure_clip(views, self._settings, self._controls)
 
     @torch.no_grad()
     def __call__(self, frames: Tensor) -> Tensor:
@@ -155,7 +159,7 @@ class FrameTranslator:
         view = self._view(frames)
         cuts = self._cuts(view)
         if self._clip is None:
-            self.measure(frames)
+            self.measure([frames])
         inputs = view
         if self._settings is not None:
             inputs = prepare(view, self._settings, controls=self._controls, clip=self._clip)

@@ -204,7 +204,7 @@ def test_contrast_is_the_same_throughout_a_clip() -> None:
     still = photograph(5)[:, :64, :64]
     frames = torch.stack([still * 0.5 + 0.2, still * 0.5 + 0.2, still, still * 0.5 + 0.2])
     translator = FrameTranslator(model_of(Echo(), size=64, reduction=1), controls=LiveControls(stretch="percentile"))
-    translator.measure(frames)
+    translator.measure([frames])
     output = torch.cat([translator(frame[None]) for frame in frames])
     assert torch.equal(output[0], output[3])
 

@@ -1,0 +1,100 @@
+"""The window in which live translations are watched, and its keys."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, get_args
+
+import numpy as np
+from torch import Tensor
+
+from ..translation import FrameTranslator, LiveControls
+from ..translation.controls import Stretch
+from ..video_files import VideoError, to_bgr
+
+TITLE = "Learning to See"
+HELP = "space: freeze   [ ]: smoothing   c: contrast   q: quit"
+STEP = 0.1
+MOST_SMOOTHING = 0.9
+SHOWN_HEIGHT = 512
+
+
+class LiveWindow:
+    """What the network sees on the left, what it makes of that on the right; used as a context.
+
+    Raises
+    ------
+    VideoError
+        OpenCV is missing or was built without windows.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import cv2
+        except ImportError as error:
+            raise VideoError(f"a window needs OpenCV (pip install opencv-python): {error}") from None
+        self._cv2 = cv2
+        self.open = True
+        self.frozen = False
+
+    def __enter__(self) -> LiveWindow:
+        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            # Qt would end the whole process.
+            raise VideoError("no window can be opened: this session has no display; write to a video file instead")
+        try:
+            self._cv2.namedWindow(TITLE, self._cv2.WINDOW_AUTOSIZE)
+        except self._cv2.error:
+            raise VideoError(
+                "no window can be opened: this OpenCV has none (opencv-python-headless); write to a video file instead"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cv2.destroyAllWindows()
+
+    def show(self, output: Tensor, measured: str, translator: FrameTranslator) -> None:
+        """Show `[3,H,W]` in 0..1 beside what the network saw, with a line of text, and obey the keys."""
+        smoothing = translator.smooth_output.amount
+        contrast = translator.controls.stretch if translator.controls is not None else "none"
+        line = f"{measured}   smoothing {smoothing:.1f}   contrast {contrast}"
+        self._cv2.imshow(TITLE, compose(output, translator.seen, (line, HELP)))
+        self.wait(translator)
+
+    def wait(self, translator: FrameTranslator) -> None:
+        """Let the window draw itself, and obey a key if one was pressed."""
+        self.obey(chr(self._cv2.waitKey(30 if self.frozen else 1) & 0xFF), translator)
+        if self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1:
+            self.open = False
+
+    def obey(self, key: str, translator: FrameTranslator) -> None:
+        """Do what a key asks for."""
+        if key in ("q", "\x1b"):
+            self.open = False
+        elif key == " ":
+            self.frozen = not self.frozen
+        elif key in ("[", "]"):
+            changed = translator.smooth_output.amount + (STEP if key == "]" else -STEP)
+            translator.smooth_output.amount = min(max(round(changed, 2), 0.0), MOST_SMOOTHING)
+        elif key == "c":
+            choices = get_args(Stretch)
+            controls = translator.controls or LiveControls()
+            following = choices[(choices.index(controls.stretch) + 1) % len(choices)]
+            translator.controls = controls.model_copy(update={"stretch": following})
+
+
+def compose(output: Tensor, seen: Tensor | None, lines: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """One picture, uint8 `[512,W,3]` in BGR, of what is seen `[1,C,h,w]`, the output `[3,H,W]` and lines of text."""
+    import cv2
+
+    pictures = [to_bgr(output)] if seen is None else [to_bgr(seen[-1].expand(3, -1, -1)), to_bgr(output)]
+    scaled = []
+    for picture in pictures:
+        width = max(1, round(picture.shape[1] * SHOWN_HEIGHT / picture.shape[0]))
+        scaled.append(cv2.resize(picture, (width, SHOWN_HEIGHT), interpolation=cv2.INTER_LINEAR))
+    whole = np.ascontiguousarray(np.concatenate(scaled, 1))
+    for number, line in enumerate(lines):
+        place = (10, SHOWN_HEIGHT - 12 - 24 * (len(lines) - 1 - number))
+        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(whole, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, thickness, cv2.LINE_AA)
+    return whole

@@ -1,0 +1,233 @@
+"""python -m inpaint_core translate: pictures, clips and the live camera through a translation network."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..checkpoints import load_model
+from ..image_files import READABLE_SUFFIXES, WRITABLE_SUFFIXES, ImageFileError, decode_image, list_images, write_image
+from ..live import FrameGrabber, FrameSource, LoopedClip, Meter
+from ..translation import FITS, FrameTranslator, LiveControls
+from ..translation.frames import MEASURED_FRAMES
+from ..translation_model import TranslationModel
+from ..video_files import READABLE_CLIPS, ClipWriter, VideoError, VideoReader, from_bgr, write_clip
+from .live_window import LiveWindow
+
+CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny", "invert", "stretch")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--model", required=True, help="a .safetensors model made for translation")
+    parser.add_argument(
+        "--input", required=True, help="a picture, a folder of pictures, a video, or camera:N (camera:0 is the first)"
+    )
+    parser.add_argument(
+        "--out", required=True, help="a picture, a folder, a video (.mp4, .mov, .mkv, .avi), or window to watch live"
+    )
+    parser.add_argument(
+        "--fit",
+        choices=FITS,
+        default="whole",
+        help="whole: all of the frame (default); crop: the square in the middle; letterbox: all of it in a square",
+    )
+    parser.add_argument(
+        "--size", type=int, metavar="PX", help="side that the network works at (default: that of its training)"
+    )
+    parser.add_argument(
+        "--smooth-input", type=float, default=0.0, metavar="PART", help="of the frame before in the input (default: 0)"
+    )
+    parser.add_argument(
+        "--smooth-output", type=float, default=0.5, metavar="PART", help="and in the output (default: 0.5)"
+    )
+    parser.add_argument("--frames-per-batch", type=int, default=8, metavar="N", help="for videos (default: 8)")
+    parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
+    controls = parser.add_argument_group("live controls, in this order")
+    controls.add_argument("--zoom", type=float, help="0.25 to 8")
+    controls.add_argument("--shift-x", type=float, help="part of the width, -1 to 1")
+    controls.add_argument("--shift-y", type=float, help="part of the height, -1 to 1")
+    controls.add_argument("--blur", type=int, metavar="N", help="Gaussian of 2N+1 pixels")
+    controls.add_argument("--median", type=int, metavar="N", help="median of 2N+1 pixels")
+    controls.add_argument("--threshold", type=float, help="darker than this becomes black")
+    controls.add_argument("--canny", type=float, nargs=2, metavar=("LOW", "HIGH"), help="edges, e.g. 100 200")
+    controls.add_argument("--invert", action="store_true", default=None, help="exchange black and white")
+    controls.add_argument(
+        "--stretch", choices=("percentile", "clahe"), help="bring the contrast to that of the training pictures"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Translate, write or show, and say where."""
+    task = _Task(arguments)
+    if arguments.input.startswith("camera:"):
+        return task.live(VideoReader(_camera(arguments.input)))
+    source = Path(arguments.input)
+    if source.is_dir():
+        return task.folder(source)
+    if source.suffix.lower() in READABLE_CLIPS:
+        return task.live(LoopedClip(source)) if arguments.out == "window" else task.clip(source)
+    if source.suffix.lower() in READABLE_SUFFIXES:
+        return task.picture(source)
+    raise VideoError(f"{source}: give a picture, a folder, a video ({', '.join(sorted(READABLE_CLIPS))}) or camera:N")
+
+
+@dataclass
+class _Task:
+    arguments: argparse.Namespace
+
+    def __post_init__(self) -> None:
+        arguments = self.arguments
+        if arguments.frames_per_batch < 1:
+            raise ValueError(f"--frames-per-batch {arguments.frames_per_batch}: at least 1 is needed")
+        model = load_model(arguments.model, arguments.device)
+        if not isinstance(model, TranslationModel):
+            raise ValueError(f"{arguments.model}: this model fills holes; use it with python -m inpaint_core inpaint")
+        self._model = model
+        given = {name: getattr(arguments, name) for name in CONTROLS if getattr(arguments, name) is not None}
+        self._controls = LiveControls.model_validate(given) if given else None
+        self._translator()  # options that do not fit are told before any file is read
+
+    def _translator(self, smooth: bool = True) -> FrameTranslator:
+        arguments = self.arguments
+        return FrameTranslator(
+            self._model,
+            controls=self._controls,
+            fit=arguments.fit,
+            size=arguments.size,
+            smooth_input=arguments.smooth_input if smooth else 0.0,
+            smooth_output=arguments.smooth_output if smooth else 0.0,
+        )
+
+    def picture(self, source: Path) -> int:
+        out = Path(self.arguments.out)
+        target = out / f"{source.stem}.png" if out.is_dir() else out
+        if target.suffix.lower() not in WRITABLE_SUFFIXES:
+            raise ImageFileError(f"{out}: the name must end in one of {', '.join(WRITABLE_SUFFIXES)}")
+        write_image(target, self._translate_picture(source))
+        print(target)
+        return 0
+
+    def folder(self, source: Path) -> int:
+        pictures = list_images(source)
+        if not pictures:
+            raise ImageFileError(f"{source}: no pictures in this folder")
+        out = Path(self.arguments.out)
+        out.mkdir(parents=True, exist_ok=True)
+        failures = 0
+        for picture in pictures:
+            try:
+                write_image(out / f"{picture.stem}.png", self._translate_picture(picture))
+            except (ValueError, OSError) as error:
+                failures += 1
+                print(f"skipped: {error}", file=sys.stderr)
+        print(f"{len(pictures) - failures} of {len(pictures)} pictures written to {out}")
+        return 2 if failures else 0
+
+    def _translate_picture(self, source: Path) -> Tensor:
+        # Pictures of a folder are no clip: each one is looked at alone.
+        return self._translator(smooth=False)(decode_image(source).image[None])[0]
+
+    def clip(self, source: Path) -> int:
+        """Video to video: rate, size and number of frames stay."""
+        out = Path(self.arguments.out)
+        target = out / f"{source.stem}.mp4" if out.is_dir() else out
+        reader = VideoReader(source)
+        translator = self._translator()
+        translator.measure(_spread(source, reader.count))
+        try:
+            with (
+                write_clip(target, reader.rate, reader.height, reader.width) as clip,
+                tqdm(total=reader.count or None, unit="frame", disable=not sys.stderr.isatty()) as bar,
+            ):
+                for frames in _chunks(reader, self.arguments.frames_per_batch):
+                    for frame in translator(frames):
+                        clip.write(frame)
+                    bar.update(len(frames))
+        except KeyboardInterrupt:
+            if target.exists():
+                print(f"{target} holds the frames until here", file=sys.stderr)
+            raise
+        finally:
+            reader.close()
+        print(
+            f"{target}: {clip.written} frames, {reader.rate:g} a second, {reader.width}x{reader.height}, without sound"
+        )
+        return 0
+
+    def live(self, source: FrameSource) -> int:
+        """The newest frame, again and again, until a key or Ctrl-C ends it."""
+        if self.arguments.out == "window":
+            with LiveWindow() as window, FrameGrabber(source) as grabber:
+                self._watch(grabber, window)
+            return 0
+        target = Path(self.arguments.out)
+        if not isinstance(source, VideoReader):
+            raise VideoError("a video goes into a video file or a window")
+        with (
+            FrameGrabber(source) as grabber,
+            write_clip(target, source.rate, source.height, source.width) as clip,
+        ):
+            print(f"recording to {target}; end with Ctrl-C")
+            self._record(grabber, clip, source.rate)
+        return 0
+
+    def _watch(self, grabber: FrameGrabber, window: LiveWindow) -> None:
+        translator = self._translator()
+        meter = Meter()
+        translator(from_bgr(grabber.newer_than(0).frame)[None])  # the first run is slow: allocations, kernels
+        number = 0
+        while window.open:
+            if window.frozen:
+                window.wait(translator)
+                continue
+            grabbed = grabber.newer_than(number)
+            number = grabbed.number
+            output = translator(from_bgr(grabbed.frame)[None])[0]
+            window.show(output, f"{meter.frames_per_second:.1f} fps  {meter.latency * 1000:.0f} ms", translator)
+            meter.add(grabbed.time, time.perf_counter())
+
+    def _record(self, grabber: FrameGrabber, clip: ClipWriter, rate: float) -> None:
+        """Each translation is written as often as its time on screen asks for, so that the clip plays at real speed."""
+        translator = self._translator()
+        number, began = 0, time.perf_counter()
+        while True:
+            grabbed = grabber.newer_than(number)
+            number = grabbed.number
+            output = translator(from_bgr(grabbed.frame)[None])[0]
+            due = round((time.perf_counter() - began) * rate)
+            for _ in range(max(1, due - clip.written)):
+                clip.write(output)
+
+
+def _camera(text: str) -> int:
+    number = text.removeprefix("camera:")
+    if not number.isdecimal():
+        raise VideoError(f"{text}: a camera is given by its number, such as camera:0")
+    return int(number)
+
+
+def _chunks(frames: Iterable[Tensor], count: int) -> Iterator[Tensor]:
+    iterator = iter(frames)
+    while chunk := list(itertools.islice(iterator, count)):
+        yield torch.stack(chunk)
+
+
+def _spread(source: Path, count: int) -> Iterator[Tensor]:
+    """Some frames of all over a clip, one at a time."""
+    reader = VideoReader(source)
+    try:
+        step = max(1, count // MEASURED_FRAMES)
+        for frame in itertools.islice(reader, 0, step * MEASURED_FRAMES, step):
+            yield frame[None]
+    finally:
+        reader.close()
