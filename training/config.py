@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inpaint_core.models.registry import describe
+from inpaint_core.prepare_settings import PrepareSettings
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -40,12 +41,17 @@ class DataConfig(Section):
     """Larger pictures are reduced until their shorter side has this many pixels; None for twice `size`."""
     zoom: tuple[Annotated[float, Field(ge=0.1, le=16.0)], Annotated[float, Field(ge=0.1, le=16.0)]] = (1.0, 1.5)
     """Smallest and largest side of the random crop, in multiples of `size`; it is then resized to `size`."""
+    input_side: Literal["left", "right"] | None = None
+    """Each file holds two pictures side by side, and the input of a translation is this one; None: files are whole."""
+    input_folder: str | None = Field(None, max_length=4096)
+    """The inputs of a translation lie here, one for each picture, of the same name and size."""
     flip_horizontal: bool = True
     flip_vertical: bool = False
     rotate: bool = False
     """Random quarter turns."""
     recolour: bool = False
-    """Random order of the colour channels: with few pictures a network otherwise learns their colours by heart."""
+    """Random order, contrast and brightness of each colour channel: with few pictures a network otherwise learns their
+    colours by heart."""
     minimum_side: int = Field(32, ge=1, le=2048)
     """Pictures with a shorter side below this are left out as tiny."""
     minimum_pictures: int = Field(1, ge=1, le=1_000_000)
@@ -62,7 +68,16 @@ class DataConfig(Section):
     def _check(self) -> DataConfig:
         if self.zoom[0] > self.zoom[1]:
             raise ValueError(f"zoom: the smallest ({self.zoom[0]}) is above the largest ({self.zoom[1]})")
+        if self.input_side is not None and self.input_folder is not None:
+            raise ValueError("input_side and input_folder are two ways of saying where the inputs are: give one")
+        if self.paired and (self.folder is None or self.recolour):
+            raise ValueError("pairs need a folder, and recolour would tear them apart")
         return self
+
+    @property
+    def paired(self) -> bool:
+        """Whether every picture comes with an input for it."""
+        return self.input_side is not None or self.input_folder is not None
 
     @property
     def stored_side(self) -> int:
@@ -143,6 +158,22 @@ class ReconstructionConfig(Section):
     valid: Weight = 1.0
 
 
+class Pix2PixConfig(Section):
+    """Conditional adversarial training of a translation (Isola et al. 2017, arXiv 1611.07004)."""
+
+    name: Literal["pix2pix"] = "pix2pix"
+    prepare: PrepareSettings | None = PrepareSettings()
+    """How the input is made of the picture (Learning to See); null for pairs."""
+    l1: Weight = 100.0
+    adversarial: Weight = 1.0
+    """0 trains without a discriminator."""
+    adversarial_loss: Literal["logistic", "least_squares"] = "logistic"
+    discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
+    """Arguments of the patch discriminator; its input_channels follow from the inputs."""
+    discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
+    """The discriminator's learning rate, in multiples of the generator's."""
+
+
 class ValidationConfig(Section):
     """Looks at the held-out pictures."""
 
@@ -171,7 +202,7 @@ class TrainConfig(Section):
     data: DataConfig = DataConfig()
     masks: MaskConfig = MaskConfig()
     model: ModelConfig = ModelConfig()
-    objective: ReconstructionConfig = ReconstructionConfig()
+    objective: Annotated[ReconstructionConfig | Pix2PixConfig, Field(discriminator="name")] = ReconstructionConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
     preview_every: int = Field(100, ge=1, le=1_000_000)
@@ -180,6 +211,18 @@ class TrainConfig(Section):
     """A state for resuming every so many steps; the two latest are kept."""
     licence: str = Field("", max_length=2000)
     """Written into the model's card: under which licence the pictures, and so the weights, may be used."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainConfig:
+        translates = isinstance(self.objective, Pix2PixConfig)
+        if self.data.paired and not translates:
+            raise ValueError("data: inputs are for a translation only (objective pix2pix)")
+        if isinstance(self.objective, Pix2PixConfig) and self.data.paired == (self.objective.prepare is not None):
+            raise ValueError(
+                "objective.prepare makes the input of the picture: it must be null for pairs (data.input_side or "
+                "data.input_folder), and is needed without them"
+            )
+        return self
 
 
 def parse_config(values: Mapping[str, object]) -> TrainConfig:

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from inpaint_core.image_files import READABLE_FORMATS, READABLE_SUFFIXES, ImageFileError, decode_image
 
 from .config import DataConfig
+from .pairs import UnpairedError, input_path, read_pair
 
 # Real colour photographs in scikit-image's wheel; motorcycle_right is left out because it shows the scene of
 # motorcycle_left.

@@ -21,6 +21,8 @@ from .data import DatasetError, Record, read_pixels
 from .randomness import derive_seed, numpy_generator
 
 PREFETCHED_BATCHES = 2
+CONTRAST = (0.5, 1.2)
+BRIGHTNESS = (-0.25, 0.25)
 AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolour")
 
 
@@ -57,6 +59,22 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Recolour:
+    """Channels in another order, each with its own contrast (around mid-gray) and brightness (of 1)."""
+
+    channels: tuple[int, ...]
+    contrast: tuple[float, ...]
+    brightness: tuple[float, ...]
+
+    def apply(self, pixels: Tensor) -> Tensor:
+        """Recolour uint8 `[3,H,W]`."""
+        values = pixels[list(self.channels)].float() / 255.0
+        contrast, brightness = (values.new_tensor(item).view(3, 1, 1) for item in (self.contrast, self.brightness))
+        values = (values - 0.5) * contrast + 0.5 + brightness
+        return (values.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+
+
+@dataclass(frozen=True)
 class Crop:
     """A square window of a picture and what is done with it."""
 
@@ -66,7 +84,7 @@ class Crop:
     flip_horizontal: bool = False
     flip_vertical: bool = False
     quarter_turns: int = 0
-    channels: tuple[int, int, int] = (0, 1, 2)
+    recolour: Recolour | None = None
 
 
 def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
@@ -75,7 +93,11 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
     top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
     chances = generator.random(2)
     turns = int(generator.integers(4))
-    red, green, blue = (int(channel) for channel in generator.permutation(3))
+    recolour = Recolour(
+        tuple(generator.permutation(3).tolist()),
+        tuple(generator.uniform(*CONTRAST, 3).tolist()),
+        tuple(generator.uniform(*BRIGHTNESS, 3).tolist()),
+    )
     return Crop(
         top,
         left,
@@ -83,7 +105,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
         flip_horizontal=config.flip_horizontal and bool(chances[0] < 0.5),
         flip_vertical=config.flip_vertical and bool(chances[1] < 0.5),
         quarter_turns=turns if config.rotate else 0,
-        channels=(red, green, blue) if config.recolour else (0, 1, 2),
+        recolour=recolour if config.recolour else None,
     )
 
 
@@ -98,8 +120,8 @@ def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
     dims = [axis for axis, flip in ((1, crop.flip_vertical), (2, crop.flip_horizontal)) if flip]
     if dims:
         window = window.flip(dims)
-    if crop.channels != (0, 1, 2):
-        window = window[list(crop.channels)]
+    if crop.recolour is not None:
+        window = crop.recolour.apply(window)
     return window.rot90(crop.quarter_turns, (1, 2)) if crop.quarter_turns else window
 
 
