@@ -6,7 +6,9 @@ import math
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 Scheme = Literal["he", "xavier", "normal"]
 
@@ -36,7 +38,8 @@ def initialise_layers(
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            weight = layer.weight
+            constrained = parametrize.is_parametrized(layer, "weight")
+            weight = layer.get_parameter("parametrizations.weight.original" if constrained else "weight")
             receptive = math.prod(weight.shape[2:])
             fan_in, fan_out = weight.shape[1] * receptive, weight.shape[0] * receptive
             if isinstance(layer, nn.ConvTranspose2d):
@@ -47,6 +50,8 @@ def initialise_layers(
                 "normal": 0.02,
             }[scheme]
             weight.copy_(torch.randn(weight.shape, generator=generator) * std)
+            if constrained:
+                _initialise_spectrum(layer.get_submodule("parametrizations.weight.0"), weight, generator)
             if layer.bias is not None:
                 layer.bias.zero_()
         elif isinstance(layer, (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)):
@@ -55,3 +60,14 @@ def initialise_layers(
                 layer.bias.zero_()
             if isinstance(layer, (nn.BatchNorm2d, nn.InstanceNorm2d)) and layer.running_mean is not None:
                 layer.reset_running_stats()
+
+
+def _initialise_spectrum(constraint: nn.Module, weight: Tensor, generator: torch.Generator) -> None:
+    # The singular vectors that spectral normalisation keeps are found by power iteration, as its constructor does.
+    matrix = weight.flatten(1)
+    left = F.normalize(torch.randn(len(matrix), generator=generator), dim=0)
+    for _ in range(15):
+        right = F.normalize(matrix.T @ left, dim=0)
+        left = F.normalize(matrix @ right, dim=0)
+    constraint.get_buffer("_u").copy_(left)
+    constraint.get_buffer("_v").copy_(right)

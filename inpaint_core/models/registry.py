@@ -5,11 +5,30 @@ from __future__ import annotations
 import torch
 from pydantic import ValidationError
 
-from . import encoder_decoder, pconv_unet, unet
+from . import (
+    encoder_decoder,
+    glcic,
+    global_local_discriminator,
+    patch_discriminator,
+    pconv_unet,
+    pix2pix_resnet,
+    pix2pix_unet,
+    unet,
+)
 from .architecture import Architecture, Network
 
 ARCHITECTURES: dict[str, Architecture] = {
-    module.ARCHITECTURE.name: module.ARCHITECTURE for module in (unet, encoder_decoder, pconv_unet)
+    module.ARCHITECTURE.name: module.ARCHITECTURE
+    for module in (
+        unet,
+        encoder_decoder,
+        pconv_unet,
+        glcic,
+        pix2pix_unet,
+        pix2pix_resnet,
+        patch_discriminator,
+        global_local_discriminator,
+    )
 }
 
 

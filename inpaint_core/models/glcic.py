@@ -1,0 +1,73 @@
+"""Completion network with dilated convolutions: the generator of Iizuka et al. 2017."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from .architecture import Architecture, Arguments, Network
+from .initialisation import initialise_layers
+from .normalisation import Norm, norm_layer
+
+
+class CompletionNetworkArguments(Arguments):
+    """Size and flavour of a `CompletionNetwork`."""
+
+    width: int = Field(64, ge=2, le=256)
+    """Channels at full resolution; 2 x and 4 x that at a half and at a quarter of it."""
+    norm: Norm = "batch"
+    norm_after_activation: bool = False
+    """Normalise behind the ReLU, as the common re-implementations do, instead of before it."""
+
+
+class CompletionNetwork(Network):
+    """17 layers: down to a quarter of the resolution, dilations 2, 4, 8 and 16 there, and up again.
+
+    "Globally and Locally Consistent Image Completion", ACM Transactions on Graphics 36(4), 2017, table 1. Reads RGB
+    with a filled hole and the mask, writes RGB in 0..1 through a sigmoid.
+
+    Parameters
+    ----------
+    width, norm, norm_after_activation
+        See `CompletionNetworkArguments`.
+    """
+
+    multiple = 4
+    minimum = 4
+
+    def __init__(self, width: int, norm: Norm, norm_after_activation: bool) -> None:
+        super().__init__()
+        half, quarter = 2 * width, 4 * width
+        convolutions: list[nn.Conv2d | nn.ConvTranspose2d] = [
+            nn.Conv2d(4, width, 5, padding=2),
+            nn.Conv2d(width, half, 3, stride=2, padding=1),
+            nn.Conv2d(half, half, 3, padding=1),
+            nn.Conv2d(half, quarter, 3, stride=2, padding=1),
+            nn.Conv2d(quarter, quarter, 3, padding=1),
+            nn.Conv2d(quarter, quarter, 3, padding=1),
+            *(nn.Conv2d(quarter, quarter, 3, dilation=d, padding=d) for d in (2, 4, 8, 16)),
+            nn.Conv2d(quarter, quarter, 3, padding=1),
+            nn.Conv2d(quarter, quarter, 3, padding=1),
+            nn.ConvTranspose2d(quarter, half, 4, stride=2, padding=1),
+            nn.Conv2d(half, half, 3, padding=1),
+            nn.ConvTranspose2d(half, width, 4, stride=2, padding=1),
+            nn.Conv2d(width, width // 2, 3, padding=1),
+        ]
+        layers = []
+        for convolution in convolutions:
+            tail = [norm_layer(norm, convolution.out_channels), nn.ReLU()]
+            layers.append(nn.Sequential(convolution, *(reversed(tail) if norm_after_activation else tail)))
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), nn.Sigmoid())
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh He-initialised weights from `generator`."""
+        initialise_layers(self, generator)
+
+    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Predict every pixel: [B,3,H,W] in 0..1 (hole filled) and [B,1,H,W] (1 = hole) give [B,3,H,W] in 0..1."""
+        return self.head(self.layers(torch.cat([image, mask], 1)))
+
+
+ARCHITECTURE = Architecture("glcic", CompletionNetwork, CompletionNetworkArguments, "inpainting")
