@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import statistics
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +26,7 @@ from torch.nn import functional as F
 from inpaint_core.image_files import READABLE_FORMATS, READABLE_SUFFIXES, ImageFileError, decode_image
 
 from .config import DataConfig
-from .pairs import UnpairedError, input_path, read_pair
+from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
 
 # Real colour photographs in scikit-image's wheel; motorcycle_right is left out because it shows the scene of
 # motorcycle_left.
@@ -76,7 +77,8 @@ class Record:
     digest
         SHA-256 of the file's bytes.
     pixels
-        uint8 `[3,H,W]`, reduced to the stored size; None when the picture is read each time.
+        uint8 `[3,H,W]`, reduced to the stored size, or `[6,H,W]` with the paired input behind it; None when the
+        picture is read each time.
     mean
         Mean colour, RGB in 0..1.
     notes
@@ -168,6 +170,8 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
     folder = Path(config.folder).expanduser().resolve()
     paths, ignored = list_pictures(folder, config.recursive)
     records, left_out = _scan(folder, paths, config, progress)
+    if config.paired:
+        records, left_out = _leave_out_unpaired(records, left_out, paths, config)
     if len(records) < config.minimum_pictures:
         raise DatasetError(_too_few(folder, config, len(records), left_out, ignored))
     train, held_out = split_by_content(records, config.held_out)
@@ -218,21 +222,40 @@ def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Reco
     return [record for record in records if record.file not in names], [r for r in records if r.file in names]
 
 
-def read_pixels(path: Path, stored_side: int, minimum: int) -> Tensor:
-    """Decode a picture to uint8 `[3,H,W]`, its shorter side reduced to `stored_side` or enlarged to `minimum`.
+def read_pixels(path: Path, config: DataConfig) -> Tensor:
+    """Decode a picture to uint8 `[3,H,W]`, or a pair to `[6,H,W]`.
+
+    The shorter side is reduced to `config.stored_side` or enlarged to `config.size`.
 
     Raises
     ------
     ImageFileError
-        As `inpaint_core.image_files.decode_image`.
+        As `inpaint_core.image_files.decode_image`; an UnpairedError as `read_pair`.
     """
-    image = decode_image(path).image
+    image = read_pair(path, config) if config.paired else decode_image(path).image
     shorter = min(image.shape[-2:])
-    side = min(max(shorter, minimum), stored_side)
+    side = min(max(shorter, config.size), config.stored_side)
     if side != shorter:
         height, width = (max(side, round(length * side / shorter)) for length in image.shape[-2:])
         image = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True, align_corners=False)[0]
     return (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+
+
+def _leave_out_unpaired(
+    records: list[Record], left_out: list[LeftOut], paths: Sequence[Path], config: DataConfig
+) -> tuple[list[Record], list[LeftOut]]:
+    """Name what a single file cannot tell: files unlike the others, inputs without a picture."""
+    kept = []
+    usual = statistics.median(record.width / record.height for record in records) if records else 1.0
+    for record in records:
+        reason = odd_one_out(record.height, record.width, usual) if config.input_side is not None else None
+        if reason is None:
+            kept.append(record)
+        else:
+            left_out.append(LeftOut(record.file, "unpaired", reason))
+    for path in lonely_inputs({path.stem for path in paths}, config):
+        left_out.append(LeftOut(str(path), "unpaired", "an input that no picture has the name of"))
+    return kept, left_out
 
 
 def _load_embedded(config: DataConfig) -> Dataset:
@@ -299,12 +322,14 @@ def _look(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
             )
         if min(width, height) < config.minimum_side:
             return LeftOut(name, "tiny", f"{width}x{height}: the shorter side is below {config.minimum_side} pixels")
-        pixels = read_pixels(path, config.stored_side, config.size)
+        pixels = read_pixels(path, config)
     except Image.DecompressionBombError as error:
         return LeftOut(name, "bomb", str(error))
+    except UnpairedError as error:
+        return LeftOut(name, "unpaired", str(error).removeprefix(f"{path}: "))
     except ImageFileError as error:
         return LeftOut(name, "broken", str(error).removeprefix(f"{path}: "))
-    red, green, blue = (pixels.float().mean((1, 2)) / 255.0).tolist()
+    red, green, blue = (pixels[:3].float().mean((1, 2)) / 255.0).tolist()
     return Record(name, path, digest, pixels.shape[1], pixels.shape[2], (red, green, blue), pixels, tuple(notes))
 
 

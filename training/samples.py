@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,14 @@ class Batch:
         float32 `[B,1,S,S]`, exactly 0 or 1, 1 = hole.
     files
         Names of the pictures, for messages.
+    given
+        The input that the truth is to be made of, float32 `[B,3,S,S]` in 0..1; None where pictures come alone.
     """
 
     image: Tensor
     mask: Tensor
     files: tuple[str, ...]
+    given: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -51,10 +54,11 @@ class Batch:
         """Cut into at most `parts` batches of (nearly) equal size."""
         sizes = [len(chunk) for chunk in np.array_split(np.arange(len(self)), min(parts, len(self)))]
         images, masks = self.image.split(sizes), self.mask.split(sizes)
+        given = [None] * len(sizes) if self.given is None else self.given.split(sizes)
         starts = np.cumsum([0, *sizes])
         return [
-            replace(self, image=image, mask=mask, files=self.files[start : start + size])
-            for image, mask, start, size in zip(images, masks, starts, sizes, strict=False)
+            Batch(image, mask, self.files[start : start + size], partner)
+            for image, mask, partner, start, size in zip(images, masks, given, starts, sizes, strict=False)
         ]
 
 
@@ -110,7 +114,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
 
 
 def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
-    """Cut a window out of uint8 `[3,H,W]` and resize it to uint8 `[3,size,size]`."""
+    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`."""
     window = pixels[:, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
     if crop.side != size:
         resized = F.interpolate(
@@ -160,6 +164,8 @@ class Samples:
 
     Parameters
     ----------
+    masks
+        Which holes; None for empty masks.
     records
         Pictures; kept on `device` when they are in memory, read when they are needed otherwise.
     augment
@@ -170,7 +176,7 @@ class Samples:
         self,
         records: Sequence[Record],
         data: DataConfig,
-        masks: MaskConfig,
+        masks: MaskConfig | None,
         *,
         seed: int,
         device: torch.device,
@@ -180,7 +186,7 @@ class Samples:
         self._data = data if augment else data.model_copy(update=dict.fromkeys(AUGMENTATIONS, False))
         self._seed = seed
         self._device = device
-        self._holes = Holes(masks, data.size, seed)
+        self._holes = None if masks is None else Holes(masks, data.size, seed)
         self._pixels = [record.pixels.to(device) if record.pixels is not None else None for record in records]
         self._orders: dict[int, np.ndarray] = {}
         self.failures: dict[str, str] = {}
@@ -194,8 +200,11 @@ class Samples:
             cuts.append(pixels)
             files.append(name)
         image = torch.stack(cuts).to(self._device).float() / 255.0
+        image, given = image[:, :3], image[:, 3:] if image.shape[1] > 3 else None
+        if self._holes is None:
+            return Batch(image, torch.zeros_like(image[:, :1]), tuple(files), given)
         masks = [self._holes.draw(start + offset, image[offset : offset + 1]) for offset in range(count)]
-        return Batch(image, torch.cat(masks).to(self._device, torch.float32), tuple(files))
+        return Batch(image, torch.cat(masks).to(self._device, torch.float32), tuple(files), given)
 
     def _cut(self, number: int) -> tuple[Tensor, str]:
         generator = numpy_generator(self._seed, "crop", number)
@@ -206,7 +215,7 @@ class Samples:
             pixels = self._pixels[index]
             if pixels is None:
                 try:
-                    pixels = read_pixels(record.path, self._data.stored_side, self._data.size)
+                    pixels = read_pixels(record.path, self._data)
                 except ImageFileError as error:
                     self.failures.setdefault(record.file, str(error))
                     continue
