@@ -1,0 +1,42 @@
+"""Losses of generators and discriminators, on logits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+AdversarialLoss = Literal["logistic", "least_squares"]
+
+
+def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Tensor:
+    """What a discriminator makes small: the mean of its errors on real and on made pictures.
+
+    Parameters
+    ----------
+    real, fake
+        Logits of any shape, positive for real.
+    kind
+        `"logistic"`: binary cross-entropy (Goodfellow et al. 2014, arXiv 1406.2661, eq. 1); `"least_squares"`: squared
+        distance of the logits from 1 and 0 (Mao et al. 2017, arXiv 1611.04076, eq. 9 without its factor of a half).
+
+    Returns
+    -------
+    Tensor
+        A scalar: half the sum of both, as pix2pix slows its discriminator down (Isola et al. 2017, section 3.3).
+    """
+    return 0.5 * (_distance(real, 1.0, kind) + _distance(fake, 0.0, kind))
+
+
+def generator_loss(fake: Tensor, kind: AdversarialLoss) -> Tensor:
+    """What a generator makes small: the distance of its pictures' logits from real (the non-saturating form)."""
+    return _distance(fake, 1.0, kind)
+
+
+def _distance(logits: Tensor, label: float, kind: AdversarialLoss) -> Tensor:
+    labels = torch.full_like(logits, label)
+    if kind == "logistic":
+        return F.binary_cross_entropy_with_logits(logits, labels)
+    return F.mse_loss(logits, labels)
