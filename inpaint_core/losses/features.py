@@ -1,0 +1,170 @@
+"""Feature extractors for perceptual and style losses: a frozen VGG, cut after its first three stages.
+
+Two layouts of weights are understood, both as a plain numbered sequence: torchvision's VGG-16 (`features.0.weight`,
+...), from torchvision itself or from a safetensors file, and the normalised VGG-19 encoder of Universal Style
+Transfer (Li et al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolution that prepares the colours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..inpainting_model import IMAGENET_MEAN, IMAGENET_STD
+
+VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14)
+VGG16_POOLS = (4, 9, 16)
+NORMALISED_STAGES = ((2, 5), (9, 12), (16,))
+
+
+class FeaturesError(ValueError):
+    """A feature extractor cannot be had; the message is one line that says what is missing and what to do."""
+
+
+class FeatureExtractor(nn.Module):
+    """Pictures `[B,3,H,W]` in 0..1 to the feature maps of three stages, finest first.
+
+    Frozen: its weights never change and take no gradients; gradients flow through to the pictures.
+
+    Parameters
+    ----------
+    stages
+        Convolutions of each stage; a ReLU follows each.
+    mean, std
+        What the pictures are normalised with, RGB.
+    before
+        A 1x1 convolution in front of everything, or None.
+    reflect
+        Pad by reflection instead of zeros.
+    pool_before
+        Pooling stands in front of every stage but the first, and features are taken from the last ReLU; otherwise
+        behind every stage, and features are taken from the pooling (pool1 to pool3, as the partial-convolution paper
+        does).
+    """
+
+    def __init__(
+        self,
+        stages: list[list[nn.Conv2d]],
+        *,
+        mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        std: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        before: nn.Conv2d | None = None,
+        reflect: bool = False,
+        pool_before: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.ModuleList(stage) for stage in stages)
+        self.before = before
+        self._reflect = reflect
+        self._pool_before = pool_before
+        self.register_buffer("_mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("_std", torch.tensor(std).view(1, 3, 1, 1))
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> FeatureExtractor:
+        """Stays as it is."""
+        return self
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """See the class."""
+        features = (image - self.get_buffer("_mean")) / self.get_buffer("_std")
+        if self.before is not None:
+            features = self.before(features)
+        found = []
+        for number, stage in enumerate(self.stages):
+            if self._pool_before and number:
+                features = F.max_pool2d(features, 2)
+            for convolution in stage.children():
+                if self._reflect:
+                    features = F.pad(features, (1, 1, 1, 1), mode="reflect")
+                features = F.relu(convolution(features))
+            if not self._pool_before:
+                features = F.max_pool2d(features, 2)
+            found.append(features)
+        return found
+
+
+def load_features(path: str | os.PathLike[str]) -> FeatureExtractor:
+    """A feature extractor from a local safetensors file.
+
+    Raises
+    ------
+    FeaturesError
+        No such file, damaged, or another layout.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    source = Path(path)
+    if not source.is_file():
+        raise FeaturesError(f"{source}: no such file of VGG weights")
+    try:
+        weights = load_file(source)
+    except SafetensorError as error:
+        raise FeaturesError(f"{source.name}: damaged or not safetensors ({error})") from None
+    return features_from_weights(weights, source.name)
+
+
+def download_vgg16() -> FeatureExtractor:
+    """torchvision's VGG-16, downloaded on first use (528 MB into torch's cache).
+
+    Raises
+    ------
+    FeaturesError
+        torchvision is not installed, or the download failed.
+    """
+    try:
+        from torchvision.models import VGG16_Weights, vgg16
+    except ImportError:
+        raise FeaturesError(
+            "VGG-16 comes with torchvision, which is not installed: pip install torchvision, or give a safetensors file"
+        ) from None
+    try:
+        network = vgg16(weights=VGG16_Weights.IMAGENET1K_V1)
+    except OSError as error:
+        raise FeaturesError(
+            f"VGG-16 could not be downloaded ({error}): try again, or give a safetensors file"
+        ) from None
+    return features_from_weights(network.state_dict(), "torchvision's VGG-16")
+
+
+def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureExtractor:
+    """A feature extractor from a state dict of one of the two layouts.
+
+    Raises
+    ------
+    FeaturesError
+        Another layout; the sentence names `name`.
+    """
+    plain = {key.removeprefix("features."): value for key, value in weights.items()}
+    first = plain.get("0.weight")
+    # Under ComfyUI's inference mode parameters would become inference tensors, through which nothing can be trained.
+    with torch.inference_mode(False):
+        try:
+            if first is not None and tuple(first.shape) == (3, 3, 1, 1):
+                stages = [[_convolution(plain, index, 0) for index in stage] for stage in NORMALISED_STAGES]
+                return FeatureExtractor(stages, before=_convolution(plain, 0, 0), reflect=True, pool_before=True)
+            if first is not None and tuple(first.shape) == (64, 3, 3, 3):
+                bounds = (0, *VGG16_POOLS)
+                groups = [
+                    [index for index in VGG16_CONVOLUTIONS if low <= index < high] for low, high in pairwise(bounds)
+                ]
+                stages = [[_convolution(plain, index, 1) for index in group] for group in groups]
+                return FeatureExtractor(stages, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+        except KeyError as error:
+            raise FeaturesError(f"{name}: VGG weights without layer {error}") from None
+    raise FeaturesError(f"{name}: neither torchvision's VGG-16 nor the normalised VGG-19 encoder")
+
+
+def _convolution(weights: Mapping[str, Tensor], index: int, padding: int) -> nn.Conv2d:
+    weight, bias = weights[f"{index}.weight"], weights[f"{index}.bias"]
+    layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=padding, device="meta")
+    layer.weight, layer.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+    return layer
