@@ -165,6 +165,7 @@ class Pix2PixConfig(Section):
     prepare: PrepareSettings | None = PrepareSettings()
     """How the input is made of the picture (Learning to See); null for pairs."""
     l1: Weight = 100.0
+    """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     adversarial: Weight = 1.0
     """0 trains without a discriminator."""
     adversarial_loss: Literal["logistic", "least_squares"] = "logistic"

@@ -27,12 +27,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from inpaint_core.models.registry import describe
 
 from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
 from .run_folder import Resume, RunFolder
+
+if TYPE_CHECKING:
+    from .session import TrainResult
 
 DONE, BAD_INPUT, FAILED, INTERRUPTED = 0, 2, 1, 130
 
@@ -93,14 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"interrupted after step {result.steps} and saved; go on with:")
         print(f"  python -m training.run --resume {shlex.quote(str(folder))}")
         return INTERRUPTED
-    report(result.metrics, result.baselines, folder, result.steps)
+    report(result, folder)
     return DONE
 
 
-def report(metrics: dict[str, float], baselines: dict[str, float], folder: Path, steps: int) -> None:
+def report(result: TrainResult, folder: Path) -> None:
     """Say what came out and how to use it."""
-    run = RunFolder(folder)
-    print(f"trained for {steps} steps; everything is in {folder}")
+    run, metrics, baselines = RunFolder(folder), result.metrics, result.baselines
+    translates = result.model.card.task == "translation"
+    print(f"trained for {result.steps} steps; everything is in {folder}")
     names = {
         run.model: "the best model so far",
         run.loss_plot: "losses",
@@ -109,13 +113,20 @@ def report(metrics: dict[str, float], baselines: dict[str, float], folder: Path,
     names |= {run.metrics: "one line per step", run.report: "what was found in the folder of pictures"}
     for path, what in names.items():
         print(f"  {path.name:<20} {what}")
-    if baselines:
+    if baselines and translates:
+        print("mean absolute difference from held-out pictures, in 0..1 (lower is better):")
+        print(f"  this model {metrics['l1']:.4f}, the mean training picture {baselines['mean_picture_l1']:.4f}")
+    elif baselines:
         print("PSNR in the holes of held-out pictures, in dB (higher is better):")
         rows = {"this model": metrics["hole_psnr"], "Telea": baselines["telea"], "mean fill": baselines["mean"]}
         for name, value in rows.items():
             print(f"  {name:<20} {value:6.2f}")
-    print("fill the holes of a picture (white in the mask = hole) with:")
     model = shlex.quote(str(run.model))
+    if translates:
+        print("translate a picture or a video with:")
+        print(f"  python -m inpaint_core translate --model {model} --input PICTURE.jpg --out TRANSLATED.png")
+        return
+    print("fill the holes of a picture (white in the mask = hole) with:")
     print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import ValidationError
@@ -26,7 +26,7 @@ from .data import load_dataset
 from .events import Callback, CheckpointSaved, Event, Finished, Message, Preview, Scanning, Started, Validated
 from .lock import hold_lock
 from .loop import Clock, train
-from .measurement import fixed_batches, measure, measure_baselines
+from .measurement import fixed_batches, holes, input_settings, measure, measure_baselines, translates
 from .objectives import build_objective
 from .objectives.objective import Model, Objective
 from .placement import Placement, choose_device
@@ -61,7 +61,7 @@ class TrainResult:
     metrics
         Measurements of `model` on the held-out pictures.
     baselines
-        Hole-PSNR in dB of simple fills on the same crops and holes; empty when the run was interrupted.
+        What `training.measurement.measure_baselines` says of the same crops; empty when the run was interrupted.
     """
 
     model: Model
@@ -187,13 +187,16 @@ class _Session:
         metrics = measure(self._objective, self._measured)
         score = next(iter(metrics.values()))
         best = self._progress["best"]
-        better = best is None or score > best
+        warning = self._objective.warning(metrics)
+        better = best is None or (warning is None if self._objective.keeps_latest else score > best)
         if better:
             self._progress |= {"best": score, "stale": 0}
             self._export(step, metrics)
         else:
             self._progress["stale"] += 1
         self.emit(Validated(step, metrics, better))
+        if warning is not None:
+            self.emit(Message(warning, "warning"))
         patience = self._config.validation.patience
         if patience is None or self._progress["stale"] < patience:
             return False
@@ -220,16 +223,19 @@ class _Session:
 
     def _make_card(self, arguments: dict[str, Any], initial: Model | None) -> ModelCard:
         config, dataset = self._config, self._dataset
+        task: Literal["inpainting", "translation"] = "translation" if translates(config) else "inpainting"
         if initial is not None:
             fill, value_range = initial.card.fill, initial.card.value_range
         else:
             fill = dataset.mean if config.model.fill == "mean" else (0.5, 0.5, 0.5)
-            value_range = "unit"
+            value_range = "signed" if task == "translation" else "unit"
         return ModelCard(
             architecture=config.model.architecture,
             arguments=arguments,
+            task=task,
             value_range=value_range,
             fill=fill,
+            prepare=input_settings(config, dataset),
             trained_size=config.data.size,
             name=config.name,
             data=f"{len(dataset.train)} pictures of {Path(dataset.folder).name}",
@@ -260,7 +266,7 @@ class _Session:
         if start >= config.steps:
             self.emit(Message(f"all {config.steps} steps are already done; ask for more with --steps"))
             return start, False
-        samples = Samples(self._dataset.train, config.data, config.masks, seed=config.seed, device=placement.device)
+        samples = Samples(self._dataset.train, config.data, holes(config), seed=config.seed, device=placement.device)
         per_step = config.batch_size * placement.processes
         offset = config.batch_size * placement.rank
         with prefetch(samples, self._progress["samples"], per_step, offset, config.batch_size) as batches:
@@ -293,7 +299,9 @@ class _Session:
         # Success is only what can be opened again.
         model = load_model(self._folder.model)
         metrics = dict(model.card.metrics)
-        baselines = measure_baselines(self._measured) if self._measured and not interrupted else {}
+        baselines: dict[str, float] = {}
+        if self._measured and not interrupted:
+            baselines = measure_baselines(self._config, self._dataset, self._measured)
         clock = self._clock
         summary = {
             "name": self._config.name,
@@ -302,7 +310,7 @@ class _Session:
             "interrupted": interrupted,
             "best_step": model.card.steps,
             "metrics": metrics,
-            "baselines_hole_psnr": baselines,
+            "baselines": baselines,
             "pictures": len(self._dataset.train),
             "held_out": len(self._dataset.held_out),
             "left_out": len(self._dataset.left_out),

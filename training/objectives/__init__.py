@@ -5,12 +5,15 @@ from __future__ import annotations
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 
-from ..config import TrainConfig
+from ..config import Pix2PixConfig, TrainConfig
 from ..placement import Placement
 from .objective import Objective
+from .pix2pix import Pix2Pix
 from .reconstruction import Reconstruction
 
 
 def build_objective(config: TrainConfig, card: ModelCard, network: Network, placement: Placement) -> Objective:
     """The configured way of training around a fresh or preloaded network."""
+    if isinstance(config.objective, Pix2PixConfig):
+        return Pix2Pix(config.objective, config, card, network, placement)
     return Reconstruction(config.objective, config, card, network, placement)

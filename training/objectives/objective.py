@@ -21,6 +21,9 @@ class Objective(Protocol):
     columns: tuple[str, ...]
     """Names of the pictures in a row of `preview`."""
 
+    keeps_latest: bool
+    """Whether each model without a warning replaces the one before, instead of the best by the first measurement."""
+
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """Learn from one batch, which comes in parts that are computed one after the other.
 
@@ -40,6 +43,9 @@ class Objective(Protocol):
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Measurements per picture, `[B]` each, of the exported model; the first one is compared, higher is better."""
+
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
+        """A sentence for the person who trains, when the means of the measurements say that something went wrong."""
 
     def export(self, steps: int, metrics: Mapping[str, float]) -> Model:
         """The model to save: it shares its weights with the training, so it is to be used at once."""

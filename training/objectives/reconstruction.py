@@ -24,6 +24,7 @@ class Reconstruction:
     """`hole * L(hole) + valid * L(known)` with one elementwise loss L."""
 
     columns: tuple[str, ...] = COLUMNS
+    keeps_latest = False
 
     def __init__(
         self,
@@ -75,6 +76,10 @@ class Reconstruction:
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """See `Objective.evaluate`."""
         return hole_measurements(InpaintingModel(self._card, self._generator.result), batch)
+
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
+        """See `Objective.warning`: nothing is known to go wrong."""
+        return None
 
     def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
         """See `Objective.export`."""

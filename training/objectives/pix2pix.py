@@ -1,0 +1,167 @@
+"""pix2pix: a generator learns to make the picture of its input, a discriminator to tell the two apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inpaint_core.inpainting_model import to_range
+from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
+from inpaint_core.metrics import psnr
+from inpaint_core.model_card import ModelCard
+from inpaint_core.models.architecture import Network
+from inpaint_core.models.registry import build_model
+from inpaint_core.sensitivity import Sensitivity, measure_sensitivity
+from inpaint_core.translation import prepare
+from inpaint_core.translation_model import TranslationModel
+
+from ..config import Pix2PixConfig, TrainConfig
+from ..optimization import NonFiniteError, Trainable
+from ..placement import Placement
+from ..randomness import torch_generator
+from ..samples import Batch
+
+
+class Pix2Pix:
+    """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4).
+
+    Both networks step at once, on the judgements of before the step.
+    """
+
+    columns: tuple[str, ...] = ("input", "output", "truth")
+
+    def __init__(
+        self,
+        objective: Pix2PixConfig,
+        config: TrainConfig,
+        card: ModelCard,
+        network: Network,
+        placement: Placement,
+    ) -> None:
+        self._objective = objective
+        self._config = config
+        self._card = card
+        self._rank = placement.rank
+        self._generator = Trainable(network, config, config.optimizer, placement)
+        self._discriminator = _discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
+        # L1 alone is best met by a blur; what a discriminator adds no distance to the truth can tell.
+        self.keeps_latest = self._discriminator is not None
+
+    def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
+        """See `Objective.step`."""
+        self._generator.network.train()
+        draws = torch_generator(self._config.seed, "prepare", step, self._rank)
+        total = sum(len(part) for part in parts)
+        sums: dict[str, Tensor] = {}
+        for part in parts:
+            share = len(part) / total
+            for name, value in self._learn(part, share, draws).items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value * share
+        values = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
+        if not all(map(torch.isfinite, torch.tensor(list(values.values())))):
+            self._discard()
+            raise NonFiniteError("loss")
+        if self._discriminator is not None:
+            self._discriminator.apply(step)
+        self._generator.apply(step)
+        return values
+
+    def _learn(self, batch: Batch, share: float, draws: torch.Generator) -> dict[str, Tensor]:
+        """Gradients of both networks; both judge and are judged as they were before this step."""
+        objective, card = self._objective, self._card
+        given = to_range(self._inputs(batch, draws), card.value_range)
+        truth = to_range(batch.image, card.value_range)
+        with self._generator.autocast():
+            made = self._generator.forward(given)
+        l1 = (made.float() - truth).abs().mean()
+        loss = objective.l1 * l1
+        terms = {"l1": l1.detach()}
+        judge = self._discriminator
+        if judge is not None:
+            kind = objective.adversarial_loss
+            told_apart = discriminator_loss(_judge(judge, given, truth), _judge(judge, given, made.detach()), kind)
+            judge.backward(told_apart * share)
+            judge.network.requires_grad_(False)
+            fooled = generator_loss(_judge(judge, given, made), kind)
+            loss = loss + objective.adversarial * fooled
+            terms |= {"adversarial": fooled.detach(), "discriminator": told_apart.detach()}
+        self._generator.backward(loss * share)
+        if judge is not None:
+            judge.network.requires_grad_(True)
+        return {"loss": loss.detach(), **terms}
+
+    def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
+        """What the network is given, in 0..1: made of the truth, or its partner."""
+        if batch.given is not None:
+            return batch.given
+        if self._card.prepare is None:
+            raise RuntimeError("a batch without inputs needs settings to make them")
+        return prepare(batch.image, self._card.prepare, generator=draws)
+
+    def _discard(self) -> None:
+        self._generator.discard()
+        if self._discriminator is not None:
+            self._discriminator.discard()
+
+    def learning_rate(self, step: int) -> float:
+        """See `Objective.learning_rate`."""
+        return self._generator.learning_rate(step)
+
+    def _model(self) -> TranslationModel:
+        return TranslationModel(self._card, self._generator.result)
+
+    def preview(self, batch: Batch) -> Tensor:
+        """See `Objective.preview`."""
+        given = self._inputs(batch)
+        return torch.stack([given.expand(-1, 3, -1, -1), self._model().predict(given), batch.image], 1)
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.evaluate`."""
+        model = self._model()
+        given = self._inputs(batch)
+        output = model.predict(given)
+        measured = {"psnr": psnr(output, batch.image), "l1": (output - batch.image).abs().mean((1, 2, 3))}
+        # A single picture is replaced by itself upside down.
+        sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
+        for name in ("shifted", "inverted", "replaced"):
+            measured[f"sensitivity_{name}"] = given.new_full((len(given),), getattr(sensitivity, name))
+        return measured
+
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
+        """See `Objective.warning`: the model has become a slideshow."""
+        sensitivity = Sensitivity(*(metrics[f"sensitivity_{name}"] for name in ("shifted", "inverted", "replaced")))
+        return sensitivity.advice() if sensitivity.collapsed else None
+
+    def export(self, steps: int, metrics: Mapping[str, float]) -> TranslationModel:
+        """See `Objective.export`."""
+        card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
+        return TranslationModel(card, self._generator.result)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Objective.state_dict`."""
+        judge = None if self._discriminator is None else self._discriminator.state_dict()
+        return {"generator": self._generator.state_dict(), "discriminator": judge}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Objective.load_state_dict`."""
+        self._generator.load_state_dict(state["generator"])
+        if self._discriminator is not None and state["discriminator"] is not None:
+            self._discriminator.load_state_dict(state["discriminator"])
+
+
+def _judge(judge: Trainable[Network], given: Tensor, picture: Tensor) -> Tensor:
+    with judge.autocast():
+        return judge.forward(torch.cat([given, picture], 1)).float()
+
+
+def _discriminator(objective: Pix2PixConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
+    inputs = 3 if objective.prepare is None else 1
+    arguments = {**objective.discriminator, "input_channels": inputs + 3}
+    generator = torch_generator(config.seed, "discriminator")
+    network = build_model("patch_discriminator", generator=generator, **arguments)
+    rate = config.optimizer.learning_rate * objective.discriminator_rate
+    optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
+    return Trainable(network.train(), config, optimizer, placement)
