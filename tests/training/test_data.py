@@ -162,7 +162,7 @@ def test_a_picture_that_disappears_is_replaced_and_noted(pictures: Path) -> None
 
 
 def test_crop_equals_slicing_and_flipping(pictures: Path) -> None:
-    pixels = read_pixels(pictures / "0.png", 1000, 16)
+    pixels = read_pixels(pictures / "0.png", DataConfig(size=16, shorter_side=1000))
     crop = Crop(5, 7, 32, flip_horizontal=True, quarter_turns=1)
     expected = np.rot90(pixels.numpy()[:, 5:37, 7:39][:, :, ::-1], 1, (1, 2))
     assert np.array_equal(cut(pixels, crop, 32).numpy(), expected)
