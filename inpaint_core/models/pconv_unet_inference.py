@@ -119,9 +119,10 @@ def renormalise(features: Tensor, shift: Tensor, ratio: Tensor) -> Tensor:
     pixels = features.permute(0, 2, 3, 1).view(-1, features.shape[1])
     flat = ratio.reshape(-1)
     chosen = (flat != 1.0).nonzero().squeeze(1)
-    factor = flat[chosen].unsqueeze(1).to(features.dtype)
-    changed = pixels.index_select(0, chosen).sub_(shift).mul_(factor).add_(shift).mul_(factor > 0)
-    pixels.index_copy_(0, chosen, changed)
+    factor = flat[chosen].unsqueeze(1)
+    shift = shift.float()
+    changed = pixels.index_select(0, chosen).float().sub_(shift).mul_(factor).add_(shift).mul_(factor > 0)
+    pixels.index_copy_(0, chosen, changed.to(pixels.dtype))
     return features
 
 
