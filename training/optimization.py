@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from .config import OptimizerConfig, TrainConfig
@@ -85,7 +86,10 @@ class Trainable(Generic[Net]):
         self._scaler = torch.amp.GradScaler(placement.device.type, enabled=self._dtype == torch.float16)
         self._average = copy.deepcopy(self.network).eval().requires_grad_(False) if optimizer.ema is not None else None
         self._updates = 0
-        self.forward: nn.Module = torch.compile(self.network) if config.compile else self.network  # type: ignore[assignment]
+        self._buffers: list[Tensor] = []
+        self._parallel = _distribute(self.network, placement)
+        forward = self.network if self._parallel is None else self._parallel
+        self.forward: nn.Module = torch.compile(forward) if config.compile else forward  # type: ignore[assignment]
 
     @property
     def result(self) -> Net:
@@ -96,20 +100,40 @@ class Trainable(Generic[Net]):
         """Learning rate of step `step`, from 0."""
         return self._settings.learning_rate * schedule_factor(self._settings, step, self._steps)
 
+    def begin(self) -> None:
+        """Start a step: training mode, and what normalisation remembers is kept in case the step is discarded."""
+        self.network.train()
+        self._buffers = [buffer.clone() for buffer in self.network.buffers()]
+
     def autocast(self) -> AbstractContextManager[None]:
         """Context of a forward pass in the configured precision."""
         return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
+
+    def gathering(self, last: bool) -> AbstractContextManager[object]:
+        """Context of forward and backward pass of a part of a batch; processes exchange gradients in the last one."""
+        return nullcontext() if self._parallel is None or last else self._parallel.no_sync()
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a (part of a) batch's loss."""
         self._scaler.scale(loss).backward()
 
     def discard(self) -> None:
-        """Forget the gradients."""
+        """Undo a step that was begun and not applied: no gradients, normalisation as it was."""
         self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, kept in zip(self.network.buffers(), self._buffers, strict=False):
+                buffer.copy_(kept)
+        self._buffers = []
 
-    def apply(self, step: int) -> None:
+    def apply(self, step: int, rate: float = 1.0) -> None:
         """Change the weights by the gathered gradients, and forget these.
+
+        Parameters
+        ----------
+        step
+            From 0; the learning rate follows from it.
+        rate
+            What the scheduled learning rate is multiplied by.
 
         Raises
         ------
@@ -126,10 +150,11 @@ class Trainable(Generic[Net]):
         if finite and self._settings.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self._settings.clip_norm, norm)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(step)
+            group["lr"] = self.learning_rate(step) * rate
         self._scaler.step(self.optimizer)
         self._scaler.update()
-        self.discard()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._buffers = []
         if finite:
             self._updates += 1
             self._move_average()
@@ -166,4 +191,13 @@ class Trainable(Generic[Net]):
         self._updates = state["updates"]
         if self._average is not None:
             self._average.load_state_dict(state["average"] or state["network"])
-        self.discard()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._buffers = []
+
+
+def _distribute(network: nn.Module, placement: Placement) -> DistributedDataParallel | None:
+    if placement.processes == 1:
+        return None
+    # Buffers are not broadcast: a second forward pass before the backward pass would change them under the first one.
+    devices = [placement.device] if placement.device.type == "cuda" else None
+    return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
