@@ -6,66 +6,63 @@ What lies hidden under the hole never enters, so an object that is being removed
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SWEEPS = 24  # relaxation sweeps per scale; more change the result by less than 1/255 on photographs
+from .poisson import solve_membrane
+
 RING = 8  # width in pixels of the ring around the hole that colours are matched on
 
 
-def continue_into_hole(values: Tensor, mask: Tensor) -> Tensor:
-    """Continue known values smoothly into the hole.
-
-    Solves Laplace's equation in the hole with the known pixels as boundary, coarse to fine: a membrane, as in Poisson
-    image editing (Perez et al. 2003, eq. 2). No flow crosses the frame.
-
-    Parameters
-    ----------
-    values
-        `[B,C,H,W]`; what lies in the hole is ignored.
-    mask
-        `[B,1,H,W]`, 1 = hole.
-
-    Returns
-    -------
-    Tensor
-        `[B,C,H,W]`: `values` where known, the membrane in the hole, 0 where nothing at all is known.
-    """
-    known = 1.0 - mask
-    levels = [(values * known, known)]
-    while levels[-1][1].amin() == 0 and max(levels[-1][1].shape[-2:]) > 1:
-        total, weight = levels[-1]
-        total, weight = (F.avg_pool2d(item, 2, ceil_mode=True, count_include_pad=False) for item in (total, weight))
-        some = (weight > 0).to(values.dtype)
-        levels.append((total / weight.clamp(min=1e-12) * some, some))
-    result = levels[-1][0]
-    for total, known in reversed(levels[:-1]):
-        result = F.interpolate(result, size=total.shape[-2:], mode="bilinear", align_corners=False)
-        result = torch.where(known > 0, total, result)
-        for _ in range(SWEEPS):
-            padded = F.pad(result, (1, 1, 1, 1), mode="replicate")
-            around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
-            result = torch.where(known > 0, total, around / 4.0)
-    return result
-
-
-def match_colors(prediction: Tensor, image: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
-    """Shift a prediction's colours so that, on the ring, they have the picture's mean, per picture and channel.
+def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
+    """What has to be added to a prediction at the rim of the hole.
 
     Parameters
     ----------
     prediction, image
-        `[B,3,H,W]`.
+        `[1,3,H,W]`.
     mask
-        `[B,1,H,W]`, 1 = hole.
-    ring
-        `[B,1,H,W]`, 1 on known pixels near the hole; a picture without any is left as it is.
+        `[1,1,H,W]`, 1 = hole.
+    width
+        Radius in pixels of the neighbourhoods that are compared when the prediction is no use outside the hole.
+
+    Returns
+    -------
+    residual
+        `[1,3,H,W]`, 0 where it is not known.
+    known
+        `[1,1,H,W]`, 1 where it is.
+
+    Notes
+    -----
+    Networks predict known pixels as well, and there the residual can be read off. Completers that put the known pixels
+    back by themselves (LaMa as spandrel runs it, classical fills) leave none: then the mean of the prediction inside is
+    compared with the mean of the picture outside, on known pixels that the hole is within reach of.
     """
-    known_ring = ring * (1.0 - mask)
-    count = known_ring.sum((2, 3), keepdim=True)
-    difference = torch.where(known_ring > 0, image - prediction, torch.zeros_like(image))
-    return prediction + difference.sum((2, 3), keepdim=True) / count.clamp(min=1.0)
+    known = 1.0 - mask
+    if not _is_put_back(prediction, image, mask):
+        return (image - prediction) * known, known
+    inside, outside = (_neighbourhood(F.pad(part, (width,) * 4), width) for part in (mask, known))
+    colors_inside = _neighbourhood(F.pad(prediction * mask, (width,) * 4), width) / inside.clamp(min=1e-6)
+    colors_outside = _neighbourhood(F.pad(image * known, (width,) * 4), width) / outside.clamp(min=1e-6)
+    rim = known * (inside > 1e-6).float()
+    return (colors_outside - colors_inside) * rim, rim
+
+
+def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Shift a prediction's colours so that, on a ring around the hole, they have the picture's mean.
+
+    Parameters
+    ----------
+    prediction, image
+        `[1,3,H,W]`.
+    mask
+        `[1,1,H,W]`, 1 = hole; a picture without any known pixel near it is left as it is.
+    """
+    residual, known = rim_residual(prediction, image, mask, RING)
+    ring = known * within(mask, RING)
+    shift = (residual * ring).sum((2, 3), keepdim=True) / ring.sum((2, 3), keepdim=True).clamp(min=1.0)
+    return prediction + shift * (mask if _is_put_back(prediction, image, mask) else 1.0)
 
 
 def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
@@ -74,17 +71,33 @@ def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Ten
     Parameters
     ----------
     prediction, image
-        `[B,3,H,W]` in 0..1.
+        `[1,3,H,W]` in 0..1.
     mask
-        `[B,1,H,W]`, 1 = hole.
+        `[1,1,H,W]`, 1 = hole.
     weight
-        `[B,1,H,W]` in 0..1: how much of the continued residual is added. 1 everywhere is Poisson blending with the
+        `[1,1,H,W]` in 0..1: how much of the continued residual is added. 1 everywhere is Poisson blending with the
         prediction's gradients (Perez et al. 2003, eq. 3); a ramp that falls from 1 at the rim to 0 feathers inwards.
 
     Returns
     -------
     Tensor
-        `[B,3,H,W]` in 0..1, meaningful inside the hole.
+        `[1,3,H,W]`, not clamped, meaningful inside the hole.
     """
-    residual = torch.where(mask > 0.5, torch.zeros_like(image), image - prediction)
-    return (prediction + weight * continue_into_hole(residual, mask)).clamp(0.0, 1.0)
+    residual, known = rim_residual(prediction, image, mask)
+    return prediction + weight * solve_membrane(residual, 1.0 - known)
+
+
+def within(mask: Tensor, pixels: int) -> Tensor:
+    """1 where the hole is at most so many pixels away, along rows and columns: `[B,1,H,W]`."""
+    side = 2 * pixels + 1
+    rows = F.max_pool2d(mask, (side, 1), stride=1, padding=(pixels, 0))
+    return F.max_pool2d(rows, (1, side), stride=1, padding=(0, pixels))
+
+
+def _is_put_back(prediction: Tensor, image: Tensor, mask: Tensor) -> bool:
+    return bool(((prediction == image) | (mask > 0.5)).all())
+
+
+def _neighbourhood(padded: Tensor, radius: int) -> Tensor:
+    side = 2 * radius + 1
+    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)

@@ -1,14 +1,21 @@
-"""Holes in pictures larger than a network was trained on: windows around holes instead of the whole frame."""
+"""Which parts of a picture a network is shown: windows around holes, and tiles of windows that are too large."""
 
 from __future__ import annotations
 
+from types import EllipsisType
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-CONTEXT = 0.5  # a window shows this much of the hole's longer side on every side of it
+CELLS = 16  # holes nearer than a window's least side / CELLS are one hole; they would share a window anyway
+MOST_REGIONS = (
+    256  # more holes than this are looked at more coarsely, so that salt and pepper costs no more than a hole
+)
+ROUND = 32  # sides of windows are multiples of this where the frame allows it: real context instead of padding
 
 
 class Window(NamedTuple):
@@ -19,15 +26,25 @@ class Window(NamedTuple):
     bottom: int
     right: int
 
-    def slices(self) -> tuple[slice, slice]:
-        """Index of the last two dimensions of a tensor."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.bottom - self.top
 
-    def overlaps(self, other: Window) -> bool:
-        """Whether they share a pixel."""
-        return (
-            self.top < other.bottom and other.top < self.bottom and self.left < other.right and other.left < self.right
-        )
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.right - self.left
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.height * self.width
+
+    @property
+    def inside(self) -> tuple[EllipsisType, slice, slice]:
+        """Index of this part of a tensor `[...,H,W]`."""
+        return ..., slice(self.top, self.bottom), slice(self.left, self.right)
 
     def union(self, other: Window) -> Window:
         """The smallest rectangle around both."""
@@ -39,58 +56,173 @@ class Window(NamedTuple):
         )
 
 
-def hole_windows(mask: Tensor, size: int) -> list[Window]:
-    """Cut a mask's holes into windows with context.
+class Region(NamedTuple):
+    """Holes that are filled together.
+
+    Attributes
+    ----------
+    window
+        What is shown; it may hold parts of other regions' holes.
+    own
+        Bool `[h,w]` of the window's size: the hole pixels that are this region's to fill.
+    """
+
+    window: Window
+    own: Tensor
+
+
+def whole_frame(mask: Tensor) -> Region:
+    """One region for all holes of a mask `[H,W]`."""
+    return Region(Window(0, 0, *mask.shape), mask > 0.5)
+
+
+def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
+    """Cut a mask's holes into regions with context.
 
     Parameters
     ----------
     mask
         `[H,W]`, 1 = hole.
-    size
-        Sides are at least this many pixels (or the frame's), so that a network sees what it was trained on.
+    least
+        Sides of windows are at least this many pixels (or the frame's), so that a network sees what it was trained on.
+    context
+        A window shows this share of the hole's longer side on every side of the hole.
 
     Returns
     -------
-    list of Window
-        Disjoint, inside the frame (shifted, never cut at the border), together covering every hole; top to bottom.
+    list of Region
+        From top to bottom. Every hole pixel belongs to exactly one. Windows are shifted inside the frame, never cut at
+        its border. Holes are joined when one window around both has no more pixels than two.
+
+    Notes
+    -----
+    The time does not depend on the number of holes: beyond `MOST_REGIONS` those that lie near each other count as one.
     """
-    import cv2
-
-    height, width = mask.shape
-    # stats: one row of left, top, width, height, area per 8-connected component; row 0 is the background
-    stats = cv2.connectedComponentsWithStats(mask.to(torch.uint8).cpu().numpy(), connectivity=8)[2]
-    boxes = [Window(int(y), int(x), int(y + h), int(x + w)) for x, y, w, h, _ in stats[1:]]
-    windows = [_with_context(box, size, height, width) for box in boxes]
-    merged: list[Window] = []
-    while windows:
-        window = windows.pop()
-        touching = [other for other in merged if other.overlaps(window)]
-        if touching:
-            merged = [other for other in merged if other not in touching]
-            for other in touching:
-                window = window.union(other)
-            windows.append(window)
+    cells = _Cells(mask, max(1, least // CELLS))
+    while len(cells.boxes) > MOST_REGIONS:
+        cells = _Cells(mask, 2 * cells.side)
+    groups = [_Group(_with_context(box, least, context, mask.shape), box, {k}) for k, box in cells.boxes.items()]
+    merged: list[_Group] = []
+    while groups:
+        group = groups.pop()
+        for other in merged:
+            box = group.box.union(other.box)
+            window = _with_context(box, least, context, mask.shape)
+            if window.area <= group.window.area + other.window.area:
+                merged.remove(other)
+                groups.append(_Group(window, box, group.labels | other.labels))
+                break
         else:
-            merged.append(window)
-    return sorted(merged)
+            merged.append(group)
+    merged.sort(key=lambda group: group.window)
+    return [Region(group.window, cells.pixels_of(group.labels, group.window)) for group in merged]
 
 
-def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """Resize `[B,C,H,W]` without aliasing; the result stays in the input's range."""
-    if image.shape[-2:] == (height, width):
-        return image
-    lowest, highest = image.amin(), image.amax()
-    return F.interpolate(image, size=(height, width), mode="bicubic", antialias=True).clamp(lowest, highest)
+def tiles(height: int, width: int, side: int, margin: int, overlap: int) -> list[tuple[Window, Window]]:
+    """Cover a window with tiles.
+
+    Parameters
+    ----------
+    height, width
+        Of the window, in pixels.
+    side
+        Of a tile; shorter where the window is.
+    margin
+        A tile's core is what lies at least so many pixels from those of its edges that are not the window's. Cores
+        cover the window.
+    overlap
+        Neighbouring cores share at least so many pixels.
+
+    Returns
+    -------
+    list of (tile, core)
+        Row by row. The last tile of a row or column is shifted inside, not shortened.
+    """
+
+    def spans(length: int) -> list[tuple[int, int, int, int]]:
+        if length <= side:
+            return [(0, length, 0, length)]
+        stride = max(1, side - 2 * margin - overlap)
+        starts = [*range(0, length - side, stride), length - side]
+        ends = [start + side for start in starts]
+        cores = [
+            (a + margin if a > 0 else 0, b - margin if b < length else length)
+            for a, b in zip(starts, ends, strict=True)
+        ]
+        return [(a, b, *core) for a, b, core in zip(starts, ends, cores, strict=True)]
+
+    return [
+        (Window(top, left, bottom, right), Window(core_top, core_left, core_bottom, core_right))
+        for top, bottom, core_top, core_bottom in spans(height)
+        for left, right, core_left, core_right in spans(width)
+    ]
 
 
-def _with_context(box: Window, size: int, height: int, width: int) -> Window:
-    margin = int(CONTEXT * max(box.bottom - box.top, box.right - box.left))
+def reduced_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Height and width with their ratio kept and the longer one `longest`; neither is less than 1."""
+    height, width = size
+    scale = longest / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+class _Group(NamedTuple):
+    window: Window
+    box: Window
+    labels: set[int]
+
+
+class _Cells:
+    """The holes of a mask, told apart on a grid of square cells but measured in pixels."""
+
+    def __init__(self, mask: Tensor, side: int) -> None:
+        import cv2
+
+        self.side = side
+        self._mask = mask
+        plane = mask[None, None].float()
+        occupied = F.max_pool2d(plane, side, ceil_mode=True)[0, 0]
+        # stats: one row of left, top, width, height, area per 8-connected component; row 0 is the background
+        _, self._labels, stats, _ = cv2.connectedComponentsWithStats(
+            occupied.to(torch.uint8).cpu().numpy(), None, None, 8
+        )
+        rows = F.max_pool2d(plane, (1, side), ceil_mode=True)[0, 0].cpu().numpy() > 0.5
+        columns = F.max_pool2d(plane, (side, 1), ceil_mode=True)[0, 0].cpu().numpy() > 0.5
+        self.boxes: dict[int, Window] = {}
+        for label, (left, top, width, height, _) in enumerate(stats[1:].tolist(), 1):
+            first, last = self._ends(rows, label, top, top + height - 1, left, left + width)
+            start, end = self._ends(columns.T, label, left, left + width - 1, top, top + height, transposed=True)
+            self.boxes[label] = Window(first, start, last, end)
+
+    def _ends(
+        self, lines: NDArray[np.bool_], label: int, low: int, high: int, start: int, end: int, transposed: bool = False
+    ) -> tuple[int, int]:
+        labels = self._labels.T if transposed else self._labels
+
+        def occupied(cell: int) -> NDArray[np.intp]:
+            own = labels[cell, start:end] == label
+            band = lines[cell * self.side : (cell + 1) * self.side, start:end]
+            return np.flatnonzero((band & own).any(1)) + cell * self.side
+
+        return int(occupied(low)[0]), int(occupied(high)[-1]) + 1
+
+    def pixels_of(self, labels: set[int], window: Window) -> Tensor:
+        """Bool `[h,w]`: the hole pixels of these labels inside a window."""
+        rows = np.arange(window.top, window.bottom) // self.side
+        columns = np.arange(window.left, window.right) // self.side
+        chosen = np.isin(self._labels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], list(labels))
+        own = chosen[np.ix_(rows - rows[0], columns - columns[0])]
+        return torch.from_numpy(own).to(self._mask.device) & (self._mask[window.inside] > 0.5)
+
+
+def _with_context(box: Window, least: int, context: float, frame: tuple[int, ...]) -> Window:
+    margin = int(context * max(box.height, box.width))
 
     def span(low: int, high: int, limit: int) -> tuple[int, int]:
-        side = min(max(high - low + 2 * margin, size), limit)
+        side = -(-max(high - low + 2 * margin, least) // ROUND) * ROUND
+        side = min(side, limit)
         start = min(max((low + high - side) // 2, 0), limit - side)
         return start, start + side
 
-    top, bottom = span(box.top, box.bottom, height)
-    left, right = span(box.left, box.right, width)
+    top, bottom = span(box.top, box.bottom, frame[0])
+    left, right = span(box.left, box.right, frame[1])
     return Window(top, left, bottom, right)

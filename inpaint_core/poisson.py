@@ -1,0 +1,159 @@
+"""Poisson blending at its core: known values continued into a hole as smoothly as can be."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Plane = NDArray[np.float32]
+
+TOLERANCE = 2.0**-12  # of values in 0..1: a sixteenth of an 8-bit step, between the last two cycles
+MOST_CYCLES = 12
+NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
+# Roots of the third Chebyshev polynomial, mapped to the upper part 0.5..2 of the spectrum of Laplace's operator divided
+# by its diagonal: three sweeps damp there by 1 / T3(5/3) = 0.074, the coarser grids see to the rest.
+STEPS = tuple(1.0 / (1.25 + 0.75 * math.cos((2 * k - 1) * math.pi / 6)) for k in (1, 2, 3))
+
+
+def solve_membrane(values: Tensor, mask: Tensor) -> Tensor:
+    """Continue known values into the hole: the exact membrane.
+
+    Solves Laplace's equation in the hole with the known pixels beside it as boundary (Perez et al. 2003, eq. 2). No
+    flow crosses the frame. Computed on the CPU, wherever `values` are.
+
+    Parameters
+    ----------
+    values
+        `[B,C,H,W]`, C of 1..4; what lies in the hole is ignored.
+    mask
+        `[B,1,H,W]`, 1 = hole.
+
+    Returns
+    -------
+    Tensor
+        `[B,C,H,W]`: `values` where known, the membrane in the hole, 0 where nothing at all is known.
+
+    Notes
+    -----
+    Multigrid (Briggs et al. 2000): a first guess from coarse to fine, then V-cycles until they change nothing that can
+    be seen. A pixel of a coarser grid is free when all four below it are.
+    """
+    holes = mask[:, 0].cpu().numpy() > 0.5
+    result = values.clone()
+    for index, hole in enumerate(holes):
+        box = _box_around(hole)
+        if box is None:
+            continue
+        rows, columns = box
+        known = values[index, :, rows, columns].permute(1, 2, 0).cpu().numpy()
+        solved = torch.from_numpy(_solve(known, hole[rows, columns])).permute(2, 0, 1).to(values)
+        inside = torch.from_numpy(hole[rows, columns]).to(values.device)
+        result[index, :, rows, columns] = torch.where(inside, solved, values[index, :, rows, columns])
+    return result
+
+
+def _box_around(hole: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """The hole and one pixel around it."""
+    rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
+    if len(rows) == 0:
+        return None
+    return (
+        slice(max(0, int(rows[0]) - 1), int(rows[-1]) + 2),
+        slice(max(0, int(columns[0]) - 1), int(columns[-1]) + 2),
+    )
+
+
+def _solve(values: Plane, hole: NDArray[np.bool_]) -> Plane:
+    """The membrane of `[H,W,C]` in a hole `[H,W]`."""
+    free = np.repeat(hole[..., None], values.shape[2], axis=2).astype(np.float32)
+    solution = _first_guess(np.where(hole[..., None], np.float32(0.0), values), np.float32(1.0) - free)
+    if hole.all():
+        return solution
+    grids = [free]
+    while max(grids[-1].shape[:2]) > 2:
+        coarser = (_halve(grids[-1]) == 1.0).astype(np.float32)
+        if not coarser.any():
+            break
+        grids.append(coarser)
+    nothing = np.zeros_like(solution)
+    for _ in range(MOST_CYCLES):
+        before = solution.copy()
+        _cycle(solution, nothing, grids)
+        if np.abs(solution - before).max() < TOLERANCE:
+            break
+    return solution
+
+
+def _first_guess(values: Plane, known: Plane) -> Plane:
+    levels = [(values, known)]
+    while levels[-1][1].min() == 0.0 and max(levels[-1][1].shape[:2]) > 1:
+        values, known = levels[-1]
+        share = _halve(known)
+        levels.append((_halve(values * known) / np.maximum(share, np.float32(1e-12)), (share > 0.0).astype(np.float32)))
+    result = levels[-1][0] * levels[-1][1]
+    for values, known in levels[-2::-1]:
+        result = np.where(known > 0.0, values, _double(result, values))
+        _relax(result, np.zeros_like(result), np.float32(1.0) - known, STEPS)
+    return result
+
+
+def _cycle(solution: Plane, target: Plane, grids: list[Plane]) -> None:
+    """One V-cycle on `sum of neighbours - 4 * solution = target`, in place."""
+    free, *coarser = grids
+    if not coarser:
+        for _ in range(8):
+            _relax(solution, target, free, STEPS)
+        return
+    _relax(solution, target, free, STEPS)
+    remaining = (target - _around(solution) + 4.0 * solution) * free
+    # Four times the mean: the operator is not divided by the square of the grid's spacing.
+    coarse_target = 4.0 * _halve(remaining) * coarser[0]
+    correction = np.zeros_like(coarse_target)
+    _cycle(correction, coarse_target, coarser)
+    solution += _double(correction, solution) * free
+    _relax(solution, target, free, STEPS[::-1])
+
+
+def _relax(solution: Plane, target: Plane, free: Plane, steps: tuple[float, ...]) -> None:
+    for step in steps:
+        change = _around(solution)
+        change -= target
+        change *= np.float32(0.25)
+        change -= solution
+        change *= free
+        change *= np.float32(step)
+        solution += change
+
+
+def _around(values: Plane) -> Plane:
+    """Sum of the four neighbours."""
+    import cv2
+
+    # The border repeats its pixels: no flow through the frame.
+    return _with_channels(cv2.filter2D(values, -1, NEIGHBOURS, borderType=cv2.BORDER_REPLICATE))
+
+
+def _halve(values: Plane) -> Plane:
+    import cv2
+
+    height, width = values.shape[:2]
+    even = cv2.copyMakeBorder(values, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    size = (even.shape[1] // 2, even.shape[0] // 2)
+    return _with_channels(cv2.resize(even, size, interpolation=cv2.INTER_AREA))
+
+
+def _double(values: Plane, like: Plane) -> Plane:
+    import cv2
+
+    height, width = values.shape[:2]
+    doubled = cv2.resize(values, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR)
+    return _with_channels(doubled)[: like.shape[0], : like.shape[1]]
+
+
+def _with_channels(values: NDArray[Any]) -> Plane:
+    return values if values.ndim == 3 else values[..., None]  # OpenCV drops a channel axis of length 1
