@@ -8,10 +8,20 @@ from .inpaint import ClassicalFillNode, Inpaint
 from .masks import MaskFromSLIC
 from .models import LoadModel, ModelInfo
 from .train import TrainModel
+from .translate import LearningToSeePrepare, LearningToSeeTranslate
 
 
 class LiminalExtension(ComfyExtension):
     """The pack's nodes, in the order of a typical workflow."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [MaskFromSLIC, LoadModel, Inpaint, ClassicalFillNode, TrainModel, ModelInfo]
+        return [
+            MaskFromSLIC,
+            LoadModel,
+            Inpaint,
+            ClassicalFillNode,
+            LearningToSeePrepare,
+            LearningToSeeTranslate,
+            TrainModel,
+            ModelInfo,
+        ]

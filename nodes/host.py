@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import comfy.model_management as model_management
 import folder_paths
@@ -22,6 +23,7 @@ from torch import Tensor
 from inpaint_core.image_files import to_bytes, write_image
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.masks.normalise import normalize_mask
+from inpaint_core.translation_model import TranslationModel
 
 LiminalModel = io.Custom("LIMINAL_MODEL")
 """The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""
@@ -114,11 +116,11 @@ def host_mask(mask: Tensor) -> Tensor:
 class HostedModel:
     """What goes over a LIMINAL_MODEL link: a model, and the host's handle to its memory. No receiver changes it."""
 
-    model: InpaintingModel
+    model: InpaintingModel | TranslationModel
     patcher: ModelPatcher
 
 
-def hosted(model: InpaintingModel) -> HostedModel:
+def hosted(model: InpaintingModel | TranslationModel) -> HostedModel:
     """Put a model under the host's memory management, for now in main memory."""
     patcher = ModelPatcher(
         model.network,
@@ -128,13 +130,26 @@ def hosted(model: InpaintingModel) -> HostedModel:
     return HostedModel(model, patcher)
 
 
-def on_device(model: HostedModel, image: Tensor) -> InpaintingModel:
-    """Load a model for a picture `[B,3,H,W]`; the host evicts others as needed and this one later."""
+Kind = TypeVar("Kind", InpaintingModel, TranslationModel)
+
+
+def on_device(model: HostedModel, image: Tensor, kind: type[Kind]) -> Kind:
+    """Load a model for a picture `[B,3,H,W]`; the host evicts others as needed and this one later.
+
+    Raises
+    ------
+    ValueError
+        It is not of this kind.
+    """
+    if not isinstance(model.model, kind):
+        does = {"inpainting": "fills holes", "translation": "translates pictures"}[model.model.card.task]
+        raise ValueError(f"this model {does}: connect one that is made for this node")
     pixels = min(image.shape[-1] * image.shape[-2], LARGEST_PASS_PIXELS) * image.shape[0]
     model_management.load_models_gpu(
         [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True
     )
-    return model.model.to(model.patcher.load_device)
+    model.model.to(model.patcher.load_device)
+    return model.model
 
 
 @contextmanager
@@ -339,7 +354,7 @@ def store_pictures(pictures: list[Tensor]) -> Path:
     digest = hashlib.sha256()
     for pixels in map(to_bytes, pictures):
         digest.update(repr(pixels.shape).encode() + pixels.tobytes())
-    folder = Path(folder_paths.get_temp_directory(), "liminal", f"connected pictures {digest.hexdigest()[:16]}")
+    folder = Path(folder_paths.get_temp_directory(), "liminal", digest.hexdigest()[:32], "connected images")
     folder.mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         write_image(folder / f"{number:05d}.png", picture)

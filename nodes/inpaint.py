@@ -7,6 +7,7 @@ from torch import Tensor
 
 from inpaint_core.classical import CLASSICAL_METHODS, ClassicalFill, Method
 from inpaint_core.completion import BLENDS, STRATEGIES, Blend, Strategy, inpaint
+from inpaint_core.inpainting_model import InpaintingModel
 
 from . import host
 
@@ -89,7 +90,7 @@ class Inpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        completer = host.on_device(model, planes)
+        completer = host.on_device(model, planes, InpaintingModel)
         filled = inpaint(completer, planes, hole, strategy, grow, feather, blend, color_match)
         return io.NodeOutput(host.host_image(filled))
 
