@@ -158,6 +158,60 @@ class ReconstructionConfig(Section):
     valid: Weight = 1.0
 
 
+class PartialConvConfig(Section):
+    """The losses of the partial-convolution paper (Liu et al. 2018, arXiv 1804.07723, eq. 7)."""
+
+    name: Literal["partial_conv"] = "partial_conv"
+    valid: Weight = 1.0
+    hole: Weight = 6.0
+    perceptual: Weight = 0.05
+    style: Weight = 120.0
+    total_variation: Weight = 0.1
+    features: str = Field("vgg16", max_length=4096)
+    """Where the perceptual and style terms look: `vgg16` (torchvision's, downloaded on first use), a safetensors file
+    with VGG weights, or `none` to do without both."""
+    frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
+    """From this step on the encoder's normalisation is frozen (the paper's second phase); None: never."""
+    frozen_norm: Literal["statistics", "affine"] = "affine"
+    """What is frozen: the running statistics, or these and the affine parameters."""
+    frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)
+    """Learning rate of the second phase, in parts of the first one's (the paper's 5e-5 after 2e-4)."""
+
+
+class GuardConfig(Section):
+    """When a discriminator is too strong, and what is done about it."""
+
+    threshold: float = Field(0.02, ge=0.0, le=1.0)
+    """A discriminator's averaged loss below this is near zero (0.69 is guessing)."""
+    smoothing: float = Field(0.9, ge=0.0, lt=1.0)
+    """Decay of the average."""
+    patience: int = Field(50, ge=1, le=1_000_000)
+    """So many steps in a row below the threshold before something is done."""
+    pause: int = Field(50, ge=1, le=1_000_000)
+    """The discriminator then learns nothing for so many steps."""
+    interventions: int = Field(5, ge=0, le=1000)
+    """After so many pauses in vain the training ends."""
+
+
+class GlcicConfig(Section):
+    """Completion with a global and a local adversary, in three phases (Iizuka et al. 2017)."""
+
+    name: Literal["glcic"] = "glcic"
+    completion_steps: int = Field(9000, ge=0, le=100_000_000)
+    """First phase: the completion network learns alone."""
+    discriminator_steps: int = Field(1000, ge=0, le=100_000_000)
+    """Second phase: the discriminator learns alone; from then on both do."""
+    alpha: Weight = 4e-4
+    """Weight of the adversarial term beside the mean squared error of the hole."""
+    adaptive_weight: bool = False
+    """Multiply `alpha` by the ratio of both terms' gradients; it is then around 1."""
+    discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
+    """Arguments of the discriminator; its sizes follow from `data.size` unless given."""
+    discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
+    """The discriminator's learning rate, in multiples of the completion network's."""
+    guard: GuardConfig = GuardConfig()
+
+
 class Pix2PixConfig(Section):
     """Conditional adversarial training of a translation (Isola et al. 2017, arXiv 1611.07004)."""
 
@@ -203,7 +257,9 @@ class TrainConfig(Section):
     data: DataConfig = DataConfig()
     masks: MaskConfig = MaskConfig()
     model: ModelConfig = ModelConfig()
-    objective: Annotated[ReconstructionConfig | Pix2PixConfig, Field(discriminator="name")] = ReconstructionConfig()
+    objective: Annotated[
+        ReconstructionConfig | PartialConvConfig | GlcicConfig | Pix2PixConfig, Field(discriminator="name")
+    ] = ReconstructionConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
     preview_every: int = Field(100, ge=1, le=1_000_000)

@@ -87,9 +87,17 @@ class Trainable(Generic[Net]):
         self._average = copy.deepcopy(self.network).eval().requires_grad_(False) if optimizer.ema is not None else None
         self._updates = 0
         self._buffers: list[Tensor] = []
-        self._parallel = _distribute(self.network, placement)
+        self._placement = placement
+        self._compile = config.compile
+        self._parallel: DistributedDataParallel | None = None
+        self.forward: nn.Module = self.network
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Make `forward` anew, after the choice of weights that take gradients has changed."""
+        self._parallel = _distribute(self.network, self._placement)
         forward = self.network if self._parallel is None else self._parallel
-        self.forward: nn.Module = torch.compile(forward) if config.compile else forward  # type: ignore[assignment]
+        self.forward = torch.compile(forward) if self._compile else forward  # type: ignore[assignment]
 
     @property
     def result(self) -> Net:

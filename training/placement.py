@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor, distributed
 
 from .config import ConfigError
 
@@ -21,6 +22,20 @@ class Placement:
     def first(self) -> bool:
         """Whether this process writes files and messages."""
         return self.rank == 0
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Average over all processes."""
+        if self.processes > 1:
+            values = values.clone()
+            distributed.all_reduce(values)
+            values /= self.processes
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says yes; all have to ask."""
+        if self.processes == 1:
+            return flag
+        return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0.0)
 
 
 def choose_device(name: str) -> torch.device:

@@ -62,6 +62,13 @@ class Batch:
         ]
 
 
+def shares(parts: Sequence[Batch]) -> Iterator[tuple[Batch, float, bool]]:
+    """Each part of a batch with the share of the batch that it is, and whether it is the last one."""
+    total = sum(len(part) for part in parts)
+    for number, part in enumerate(parts, 1):
+        yield part, len(part) / total, number == len(parts)
+
+
 @dataclass(frozen=True)
 class Recolour:
     """Channels in another order, each with its own contrast (around mid-gray) and brightness (of 1)."""

@@ -21,8 +21,12 @@ class Objective(Protocol):
     columns: tuple[str, ...]
     """Names of the pictures in a row of `preview`."""
 
-    keeps_latest: bool
-    """Whether each model without a warning replaces the one before, instead of the best by the first measurement."""
+    @property
+    def keeps_latest(self) -> bool:
+        """Whether each model without a warning replaces the one before, instead of the best by the first measure."""
+
+    remarks: list[str]
+    """Sentences for the person who trains; the loop passes them on and empties the list."""
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """Learn from one batch, which comes in parts that are computed one after the other.

@@ -45,6 +45,7 @@ class Pix2Pix:
         self._config = config
         self._card = card
         self._rank = placement.rank
+        self.remarks: list[str] = []
         self._generator = Trainable(network, config, config.optimizer, placement)
         self._discriminator = _discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         # L1 alone is best met by a blur; what a discriminator adds no distance to the truth can tell.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from inpaint_core.inpainting_model import InpaintingModel, to_unit
@@ -14,10 +13,11 @@ from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 
 from ..config import ReconstructionConfig, TrainConfig
-from ..optimization import NonFiniteError, Trainable
+from ..optimization import Trainable
 from ..placement import Placement
-from ..samples import Batch
+from ..samples import Batch, shares
 from .inpainting import COLUMNS, hole_measurements, preview_rows
+from .tally import Tally
 
 
 class Reconstruction:
@@ -39,23 +39,23 @@ class Reconstruction:
         self._loss = ELEMENTWISE[objective.loss]
         self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
         self._fed = InpaintingModel(card, self._generator.network)
+        self._placement = placement
+        self.remarks: list[str] = []
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
-        self._generator.network.train()
-        total = sum(len(part) for part in parts)
-        sums: dict[str, Tensor] = {}
-        for part in parts:
-            share = len(part) / total
-            losses = self._losses(part)
-            self._generator.backward(losses["loss"] * share)
-            for name, value in losses.items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach() * share
-        values = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
-        if not torch.isfinite(torch.tensor(values["loss"])):
+        self._generator.begin()
+        tally = Tally(self._placement)
+        try:
+            for part, share, last in shares(parts):
+                with self._generator.gathering(last):
+                    losses = self._losses(part)
+                    self._generator.backward(losses["loss"] * share)
+                tally.add(losses, share)
+            values = tally.read()
+            self._generator.apply(step)
+        finally:
             self._generator.discard()
-            raise NonFiniteError("loss")
-        self._generator.apply(step)
         return values
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:

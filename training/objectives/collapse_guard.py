@@ -1,0 +1,77 @@
+"""A watch over the balance of generator and discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..config import GuardConfig
+from ..faults import CollapsedError
+
+
+class CollapseGuard:
+    """Holds a discriminator back that tells everything apart, because the generator learns nothing from it any more.
+
+    When the averaged loss of the discriminator stays below a threshold, its training is paused; when it does so
+    again, the pause is repeated with half the learning rate; when that has not helped often enough, the training ends.
+    """
+
+    def __init__(self, config: GuardConfig) -> None:
+        self._config = config
+        self._average: float | None = None
+        self._low = 0
+        self._paused_until = -1
+        self._interventions = 0
+
+    @property
+    def rate(self) -> float:
+        """What the discriminator's learning rate is multiplied by."""
+        return 0.5 ** max(self._interventions - 1, 0)
+
+    def learns(self, step: int) -> bool:
+        """Whether the discriminator is trained in this step."""
+        return step >= self._paused_until
+
+    def watch(self, step: int, loss: float) -> str | None:
+        """Take note of the discriminator's loss in step `step`; a sentence when something was done about it.
+
+        Raises
+        ------
+        CollapsedError
+            It has been held back as often as configured, in vain.
+        """
+        decay = self._config.smoothing
+        self._average = loss if self._average is None else decay * self._average + (1.0 - decay) * loss
+        if step < self._paused_until:
+            return None
+        self._low = self._low + 1 if self._average < self._config.threshold else 0
+        if self._low < self._config.patience:
+            return None
+        if self._interventions >= self._config.interventions:
+            raise CollapsedError(
+                f"stopped at step {step}: the discriminator tells every picture apart (loss {self._average:.2g}) "
+                f"although it was held back {self._interventions} times, so the generator learns nothing from it; "
+                "train the generator longer before, give the discriminator a lower learning rate or fewer channels"
+            )
+        self._interventions += 1
+        self._low = 0
+        self._paused_until = step + 1 + self._config.pause
+        slower = f", its learning rate is {self.rate:g} of the configured one" if self._interventions > 1 else ""
+        return (
+            f"step {step}: the discriminator's loss is near zero ({self._average:.2g}); "
+            f"it pauses for {self._config.pause} steps{slower}"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that it remembers."""
+        return {
+            "average": self._average,
+            "low": self._low,
+            "paused_until": self._paused_until,
+            "interventions": self._interventions,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        self._average, self._low = state["average"], state["low"]
+        self._paused_until, self._interventions = state["paused_until"], state["interventions"]

@@ -1,0 +1,190 @@
+"""Globally and locally consistent completion (Iizuka et al. 2017, SIGGRAPH): three phases, one adversary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from inpaint_core.inpainting_model import InpaintingModel, to_unit
+from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
+from inpaint_core.losses.reconstruction import hole_and_valid, mse
+from inpaint_core.model_card import ModelCard
+from inpaint_core.models.architecture import Network
+from inpaint_core.models.global_local_discriminator import hole_centers
+from inpaint_core.models.registry import build_model
+
+from ..config import ConfigError, GlcicConfig, TrainConfig
+from ..optimization import Trainable
+from ..placement import Placement
+from ..randomness import torch_generator
+from ..samples import Batch, shares
+from .collapse_guard import CollapseGuard
+from .inpainting import COLUMNS, composite, hole_measurements, preview_rows
+from .tally import Tally
+
+# Of the paper's sizes: the local discriminator sees 96 of 160 pixels.
+LOCAL_SHARE = 0.6
+
+
+class Glcic:
+    """The completion network alone, then the discriminator alone, then both (paper, algorithm 1).
+
+    The discriminator is shown the truth and the completed picture with the known pixels put back, the latter without
+    a way back into the generator; its local half looks around the middle of each picture's own hole.
+    """
+
+    columns: tuple[str, ...] = COLUMNS
+
+    def __init__(
+        self, objective: GlcicConfig, config: TrainConfig, card: ModelCard, network: Network, placement: Placement
+    ) -> None:
+        self._objective = objective
+        self._card = card
+        self._placement = placement
+        self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
+        self._fed = InpaintingModel(card, network)
+        self._judge = _build_judge(objective, config, placement)
+        self._guard = CollapseGuard(objective.guard)
+        self._joint_from = objective.completion_steps + objective.discriminator_steps
+        self._step = 0
+        self.remarks: list[str] = []
+
+    @property
+    def keeps_latest(self) -> bool:
+        """Against an adversary the distance to the truth no longer says which model is the better one."""
+        return self._step >= self._joint_from
+
+    def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
+        """See `Objective.step`."""
+        objective = self._objective
+        if step in (objective.completion_steps, self._joint_from):
+            alone = step < self._joint_from
+            self.remarks.append(
+                f"step {step}: from now on {'the discriminator alone' if alone else 'both networks'} learn"
+            )
+        completes = step < objective.completion_steps or step >= self._joint_from
+        judges = step >= objective.completion_steps
+        tally = Tally(self._placement)
+        values: dict[str, float] = {}
+        try:
+            self._generator.begin()
+            self._judge.begin()
+            if judges:
+                values = self._judge_step(parts, step)
+            if completes:
+                for part, share, last in shares(parts):
+                    with self._generator.gathering(last):
+                        terms = self._completion_terms(part, adversarial=judges)
+                        self._generator.backward(terms["loss"] * share)
+                    tally.add(terms, share)
+                values = tally.read() | values
+                self._generator.apply(step)
+        finally:
+            self._generator.discard()
+            self._judge.discard()
+        self._step = step + 1
+        return values if completes else {"loss": values["discriminator"], **values}
+
+    def _judge_step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
+        learns = self._guard.learns(step)
+        tally = Tally(self._placement)
+        for part, share, last in shares(parts):
+            with torch.no_grad():
+                fake = composite(self._complete(part), part.image, part.mask)
+            with self._judge.gathering(last), torch.set_grad_enabled(learns):
+                centers = hole_centers(part.mask)
+                with self._judge.autocast():
+                    real_logits = self._judge.forward(part.image, centers)
+                    fake_logits = self._judge.forward(fake, centers)
+                loss = discriminator_loss(real_logits.float(), fake_logits.float(), "logistic")
+                if learns:
+                    self._judge.backward(loss * share)
+            tally.add({"discriminator": loss}, share)
+        values = tally.read()
+        if learns:
+            self._judge.apply(step, self._guard.rate)
+        remark = self._guard.watch(step, values["discriminator"])
+        if remark is not None:
+            self.remarks.append(remark)
+        return values
+
+    def _completion_terms(self, batch: Batch, adversarial: bool) -> dict[str, Tensor]:
+        output = self._complete(batch)
+        error, _ = hole_and_valid(mse(output, batch.image), batch.mask)
+        if not adversarial:
+            return {"loss": error, "hole": error}
+        judge = self._judge
+        judge.network.requires_grad_(False)
+        with judge.autocast():
+            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+            logits = judge.network(composite(output, batch.image, batch.mask), hole_centers(batch.mask))
+        fooled = generator_loss(logits.float(), "logistic")
+        weight = self._objective.alpha * (
+            self._balance(error, fooled, output) if self._objective.adaptive_weight else 1.0
+        )
+        judge.network.requires_grad_(True)
+        return {"loss": error + weight * fooled, "hole": error, "adversarial": fooled}
+
+    def _balance(self, error: Tensor, fooled: Tensor, output: Tensor) -> Tensor:
+        """Ratio of both losses' gradients at the output, as in Esser et al. 2021 (arXiv 2012.09841, eq. 7)."""
+        (wanted,) = torch.autograd.grad(error, output, retain_graph=True)
+        (given,) = torch.autograd.grad(fooled, output, retain_graph=True)
+        return (wanted.norm() / (given.norm() + 1e-6)).clamp(0.0, 1e4).detach()
+
+    def _complete(self, batch: Batch) -> Tensor:
+        with self._generator.autocast():
+            output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
+        return to_unit(output.float(), self._card.value_range)
+
+    def learning_rate(self, step: int) -> float:
+        """See `Objective.learning_rate`."""
+        return self._generator.learning_rate(step)
+
+    def preview(self, batch: Batch) -> Tensor:
+        """See `Objective.preview`."""
+        return preview_rows(InpaintingModel(self._card, self._generator.result), batch)
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.evaluate`."""
+        return hole_measurements(InpaintingModel(self._card, self._generator.result), batch)
+
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
+        """See `Objective.warning`: the guard speaks for itself."""
+        return None
+
+    def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
+        """See `Objective.export`."""
+        card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
+        return InpaintingModel(card, self._generator.result)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Objective.state_dict`."""
+        return {
+            "generator": self._generator.state_dict(),
+            "discriminator": self._judge.state_dict(),
+            "guard": self._guard.state_dict(),
+            "step": self._step,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Objective.load_state_dict`."""
+        self._generator.load_state_dict(state["generator"])
+        self._judge.load_state_dict(state["discriminator"])
+        self._guard.load_state_dict(state["guard"])
+        self._step = state["step"]
+
+
+def _build_judge(objective: GlcicConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
+    size = config.data.size
+    sizes = {"image_size": size, "local_size": max(16, round(LOCAL_SHARE * size))}
+    generator = torch_generator(config.seed, "discriminator")
+    try:
+        network = build_model("global_local_discriminator", generator=generator, **(sizes | objective.discriminator))
+    except ValueError as error:
+        raise ConfigError(f"objective.discriminator: {error}") from None
+    rate = config.optimizer.learning_rate * objective.discriminator_rate
+    optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
+    return Trainable(network, config, optimizer, placement)

@@ -1,0 +1,156 @@
+"""The losses of the partial-convolution paper (Liu et al. 2018, arXiv 1804.07723), in two phases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from inpaint_core.inpainting_model import InpaintingModel, to_unit
+from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
+from inpaint_core.losses.perceptual import perceptual_and_style
+from inpaint_core.losses.reconstruction import hole_and_valid, l1
+from inpaint_core.losses.total_variation import hole_total_variation
+from inpaint_core.model_card import ModelCard
+from inpaint_core.models.architecture import Network
+from inpaint_core.models.pconv_unet import PConvUNet
+
+from ..config import ConfigError, PartialConvConfig, TrainConfig
+from ..optimization import Trainable
+from ..placement import Placement
+from ..samples import Batch, shares
+from .inpainting import COLUMNS, composite, hole_measurements, preview_rows
+from .tally import Tally
+
+
+class PartialConv:
+    """`L_total` of the paper's eq. 7: valid, hole, perceptual, style and total-variation terms.
+
+    In the second phase the encoder's normalisation is frozen and the learning rate lowered (section 4.2): holes disturb
+    the statistics that batch normalisation takes from the batch.
+    """
+
+    columns: tuple[str, ...] = COLUMNS
+    keeps_latest = False
+
+    def __init__(
+        self,
+        objective: PartialConvConfig,
+        config: TrainConfig,
+        card: ModelCard,
+        network: Network,
+        placement: Placement,
+    ) -> None:
+        if objective.frozen_norm_after is not None and not isinstance(network, PConvUNet):
+            raise ConfigError(
+                f"objective.frozen_norm_after: {card.architecture!r} has no encoder normalisation to freeze; "
+                "set it to null or use pconv_unet"
+            )
+        self._objective = objective
+        self._card = card
+        self._placement = placement
+        self._features = build_features(objective, placement)
+        self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
+        self._fed = InpaintingModel(card, network)
+        self.remarks: list[str] = []
+
+    def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
+        """See `Objective.step`."""
+        rate = self._enter_phase(step)
+        self._generator.begin()
+        tally = Tally(self._placement)
+        try:
+            for part, share, last in shares(parts):
+                with self._generator.gathering(last):
+                    terms = self._terms(part)
+                    self._generator.backward(terms["loss"] * share)
+                tally.add(terms, share)
+            values = tally.read()
+            self._generator.apply(step, rate)
+        finally:
+            self._generator.discard()
+        return values
+
+    def _enter_phase(self, step: int) -> float:
+        """Freeze or not, by the step alone, so that a resumed run does the same; returns the rate's factor."""
+        after = self._objective.frozen_norm_after
+        network = self._generator.network
+        if after is None or not isinstance(network, PConvUNet):
+            return 1.0
+        wanted = self._objective.frozen_norm if step >= after else "off"
+        if network.frozen_encoder_norm != wanted:
+            network.freeze_encoder_norm(wanted)
+            self._generator.rebuild()
+            if step == after:
+                self.remarks.append(f"second phase from step {step}: the encoder's normalisation is frozen")
+        return self._objective.frozen_norm_rate if step >= after else 1.0
+
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+        objective = self._objective
+        with self._generator.autocast():
+            output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
+        output = to_unit(output.float(), self._card.value_range)
+        merged = composite(output, batch.image, batch.mask)
+        hole, valid = hole_and_valid(l1(output, batch.image), batch.mask)
+        variation = hole_total_variation(merged, batch.mask)
+        terms = {"hole": hole, "valid": valid, "total_variation": variation}
+        loss = objective.hole * hole + objective.valid * valid + objective.total_variation * variation
+        if self._features is not None:
+            with self._generator.autocast():
+                perceptual, style = perceptual_and_style(self._features, output, merged, batch.image)
+            loss = loss + objective.perceptual * perceptual + objective.style * style
+            terms |= {"perceptual": perceptual, "style": style}
+        return {"loss": loss, **terms}
+
+    def learning_rate(self, step: int) -> float:
+        """See `Objective.learning_rate`."""
+        after = self._objective.frozen_norm_after
+        factor = self._objective.frozen_norm_rate if after is not None and step >= after else 1.0
+        return self._generator.learning_rate(step) * factor
+
+    def preview(self, batch: Batch) -> Tensor:
+        """See `Objective.preview`."""
+        return preview_rows(InpaintingModel(self._card, self._generator.result), batch)
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective.evaluate`."""
+        return hole_measurements(InpaintingModel(self._card, self._generator.result), batch)
+
+    def warning(self, metrics: Mapping[str, float]) -> str | None:
+        """See `Objective.warning`: nothing is known to go wrong."""
+        return None
+
+    def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
+        """See `Objective.export`."""
+        card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
+        return InpaintingModel(card, self._generator.result)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Objective.state_dict`."""
+        return {"generator": self._generator.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Objective.load_state_dict`."""
+        self._generator.load_state_dict(state["generator"])
+
+
+def build_features(objective: PartialConvConfig, placement: Placement) -> FeatureExtractor | None:
+    """The feature extractor of the perceptual and style terms; None when both weigh nothing or are done without.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be had; the sentence offers to go on without these terms.
+    """
+    if objective.features == "none" or objective.perceptual == objective.style == 0.0:
+        return None
+    try:
+        if objective.features == "vgg16":
+            return download_vgg16().to(placement.device)
+        return load_features(objective.features).to(placement.device)
+    except FeaturesError as error:
+        raise ConfigError(
+            f"the perceptual and style terms need a VGG: {error} with --objective.features FILE.safetensors; "
+            "to train without these two terms: --objective.features none"
+        ) from None
