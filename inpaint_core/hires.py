@@ -99,9 +99,10 @@ def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
     The time does not depend on the number of holes: beyond `MOST_REGIONS` those that lie near each other count as one.
     """
     cells = _Cells(mask, max(1, least // CELLS))
-    while len(cells.boxes) > MOST_REGIONS:
+    while cells.count > MOST_REGIONS:
         cells = _Cells(mask, 2 * cells.side)
-    groups = [_Group(_with_context(box, least, context, mask.shape), box, {k}) for k, box in cells.boxes.items()]
+    boxes = cells.boxes()
+    groups = [_Group(_with_context(box, least, context, mask.shape), box, {label}) for label, box in boxes.items()]
     merged: list[_Group] = []
     while groups:
         group = groups.pop()
@@ -182,16 +183,22 @@ class _Cells:
         plane = mask[None, None].float()
         occupied = F.max_pool2d(plane, side, ceil_mode=True)[0, 0]
         # stats: one row of left, top, width, height, area per 8-connected component; row 0 is the background
-        _, self._labels, stats, _ = cv2.connectedComponentsWithStats(
-            occupied.to(torch.uint8).cpu().numpy(), None, None, 8
+        _, self._labels, self._stats, _ = cv2.connectedComponentsWithStats(
+            occupied.to(torch.uint8).cpu().numpy(), connectivity=8
         )
-        rows = F.max_pool2d(plane, (1, side), ceil_mode=True)[0, 0].cpu().numpy() > 0.5
-        columns = F.max_pool2d(plane, (side, 1), ceil_mode=True)[0, 0].cpu().numpy() > 0.5
-        self.boxes: dict[int, Window] = {}
-        for label, (left, top, width, height, _) in enumerate(stats[1:].tolist(), 1):
+        self.count = len(self._stats) - 1
+
+    def boxes(self) -> dict[int, Window]:
+        """The smallest window around each hole, by label."""
+        plane = self._mask[None, None].float()
+        rows = F.max_pool2d(plane, (1, self.side), ceil_mode=True)[0, 0].cpu().numpy() > 0.5
+        columns = F.max_pool2d(plane, (self.side, 1), ceil_mode=True)[0, 0].cpu().numpy() > 0.5
+        found: dict[int, Window] = {}
+        for label, (left, top, width, height, _) in enumerate(self._stats[1:].tolist(), 1):
             first, last = self._ends(rows, label, top, top + height - 1, left, left + width)
             start, end = self._ends(columns.T, label, left, left + width - 1, top, top + height, transposed=True)
-            self.boxes[label] = Window(first, start, last, end)
+            found[label] = Window(first, start, last, end)
+        return found
 
     def _ends(
         self, lines: NDArray[np.bool_], label: int, low: int, high: int, start: int, end: int, transposed: bool = False
