@@ -1,0 +1,32 @@
+"""python -m inpaint_core convert FILE.pth --out FILE.safetensors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..checkpoints import save_model
+from ..convert import convert_checkpoint
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("file", type=Path, help="a public .pth, .pt or .ckpt file")
+    parser.add_argument("--out", required=True, type=Path, help="the .safetensors file to write")
+    parser.add_argument(
+        "--fill",
+        type=float,
+        nargs=3,
+        metavar=("R", "G", "B"),
+        help="colour in 0..1 that stood in the hole in training, where the file does not tell",
+    )
+    parser.add_argument("--half", action="store_true", help="store float16: half the size")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert, write, and say what became of the weights."""
+    conversion = convert_checkpoint(arguments.file, fill=arguments.fill)
+    save_model(conversion.model, arguments.out, half=arguments.half)
+    print(conversion.report())
+    print(f"written: {arguments.out}")
+    return 0

@@ -1,0 +1,5 @@
+"""Public checkpoints turned into ours: recognised by their names, mapped weight by weight, nothing left over."""
+
+from .conversion import Conversion, convert_checkpoint
+
+__all__ = ["Conversion", "convert_checkpoint"]
