@@ -12,6 +12,7 @@ COMMANDS = {
     "translate": "turn pictures, clips or the live camera into what a model was trained on",
     "mask": "make masks: superpixels, strokes, rectangles, ...",
     "info": "say what a model file is",
+    "convert": "turn a public .pth, .pt or .ckpt file into a safe one of ours",
 }
 
 
