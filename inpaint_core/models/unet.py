@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
+from .pull_push import pull_push
 
-Head = Literal["sigmoid", "tanh"]
+Head = Literal["sigmoid", "tanh", "residual"]
 
 
 class UNetArguments(Arguments):
@@ -47,7 +48,9 @@ class UNet(Network):
     norm
         Normalisation behind every convolution but the last.
     head
-        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the ancestor's) reaches -1..1.
+        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the ancestor's) reaches -1..1. With `"residual"` the hole is
+        first filled smoothly from its rim (`pull_push`), and the network predicts the correction of that: it starts as
+        good as a diffusion fill and has nothing to learn about the colours around.
     """
 
     def __init__(self, width: int, max_width: int, depth: int, mask_channels: int, norm: Norm, head: Head) -> None:
@@ -74,15 +77,17 @@ class UNet(Network):
             decoder.append(level(below + skip, outputs))
             below = outputs
         self.decoder = nn.ModuleList(decoder)
-        self.head = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(below + widths[0], 3, 3, padding=1), nn.Sigmoid() if head == "sigmoid" else nn.Tanh()
-        )
+        self.residual = head == "residual"
+        last = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "residual": nn.Identity()}[head]
+        self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(below + widths[0], 3, 3, padding=1), last)
         self.pool = nn.MaxPool2d(2)
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Fresh He-initialised weights from `generator`."""
+        """Fresh He-initialised weights from `generator`; a residual head starts by correcting nothing."""
         initialise_layers(self, generator)
+        if self.residual:
+            self.head[1].weight.zero_()
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel.
@@ -97,8 +102,12 @@ class UNet(Network):
         Returns
         -------
         Tensor
-            `[B,3,H,W]`; known pixels are predicted too and composited by the caller.
+            `[B,3,H,W]`; known pixels are predicted too and composited by the caller. A residual head may leave 0..1 by
+            what it corrects; the caller clamps.
         """
+        if self.residual:
+            with torch.no_grad():
+                image = pull_push(image - 0.5, mask) + 0.5
         features = self.stem(torch.cat([mask.expand(-1, self.mask_channels, -1, -1), image], 1))
         skips = [features]
         for level in self.encoder:
@@ -107,7 +116,8 @@ class UNet(Network):
         features = self.bottleneck(self.pool(features))
         for level in self.decoder:
             features = level(torch.cat([self.up(features), skips.pop()], 1))
-        return self.head(torch.cat([self.up(features), skips.pop()], 1))
+        output = self.head(torch.cat([self.up(features), skips.pop()], 1))
+        return image + output if self.residual else output
 
 
 ARCHITECTURE = Architecture("unet", UNet, UNetArguments, "inpainting")
