@@ -158,8 +158,8 @@ def _distance(inside: NDArray[np.bool_]) -> Plane:
 
     if inside.all():
         return np.full(inside.shape, np.inf, np.float32)
-    distances: Plane = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return distances
+    distances = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distances, np.float32)
 
 
 def _smoothstep(position: Plane) -> Plane:

@@ -4,63 +4,124 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Labels = NDArray[np.int32]
+from .clustering import Clusters, Labels, Planes, cluster, place_seeds, to_features
+from .pieces import absorb, connected_pieces, contiguous
+from .refinement import refine_boundaries
+from .tracking import clusters_of, follow
 
 
-def slic_labels(image: Tensor, n_segments: int = 200, compactness: float = 10.0, max_side: int = 1024) -> Tensor:
-    """Divide a picture into superpixels: connected pieces of similar colour and similar size.
+def slic_labels(
+    image: Tensor,
+    n_segments: int = 200,
+    compactness: float = 10.0,
+    max_side: int = 1024,
+    refine: bool = False,
+    stable: bool = False,
+) -> Tensor:
+    """Divide pictures into superpixels: connected pieces of similar colour and similar size.
 
     Parameters
     ----------
     image
         `[C,H,W]` or `[B,C,H,W]`, 0..1; C = 1 (gray), 3 (RGB) or 4 (RGBA, alpha is not looked at).
     n_segments
-        Wanted number of superpixels; the true one is `labels.max() + 1`.
+        Number of superpixels, met within a tenth, mostly exactly, where the working resolution has at least that many
+        pixels. The true number is `labels.max() + 1`.
     compactness
         Weight of nearness against colour, in units of CIELAB distance: 1 follows colour, 100 gives nearly squares.
     max_side
         Longer side of the working resolution; greater pictures are reduced to it and the labels enlarged by nearest
-        sampling.
+        sampling, so that no label appears which the working resolution lacks.
+    refine
+        After enlarging, decide the pixels along borders anew by the colours of the full picture.
+    stable
+        Take the batch for the frames of a clip: a label means the same piece of the scene in every frame. Each frame
+        starts from the superpixels of the frame before.
 
     Returns
     -------
     Tensor
-        int64 `[H,W]` or `[B,H,W]` on the CPU, contiguous from 0 in every picture, each label one connected piece.
+        int64 `[H,W]` or `[B,H,W]` on the CPU. Each label is one connected piece (4 neighbours). The labels of a picture
+        are 0, 1, 2, ... without gaps; with `stable` those of the first frame are, and later frames may lack some.
 
     Raises
     ------
     ValueError
         Another shape, values that are not finite, or an option out of range.
+
+    Notes
+    -----
+    Achanta et al. 2012 (doi:10.1109/TPAMI.2012.120) with the distances of scikit-image's `slic`, so `compactness` means
+    the same. Textured pictures tear clusters into fragments; the `n_segments` largest stay, the others go to the
+    neighbour of the nearest colour. So a picture of at least two pixels is always divided, a picture of one colour into
+    a grid.
+
+    Examples
+    --------
+    >>> labels = slic_labels(torch.zeros(3, 32, 32), n_segments=4)
+    >>> labels.shape, int(labels.max()) + 1
+    (torch.Size([32, 32]), 4)
     """
     if image.ndim not in (3, 4) or image.shape[-3] not in (1, 3, 4) or image.numel() == 0:
+        raise ValueError(f"superpixels need a picture [C,H,W] or [B,C,H,W] with C = 1, 3 or 4, not {list(image.shape)}")
+    if n_segments < 1 or max_side < 1 or not 0 < compactness < float("inf"):
         raise ValueError(
-            f"superpixels need a picture [C,H,W] or [B,C,H,W] with 1, 3 or 4 channels, not {list(image.shape)}"
+            f"n_segments={n_segments}, compactness={compactness}, max_side={max_side}: give positive numbers"
         )
-    if n_segments < 1 or max_side < 1 or not compactness > 0:
-        raise ValueError(
-            f"n_segments={n_segments}, compactness={compactness}, max_side={max_side}: all must be positive"
-        )
-    if image.ndim == 4:
-        return torch.stack([slic_labels(one, n_segments, compactness, max_side) for one in image])
-    if not bool(torch.isfinite(image[:3]).all()):
-        raise ValueError(
-            "the picture holds values that are not finite numbers (NaN or infinity): repair it before dividing it"
-        )
+    frames = (image if image.ndim == 4 else image[None])[:, :3].detach().to("cpu", torch.float32).contiguous().numpy()
+    ranges = [_value_range(frame) for frame in frames]
+    if stable:
+        ranges = [(min(low for low, _ in ranges), max(high for _, high in ranges))] * len(frames)
+    height, width = frames.shape[2:]
+    labels: list[Tensor] = []
+    clusters: Clusters | None = None
+    for frame, value_range in zip(frames, ranges, strict=True):
+        planes = to_features(_reduce(frame, max_side), value_range, compactness)
+        if not stable:
+            working = _segment(planes, (height, width), n_segments)
+        else:
+            if clusters is None:
+                clusters = clusters_of(_segment(planes, (height, width), n_segments), planes)
+            working, clusters = follow(planes, clusters)
+        whole = _enlarge(working, height, width)
+        if refine and working.shape != (height, width):
+            whole = refine_boundaries(whole, working, frame, planes, value_range, compactness)
+        labels.append(torch.from_numpy(whole))
+    return torch.stack(labels) if image.ndim == 4 else labels[0]
 
+
+def _value_range(frame: Planes) -> tuple[float, float]:
+    low, high = float(frame.min()), float(frame.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("the picture holds values that are not finite (NaN or infinity): repair it before dividing it")
+    return low, high
+
+
+def _reduce(frame: Planes, max_side: int) -> Planes:
     import cv2
-    from skimage.segmentation import slic
 
-    pixels = np.ascontiguousarray(image[:3].detach().to("cpu", torch.float32).permute(1, 2, 0).numpy())
-    height, width = pixels.shape[:2]
+    height, width = frame.shape[1:]
     factor = min(1.0, max_side / max(height, width))
-    if factor < 1.0:
-        working = (max(1, round(width * factor)), max(1, round(height * factor)))
-        pixels = cv2.resize(pixels, working, interpolation=cv2.INTER_AREA).reshape(working[1], working[0], -1)
-    labels = slic(np.repeat(pixels, 3, 2) if pixels.shape[2] == 1 else pixels, n_segments, compactness, start_label=0)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in frame])
+
+
+def _segment(planes: Planes, size: tuple[int, int], n_segments: int) -> Labels:
+    # Seeds are placed in the full picture, so that the working resolution does not change where they are.
+    down, along = planes.shape[1] / size[0], planes.shape[2] / size[1]
+    count = min(n_segments, planes[0].size)
+    seeds = place_seeds(*size, count).rescaled(down, along)
+    labels, _ = cluster(planes, seeds)
+    pieces = connected_pieces(labels)
+    sizes = np.bincount(pieces.ravel())
+    keep = np.zeros(len(sizes), np.bool_)
+    keep[np.argsort(-sizes, kind="stable")[:count]] = True
+    return contiguous(absorb(pieces, keep, planes))
+
+
+def _enlarge(labels: Labels, height: int, width: int) -> Labels:
     rows = (np.arange(height) * labels.shape[0]) // height
     columns = (np.arange(width) * labels.shape[1]) // width
-    _, labels = np.unique(labels, return_inverse=True)
-    return torch.from_numpy(labels.reshape(pixels.shape[:2]).astype(np.int64)[rows[:, None], columns])
+    return np.take(np.take(labels.astype(np.int64), columns, axis=1), rows, axis=0)

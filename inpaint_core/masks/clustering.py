@@ -1,0 +1,168 @@
+"""The clustering at the heart of SLIC: seeds on a grid, then k-means in colour and place within windows around the
+centres.
+
+Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012,
+doi:10.1109/TPAMI.2012.120.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.signedinteger[Any]]
+Floats = NDArray[np.float64]
+Planes = NDArray[np.float32]
+
+REACH = 2.0  # a centre looks for its pixels up to two steps away, as scikit-image's implementation does
+ITERATIONS = 10  # enough for most pictures (Achanta et al., section 3.1)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Centres of k clusters.
+
+    Attributes
+    ----------
+    rows, columns
+        `[k]`, in pixels of the resolution that is worked at; 0 is the centre of the first pixel.
+    colors
+        `[k,3]`.
+    step
+        Distance of neighbouring seeds, in the same pixels: the unit of length in which nearness is weighed against
+        colour.
+    """
+
+    rows: Floats
+    columns: Floats
+    colors: Floats
+    step: float
+
+    def rescaled(self, down: float, along: float) -> Clusters:
+        """The same centres in the same picture reduced by these factors; colours stay."""
+        rows, columns = (self.rows + 0.5) * down - 0.5, (self.columns + 0.5) * along - 0.5
+        return Clusters(rows, columns, self.colors, max(self.step * max(down, along), 1.0))
+
+
+def to_features(colors: Planes, value_range: tuple[float, float], compactness: float) -> Planes:
+    """Colours in the unit in which one step of distance counts as much: CIELAB divided by the compactness.
+
+    Parameters
+    ----------
+    colors
+        float32 `[C,H,W]`, C = 1 (gray) or 3 (RGB).
+    value_range
+        The least and the greatest value, stretched to 0..1 first, as scikit-image does, so that faint pictures divide
+        as well.
+    compactness
+        See `slic_labels`.
+
+    Returns
+    -------
+    Planes
+        float32 `[3,H,W]`.
+    """
+    import cv2
+
+    low, high = value_range
+    stretched = (np.moveaxis(colors, 0, 2) - np.float32(low)) / np.float32(max(high - low, 1e-12))
+    lab = cv2.cvtColor(np.ascontiguousarray(np.broadcast_to(stretched, (*colors.shape[1:], 3))), cv2.COLOR_RGB2LAB)
+    return np.ascontiguousarray(np.moveaxis(lab, 2, 0)) / np.float32(compactness)
+
+
+def place_seeds(height: int, width: int, count: int) -> Clusters:
+    """Seeds in rows and columns at equal steps, without colours.
+
+    The steps are whole pixels, as in scikit-image, when the number of seeds that then fit is within a tenth of `count`;
+    otherwise the rows share exactly `count` seeds among themselves.
+    """
+    step = math.sqrt(height * width / count)
+    whole = [max(1, round(min(step, side))) for side in (height, width)]
+    rows, columns = (
+        np.arange(int(min(step, side) // 2), side, pitch, dtype=np.float64)
+        for side, pitch in zip((height, width), whole, strict=True)
+    )
+    if abs(len(rows) * len(columns) - count) <= 0.1 * count:
+        y, x = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
+        step = max(whole)
+    else:
+        lines = min(max(1, round(height / step)), count)
+        shares = np.diff([round(line * count / lines) for line in range(lines + 1)])
+        y = np.repeat((np.arange(lines) + 0.5) * height / lines, shares) - 0.5
+        x = np.concatenate([(np.arange(share) + 0.5) * width / share for share in shares]) - 0.5
+    return Clusters(y, x, np.zeros((len(y), 3)), float(step))
+
+
+def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
+    """Assign every pixel to a cluster.
+
+    Parameters
+    ----------
+    planes
+        float32 `[3,H,W]`: CIELAB divided by the compactness.
+    clusters
+        First centres. Where their colours are all equal the first assignment goes by place alone.
+
+    Returns
+    -------
+    labels
+        int32 `[H,W]`, the clusters' numbers; clusters may be torn apart or empty.
+    clusters
+        Centres of the pixels assigned; an empty cluster keeps its last centre.
+    """
+    height, width = planes.shape[1:]
+    labels = np.zeros((height, width), np.int32)
+    features = np.empty((5, height * width))
+    features[0].reshape(height, width)[:] = np.arange(height)[:, None]
+    features[1].reshape(height, width)[:] = np.arange(width)
+    features[2:] = planes.reshape(3, -1)
+    for _ in range(ITERATIONS):
+        _assign(planes, clusters, labels)
+        clusters = _centres(features, labels, clusters)
+    return labels, clusters
+
+
+def _assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
+    """Give every pixel the number of the nearest centre whose window it lies in; pixels in no window keep theirs."""
+    import cv2
+
+    height, width = labels.shape
+    unit = 1.0 / clusters.step
+    reach = REACH * clusters.step
+    rows = np.arange(height, dtype=np.float32) * np.float32(unit)
+    columns = np.arange(width, dtype=np.float32) * np.float32(unit)
+    best = np.full(labels.shape, np.inf, np.float32)
+    numbers = np.empty((2 * math.ceil(reach) + 2,) * 2, np.int32)
+    # |p - c|^2 = |p|^2 - 2 p c + |c|^2, and |p|^2 is the same for all centres: each needs a weighted sum of the planes
+    # only.
+    weights = (-2.0 * clusters.colors).tolist()
+    constants = (clusters.colors**2).sum(axis=1).tolist()
+    for index, (y, x) in enumerate(zip(clusters.rows.tolist(), clusters.columns.tolist(), strict=True)):
+        top, bottom = max(int(y - reach), 0), min(int(y + reach + 1), height)
+        left, right = max(int(x - reach), 0), min(int(x + reach + 1), width)
+        window = (slice(top, bottom), slice(left, right))
+        first, second, third = weights[index]
+        distance = cv2.addWeighted(planes[0][window], first, planes[1][window], second, constants[index])
+        cv2.scaleAdd(planes[2][window], third, distance, distance)
+        distance += ((rows[top:bottom] - y * unit) ** 2)[:, None] + (columns[left:right] - x * unit) ** 2
+        nearest = best[window]
+        nearer = cv2.compare(distance, nearest, cv2.CMP_LT)
+        number = numbers[: bottom - top, : right - left]
+        number.fill(index)
+        cv2.copyTo(distance, nearer, nearest)
+        cv2.copyTo(number, nearer, labels[window])
+
+
+def _centres(features: Floats, labels: Labels, before: Clusters) -> Clusters:
+    count = len(before.rows)
+    flat = labels.ravel().astype(np.intp)
+    sizes = np.bincount(flat, minlength=count)
+    sums = np.stack([np.bincount(flat, weights=feature, minlength=count) for feature in features])
+    means = sums / np.maximum(sizes, 1)
+    last = np.concatenate([before.rows[None], before.columns[None], before.colors.T])
+    means = np.where(sizes == 0, last, means)
+    return Clusters(means[0], means[1], means[2:].T, before.step)
