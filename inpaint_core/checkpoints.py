@@ -56,6 +56,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
             network = build_empty(card.architecture, dict(card.arguments))
         except ValueError as error:
             raise CheckpointError(f"{source.name}: {error}") from None
+        _check_inputs(source.name, card)
         _compare(source.name, {key: value.shape for key, value in network.state_dict().items()}, tensors)
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict(floats, assign=True)
@@ -172,6 +173,16 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
     if task != card.task:
         raise CheckpointError(f"{name}: its card says {card.task}, but {card.architecture!r} is made for {task}")
     return card
+
+
+def _check_inputs(name: str, card: ModelCard) -> None:
+    """Whether a translation network reads what its card says that it is fed with: one gray channel, or colours."""
+    read = getattr(find_architecture(card.architecture).arguments(**card.arguments), "input_channels", 3)
+    fed = 3 if card.prepare is None else 1
+    if card.task == "translation" and read != fed:
+        raise CheckpointError(
+            f"{name}: its network reads {read} channels, but its card feeds it with {fed}; the file was edited"
+        )
 
 
 def _compare(name: str, expected: dict[str, torch.Size], tensors: dict[str, Tensor]) -> None:

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from inpaint_core.checkpoints import load_model, save_model
-from inpaint_core.model_card import ModelCard
-from inpaint_core.models.architecture import Network
-from inpaint_core.models.registry import build_model, describe, find_architecture
 
+from .callbacks.guarded import Guarded
 from .callbacks.loss_plot import LossPlot
 from .callbacks.metrics_log import MetricsLog, read_losses
 from .callbacks.sample_sheets import SampleSheets
-from .config import ConfigError, TrainConfig
+from .callbacks.tensorboard import TensorBoard
+from .callbacks.weights_and_biases import WeightsAndBiases
+from .config import Tracker, TrainConfig
 from .data import load_dataset
-from .events import Callback, CheckpointSaved, Event, Finished, Message, Preview, Scanning, Started, Validated
+from .events import (
+    Callback,
+    CheckpointSaved,
+    Event,
+    Finished,
+    Message,
+    Preview,
+    RolledBack,
+    Scanning,
+    Started,
+    Validated,
+)
+from .faults import DivergedError
 from .lock import hold_lock
 from .loop import Clock, train
-from .measurement import fixed_batches, holes, input_settings, measure, measure_baselines, translates
+from .measurement import fixed_batches, holes, measure, measure_baselines
+from .network import build_network, make_card
 from .objectives import build_objective
 from .objectives.objective import Model, Objective
-from .placement import Placement, choose_device
-from .randomness import torch_generator
-from .run_folder import Resume, check_writable, choose_folder, identity, write_config, write_json
+from .placement import place
+from .run_folder import Resume, RunFolder, check_writable, choose_folder, identity, write_config, write_json
 from .samples import Batch, Samples, prefetch
-from .state import save_state
+from .state import load_newest_state, save_state
 
 
 class StoppedError(RuntimeError):
@@ -110,6 +121,8 @@ def run_training(
         All are ValueErrors with one line: nothing has been trained, and nothing half-written is left.
     StoppedError
         Stopped before the first step of a new run.
+    TrainingError
+        Losses stay non-finite, a discriminator wins for good, or memory does not suffice; the state is saved.
     OSError
         The state or the model could not be written at the end.
     BaseException
@@ -120,7 +133,7 @@ def run_training(
 
 
 class _Session:
-    """One training; the loop's `Keeper`."""
+    """One training; the loop's `Keeper`. Of several processes the first one writes, the others only compute."""
 
     def __init__(
         self,
@@ -131,42 +144,62 @@ class _Session:
         should_stop: Callable[[], bool],
     ) -> None:
         self._config = config
-        self._callbacks = list(callbacks)
+        self._placement = place(config.device)
+        self._callbacks = list(callbacks) if self._placement.first else []
         self._should_stop = should_stop
         check_writable(out)
-        self._placement = Placement(choose_device(config.device))
-        arguments, network, initial = _build_network(config)
+        arguments, network, initial = build_network(config)
         self._dataset = load_dataset(config.data, self._scanned)
         self._identity = identity(config, arguments)
-        self._folder = choose_folder(out, resume, config, self._identity, self._dataset.fingerprint)
-        self._run = self._folder.identifier
-        card = self._make_card(arguments, initial)
-        self._objective: Objective = build_objective(config, card, network, self._placement)
+        self._folder = self._choose_folder(out, resume)
+        state = self._folder.state
+        saved_card = None if state is None else state.values["card"]
+        self._card = make_card(config, arguments, self._dataset, initial, saved_card)
+        self._objective: Objective = build_objective(config, self._card, network, self._placement)
         self._measured, self._shown = fixed_batches(self._dataset, config, self._placement.device)
         self._sheet = torch.zeros(3, 0, 0)
-        self._progress: dict[str, Any] = {"samples": 0, "best": None, "stale": 0}
+        self._progress: dict[str, Any] = {"samples": 0, "best": None, "stale": 0, "skipped": 0}
         self._saved_step = -1
+        self._failed_save: OSError | None = None
+        self._samples: Samples | None = None
         self._clock = Clock()
 
     def run(self) -> TrainResult:
+        if not self._placement.first:
+            return self._help()
         folder = self._folder
         folder.make()
         with hold_lock(folder.lock), ExitStack() as stack:
             start = self._restore()
             write_config(folder, self._config)
             write_json(folder.report, self._dataset.report())
-            log = MetricsLog(folder.metrics, start)
-            stack.callback(log.close)
-            plot = LossPlot(folder.loss_plot, folder.metrics)
-            self._callbacks = [log, plot, SampleSheets(folder.samples), *self._callbacks]
+            self._watch(start, stack)
+            self._placement.wait()
             self._announce(start)
+            if start == 0:
+                self.save(0)
             step, interrupted = self._train(start)
             if step != self._saved_step:
                 self.save(step)
             self._keep_model(step)
+            if self._failed_save is not None:
+                raise self._failed_save
             if self._sheet.numel() == 0:
                 self.preview(step)
-            return self._conclude(step, interrupted)
+            result = self._conclude(step, interrupted)
+            self._placement.wait()
+            return result
+
+    def _help(self) -> TrainResult:
+        """What all processes but the first one do."""
+        start = self._restore()
+        self._placement.wait()
+        step, interrupted = self._train(start)
+        self._placement.wait()
+        model = load_model(self._folder.model)
+        metrics = dict(model.card.metrics)
+        losses = read_losses(self._folder.metrics)
+        return TrainResult(model, losses, self._sheet, self._folder.model, step, interrupted, metrics, {})
 
     def emit(self, event: Event) -> None:
         """Tell all callbacks, in order."""
@@ -175,6 +208,8 @@ class _Session:
 
     def preview(self, step: int) -> None:
         """Make a contact sheet."""
+        if not self._placement.first:
+            return
         rows = self._objective.preview(self._shown).float().cpu()
         count, columns, channels, height, width = rows.shape
         self._sheet = rows.permute(2, 0, 3, 1, 4).reshape(channels, count * height, columns * width).clamp(0.0, 1.0)
@@ -182,14 +217,14 @@ class _Session:
 
     def validate(self, step: int) -> bool:
         """Measure on the held-out pictures and keep the model when it is the best so far."""
-        if not self._measured:
+        if not self._measured or not self._placement.first:
             return False
         metrics = measure(self._objective, self._measured)
         score = next(iter(metrics.values()))
         best = self._progress["best"]
         warning = self._objective.warning(metrics)
         better = best is None or (warning is None if self._objective.keeps_latest else score > best)
-        if better:
+        if better and math.isfinite(score):
             self._progress |= {"best": score, "stale": 0}
             self._export(step, metrics)
         else:
@@ -204,52 +239,106 @@ class _Session:
         return True
 
     def save(self, step: int) -> None:
-        """Write a state for resuming."""
+        """Write a state for resuming; when the disk is full the earlier ones stay and the training goes on."""
+        if not self._placement.first:
+            return
         values = {
             "run": self._run,
             "identity": self._identity,
             "fingerprint": self._dataset.fingerprint,
+            "card": self._card.model_dump_json(),
             "progress": self._progress,
             "objective": self._objective.state_dict(),
         }
-        path = save_state(self._folder.states, step, values, self._run)
+        try:
+            path = save_state(self._folder.states, step, values, self._run)
+        except OSError as error:
+            self._failed_save = error
+            self.emit(
+                Message(f"the state of step {step} could not be saved ({error}); earlier ones are intact", "warning")
+            )
+            return
+        self._failed_save = None
         self._saved_step = step
         self.emit(CheckpointSaved(step, path, "state"))
+        if step > 0 and not self._folder.model.exists():
+            self._export(step, {})
+
+    def skipped(self, step: int, batch: Batch, reason: str) -> None:
+        """Say that a batch was passed over, and which pictures it was made of."""
+        self._progress["skipped"] += 1
+        files = ", ".join(sorted(set(batch.files)))
+        self.emit(Message(f"step {step} skipped: {reason}; pictures: {files}", "warning"))
+
+    def roll_back(self) -> int:
+        """Go back to the newest saved state, but on to other samples."""
+        state = load_newest_state(self._folder.states)
+        if state is None:
+            raise DivergedError("losses are not finite, and no state was saved to go back to; lower the learning rate")
+        self._objective.load_state_dict(state.values["objective"])
+        kept = {name: self._progress[name] for name in ("samples", "skipped")}
+        self._progress = {**state.values["progress"], **kept}
+        self.emit(RolledBack(state.step))
+        self.emit(Message(f"back to the state of step {state.step}, with other pictures from here on", "warning"))
+        return state.step
+
+    @property
+    def _run(self) -> str:
+        return self._folder.run
+
+    def _choose_folder(self, out: Path, resume: Resume) -> RunFolder:
+        fingerprint = self._dataset.fingerprint
+
+        def choose() -> tuple[Path, str, Path | None, str]:
+            folder = choose_folder(out, resume, self._config, self._identity, fingerprint)
+            return folder.path, folder.run, None if folder.state is None else folder.state.folder, folder.remark
+
+        if self._placement.processes == 1:
+            return choose_folder(out, resume, self._config, self._identity, fingerprint)
+        path, run, states, remark = self._placement.agree(choose)
+        return RunFolder(path, None if states is None else load_newest_state(states), remark, run)
 
     def _scanned(self, done: int, total: int) -> None:
         if self._should_stop():
             raise StoppedError("stopped while the pictures were being looked at; nothing was written")
         self.emit(Scanning(done, total))
 
-    def _make_card(self, arguments: dict[str, Any], initial: Model | None) -> ModelCard:
-        config, dataset = self._config, self._dataset
-        task: Literal["inpainting", "translation"] = "translation" if translates(config) else "inpainting"
-        if initial is not None:
-            fill, value_range = initial.card.fill, initial.card.value_range
-        else:
-            fill = dataset.mean if config.model.fill == "mean" else (0.5, 0.5, 0.5)
-            value_range = "signed" if task == "translation" else "unit"
-        return ModelCard(
-            architecture=config.model.architecture,
-            arguments=arguments,
-            task=task,
-            value_range=value_range,
-            fill=fill,
-            prepare=input_settings(config, dataset),
-            trained_size=config.data.size,
-            name=config.name,
-            data=f"{len(dataset.train)} pictures of {Path(dataset.folder).name}",
-            licence=config.licence,
-        )
-
     def _restore(self) -> int:
         state = self._folder.state
         if state is None:
             return 0
         self._objective.load_state_dict(state.values["objective"])
-        self._progress = dict(state.values["progress"])
+        self._progress |= state.values["progress"]
         self._saved_step = state.step if self._folder.resumed_here else -1
         return state.step
+
+    def _watch(self, start: int, stack: ExitStack) -> None:
+        """Put the run folder's own writers and the trackers in front of the callbacks."""
+        folder, given = self._folder, self._callbacks
+
+        def report(message: Message) -> None:
+            for callback in given:
+                callback(message)
+
+        log = MetricsLog(folder.metrics, start)
+        stack.callback(log.close)
+        own: dict[str, Callback] = {"metrics.jsonl": log, "loss.png": LossPlot(folder.loss_plot, folder.metrics)}
+        own |= {"samples": SampleSheets(folder.samples)}
+        watchers = [Guarded(callback, name, (OSError,), report) for name, callback in own.items()]
+        for tracker in self._config.trackers:
+            try:
+                watchers.append(Guarded(self._start(tracker, start), tracker, (Exception,), report))
+            except Exception as error:
+                # Third-party code, started and called outside anything that could be cancelled.
+                report(Message(f"{tracker} is left out: {error}", "warning"))
+        self._callbacks = [*watchers, *given]
+
+    def _start(self, tracker: Tracker, start: int) -> Callback:
+        match tracker:
+            case "tensorboard":
+                return TensorBoard(self._folder.path / "tensorboard", start)
+            case "wandb":
+                return WeightsAndBiases(self._folder.path, self._config, self._run)
 
     def _announce(self, start: int) -> None:
         if self._folder.remark:
@@ -267,6 +356,7 @@ class _Session:
             self.emit(Message(f"all {config.steps} steps are already done; ask for more with --steps"))
             return start, False
         samples = Samples(self._dataset.train, config.data, holes(config), seed=config.seed, device=placement.device)
+        self._samples = samples
         per_step = config.batch_size * placement.processes
         offset = config.batch_size * placement.rank
         with prefetch(samples, self._progress["samples"], per_step, offset, config.batch_size) as batches:
@@ -292,7 +382,12 @@ class _Session:
             self._export(step, {})
 
     def _export(self, step: int, metrics: dict[str, float]) -> None:
-        save_model(self._objective.export(step, metrics), self._folder.model)
+        try:
+            save_model(self._objective.export(step, metrics), self._folder.model)
+        except OSError as error:
+            self._failed_save = error
+            self.emit(Message(f"the model of step {step} could not be saved ({error})", "warning"))
+            return
         self.emit(CheckpointSaved(step, self._folder.model, "model"))
 
     def _conclude(self, step: int, interrupted: bool) -> TrainResult:
@@ -302,7 +397,7 @@ class _Session:
         baselines: dict[str, float] = {}
         if self._measured and not interrupted:
             baselines = measure_baselines(self._config, self._dataset, self._measured)
-        clock = self._clock
+        clock, dataset = self._clock, self._dataset
         summary = {
             "name": self._config.name,
             "run": self._run,
@@ -311,61 +406,17 @@ class _Session:
             "best_step": model.card.steps,
             "metrics": metrics,
             "baselines": baselines,
-            "pictures": len(self._dataset.train),
-            "held_out": len(self._dataset.held_out),
-            "left_out": len(self._dataset.left_out),
+            "pictures": len(dataset.train),
+            "held_out": len(dataset.held_out),
+            "left_out": len(dataset.left_out),
+            "failed_while_training": {} if self._samples is None else self._samples.failures,
+            "skipped_steps": self._progress["skipped"],
             "device": str(self._placement.device),
+            "processes": self._placement.processes,
             "parameters": sum(parameter.numel() for parameter in model.network.parameters()),
-            "seconds": round(time.perf_counter() - clock.started, 2),
-            "images_per_second": round(self._config.batch_size * clock.steps / max(clock.stepping, 1e-9), 2),
-            "share_of_time_waiting_for_pictures": round(clock.waiting / max(clock.stepping, 1e-9), 4),
+            **clock.report(self._config.batch_size * self._placement.processes),
         }
         write_json(self._folder.summary, summary)
         self.emit(Finished(step, interrupted, metrics))
-        return TrainResult(
-            model,
-            read_losses(self._folder.metrics),
-            self._sheet,
-            self._folder.model,
-            step,
-            interrupted,
-            metrics,
-            baselines,
-        )
-
-
-def _build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model | None]:
-    """The network, freshly initialised or preloaded, with its complete arguments.
-
-    Raises
-    ------
-    ConfigError
-        Unknown architecture, refused arguments, a size that it cannot take, or an `init_from` of another kind.
-    """
-    model = config.model
-    try:
-        architecture = find_architecture(model.architecture)
-        arguments = architecture.arguments.model_validate(model.arguments).model_dump()
-    except ValidationError as error:
-        raise ConfigError(f"model.arguments: {model.architecture!r} refuses {describe(error)}") from None
-    except ValueError as error:
-        raise ConfigError(f"model.architecture: {error}") from None
-    network = build_model(model.architecture, generator=torch_generator(config.seed, "weights"), **arguments)
-    multiple, minimum = network.multiple, network.minimum
-    if config.data.size % multiple or config.data.size < minimum:
-        raise ConfigError(
-            f"data.size {config.data.size}: {model.architecture!r} needs a multiple of {multiple}, at least {minimum}"
-        )
-    if model.init_from is None:
-        return arguments, network, None
-    initial = load_model(Path(model.init_from))
-    if (initial.card.architecture, _complete(initial.card)) != (model.architecture, arguments):
-        raise ConfigError(
-            f"model.init_from: {Path(model.init_from).name} is {initial.card.architecture} "
-            f"{dict(initial.card.arguments)}, the configuration says {model.architecture} {arguments}"
-        )
-    return arguments, initial.network, initial
-
-
-def _complete(card: ModelCard) -> dict[str, Any]:
-    return find_architecture(card.architecture).arguments.model_validate(card.arguments).model_dump()
+        losses = read_losses(self._folder.metrics)
+        return TrainResult(model, losses, self._sheet, self._folder.model, step, interrupted, metrics, baselines)
