@@ -159,7 +159,8 @@ def _distance(inside: NDArray[np.bool_]) -> Plane:
     if inside.all():
         return np.full(inside.shape, np.inf, np.float32)
     distances = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(distances, np.float32)
+    # OpenCV's last bit changes with the memory's alignment; squares of distances between pixels are whole numbers.
+    return np.sqrt(np.rint(np.square(np.asarray(distances, np.float32))))
 
 
 def _smoothstep(position: Plane) -> Plane:
