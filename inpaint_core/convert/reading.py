@@ -63,6 +63,9 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
     if weights is None:
         names = ", ".join(repr(str(key)) for key in list(content)[:6]) or "nothing"
         raise CheckpointError(f"{source.name}: no weights found; at its top level it holds {names}")
+    for key, tensor in weights.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantised, complex or without values")
     step = next((content[key] for key in STEP_KEYS if isinstance(content.get(key), int)), 0)
     return weights, max(0, int(step))
 
