@@ -193,7 +193,7 @@ class _Work:
 
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        least = self.allowance.side or LEAST_WINDOW
+        least = min(_trained_side(self.model) or LEAST_WINDOW, self.allowance.side or LEAST_WINDOW)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
             plane = self.hole[index, 0]

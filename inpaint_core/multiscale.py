@@ -28,7 +28,8 @@ def hole_depth(hole: Tensor) -> float:
     plane = (hole > 0.5).to(torch.uint8).cpu().numpy()
     if plane.all():
         return float("inf")
-    return float(cv2.distanceTransform(np.ascontiguousarray(plane), cv2.DIST_L2, cv2.DIST_MASK_5).max())
+    deepest = cv2.distanceTransform(np.ascontiguousarray(plane), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max()
+    return round(float(deepest), 3)  # its last bit is not reliable
 
 
 def fill(complete: Complete, image: Tensor, hole: Tensor, method: Method, side: int, batch: int) -> Tensor:

@@ -21,31 +21,50 @@ def network():
     )
 
 
-def random_case(height, width, batch=1, channels=3, seed=0):
+def random_case(height, width, batch=1, channels=3, seed=0, kind="blocks"):
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(batch, channels, height, width, generator=generator)
-    coarse = torch.rand(batch, 1, -(-height // 7), -(-width // 7), generator=generator)
-    mask = torch.nn.functional.interpolate((coarse > 0.6).float(), size=(height, width), mode="nearest")
+    mask = torch.zeros(batch, 1, height, width)
+    if kind == "blocks":
+        coarse = torch.rand(batch, 1, -(-height // 7), -(-width // 7), generator=generator)
+        mask = torch.nn.functional.interpolate((coarse > 0.6).float(), size=(height, width), mode="nearest")
+    elif kind == "salt":
+        mask = (torch.rand(batch, 1, height, width, generator=generator) > 0.9).float()
+    elif kind == "pixel":
+        mask[..., height // 2, width // 3] = 1
+    elif kind == "outside":  # everything but a window: outpainting
+        mask[:] = 1
+        mask[..., height // 4 : height // 2 + 1, width // 4 : width // 2 + 1] = 0
+    elif kind == "line":
+        mask[..., ::40, :] = 1
+    elif kind == "full":
+        mask[:] = 1
     return image, mask
 
 
-@settings(max_examples=40, deadline=None)
+KINDS = ["blocks", "salt", "pixel", "outside", "line", "full", "empty"]
+
+
+@settings(max_examples=60, deadline=None)
 @given(
-    height=st.integers(1, 150),
-    width=st.integers(1, 150),
-    batch=st.integers(1, 3),
+    height=st.integers(1, 600),
+    width=st.integers(1, 600),
+    batch=st.integers(1, 2),
     channels=st.sampled_from([1, 3, 4]),
+    kind=st.sampled_from(KINDS),
     strategy=st.sampled_from(STRATEGIES),
     blend=st.sampled_from(BLENDS),
     feather=st.integers(0, 20),
     color_match=st.booleans(),
+    grain=st.sampled_from([0.0, 0.7]),
     seed=st.integers(0, 1000),
 )
 def test_known_pixels_size_and_type_are_kept(
-    network, height, width, batch, channels, strategy, blend, feather, color_match, seed
+    network, height, width, batch, channels, kind, strategy, blend, feather, color_match, grain, seed
 ):
-    image, mask = random_case(height, width, batch, channels, seed)
-    output = inpaint(network, image, mask, strategy, feather=feather, blend=blend, color_match=color_match)
+    image, mask = random_case(height, width, batch, channels, seed, kind)
+    options = dict(feather=feather, blend=blend, color_match=color_match, grain=grain, seed=seed)
+    output = inpaint(network, image, mask, strategy, **options)
     known = mask.expand_as(image) == 0
     assert output.shape == image.shape
     assert output.dtype == image.dtype
@@ -55,6 +74,8 @@ def test_known_pixels_size_and_type_are_kept(
     assert output.max() <= 1
     if channels == 4:
         assert torch.equal(output[:, 3], image[:, 3])
+    alone = inpaint(network, image[-1:], mask[-1:], strategy, **options)
+    assert torch.equal(output[-1:], alone)  # the same again, and the same without the other pictures
 
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
@@ -81,7 +102,9 @@ def test_a_batch_gives_what_its_pictures_give_alone(network, strategy):
     image, mask = random_case(70, 90, batch=3)
     together = inpaint(network, image, mask, strategy)
     alone = torch.cat([inpaint(network, image[i : i + 1], mask[i : i + 1], strategy) for i in range(3)])
-    assert torch.allclose(together, alone, atol=1e-5)
+    assert torch.equal(together, alone)
+    at_once = inpaint(network, image, mask, strategy, frames_per_batch=3)
+    assert torch.allclose(at_once, alone, atol=1e-5)
 
 
 def test_an_empty_mask_returns_the_input(network):
@@ -149,57 +172,153 @@ def test_half_precision_pictures_stay_half_precision(network):
     assert torch.equal(output[known], image[known])
 
 
-def test_ten_passes_change_nothing_outside_the_hole(network):
-    image, mask = random_case(40, 50)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("blend", BLENDS)
+def test_ten_passes_change_nothing_outside_the_hole(network, strategy, blend):
+    image, mask = random_case(40, 90)
     output = image
     for _ in range(10):
-        output = inpaint(network, output, mask)
+        output = inpaint(network, output, mask, strategy, blend=blend)
     known = mask.expand_as(image) == 0
     assert torch.equal(output[known], image[known])
 
 
-class ShiftedTruth:
-    """Predicts the true picture, but a constant brighter everywhere."""
+class Spy:
+    """Notes what it is shown; fills with gray."""
 
-    def __init__(self, truth, shift):
-        self.prediction = truth + shift
+    def __init__(self, trained_size=256):
+        self.card = ModelCard(architecture="unet", trained_size=trained_size)
+        self.shown = []
 
     def complete(self, image, mask):
-        return self.prediction
+        self.shown.append(tuple(image.shape[-2:]))
+        return torch.full_like(image, 0.5)
+
+    @property
+    def pixels(self):
+        return sum(height * width for height, width in self.shown)
 
 
-@pytest.mark.parametrize("options", [{"color_match": True}, {"blend": "poisson"}, {"feather": 16}])
-def test_the_step_across_the_rim_vanishes(options):
-    y, x = torch.meshgrid(torch.linspace(0, 1, 128), torch.linspace(0, 1, 128), indexing="ij")
-    truth = (0.3 + 0.2 * x + 0.2 * y).expand(1, 3, -1, -1)
-    mask = torch.zeros(1, 1, 128, 128)
-    mask[..., 40:90, 30:100] = 1
-    model = ShiftedTruth(truth, 0.1)
-    rim = mask.clone()
-    rim[..., 41:89, 31:99] = 0
-
-    def step(output):
-        return ((output - truth).abs() * rim).sum() / (3 * rim.sum())
-
-    assert step(inpaint(model, truth, mask, feather=0)) > 0.099
-    assert step(inpaint(model, truth, mask, **options)) < 0.01
+def test_twelve_scattered_holes_in_a_large_picture_are_twelve_small_windows():
+    image, mask = torch.zeros(1, 3, 4096, 4096), torch.zeros(1, 1, 4096, 4096)
+    for row in range(3):
+        for column in range(4):
+            mask[..., 300 + 1300 * row :, 200 + 1000 * column :][..., : 60 + 20 * row, : 40 + 30 * column] = 1
+    spy = Spy()
+    inpaint(spy, image, mask)
+    assert len(spy.shown) == 12
+    assert spy.pixels < 0.15 * 4096 * 4096
 
 
-def test_crop_sees_only_windows_around_the_holes(network):
-    seen = []
+def test_windows_are_cut_out_first_and_then_reduced(monkeypatch):
+    resized = []
+    original = torch.nn.functional.interpolate
 
-    class Spy(InpaintingModel):
-        def complete(self, image, mask):
-            seen.append(image.shape[-2] * image.shape[-1])
-            return super().complete(image, mask)
+    def count(image, *arguments, **options):
+        resized.append(image.shape[-2] * image.shape[-1])
+        return original(image, *arguments, **options)
 
-    image = torch.rand(1, 3, 400, 600, generator=torch.Generator().manual_seed(0))
-    mask = torch.zeros(1, 1, 400, 600)
-    mask[..., 5:15, 5:15] = 1
-    mask[..., 380:395, 580:595] = 1
-    inpaint(Spy(network.card, network.network), image, mask)
-    assert len(seen) == 2
-    assert sum(seen) < 0.02 * 400 * 600
+    image, mask = torch.zeros(1, 3, 2000, 2000), torch.zeros(1, 1, 2000, 2000)
+    mask[..., 700:1000, 900:1200] = 1
+    monkeypatch.setattr(torch.nn.functional, "interpolate", count)
+    inpaint(Spy(), image, mask, "crop")
+    assert resized
+    assert max(resized) <= (2 * 300 + 32) ** 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "hole", "expected"),
+    [
+        ("whole", (10, 10), {(1200, 1500)}),
+        ("resize", (10, 10), {(205, 256)}),
+        ("crop", (10, 10), {(256, 256)}),
+        ("crop", (150, 180), {(352, 384)}),  # within 1.5 times the trained size: as it is
+        ("crop", (400, 400), {(256, 256)}),
+        ("auto", (10, 10), {(256, 256)}),
+        ("auto", (150, 180), {(352, 384)}),
+        ("auto", (250, 250), {(256, 256)}),  # reduced to half
+        ("auto", (20, 1500), {(256, 256)}),  # a scratch: full size, in tiles
+        ("tile", (250, 250), {(256, 256)}),
+    ],
+)
+def test_each_strategy_shows_the_network_what_it_promises(strategy, hole, expected):
+    image, mask = torch.zeros(1, 3, 1200, 1500), torch.zeros(1, 1, 1200, 1500)
+    top, left = (1200 - hole[0]) // 2, (1500 - hole[1]) // 2
+    mask[..., top : top + hole[0], left : left + hole[1]] = 1
+    spy = Spy()
+    inpaint(spy, image, mask, strategy)
+    assert set(spy.shown) == expected
+
+
+def test_a_hole_beyond_reach_is_filled_small_first_and_then_in_tiles():
+    image, mask = torch.zeros(1, 3, 1200, 1500), torch.zeros(1, 1, 1200, 1500)
+    mask[..., 200:1000, 300:1200] = 1
+    crop, auto, whole = Spy(), Spy(), Spy()
+    inpaint(crop, image, mask, "crop")
+    inpaint(auto, image, mask, "auto")
+    assert len(crop.shown) == 1
+    assert max(auto.shown[0]) == 256
+    assert len(auto.shown) > 10
+    assert set(auto.shown[1:]) == {(256, 256)}
+    inpaint(whole, image, mask, "whole")
+    assert len(whole.shown) == 1
+
+
+def test_a_size_chosen_by_hand_is_what_the_network_sees():
+    image, mask = torch.zeros(1, 3, 900, 900), torch.zeros(1, 1, 900, 900)
+    mask[..., 200:700, 300:600] = 1
+    for strategy in ("resize", "crop", "tile", "auto"):
+        spy = Spy()
+        inpaint(spy, image, mask, strategy, size=160)
+        assert max(max(shape) for shape in spy.shown) == 160
+
+
+def test_more_context_shows_more():
+    image, mask = torch.zeros(1, 3, 900, 900), torch.zeros(1, 1, 900, 900)
+    mask[..., 300:400, 300:400] = 1
+    shown = []
+    for context in (0.0, 0.5, 2.0):
+        spy = Spy(trained_size=64)
+        inpaint(spy, image, mask, "crop", size=1000, context=context)
+        shown += spy.shown
+    assert shown == [(128, 128), (224, 224), (512, 512)]
+
+
+def test_windows_that_overlap_fill_their_own_holes_only(network):
+    image, _ = random_case(200, 300)
+    mask = torch.zeros(1, 1, 200, 300)
+    mask[..., 20:30, 20:290] = 1
+    mask[..., 60:190, 20:30] = 1
+    spy = Spy(trained_size=32)
+    both = inpaint(spy, image, mask, "crop", feather=0, context=0.1)
+    assert len(spy.shown) == 2
+    assert (both[mask.expand_as(image) > 0] - 0.5).abs().max() < 1e-6
+
+
+def test_progress_tells_windows_done_and_shows_the_picture(network):
+    image, mask = random_case(60, 60, batch=3, kind="pixel")
+    calls = []
+    output = inpaint(network, image, mask, progress=lambda done, total, picture: calls.append((done, total, picture)))
+    assert [call[:2] for call in calls] == [(1, 3), (2, 3), (3, 3)]
+    for index, (_, _, picture) in enumerate(calls):
+        assert torch.equal(picture, output[index])
+
+
+def test_what_progress_raises_ends_the_work(network):
+    class CancelledError(BaseException):
+        pass
+
+    calls = []
+
+    def cancel(done, total, picture):
+        calls.append(done)
+        if done == 2:
+            raise CancelledError
+
+    image, mask = random_case(60, 60, batch=5, kind="pixel")
+    with pytest.raises(CancelledError):
+        inpaint(network, image, mask, progress=cancel)
+    assert calls == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +330,10 @@ def test_crop_sees_only_windows_around_the_holes(network):
         ({"strategy": "best"}, "unknown strategy 'best'"),
         ({"blend": "mix"}, "unknown blend 'mix'"),
         ({"feather": -1}, "feather is -1"),
+        ({"size": 3}, "size is 3"),
+        ({"context": -0.5}, "context is -0.5"),
+        ({"grain": 2.0}, "grain is 2.0"),
+        ({"frames_per_batch": 0}, "frames_per_batch is 0"),
     ],
 )
 def test_bad_arguments_are_refused_in_one_sentence(network, arguments, expected):
