@@ -18,6 +18,9 @@ Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+Tracker = Literal["tensorboard", "wandb"]
+
+
 class ConfigError(ValueError):
     """A configuration cannot be used; the message is one line."""
 
@@ -262,6 +265,8 @@ class TrainConfig(Section):
     ] = ReconstructionConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
+    trackers: tuple[Tracker, ...] = ()
+    """Where to log besides the run folder; one that fails is left out and the training goes on."""
     preview_every: int = Field(100, ge=1, le=1_000_000)
     """A contact sheet every so many steps."""
     checkpoint_every: int = Field(200, ge=1, le=1_000_000)

@@ -28,9 +28,12 @@ from inpaint_core.image_files import READABLE_FORMATS, READABLE_SUFFIXES, ImageF
 from .config import DataConfig
 from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
 
-# Real colour photographs in scikit-image's wheel; motorcycle_right is left out because it shows the scene of
+# Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
 # motorcycle_left.
-DEMO_TRAIN = ("astronaut.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "retina.jpg")
+DEMO_TRAIN = (
+    *("astronaut.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "retina.jpg"),
+    *("brick.png", "camera.png", "coins.png", "grass.png", "gravel.png"),
+)
 DEMO_HELD_OUT = ("chelsea.png", "rocket.jpg")
 MAX_LISTED = 10
 MAX_PIXELS = 89_478_485  # Pillow's own warning limit: a quarter of a GiB as RGB

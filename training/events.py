@@ -81,6 +81,13 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True)
+class RolledBack:
+    """The training went back to the state of `step`; later steps are done anew, with other samples."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Message:
     """A sentence for the person who watches."""
 
@@ -97,7 +104,7 @@ class Finished:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-Event = Scanning | Started | StepDone | Validated | Preview | CheckpointSaved | Message | Finished
+Event = Scanning | Started | StepDone | Validated | Preview | CheckpointSaved | RolledBack | Message | Finished
 Callback = Callable[[Event], None]
 """Called in order, in the training's thread. What it raises ends the run: the state is saved first, then it goes on
 up."""

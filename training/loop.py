@@ -8,20 +8,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
+
 from .config import TrainConfig
-from .events import StepDone
+from .events import Event, Message, StepDone
+from .faults import CollapsedError, DivergedError, OutOfMemoryError
 from .objectives.objective import Objective
+from .optimization import NonFiniteError
 from .placement import Placement
 from .randomness import derive_seed, isolated_randomness
 from .samples import Batch
 
 RECENT_STEPS = 50
+SKIPPED_IN_A_ROW = 10
+ROLLBACKS = 3
+# What allocators other than CUDA's say in a plain RuntimeError.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Keeper(Protocol):
     """What the loop asks to be done between steps."""
 
-    def emit(self, event: StepDone) -> None:
+    def emit(self, event: Event) -> None:
         """Tell those who watch; whatever this raises ends the loop."""
 
     def preview(self, step: int) -> None:
@@ -32,6 +40,12 @@ class Keeper(Protocol):
 
     def save(self, step: int) -> None:
         """Write a state for resuming."""
+
+    def skipped(self, step: int, batch: Batch, reason: str) -> None:
+        """Take note of a batch that nothing could be learnt from."""
+
+    def roll_back(self) -> int:
+        """Go back to the newest saved state; returns its step."""
 
 
 @dataclass
@@ -54,6 +68,15 @@ class Clock:
     def images_per_second(self, images: int) -> float:
         """Over the latest steps, previews and measurements not counted."""
         return images * len(self.recent) / max(sum(self.recent), 1e-9)
+
+    def report(self, images: int) -> dict[str, float]:
+        """Figures for the summary, for `images` per step."""
+        stepping = max(self.stepping, 1e-9)
+        return {
+            "seconds": round(time.perf_counter() - self.started, 2),
+            "images_per_second": round(images * self.steps / stepping, 2),
+            "share_of_time_waiting_for_pictures": round(self.waiting / stepping, 4),
+        }
 
     def seconds_left(self, steps: int) -> float:
         """For `steps` more, previews and measurements counted."""
@@ -92,31 +115,89 @@ def train(
     BaseException
         Whatever a watcher raises, after the state of the finished step was saved.
     """
-    step = start
+    step, parts, skipped, rollbacks = start, config.accumulate, 0, 0
     images = config.batch_size * placement.processes
-    while step < config.steps:
-        if should_stop():
+    finished = False
+    while step < config.steps and not finished:
+        if placement.any(should_stop()):
             return step, True
         asked = time.perf_counter()
         batch = next(batches)
         given = time.perf_counter()
-        with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):
-            losses = objective.step(batch.split(config.accumulate), step)
+        try:
+            parts, losses = _learn(objective, batch, parts, step, config, placement, keeper)
+        except NonFiniteError as error:
+            keeper.skipped(step, batch, str(error))
+            skipped += 1
+            if skipped == SKIPPED_IN_A_ROW:
+                if rollbacks == ROLLBACKS:
+                    raise DivergedError(
+                        f"stopped at step {step}: {error}, also after going back {ROLLBACKS} times; "
+                        "lower the learning rate, or set a smaller optimizer.clip_norm"
+                    ) from None
+                step, skipped, rollbacks = keeper.roll_back(), 0, rollbacks + 1
+            continue
+        except CollapsedError:
+            keeper.save(step)
+            raise
+        skipped = 0
         clock.add(given - asked, time.perf_counter() - given)
         rate = objective.learning_rate(step)
         step += 1
         # From here to the next step the networks are whole: whatever a watcher raises, they can be saved.
         try:
+            for remark in objective.remarks:
+                keeper.emit(Message(remark))
+            objective.remarks.clear()
             left = clock.seconds_left(config.steps - step)
             keeper.emit(StepDone(step, config.steps, losses, rate, clock.images_per_second(images), left))
             last = step == config.steps
             if last or step % config.preview_every == 0:
                 keeper.preview(step)
-            if (last or step % config.validation.every == 0) and keeper.validate(step):
-                return step, False
+            if last or step % config.validation.every == 0:
+                finished = placement.any(keeper.validate(step))
             if not last and step % config.checkpoint_every == 0:
                 keeper.save(step)
         except BaseException:
             keeper.save(step)
+            # The other processes wait to hear whether to go on.
+            if step < config.steps:
+                placement.any(True)
             raise
     return step, False
+
+
+def _learn(
+    objective: Objective,
+    batch: Batch,
+    parts: int,
+    step: int,
+    config: TrainConfig,
+    placement: Placement,
+    keeper: Keeper,
+) -> tuple[int, dict[str, float]]:
+    """One step, in as many parts as memory asks for; returns that number and the losses."""
+    while True:
+        try:
+            with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):
+                return parts, objective.step(batch.split(parts), step)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error) or placement.processes > 1:
+                raise
+            reason = str(error).splitlines()[0]
+        # Outside the handler, which keeps the failed step's tensors alive.
+        if parts >= len(batch):
+            raise OutOfMemoryError(
+                f"one picture at a time does not fit into memory at data.size {config.data.size} ({reason}); "
+                "choose a smaller data.size or a smaller network"
+            )
+        if placement.device.type == "cuda":
+            torch.cuda.empty_cache()
+        parts = min(2 * parts, len(batch))
+        keeper.emit(
+            Message(f"out of memory at step {step}: from now on each batch is computed in {parts} parts", "warning")
+        )
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)

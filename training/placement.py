@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from .config import ConfigError
+
+Decision = TypeVar("Decision")
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,26 @@ class Placement:
         """Whether this process writes files and messages."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.processes > 1:
+            distributed.barrier()
+
+    def agree(self, decide: Callable[[], Decision]) -> Decision:
+        """The first process decides, and all get its answer or its ValueError."""
+        answer: list[tuple[Decision | None, str | None]] = [(None, None)]
+        if self.first:
+            try:
+                answer = [(decide(), None)]
+            except ValueError as error:
+                answer = [(None, str(error))]
+        if self.processes > 1:
+            distributed.broadcast_object_list(answer, src=0)
+        decision, refusal = answer[0]
+        if refusal is not None:
+            raise ConfigError(refusal)
+        return decision  # type: ignore[return-value]
+
     def mean(self, values: Tensor) -> Tensor:
         """Average over all processes."""
         if self.processes > 1:
@@ -36,6 +62,29 @@ class Placement:
         if self.processes == 1:
             return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0.0)
+
+
+def place(name: str) -> Placement:
+    """The device by its name, and this process's place in torch's process group if there is one."""
+    device = choose_device(name)
+    if not distributed.is_initialized():
+        return Placement(device)
+    return Placement(device, distributed.get_rank(), distributed.get_world_size())
+
+
+@contextmanager
+def process_group() -> Iterator[None]:
+    """Join the processes that torchrun has started, for as long as the block lasts; alone, do nothing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
 
 
 def choose_device(name: str) -> torch.device:

@@ -74,12 +74,14 @@ class StopSignals:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
+    from .faults import TrainingError
+    from .placement import process_group
     from .session import StoppedError, run_training
 
     stop = StopSignals()
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
-        with stop.installed():
+        with process_group(), stop.installed():
             result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop)
     except ValueError as error:
         print(f"training.run: {error}", file=sys.stderr)
@@ -87,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError as error:
         print(f"training.run: {error}", file=sys.stderr)
         return INTERRUPTED
+    except TrainingError as error:
+        print(f"training.run: {error}", file=sys.stderr)
+        return FAILED
     except OSError as error:
         print(f"training.run: {error}; the latest saved state is intact", file=sys.stderr)
         return FAILED

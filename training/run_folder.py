@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,11 +46,14 @@ class RunFolder:
         Where to go on from; None for a new run.
     remark
         A sentence on how the folder was chosen, empty where there is nothing to say.
+    run
+        Identifier of the run.
     """
 
     path: Path
     state: SavedState | None = None
     remark: str = ""
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def resumed_here(self) -> bool:
@@ -101,11 +104,6 @@ class RunFolder:
     def lock(self) -> Path:
         """Held while a process trains here."""
         return self.path / "run.lock"
-
-    @property
-    def identifier(self) -> str:
-        """Identifier of the run that is resumed, or a new one."""
-        return str(self.state.values["run"]) if self.state is not None else secrets.token_hex(8)
 
     def make(self) -> None:
         """Create the folder.
@@ -188,14 +186,14 @@ def choose_folder(
         if state is None:
             raise RunError(f"{resume}: holds no complete state to resume from")
         _check_fit(resume, state, wanted)
-        return RunFolder(out, state, _resuming(resume, state, fingerprint))
+        return RunFolder(out, state, _resuming(resume, state, fingerprint), state.values["run"])
     _check_foreign(out)
     first = load_newest_state(RunFolder(out).states)
     if resume == "auto":
         if first is None:
             return RunFolder(out)
         _check_fit(out, first, wanted)
-        return RunFolder(out, first, _resuming(out, first, fingerprint))
+        return RunFolder(out, first, _resuming(out, first, fingerprint), first.values["run"])
     for number in range(1, 10_000):
         folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
         state = first if number == 1 else load_newest_state(RunFolder(folder).states)
@@ -207,7 +205,7 @@ def choose_folder(
         if resume == "none" or _misfit(state, wanted) or state.values.get("fingerprint") != fingerprint:
             continue
         if state.step < config.steps if resume == "unfinished" else _is_same(folder, config):
-            return RunFolder(folder, state, _resuming(folder, state, fingerprint))
+            return RunFolder(folder, state, _resuming(folder, state, fingerprint), state.values["run"])
     raise RunError(f"{out}: ten thousand runs of this name exist; choose another --out")
 
 

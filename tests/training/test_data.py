@@ -170,6 +170,6 @@ def test_crop_equals_slicing_and_flipping(pictures: Path) -> None:
 
 def test_pixels_are_reduced_to_the_stored_side_and_enlarged_to_the_crop(tmp_path: Path) -> None:
     draw_picture(0, 200, 100).save(tmp_path / "a.png")
-    assert read_pixels(tmp_path / "a.png", 50, 16).shape == (3, 50, 100)
-    assert read_pixels(tmp_path / "a.png", 400, 150).shape == (3, 150, 300)
-    assert read_pixels(tmp_path / "a.png", 400, 16).shape == (3, 100, 200)
+    assert read_pixels(tmp_path / "a.png", DataConfig(size=16, shorter_side=50)).shape == (3, 50, 100)
+    assert read_pixels(tmp_path / "a.png", DataConfig(size=150, shorter_side=400)).shape == (3, 150, 300)
+    assert read_pixels(tmp_path / "a.png", DataConfig(size=16, shorter_side=400)).shape == (3, 100, 200)

@@ -112,7 +112,7 @@ def test_events_come_in_order(tiny: TrainConfig, tmp_path: Path) -> None:
     assert kinds.count(Validated) == 2
     assert kinds.count(Preview) == 2
     states = [event.step for event in events if isinstance(event, CheckpointSaved) and event.kind == "state"]
-    assert states == [2, 4, 6]
+    assert states == [0, 2, 4, 6]
     steps = [event.step for event in events if isinstance(event, StepDone)]
     assert steps == [1, 2, 3, 4, 5, 6]
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from inpaint_core.atomic import atomic_path
 
-from ..events import Event, Finished, Preview, StepDone, Validated
+from ..events import Event, Finished, Preview, RolledBack, StepDone, Validated
 from .metrics_log import read_metrics
 
 Curve = list[tuple[float, float]]
@@ -49,6 +49,9 @@ class LossPlot:
                 name, value = next(iter(event.metrics.items()))
                 self._score_name = name
                 self._scores.append((event.step, value))
+            case RolledBack():
+                self._losses = [point for point in self._losses if point[0] <= event.step]
+                self._scores = [point for point in self._scores if point[0] <= event.step]
             case Preview() | Finished() if self._losses:
                 with atomic_path(self._path) as temporary:
                     draw_plot(self._losses, self._scores, self._score_name).save(temporary)

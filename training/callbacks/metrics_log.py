@@ -9,7 +9,7 @@ from typing import Any
 
 from inpaint_core.atomic import write_text
 
-from ..events import CheckpointSaved, Event, Finished, StepDone, Validated
+from ..events import CheckpointSaved, Event, Finished, RolledBack, StepDone, Validated
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
@@ -43,10 +43,9 @@ class MetricsLog:
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        kept = [record for record in read_metrics(path) if record["step"] <= step]
-        write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
         self._waiting: dict[str, Any] | None = None
+        self._open(step)
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -62,6 +61,9 @@ class MetricsLog:
                 self._waiting |= {f"held_out_{name}": round(value, 4) for name, value in event.metrics.items()}
             case CheckpointSaved():
                 self._write()
+            case RolledBack():
+                self.close()
+                self._open(event.step)
             case Finished():
                 self.close()
             case _:
@@ -72,6 +74,11 @@ class MetricsLog:
         if not self._file.closed:
             self._write()
             self._file.close()
+
+    def _open(self, step: int) -> None:
+        kept = [record for record in read_metrics(self._path) if record["step"] <= step]
+        write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
+        self._file = self._path.open("a", encoding="utf-8")
 
     def _write(self) -> None:
         if self._waiting is not None:

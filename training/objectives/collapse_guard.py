@@ -22,6 +22,7 @@ class CollapseGuard:
         self._low = 0
         self._paused_until = -1
         self._interventions = 0
+        self._failed = ""
 
     @property
     def rate(self) -> float:
@@ -29,17 +30,19 @@ class CollapseGuard:
         return 0.5 ** max(self._interventions - 1, 0)
 
     def learns(self, step: int) -> bool:
-        """Whether the discriminator is trained in this step."""
-        return step >= self._paused_until
-
-    def watch(self, step: int, loss: float) -> str | None:
-        """Take note of the discriminator's loss in step `step`; a sentence when something was done about it.
+        """Whether the discriminator is trained in this step.
 
         Raises
         ------
         CollapsedError
             It has been held back as often as configured, in vain.
         """
+        if self._failed:
+            raise CollapsedError(self._failed)
+        return step >= self._paused_until
+
+    def watch(self, step: int, loss: float) -> str | None:
+        """Take note of the discriminator's loss in step `step`; a sentence when something was done about it."""
         decay = self._config.smoothing
         self._average = loss if self._average is None else decay * self._average + (1.0 - decay) * loss
         if step < self._paused_until:
@@ -48,11 +51,13 @@ class CollapseGuard:
         if self._low < self._config.patience:
             return None
         if self._interventions >= self._config.interventions:
-            raise CollapsedError(
+            # Told at the start of the next step, when this one is complete and can be saved.
+            self._failed = (
                 f"stopped at step {step}: the discriminator tells every picture apart (loss {self._average:.2g}) "
                 f"although it was held back {self._interventions} times, so the generator learns nothing from it; "
                 "train the generator longer before, give the discriminator a lower learning rate or fewer channels"
             )
+            return None
         self._interventions += 1
         self._low = 0
         self._paused_until = step + 1 + self._config.pause

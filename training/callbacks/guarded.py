@@ -1,0 +1,45 @@
+"""Watchers that may fail without harming the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..events import Callback, Event, Message
+
+
+class Guarded:
+    """Passes events on; the first failure of the watched kinds is reported in a sentence and the watcher left alone.
+
+    Parameters
+    ----------
+    callback
+        The watcher.
+    name
+        What it is called in the sentence.
+    failures
+        Which exceptions are its own affair; others go on up.
+    report
+        Told the sentence.
+    """
+
+    def __init__(
+        self,
+        callback: Callback,
+        name: str,
+        failures: tuple[type[Exception], ...],
+        report: Callable[[Message], None],
+    ) -> None:
+        self._callback = callback
+        self._name = name
+        self._failures = failures
+        self._report = report
+        self._failed = False
+
+    def __call__(self, event: Event) -> None:
+        if self._failed:
+            return
+        try:
+            self._callback(event)
+        except self._failures as error:
+            self._failed = True
+            self._report(Message(f"{self._name} failed and is left out from here on ({error})", "warning"))
