@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
-import torch
+import numpy as np
 from torch import Tensor
 
 SMALLEST_SIDE = 32  # pixels; what is narrower is left out by the trainer as well
+CELLS = 10  # squares are looked for in a grid of so many cells along each side of the picture
 
 
-def known_parts(image: Tensor, hole: Tensor) -> list[Tensor]:
-    """Cut a picture into rectangles without a hole.
+def known_squares(image: Tensor, hidden: Tensor) -> list[Tensor]:
+    """Cut squares out of a picture that contain nothing hidden.
 
-    The picture is cut at the holes' edges, by turns along columns and rows, once beginning with columns and once with
-    rows, so that wide and tall parts both occur; parts may overlap.
+    In every cell of a grid the largest such square with its centre in the cell is taken, so that all scales occur and
+    what lies close to the hidden part is learnt from as well. Squares overlap.
 
     Parameters
     ----------
     image
         `[C,H,W]`.
-    hole
+    hidden
         `[H,W]`, 1 = must not be looked at.
 
     Returns
     -------
     list of Tensor
-        Views `[C,h,w]` with sides of at least `SMALLEST_SIDE`, the whole picture when nothing is hidden.
+        Views `[C,s,s]` with s of at least `SMALLEST_SIDE`; the whole picture when nothing is hidden.
     """
-    hidden = hole > 0.5
     if not hidden.any():
         return [image]
-    found = {rectangle for rows in (False, True) for rectangle in _cut(hidden, rows)}
-    return [image[:, top:bottom, left:right] for top, bottom, left, right in sorted(found)]
+    import cv2
 
-
-def _cut(hidden: Tensor, rows: bool) -> list[tuple[int, int, int, int]]:
-    height, width = hidden.shape
-    if min(height, width) < SMALLEST_SIDE:
-        return []
-    if not hidden.any():
-        return [(0, height, 0, width)]
-    occupied = hidden.any(1 if rows else 0)
-    changes = (torch.nonzero(occupied[1:] != occupied[:-1]).flatten() + 1).tolist()
-    if not changes and hidden.any(0 if rows else 1).all():
-        return []
-    found = []
-    for start, end in zip([0, *changes], [*changes, len(occupied)], strict=True):
-        part = hidden[start:end] if rows else hidden[:, start:end]
-        offset = (start, start, 0, 0) if rows else (0, 0, start, start)
-        for rectangle in _cut(part, not rows):
-            top, bottom, left, right = (value + shift for value, shift in zip(rectangle, offset, strict=True))
-            found.append((top, bottom, left, right))
-    return found
+    # Beyond the edge counts as hidden. In the chessboard metric a square of side 2 d - 1 fits around distance d.
+    known = np.pad((hidden <= 0.5).cpu().numpy().astype(np.uint8), 1)
+    reach = cv2.distanceTransform(known, cv2.DIST_C, 3)[1:-1, 1:-1].astype(np.int64)
+    found = set()
+    for rows in np.array_split(np.arange(reach.shape[0]), CELLS):
+        for columns in np.array_split(np.arange(reach.shape[1]), CELLS):
+            cell = reach[np.ix_(rows, columns)]
+            if cell.size and 2 * cell.max() - 1 >= SMALLEST_SIDE:
+                row, column = np.unravel_index(cell.argmax(), cell.shape)
+                found.add((int(rows[row]), int(columns[column]), int(cell.max()) - 1))
+    return [image[:, y - r : y + r + 1, x - r : x + r + 1] for y, x, r in sorted(found)]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from ..training.callbacks.sample_sheets import labelled
 from ..training.config import TrainConfig, parse_config, read_recipe, recipe_names
 from ..training.events import Event, Message, Preview, StepDone
-from ..training.session import StoppedError, TrainResult, run_training
 from . import host
-from .pictures import SMALLEST_SIDE, known_parts
+from .pictures import SMALLEST_SIDE, known_squares
+
+if TYPE_CHECKING:
+    from ..training.session import TrainResult
 
 logger = logging.getLogger("liminal")
 
@@ -155,6 +156,9 @@ class TrainModel(io.ComfyNode):
         mask: Tensor | None = None,
         **settings: Any,
     ) -> io.NodeOutput:
+        # Not needed before somebody trains, and the host's start waits for every import.
+        from ..training.session import StoppedError, run_training
+
         out = host.run_folder(run_name)
         source = picture_source(folder, images, mask)
         with host.training_device() as device:
@@ -185,6 +189,8 @@ class Watcher:
         self._done = 0
 
     def __call__(self, event: Event) -> None:
+        from ..training.callbacks.sample_sheets import labelled
+
         if isinstance(event, StepDone):
             self._done = event.step
             self.progress.update(self._done)
@@ -212,7 +218,7 @@ def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> P
     if mask is None:
         return host.store_pictures(list(planes))
     planes, holes = host.paired(planes, host.hole_planes(mask, planes))
-    parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_parts(plane, hole[0])]
+    parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_squares(plane, hole[0])]
     if not parts:
         raise ValueError(f"the mask leaves no part of the pictures that is {SMALLEST_SIDE} pixels wide to learn from")
     return host.store_pictures(parts)

@@ -59,7 +59,8 @@ def _source(link: list[Any], nodes: dict[int, Any], object_info: dict[str, Any],
     outputs = object_info[nodes[origin]["type"]]["output"]
     if target != node["id"] or node["inputs"][target_slot] is not slot:
         raise WorkflowError(f"link {link[0]} does not end where node {node['id']} says")
-    if not outputs[origin_slot] == link_type == slot["type"]:
+    # An input of type * takes everything.
+    if outputs[origin_slot] != link_type or slot["type"] not in (link_type, "*"):
         raise WorkflowError(f"link {link[0]} joins {outputs[origin_slot]} to {slot['type']}")
     return [str(origin), origin_slot]
 

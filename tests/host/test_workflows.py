@@ -1,0 +1,63 @@
+"""The example workflows, as people have them, run to their end in a real ComfyUI."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "example_workflows").glob("*.json"))
+
+
+def pixels(path: Path) -> np.ndarray:
+    """A picture as RGB bytes."""
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def results(comfyui, api_form) -> dict[str, tuple[dict, dict]]:
+    """Prompt and outputs of every example."""
+    info = comfyui.get("/object_info")
+    prompts = {file.stem: api_form.to_api(json.loads(file.read_text()), info) for file in EXAMPLES}
+    return {name: (prompt, comfyui.run(prompt, seconds=400)) for name, prompt in prompts.items()}
+
+
+def test_there_are_examples():
+    assert {"slic_mask_inpaint", "train_then_inpaint"} <= {file.stem for file in EXAMPLES}
+
+
+@pytest.mark.parametrize("name", [file.stem for file in EXAMPLES])
+def test_every_output_node_gives_something(results, name):
+    prompt, outputs = results[name]
+    shown = {"SaveImage", "PreviewImage", "MaskPreview", "LossGraphNode", "PreviewAny", "Liminal_TrainModel"}
+    wanted = {node for node, entry in prompt.items() if entry["class_type"] in shown}
+    assert wanted
+    assert wanted <= outputs.keys()
+    assert all(outputs[node].get("images") or outputs[node].get("text") for node in wanted)
+
+
+@pytest.mark.parametrize("name", [file.stem for file in EXAMPLES])
+def test_the_saved_picture_is_changed_inside_the_mask_only(comfyui, results, name):
+    prompt, outputs = results[name]
+    original = pixels(Path(os.environ["COMFYUI_PATH"], "input", "example.png"))
+    for node, entry in prompt.items():
+        if entry["class_type"] == "SaveImage":
+            for image in outputs[node]["images"]:
+                saved = pixels(comfyui.file(image))
+                assert saved.shape == original.shape
+                changed = (saved != original).any(2).mean()
+                assert 0.001 < changed < 0.5, f"{image['filename']}: {changed:.1%} of the pixels changed"
+
+
+def test_training_inside_the_graph_leaves_a_run(comfyui, results):
+    prompt, outputs = results["train_then_inpaint"]
+    (train,) = [entry["inputs"] for entry in prompt.values() if entry["class_type"] == "Liminal_TrainModel"]
+    run = comfyui.base / "output" / "liminal" / train["run_name"]
+    assert (run / "model.safetensors").is_file()
+    assert json.loads((run / "summary.json").read_text())["steps"] == train["steps"]
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == train["steps"]
+    assert any("steps" in str(output.get("text")) for output in outputs.values())

@@ -1,0 +1,155 @@
+"""The example workflows, checked without a ComfyUI: against the nodes' schemas and stored entries of the core nodes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((ROOT / "example_workflows").glob("*.json"))
+
+
+def load_converter():
+    spec = importlib.util.spec_from_file_location("liminal_api_form", ROOT / "tests" / "host" / "api_form.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+api_form = load_converter()
+
+
+@pytest.fixture(scope="module")
+def info() -> dict:
+    """Entries of /object_info for our nodes and for the core nodes that the examples use."""
+    here = Path(__file__).parent
+    entries = json.loads((here / "schemas.json").read_text()) | json.loads((here / "core_nodes.json").read_text())
+    # Lists that depend on the machine, as they are on a fresh one.
+    train = entries["Liminal_TrainModel"]["input"]["required"]
+    train["recipe"][1]["options"] = [file.stem for file in (ROOT / "training" / "recipes").glob("*.yaml")]
+    train["folder"][1]["options"] = ["(connected images)", "(photographs of scikit-image)"]
+    return entries
+
+
+@pytest.fixture
+def example() -> dict:
+    return json.loads((ROOT / "example_workflows" / "train_then_inpaint.json").read_text())
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_converts_and_fits_the_nodes(file, info):
+    workflow = json.loads(file.read_text())
+    prompt = api_form.to_api(workflow, info)
+    assert workflow["version"] == 0.4
+    assert any(entry["class_type"].startswith("Liminal_") for entry in prompt.values())
+    for node in workflow["nodes"]:
+        if node["type"].startswith("Liminal_"):
+            assert node["properties"]["cnr_id"] == "liminal-inpaint"
+            assert node["properties"]["Node name for S&R"] == node["type"]
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_no_nodes_of_an_example_overlap(file):
+    title = 30
+    boxes = [
+        (node["pos"][0], node["pos"][1] - title, node["pos"][0] + node["size"][0], node["pos"][1] + node["size"][1])
+        for node in json.loads(file.read_text())["nodes"]
+    ]
+    for number, (left, top, right, bottom) in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            assert other[0] >= right or other[2] <= left or other[1] >= bottom or other[3] <= top
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_every_example_has_a_thumbnail(file):
+    thumbnail = file.with_suffix(".jpg")
+    assert thumbnail.stat().st_size < 200_000
+    with Image.open(thumbnail) as picture:
+        assert picture.format == "JPEG"
+        assert min(picture.size) >= 300
+
+
+def test_widgets_get_their_names_and_companions_are_left_out(example, info):
+    prompt = api_form.to_api(example, info)
+    by_type = {entry["class_type"]: entry["inputs"] for entry in prompt.values()}
+    train = by_type["Liminal_TrainModel"]
+    assert train["run_name"] == "example"
+    assert train["seed"] == 0
+    assert train["preview_every"] == 20
+    assert train["subfolders"] is False
+    assert by_type["LoadImage"] == {"image": "example.png"}
+    assert by_type["Liminal_MaskFromSLIC"]["select"] == "points"
+    assert by_type["Liminal_MaskFromSLIC"]["select.not_points"] == ""
+
+
+def test_links_become_node_and_slot(example, info):
+    prompt = api_form.to_api(example, info)
+    train = next(key for key, entry in prompt.items() if entry["class_type"] == "Liminal_TrainModel")
+    graph = next(entry for entry in prompt.values() if entry["class_type"] == "LossGraphNode")
+    assert graph["inputs"]["loss"] == [train, 1]
+
+
+def node(workflow: dict, node_type: str) -> dict:
+    return next(item for item in workflow["nodes"] if item["type"] == node_type)
+
+
+def too_many(workflow):
+    node(workflow, "Liminal_Inpaint")["widgets_values"].append(1)
+
+
+def too_few(workflow):
+    node(workflow, "Liminal_Inpaint")["widgets_values"].pop()
+
+
+def wrong_type(workflow):
+    node(workflow, "Liminal_Inpaint")["widgets_values"][1] = "4"
+
+
+def out_of_range(workflow):
+    node(workflow, "Liminal_Inpaint")["widgets_values"][2] = -1
+
+
+def not_in_the_list(workflow):
+    node(workflow, "Liminal_Inpaint")["widgets_values"][0] = "sideways"
+
+
+def no_such_selection(workflow):
+    node(workflow, "Liminal_MaskFromSLIC")["widgets_values"][2] = "magic"
+
+
+def unknown_node(workflow):
+    node(workflow, "Liminal_Inpaint")["type"] = "Liminal_Outpaint"
+
+
+def wrong_link_type(workflow):
+    workflow["links"][0][5] = "LATENT"
+
+
+def unconnected(workflow):
+    node(workflow, "Liminal_Inpaint")["inputs"][0]["link"] = None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        too_many,
+        too_few,
+        wrong_type,
+        out_of_range,
+        not_in_the_list,
+        no_such_selection,
+        unknown_node,
+        wrong_link_type,
+        unconnected,
+    ],
+)
+def test_the_converter_refuses_what_does_not_fit(example, info, damage):
+    damaged = deepcopy(example)
+    damage(damaged)
+    with pytest.raises((api_form.WorkflowError, KeyError)):
+        api_form.to_api(damaged, info)
