@@ -1,0 +1,191 @@
+"""Every way of training: it resumes exactly, it does in each phase what it says, and its guard works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from training.config import ConfigError, GlcicConfig, GuardConfig, TrainConfig, parse_config
+from training.events import Event, Message, StepDone
+from training.faults import CollapsedError
+from training.objectives.collapse_guard import CollapseGuard
+from training.session import run_training
+from training.state import load_newest_state
+
+from .conftest import tiny_values
+from .test_losses import vgg16_weights
+from .test_resume import assert_same_run, stop_after
+
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "reconstruction": {"objective": {"name": "reconstruction", "loss": "charbonnier"}},
+    "partial_conv": {
+        "model": {"architecture": "pconv_unet", "arguments": {"depth": 3, "width": 4}},
+        "objective": {"name": "partial_conv", "features": "none", "frozen_norm_after": 3},
+    },
+    "glcic": {
+        "model": {"architecture": "glcic", "arguments": {"width": 4}},
+        "objective": {
+            "name": "glcic",
+            "completion_steps": 1,
+            "discriminator_steps": 2,
+            "discriminator": {"width": 2, "global_layers": 3, "local_layers": 3},
+        },
+        "optimizer": {"name": "adadelta", "learning_rate": 1.0, "ema": None},
+    },
+    "pix2pix": {
+        "model": {
+            "architecture": "pix2pix_unet",
+            "arguments": {"width": 4, "depth": 3, "input_channels": 1, "dropout": 0.5},
+        },
+        "objective": {"name": "pix2pix", "discriminator": {"width": 4, "layers": 2}},
+    },
+}
+
+
+def configure(name: str, pictures: Path, **changes: Any) -> TrainConfig:
+    return parse_config({**tiny_values(pictures), **OBJECTIVES[name], **changes})
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_resume_is_exact_for(name: str, pictures: Path, tmp_path: Path) -> None:
+    config = configure(name, pictures)
+    run_training(config, out=tmp_path / "whole")
+    for step in (2, 5):
+        should_stop, watch = stop_after(step)
+        run_training(config, out=tmp_path / "parts", callbacks=[watch], should_stop=should_stop)
+    run_training(config, out=tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_glcic_changes_in_each_phase_only_what_it_says(pictures: Path, tmp_path: Path) -> None:
+    config = configure("glcic", pictures, checkpoint_every=1)
+    states: dict[int, dict[str, Any]] = {}
+    terms: dict[int, set[str]] = {}
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            terms[event.step] = set(event.losses)
+        state = load_newest_state(tmp_path / "run" / "state")
+        if state is not None and state.step not in states:
+            states[state.step] = state.values["objective"]
+
+    run_training(config, out=tmp_path / "run", callbacks=[watch])
+
+    def changed(part: str, before: int, after: int) -> bool:
+        one, other = (states[step][part]["network"] for step in (before, after))
+        return any(not torch.equal(one[key], other[key]) for key in one if key.endswith("weight"))
+
+    assert (changed("generator", 0, 1), changed("discriminator", 0, 1)) == (True, False)
+    assert (changed("generator", 1, 3), changed("discriminator", 1, 3)) == (False, True)
+    assert (changed("generator", 3, 4), changed("discriminator", 3, 4)) == (True, True)
+    assert terms[1] == {"loss", "hole"}
+    assert terms[2] == {"loss", "discriminator"}
+    assert terms[4] == {"loss", "hole", "adversarial", "discriminator"}
+
+
+def test_partial_conv_freezes_the_encoders_normalisation_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
+    config = configure("partial_conv", pictures, checkpoint_every=1)
+    messages: list[str] = []
+    norms: dict[int, torch.Tensor] = {}
+    rates: dict[int, float] = {}
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Message):
+            messages.append(event.text)
+        if isinstance(event, StepDone):
+            rates[event.step] = event.learning_rate
+        state = load_newest_state(tmp_path / "run" / "state")
+        if state is not None:
+            network = state.values["objective"]["generator"]["network"]
+            norms[state.step] = torch.cat(
+                [v for k, v in network.items() if k.startswith("encoder.1.norm.running_mean")]
+            )
+
+    run_training(config, out=tmp_path / "run", callbacks=[watch])
+    assert not torch.equal(norms[2], norms[3])
+    assert torch.equal(norms[3], norms[5])
+    assert any("second phase" in message for message in messages)
+    assert rates[4] == pytest.approx(0.25 * rates[3])
+
+
+def test_partial_conv_uses_a_local_feature_file_and_says_what_to_do_without(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
+    objective = {"name": "partial_conv", "features": str(tmp_path / "vgg.safetensors")}
+    seen: list[set[str]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            seen.append(set(event.losses))
+
+    run_training(
+        configure("partial_conv", pictures, objective=objective, steps=1), out=tmp_path / "run", callbacks=[watch]
+    )
+    assert {"perceptual", "style", "total_variation", "hole", "valid"} < seen[0]
+    for features in ("vgg16", str(tmp_path / "none.safetensors")):
+        if features == "vgg16":
+            monkeypatch.setitem(__import__("sys").modules, "torchvision.models", None)
+        with pytest.raises(ConfigError, match=r"--objective\.features none"):
+            run_training(
+                configure("partial_conv", pictures, objective={"name": "partial_conv", "features": features}),
+                out=tmp_path / "other",
+            )
+    assert not (tmp_path / "other").exists()
+
+
+def test_guard_pauses_slows_and_finally_ends_a_discriminator_that_is_too_strong(pictures: Path, tmp_path: Path) -> None:
+    guard = {"threshold": 1.0, "smoothing": 0.0, "patience": 2, "pause": 1, "interventions": 2}
+    objective = {**OBJECTIVES["glcic"]["objective"], "guard": guard, "discriminator_rate": 0.01}
+    messages: list[str] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Message):
+            messages.append(event.text)
+
+    # A threshold above what guessing costs makes every discriminator too strong.
+    config = configure("glcic", pictures, objective=objective, steps=60)
+    with pytest.raises(CollapsedError, match="tells every picture apart"):
+        run_training(config, out=tmp_path / "run", callbacks=[watch])
+    assert sum("pauses for 1 steps" in message for message in messages) == 2
+    assert any("0.5 of the configured" in message for message in messages)
+    state = load_newest_state(tmp_path / "run" / "state")
+    assert state is not None
+    assert state.step > 3
+
+
+def test_guard_leaves_a_balanced_discriminator_alone() -> None:
+    guard = CollapseGuard(GuardConfig())
+    assert all(guard.watch(step, 0.69) is None and guard.learns(step) for step in range(1000))
+    assert guard.rate == 1.0
+    assert GlcicConfig().guard == GuardConfig()
+
+
+def test_adaptive_weight_follows_the_gradients(pictures: Path, tmp_path: Path) -> None:
+    objective = {**OBJECTIVES["glcic"]["objective"], "alpha": 1.0, "adaptive_weight": True}
+    losses: list[dict[str, float]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            losses.append(dict(event.losses))
+
+    run_training(configure("glcic", pictures, objective=objective), out=tmp_path / "run", callbacks=[watch])
+    # With the plain weight of 1 the loss would be the sum of both terms.
+    joint = [terms for terms in losses if "adversarial" in terms]
+    assert any(abs(terms["loss"] - terms["hole"] - terms["adversarial"]) > 0.1 * terms["loss"] for terms in joint)
+
+
+def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="made for inpainting"):
+        run_training(configure("pix2pix", pictures, model={"architecture": "unet"}), out=tmp_path / "run")
+    with pytest.raises(ConfigError, match="made for translation"):
+        run_training(
+            configure("reconstruction", pictures, model={"architecture": "pix2pix_unet"}), out=tmp_path / "run"
+        )
+    objective = {"name": "partial_conv", "features": "none", "frozen_norm_after": 1}
+    with pytest.raises(ConfigError, match="no encoder normalisation"):
+        run_training(configure("reconstruction", pictures, objective=objective), out=tmp_path / "run")
