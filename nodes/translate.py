@@ -6,7 +6,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.prepare_settings import PrepareSettings
-from inpaint_core.translation import FITS, Fit, LiveControls, prepare, translate
+from inpaint_core.translation import FITS, Fit, FrameTranslator, LiveControls, prepare, translate
 from inpaint_core.translation_model import TranslationModel
 
 from . import host
@@ -32,15 +32,14 @@ class LearningToSeePrepare(io.ComfyNode):
                 host.LiminalModel.Input(
                     "model",
                     optional=True,
-                    tooltip="Take the reduction and the brightness statistics of this model's training.",
+                    tooltip="Show what this model is shown: with its own reduction, size and contrast.",
                 ),
                 io.Int.Input(
                     "reduction",
                     default=24,
                     min=1,
                     max=128,
-                    tooltip="Both sides are divided by this and enlarged again; 1 keeps every detail. A connected "
-                    "model's own value is used instead.",
+                    tooltip="Without a model: both sides are divided by this and enlarged again; 1 keeps every detail.",
                 ),
                 io.Combo.Input(
                     "contrast",
@@ -129,11 +128,6 @@ class LearningToSeePrepare(io.ComfyNode):
         invert: bool,
         model: host.HostedModel | None = None,
     ) -> io.NodeOutput:
-        settings = PrepareSettings(reduction=reduction)
-        if model is not None:
-            if model.model.card.prepare is None:
-                raise ValueError("this model is shown pictures as they are: disconnect it from this node")
-            settings = model.model.card.prepare
         controls = LiveControls.model_validate(
             {
                 "zoom": zoom,
@@ -148,7 +142,13 @@ class LearningToSeePrepare(io.ComfyNode):
             }
         )
         frames = host.image_planes(image)[:, :3].clamp(0.0, 1.0)
-        return io.NodeOutput(host.host_image(prepare(frames, settings, controls=controls)))
+        if model is None:
+            seen = prepare(frames, PrepareSettings(reduction=reduction), controls=controls)
+        elif isinstance(model.model, TranslationModel):
+            seen = FrameTranslator(model.model, controls=controls).look(frames)
+        else:
+            raise ValueError("this model fills holes: connect one that translates, or none")
+        return io.NodeOutput(host.host_image(seen))
 
 
 class LearningToSeeTranslate(io.ComfyNode):

@@ -158,14 +158,29 @@ class FrameTranslator:
         height, width = frames.shape[-2:]
         view = self._view(frames)
         cuts = self._cuts(view)
-        if self._clip is None:
-            self.measure([frames])
-        inputs = view
-        if self._settings is not None:
-            inputs = prepare(view, self._settings, controls=self._controls, clip=self._clip)
-        self.seen = self.smooth_input(inputs, cuts)
+        self.seen = self.smooth_input(self._prepare(view), cuts)
         output = self.smooth_output(self._model.predict(self.seen), cuts)
         return self._unview(output, height, width).to(frames.device)
+
+    @torch.no_grad()
+    def look(self, frames: Tensor) -> Tensor:
+        """What the network would be shown of frames, `[T,C,H,W]` as for `translate`, without smoothing.
+
+        Returns
+        -------
+        Tensor
+            Float32 `[T,1,H,W]` in 0..1, or `[T,3,H,W]` for a model that reads colours. To translate it, give it back as
+            frames with `PrepareSettings(reduction=1)`.
+        """
+        _check(frames)
+        return self._unview(self._prepare(self._view(frames)), *frames.shape[-2:]).to(frames.device)
+
+    def _prepare(self, view: Tensor) -> Tensor:
+        if self._settings is None:
+            return view
+        if self._clip is None and self._controls is not None and self._controls.stretch != "none":
+            self._clip = measure_clip(view, self._settings, self._controls)
+        return prepare(view, self._settings, controls=self._controls, clip=self._clip)
 
     def _view(self, frames: Tensor) -> Tensor:
         """The part of the frames that is looked at, at the size that is worked on, on the model's device."""
@@ -187,7 +202,7 @@ class FrameTranslator:
         """Back to the frames' size."""
         if self._fit == "crop":
             top, left, side = _middle(height, width)
-            picture = output.new_zeros((len(output), 3, height, width))
+            picture = output.new_zeros((*output.shape[:2], height, width))
             picture[..., top : top + side, left : left + side] = _resize(output, side, side)
             return picture
         if self._fit == "letterbox":

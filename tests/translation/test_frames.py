@@ -11,7 +11,7 @@ from inpaint_core import translate
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 from inpaint_core.prepare_settings import PrepareSettings
-from inpaint_core.translation import CutDetector, ExponentialSmoothing, FrameTranslator, LiveControls
+from inpaint_core.translation import CutDetector, ExponentialSmoothing, FrameTranslator, LiveControls, prepare
 from inpaint_core.translation_model import TranslationModel
 
 
@@ -207,6 +207,17 @@ def test_contrast_is_the_same_throughout_a_clip() -> None:
     translator.measure([frames])
     output = torch.cat([translator(frame[None]) for frame in frames])
     assert torch.equal(output[0], output[3])
+
+
+def test_what_is_looked_at_is_what_the_network_is_shown() -> None:
+    frames = noise(2, 3, 64, 96)
+    translator = FrameTranslator(model_of(Echo(), size=64, reduction=8))
+    expected = prepare(frames, PrepareSettings(reduction=8))
+    torch.testing.assert_close(translator.look(frames), expected, atol=1e-6, rtol=0.0)
+    # The reduction counts at the size that the network works at, whatever the size of the frames.
+    large = F.interpolate(frames, scale_factor=3.0, mode="bilinear")
+    shown = F.interpolate(translator.look(large), (64, 96), mode="area")
+    torch.testing.assert_close(shown, expected, atol=0.02, rtol=0.0)
 
 
 def test_a_model_without_settings_gets_the_colours_as_they_are() -> None:
