@@ -48,9 +48,9 @@ class Sensitivity:
         """One sentence for the person who trains: what happened and what to change."""
         return (
             "your model has become a slideshow: its output hardly follows its input "
-            f"(sensitivity {self.score:.3f}, below {COLLAPSED}). Go back to an earlier checkpoint, or start anew with "
-            "more and more varied pictures (close-ups and wide views, light and dark), a larger weight of L1 against "
-            "the adversarial loss, or a lower learning rate"
+            f"(sensitivity {self.score:.3f}, below {COLLAPSED}). If the training has only begun, let it go on. Otherwise "
+            "go back to an earlier checkpoint, or start anew with more and more varied pictures (close-ups and wide "
+            "views, light and dark), a larger weight of L1 against the adversarial loss, or a lower learning rate"
         )
 
 
