@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,18 @@ class Sensitivity:
     inverted: float
     replaced: float
 
+    @classmethod
+    def from_metrics(cls, metrics: Mapping[str, float]) -> Sensitivity | None:
+        """What a training measured, as it stands in a card's metrics; None where it did not."""
+        names = ("sensitivity_shifted", "sensitivity_inverted", "sensitivity_replaced")
+        if not all(name in metrics for name in names):
+            return None
+        return cls(*(metrics[name] for name in names))
+
+    def metrics(self) -> dict[str, float]:
+        """The three numbers by the names that `from_metrics` reads."""
+        return {f"sensitivity_{name}": value for name, value in dataclasses.asdict(self).items()}
+
     @property
     def score(self) -> float:
         """The smallest of the three: a network that ignores any of these changes does not follow forms."""
@@ -48,8 +61,8 @@ class Sensitivity:
         """One sentence for the person who trains: what happened and what to change."""
         return (
             "your model has become a slideshow: its output hardly follows its input "
-            f"(sensitivity {self.score:.3f}, below {COLLAPSED}). If the training has only begun, let it go on. Otherwise "
-            "go back to an earlier checkpoint, or start anew with more and more varied pictures (close-ups and wide "
+            f"(sensitivity {self.score:.3f}, below {COLLAPSED}). If the training has only begun, let it go on. "
+            "Otherwise go back to an earlier checkpoint, or start anew with more and more varied pictures (close-ups and wide "
             "views, light and dark), a larger weight of L1 against the adversarial loss, or a lower learning rate"
         )
 

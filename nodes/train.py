@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
+from inpaint_core.sensitivity import Sensitivity
+
 from ..training.config import TrainConfig, parse_config, read_recipe, recipe_names
 from ..training.events import Event, Message, Preview, StepDone
 from . import host
@@ -277,6 +279,9 @@ def report(result: TrainResult) -> str:
         scores = {"this model": result.metrics.get("l1"), "mean picture": result.baselines.get("mean_picture_l1")}
         lines.append("mean absolute difference from held-out pictures (lower is better):")
         lines += [f"  {name}: {score:.4f}" for name, score in scores.items() if score is not None]
+        sensitivity = Sensitivity.from_metrics(result.metrics)
+        if sensitivity is not None and sensitivity.collapsed:
+            lines.append(sensitivity.advice())
     elif result.metrics:
         lines.append("PSNR in the holes of held-out pictures, in dB (higher is better):")
         scores = {"this model": result.metrics.get("hole_psnr"), **result.baselines}

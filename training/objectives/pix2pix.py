@@ -127,14 +127,12 @@ class Pix2Pix:
         measured = {"psnr": psnr(output, batch.image), "l1": (output - batch.image).abs().mean((1, 2, 3))}
         # A single picture is replaced by itself upside down.
         sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
-        for name in ("shifted", "inverted", "replaced"):
-            measured[f"sensitivity_{name}"] = given.new_full((len(given),), getattr(sensitivity, name))
-        return measured
+        return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
         """See `Objective.warning`: the model has become a slideshow."""
-        sensitivity = Sensitivity(*(metrics[f"sensitivity_{name}"] for name in ("shifted", "inverted", "replaced")))
-        return sensitivity.advice() if sensitivity.collapsed else None
+        sensitivity = Sensitivity.from_metrics(metrics)
+        return sensitivity.advice() if sensitivity is not None and sensitivity.collapsed else None
 
     def export(self, steps: int, metrics: Mapping[str, float]) -> TranslationModel:
         """See `Objective.export`."""
