@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from inpaint_core.models import ARCHITECTURES, build_model
+from inpaint_core.models.pull_push import pull_push
 
 
 def count_parameters(network: torch.nn.Module) -> int:
@@ -75,3 +76,38 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones():
 
 def test_every_architecture_is_registered_under_its_own_name():
     assert all(name == architecture.name for name, architecture in ARCHITECTURES.items())
+
+
+def test_a_residual_head_starts_as_the_smooth_fill_and_ignores_what_is_hidden():
+    network = build_model("unet", width=4, depth=2, head="residual")
+    generator = torch.Generator().manual_seed(5)
+    image = torch.rand(2, 3, 32, 40, generator=generator)
+    mask = (torch.rand(2, 1, 32, 40, generator=generator) > 0.5).float()
+    with torch.no_grad():
+        output = network(image, mask)
+        other = network(torch.where(mask > 0, torch.full_like(image, 9.0), image), mask)
+    known = mask.expand_as(image) == 0
+    assert torch.allclose(output[known], image[known])
+    assert torch.equal(output, other)
+
+
+def test_pull_push_keeps_known_pixels_and_stays_within_their_range():
+    generator = torch.Generator().manual_seed(6)
+    image = torch.rand(2, 3, 37, 50, generator=generator)
+    mask = torch.zeros(2, 1, 37, 50)
+    mask[0, :, 5:30, 10:45] = 1
+    mask[1] = 1
+    filled = pull_push(image, mask)
+    known = mask.expand_as(image) == 0
+    assert torch.equal(filled[known], image[known])
+    hole = filled[0][:, 5:30, 10:45]
+    assert hole.min() >= image[0][known[0]].min()
+    assert hole.max() <= image[0][known[0]].max()
+    assert torch.equal(filled[1], torch.zeros_like(filled[1]))
+
+
+def test_pull_push_continues_a_ramp_across_a_hole():
+    ramp = torch.linspace(0, 1, 64).expand(1, 3, 48, 64)
+    mask = torch.zeros(1, 1, 48, 64)
+    mask[..., 16:32, 24:40] = 1
+    assert (pull_push(ramp, mask) - ramp).abs().max() < 0.06
