@@ -104,11 +104,10 @@ class InpaintingModel:
             back.
         """
         device = self.device
-        dtype = next(self.network.parameters()).dtype
         mask = mask.to(device=device, dtype=torch.float32)
         prepared = self.prepare(image.to(device=device, dtype=torch.float32), mask)
         multiple, minimum = self.network.multiple, self.network.minimum
         padded, window = pad_to_multiple(prepared, multiple, minimum)
         padded_mask, _ = pad_to_multiple(mask, multiple, minimum)
-        output = self.network(padded.to(dtype), padded_mask.to(dtype)).float()
+        output = self.network(padded, padded_mask)
         return from_range(crop_padding(output, window), self.card.value_range).to(image.device)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .architecture import Network
 from .partial_conv import Windows
 from .pconv_unet import PartialConvBlock, PConvUNet
 
 
-class PConvUNetInference(nn.Module):
+class PConvUNetInference(Network):
     """A `PConvUNet` in evaluation mode, rewritten for speed; float32 goes in and comes out, whatever it computes in.
 
     - Batch normalisation is folded into the weights; its shift becomes a bias that the window ratio does not scale.
@@ -25,7 +29,7 @@ class PConvUNetInference(nn.Module):
     network
         Any `PConvUNet` whose normalisation is `"batch"` or `"none"`; it is not changed, and nothing is shared with it.
     dtype
-        float32, bfloat16 or float16.
+        float32, bfloat16 or float16, for all levels but the last of the decoder.
 
     Raises
     ------
@@ -36,11 +40,26 @@ class PConvUNetInference(nn.Module):
     def __init__(self, network: PConvUNet, dtype: torch.dtype) -> None:
         super().__init__()
         self.multiple, self.minimum = network.multiple, network.minimum
-        last = network.decoder[-1]
-        self.encoder = nn.ModuleList(_Down(_checked(block), dtype) for block in network.encoder)
-        self.decoder = nn.ModuleList(
-            _Up(_checked(block), torch.float32 if block is last else dtype) for block in network.decoder
-        )
+        last = len(network.decoder) - 1
+        down = [_Down(_checked(block), dtype) for block in network.encoder]
+        up = [
+            _Up(_checked(block), torch.float32 if index == last else dtype)
+            for index, block in enumerate(network.decoder)
+        ]
+        self.encoder, self.decoder = nn.ModuleList(down), nn.ModuleList(up)
+        self.costs = {f"encoder.{index}": level.weights() / 4 ** (index + 1) for index, level in enumerate(down)}
+        self.costs |= {f"decoder.{index}": up[index].weights() / 4 ** (last - index) for index in range(last)}
+        """Names of the levels whose precision can be chosen, and their multiplications per pixel of the picture."""
+
+    def with_levels_of(self, other: PConvUNetInference, names: Iterable[str]) -> PConvUNetInference:
+        """A form that shares this one's levels, but for those named, which it shares with another form."""
+        mixed = copy.copy(self)
+        # nn.Module keeps its children in a dictionary that a shallow copy would share.
+        mixed._modules = {"encoder": nn.ModuleList(self.encoder), "decoder": nn.ModuleList(self.decoder)}
+        for name in names:
+            half, index = name.split(".")
+            mixed.get_submodule(half)[int(index)] = other.get_submodule(name)  # type: ignore[operator]
+        return mixed
 
     @torch.no_grad()
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -69,6 +88,9 @@ class _Down(nn.Module):
         self.weight = _constant(weight, dtype)
         self.shift = _constant(shift, dtype)
 
+    def weights(self) -> int:
+        return self.weight.numel()
+
     def forward(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         ratio, update = self.windows.renormalisation(valid)
         features = F.conv2d(
@@ -87,6 +109,10 @@ class _Up(nn.Module):
         self.shift = _constant(shift, dtype)
         self.activation = block.activation
         self.legacy_double_ratio = block.legacy_double_ratio
+
+    def weights(self) -> int:
+        # The transposed kernel's 16 taps make four pixels.
+        return self.below_weight.numel() // 4 + self.skip_weight.numel()
 
     def forward(self, below: Tensor, below_valid: Tensor, skip: Tensor, skip_valid: Tensor) -> tuple[Tensor, Tensor]:
         valid = torch.cat([F.interpolate(below_valid, scale_factor=2.0), skip_valid], 1)
@@ -111,8 +137,8 @@ def renormalise(features: Tensor, shift: Tensor, ratio: Tensor) -> Tensor:
         [B,1,H,W] or [1,1,H,W], float32.
     """
     ratio = ratio.expand(features.shape[0], -1, -1, -1)
-    if features.device.type != "cpu":
-        # Finding the pixels would make the device wait for its own answer.
+    if features.device.type != "cpu" or torch.compiler.is_compiling():
+        # Finding the pixels would make a GPU wait for its own answer, and a compiler fuses these products anyway.
         update = (ratio > 0).to(features.dtype)
         shift = shift.view(1, -1, 1, 1)
         return torch.addcmul(shift, features - shift, ratio.to(features.dtype)).mul_(update)
