@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from . import sixteen_bit
 from .atomic import atomic_path
 
 # What Pillow may try; its other decoders (PostScript, FITS, ...) are not for untrusted files.
@@ -82,7 +83,7 @@ def open_upright(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def decode_image(path: str | os.PathLike[str]) -> Picture:
-    """Read a picture of any common kind: gray, RGB, with alpha, palette, CMYK, 16-bit gray.
+    """Read a picture of any common kind: gray, RGB, with alpha, palette, CMYK, 8 or 16 bits a channel.
 
     Raises
     ------
@@ -96,6 +97,10 @@ def decode_image(path: str | os.PathLike[str]) -> Picture:
         # Pillow gives 16-bit PNGs as I;16 or, in older versions, as I.
         values = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 65535.0).clamp(0.0, 1.0)
         return Picture(values.expand(3, -1, -1).clone(), None, True, True, icc_profile, exif)
+    deep = _sixteen_bit_colors(Path(path), picture)
+    if deep is not None:
+        colors, opacity = deep[:3], deep[3:] if len(deep) == 4 else None
+        return Picture(colors, opacity, picture.mode in ("LA", "La"), True, icc_profile, exif)
     alpha = None
     if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
         gray = picture.mode in ("LA", "La", "L")
@@ -132,7 +137,7 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
     path
         .png, .jpg, .webp (lossless), .tif or .bmp; an existing file is replaced only once the new one is complete.
     image
-        `[3,H,W]` or `[1,H,W]`, 0..1; rounded to 8 bits, or to 16 for a 16-bit gray `like` in a PNG or TIFF.
+        `[3,H,W]` or `[1,H,W]`, 0..1; rounded to 8 bits, or to 16 for a 16-bit `like` in a PNG or TIFF.
     like
         The picture that this one was made from: its alpha, grayness, ICC profile and EXIF data are kept.
 
@@ -147,6 +152,13 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
     options = WRITABLE_SUFFIXES.get(target.suffix.lower())
     if options is None:
         raise ImageFileError(f"{target}: cannot write {target.suffix or 'a name without suffix'}; use .png")
+    deep = like is not None and like.sixteen_bit and target.suffix.lower() in (".png", ".tif", ".tiff")
+    if like is not None and deep and (like.alpha is not None or not like.gray):
+        channels = image.expand(3, -1, -1) if like.alpha is None else torch.cat([image.expand(3, -1, -1), like.alpha])
+        values = (channels.clamp(0.0, 1.0) * 65535.0 + 0.5).permute(1, 2, 0).numpy().astype(np.uint16)
+        with atomic_path(target) as temporary:
+            sixteen_bit.write_values(temporary, values, like.icc_profile, like.exif)
+        return
     picture = _to_pillow(target, image, like)
     if like is not None:
         extra = {"icc_profile": like.icc_profile, "exif": like.exif}
@@ -167,6 +179,19 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
 def to_bytes(image: Tensor) -> np.ndarray:
     """`[C,H,W]` in 0..1 as uint8 `[H,W,C]`, rounded half up: exact for values that came from 8 bits."""
     return (image.detach().float().clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def _sixteen_bit_colors(path: Path, picture: Image.Image) -> Tensor | None:
+    """`[3,H,W]` or `[4,H,W]` in 0..1 of a file with 16 bits a channel that Pillow decoded as 8; None for others."""
+    if picture.mode not in ("RGB", "RGBA", "LA"):
+        return None
+    with Image.open(path, formats=READABLE_FORMATS) as undecoded:
+        if not sixteen_bit.has_sixteen_bits(undecoded):
+            return None
+        values = sixteen_bit.read_values(path, undecoded.getexif().get(sixteen_bit.ORIENTATION, 1))
+    if values is None or values.shape[:2] != (picture.height, picture.width):
+        return None
+    return torch.from_numpy(values.astype(np.float32) / 65535.0).permute(2, 0, 1).contiguous()
 
 
 def _to_tensor(picture: Image.Image) -> Tensor:
