@@ -52,6 +52,10 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
             f"model.architecture: {model.architecture!r} is made for {architecture.task}, "
             f"objective {config.objective.name!r} trains for {task}"
         )
+    channels = 3 if config.data.paired else 1
+    if task == "translation" and arguments["input_channels"] != channels:
+        inputs = "pairs are in colour" if config.data.paired else "prepared inputs are gray"
+        raise ConfigError(f"model.arguments: input_channels must be {channels}: {inputs}")
     network = build_model(model.architecture, generator=torch_generator(config.seed, "weights"), **arguments)
     if config.data.size % network.multiple or config.data.size < network.minimum:
         raise ConfigError(

@@ -84,32 +84,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with process_group(), stop.installed():
             result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop)
     except ValueError as error:
-        print(f"training.run: {error}", file=sys.stderr)
-        return BAD_INPUT
+        return _end(BAD_INPUT, str(error))
     except StoppedError as error:
-        print(f"training.run: {error}", file=sys.stderr)
-        return INTERRUPTED
+        return _end(INTERRUPTED, str(error))
     except TrainingError as error:
-        print(f"training.run: {error}", file=sys.stderr)
-        return FAILED
+        return _end(FAILED, str(error))
     except OSError as error:
-        print(f"training.run: {error}; the latest saved state is intact", file=sys.stderr)
-        return FAILED
+        return _end(FAILED, f"{error}; the latest saved state is intact")
     folder = result.path.parent
-    print()
     if result.interrupted:
-        print(f"interrupted after step {result.steps} and saved; go on with:")
-        print(f"  python -m training.run --resume {shlex.quote(str(folder))}")
-        return INTERRUPTED
-    report(result, folder)
+        command = f"python -m training.run --resume {shlex.quote(str(folder))}"
+        return _end(INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
+    if _is_first_process():
+        report(result, folder)
     return DONE
+
+
+def _end(code: int, sentence: str) -> int:
+    if _is_first_process():
+        print(f"training.run: {sentence}", file=sys.stderr)
+    return code
+
+
+def _is_first_process() -> bool:
+    """Of those that torchrun has started, one speaks."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def report(result: TrainResult, folder: Path) -> None:
     """Say what came out and how to use it."""
     run, metrics, baselines = RunFolder(folder), result.metrics, result.baselines
     translates = result.model.card.task == "translation"
-    print(f"trained for {result.steps} steps; everything is in {folder}")
+    print(f"\ntrained for {result.steps} steps; everything is in {folder}")
     names = {
         run.model: "the best model so far",
         run.loss_plot: "losses",

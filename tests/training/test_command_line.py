@@ -121,12 +121,12 @@ def test_three_good_and_five_broken_pictures_train_on_the_three_and_list_the_fiv
 def test_ctrl_c_finishes_the_step_saves_and_ends_with_130(recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "training.run", "--config", recipe, "--out", out, "--steps", "100000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         metrics = RunFolder(out).metrics
         while process.poll() is None and (not metrics.exists() or metrics.read_text().count("\n") < 3):
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"--resume {out}" in output
     tiny = load_recipe(recipe)

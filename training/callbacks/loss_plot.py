@@ -17,7 +17,7 @@ from .metrics_log import read_metrics
 Curve = list[tuple[float, float]]
 
 WIDTH, PANEL_HEIGHT = 960, 360
-LEFT, RIGHT, TOP, BOTTOM = 76, 20, 34, 40
+LEFT, RIGHT, TOP, BOTTOM = 76, 36, 34, 40
 MAX_POINTS = 4000
 INK, PALE, GRID, BLUE, ORANGE = (30, 30, 30), (176, 200, 232), (226, 226, 226), (24, 90, 189), (206, 92, 0)
 

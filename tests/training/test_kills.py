@@ -1,0 +1,63 @@
+"""A run that is killed again and again loses nothing that was saved, and ends with the weights of a quiet life."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from inpaint_core import load_model
+from training.config import TrainConfig
+from training.session import run_training
+from training.state import load_newest_state
+
+from .test_resume import assert_same_files
+
+# `LIMINAL_KILLS=50 pytest tests/training/test_kills.py` is the full measure.
+KILLS = int(os.environ.get("LIMINAL_KILLS", "2"))
+LONGEST_LIFE = 0.8  # seconds after the first state of a life
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
+def test_random_kills_lose_no_saved_state(tiny: TrainConfig, tmp_path: Path) -> None:
+    config = tiny.model_copy(update={"steps": 1_000_000, "checkpoint_every": 3})
+    out = tmp_path / "killed"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["training.session"])
+    moments = random.Random(0)
+    saved = -1
+    for _ in range(KILLS):
+        process = context.Process(target=run_training, args=(config,), kwargs={"out": out, "resume": "auto"})
+        process.start()
+        while process.is_alive() and newest(out) <= saved:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0.0, LONGEST_LIFE))
+        before = newest(out)
+        process.kill()
+        process.join()
+        assert process.exitcode == -9
+        state = load_newest_state(out / "state")
+        assert state is not None
+        assert state.step >= before > saved or state.step == before == 0
+        saved = state.step
+        if saved > 0:
+            load_model(out / "model.safetensors")
+    steps = saved + 1
+    run_training(config.model_copy(update={"steps": steps}), out=out)
+    run_training(config.model_copy(update={"steps": steps}), out=tmp_path / "quiet")
+    name = f"{steps:08d}.safetensors"
+    assert_same_files(out / "state" / name, tmp_path / "quiet" / "state" / name)
+    assert_same_files(out / "model.safetensors", tmp_path / "quiet" / "model.safetensors")
+    leftovers = [path for path in (out / "state").iterdir() if path.name.startswith(".")]
+    assert leftovers == []
+
+
+def newest(out: Path) -> int:
+    """Step of the newest state that says it is complete, -1 where there is none."""
+    steps = [int(path.stem) for path in (out / "state").glob("[0-9]*.json")]
+    return max(steps, default=-1)
