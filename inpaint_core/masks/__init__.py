@@ -1,5 +1,6 @@
 """Masks: random ones, superpixels, and what can be done to any of them. 1 = hole everywhere."""
 
+from .mix import MaskMix, MaskSource, SuperpixelCache
 from .normalise import normalize_mask
 from .pictures import boundary_overlay, label_map, posterise
 from .registry import GENERATORS, generate
@@ -8,6 +9,9 @@ from .slic import slic_labels
 
 __all__ = [
     "GENERATORS",
+    "MaskMix",
+    "MaskSource",
+    "SuperpixelCache",
     "boundary_overlay",
     "generate",
     "label_map",

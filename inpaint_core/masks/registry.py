@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
 
-from . import rectangles, strokes, superpixels
+from . import (
+    center,
+    folder,
+    outpainting,
+    random_walk,
+    rectangles,
+    salt_and_pepper,
+    shapes,
+    strokes,
+    superpixels,
+)
+from .augmentation import draw_augmented
 from .request import Canvas, Options, Request, counts_of_interval, margin_in_pixels
 
 Seed = int | Sequence[int] | np.random.Generator
@@ -43,9 +54,15 @@ class Generator:
 GENERATORS: dict[str, Generator] = {
     generator.name: generator
     for generator in (
+        Generator("random_walk", random_walk.RandomWalkOptions, random_walk.draw),
         Generator("strokes", strokes.StrokesOptions, strokes.draw),
+        Generator("shapes", shapes.ShapesOptions, shapes.draw),
         Generator("rectangles", rectangles.RectanglesOptions, rectangles.draw),
+        Generator("center", center.CenterOptions, center.draw),
+        Generator("border", outpainting.BorderOptions, outpainting.draw),
+        Generator("salt_and_pepper", salt_and_pepper.SaltAndPepperOptions, salt_and_pepper.draw),
         Generator("slic", superpixels.SlicOptions, superpixels.draw),
+        Generator("folder", folder.FolderOptions, folder.draw),
     )
 }
 
@@ -135,7 +152,10 @@ def draw_mask(
     if hole_ratio is not None:
         low, high = counts_of_interval(hole_ratio, (height, width), margin)
         target = int(rng.integers(low, high + 1))
-    return generator.draw(Request(height, width, margin, low, high, target, image, labels), options, rng)
+    request = Request(height, width, margin, low, high, target, image, labels)
+    if options.augments:
+        return draw_augmented(generator.draw, request, options, rng)
+    return generator.draw(request, options, rng)
 
 
 def _describe(error: ValidationError) -> str:

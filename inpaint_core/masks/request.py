@@ -8,20 +8,40 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 Canvas = NDArray[np.uint8]
 Drawing = Callable[[Canvas, float], None]  # draws a shape, the whole of it at 1, nearly nothing near 0
 
 REFERENCE_SIDE = 512.0  # the pictures in which Liu et al. 2018 (arXiv 1804.07723) keep 50 pixels from the border
-BISECTIONS = 12
+BISECTIONS = 20
+CLOSENESS = 64  # a scale is close enough when it misses the target by this part of the interval
 
 
 class Options(BaseModel):
-    """Options of a family of masks; lengths are shares of the picture's shorter side."""
+    """Options that every family of masks has; lengths are shares of the picture's shorter side.
+
+    Attributes
+    ----------
+    dilate
+        Greatest radius by which holes are widened, at random.
+    rotate
+        Greatest angle in degrees by which the mask is turned, either way, at random; mirrored at the edges.
+    crop
+        Least share of the mask's height and width that is cut out and enlarged, at random; 1 takes all of it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dilate: float = Field(0.0, ge=0.0, le=0.25)
+    rotate: float = Field(0.0, ge=0.0, le=180.0)
+    crop: float = Field(1.0, ge=0.1, le=1.0)
+
+    @property
+    def augments(self) -> bool:
+        """Whether a finished mask is to be changed."""
+        return self.dilate > 0.0 or self.rotate > 0.0 or self.crop < 1.0
 
 
 @dataclass(frozen=True)
@@ -156,19 +176,24 @@ def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
     The count of hole pixels must not fall as the scale rises, apart from rounding.
     """
     canvas = request.blank()
-    if request.target is None:
+    if request.target is None or request.low is None or request.high is None:
         draw(request.inner(canvas), 1.0)
         return canvas
+    close = (request.high - request.low) // CLOSENESS
     smaller, larger = 0.0, greatest
-    for _ in range(2 * BISECTIONS):
+    nearest, smallest_error = canvas, request.high + request.target
+    for _ in range(BISECTIONS):
         part = (smaller + larger) / 2.0
-        canvas[:] = 0
+        canvas = request.blank()
         draw(request.inner(canvas), part)
         count = count_holes(canvas)
-        if request.accepts(count):
+        error = abs(count - request.target)
+        if error < smallest_error:
+            nearest, smallest_error = canvas, error
+        if error <= close:
             break
         smaller, larger = (part, larger) if count < request.target else (smaller, part)
-    return adjust(canvas, request)
+    return adjust(nearest, request)
 
 
 def adjust(canvas: Canvas, request: Request) -> Canvas:
@@ -185,9 +210,11 @@ def adjust(canvas: Canvas, request: Request) -> Canvas:
         inner[0, 0] = 0
     outside = cv2.distanceTransform(1 - inner, cv2.DIST_L2, 5)
     inside = cv2.distanceTransform(inner, cv2.DIST_L2, 5)
-    order = np.argsort((outside - inside).ravel(), kind="stable")
-    inner.ravel()[:] = 0
-    inner.ravel()[order[: request.target]] = 1
+    depth = np.subtract(outside, inside).ravel()
+    last = np.partition(depth, request.target - 1)[request.target - 1]
+    flat = (depth < last).astype(np.uint8)
+    ties = np.flatnonzero(depth == last)
+    flat[ties[: request.target - int(flat.sum(dtype=np.int64))]] = 1
     adjusted = request.blank()
-    request.inner(adjusted)[:] = inner
+    request.inner(adjusted)[:] = flat.reshape(inner.shape)
     return adjusted

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .pen import thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
 SEGMENTS = 5  # most segments of a stroke
@@ -49,35 +50,36 @@ def draw(request: Request, options: StrokesOptions, rng: np.random.Generator) ->
 
 
 def _strokes(request: Request, brush: Brush, count: int | None, rng: np.random.Generator) -> Iterator[Drawing]:
-    room = np.array([request.width - 2 * request.margin, request.height - 2 * request.margin], np.float64)
+    corner = np.array([request.width - 2 * request.margin - 1, request.height - 2 * request.margin - 1], np.float64)
     produced = 0
     while count is None or produced < count:
-        starts = rng.random((CHUNK, 2)) * room
-        sides = rng.choice((-1.0, 1.0), (CHUNK, 1))
-        angles = sides * WIDEST_TURN * rng.random((CHUNK, SEGMENTS))
+        turns = rng.random((CHUNK, SEGMENTS)) * rng.choice((-WIDEST_TURN, WIDEST_TURN), (CHUNK, 1))
         lengths = request.side * rng.uniform(*brush.length, (CHUNK, SEGMENTS))
-        widths = np.maximum(request.side * rng.uniform(*brush.width, CHUNK), 1.0)
-        steps = np.stack([np.sin(angles), np.cos(angles)], axis=2) * lengths[:, :, None]
-        segments = rng.integers(1, SEGMENTS + 1, CHUNK)
-        for start, step, width, used in zip(starts, steps, widths, segments, strict=True):
-            points = np.empty((used + 1, 2))
-            points[0] = start
-            for index in range(used):
-                points[index + 1] = np.clip(points[index] + step[index], 0.0, room - 1.0)
-            yield _stroke(points, float(width))
-            produced += 1
-            if produced == count:
-                return
+        steps = np.stack([np.sin(turns), np.cos(turns)], axis=2) * lengths[:, :, None]
+        points = np.empty((CHUNK, SEGMENTS + 1, 2))
+        points[:, 0] = rng.random((CHUNK, 2)) * corner
+        for index in range(SEGMENTS):
+            points[:, index + 1] = np.clip(points[:, index] + steps[:, index], 0.0, corner)
+        widths = (request.side * rng.uniform(*brush.width, CHUNK)).tolist()
+        used = rng.integers(2, SEGMENTS + 2, CHUNK).tolist()
+        chances = rng.random(CHUNK).tolist()
+        fixed = _to_fixed(points)
+        for index in range(CHUNK if count is None else min(CHUNK, count - produced)):
+            yield _stroke(points[index, : used[index]], fixed[index, : used[index]], widths[index], chances[index])
+        produced += CHUNK
 
 
-def _stroke(points: NDArray[np.float64], width: float) -> Drawing:
+def _to_fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.round(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
+
+
+def _stroke(points: NDArray[np.float64], fixed: NDArray[np.int32], width: float, chance: float) -> Drawing:
     import cv2
 
     def draw_stroke(canvas: Canvas, part: float) -> None:
-        shown = points if part >= 1.0 else _beginning(points, part)
-        thickness = max(1, round(width * min(1.0, 2.0 * part)))
-        fixed = np.round(shown * (1 << SUBPIXEL_BITS)).astype(np.int32)
-        cv2.polylines(canvas, [fixed], False, 1, thickness, cv2.LINE_8, SUBPIXEL_BITS)
+        shown = fixed if part >= 1.0 else _to_fixed(_beginning(points, part))
+        thickness = thickness_for(width * min(1.0, 2.0 * part), chance)
+        cv2.polylines(canvas, [shown], False, 1, thickness, cv2.LINE_8, SUBPIXEL_BITS)
 
     return draw_stroke
 

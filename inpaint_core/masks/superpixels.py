@@ -11,11 +11,14 @@ from .slic import slic_labels
 
 
 class SlicOptions(Options):
-    """How the picture is divided (see `slic_labels`); unused when labels are given."""
+    """How the picture is divided (see `slic_labels`); unused when labels are given.
+
+    The low working resolution keeps the borders equally fine in a picture of 128, 256 or 512 pixels, and is fast.
+    """
 
     n_segments: int = Field(100, ge=2, le=100_000)
     compactness: float = Field(10.0, gt=0.0)
-    max_side: int = Field(256, ge=16)
+    max_side: int = Field(160, ge=16)
 
 
 NATURAL_RATIO = (0.1, 0.3)  # what is covered when no ratio is asked for

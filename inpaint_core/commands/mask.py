@@ -1,0 +1,172 @@
+"""python -m inpaint_core mask: masks for one picture, for a folder, or for a size."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+import torch
+from pydantic.fields import FieldInfo
+from torch import Tensor
+
+from ..image_files import ImageFileError, decode_image, list_images, write_image
+from ..masks import GENERATORS, generate, segment_masks, slic_labels
+from ..masks.contact_sheet import draw_contact_sheet
+
+SUMMARIES = {
+    "random_walk": "the cells that a random walk visits",
+    "strokes": "brush strokes, thin, medium or thick",
+    "shapes": "lines, circles, arcs; or pasted circles and squares",
+    "rectangles": "one rectangle or several",
+    "center": "a rectangle in the middle",
+    "border": "strips along the edges, for outpainting",
+    "salt_and_pepper": "coarse cells all over the picture",
+    "slic": "superpixels of the picture itself",
+    "folder": "your own masks",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare one subcommand for every family of masks, with that family's options, and one for the contact sheet."""
+    families = parser.add_subparsers(dest="generator", required=True, metavar="GENERATOR")
+    for name, generator in GENERATORS.items():
+        family = families.add_parser(name, help=SUMMARIES[name], description=f"Draw masks: {SUMMARIES[name]}.")
+        family.add_argument("--image", type=Path, help="a picture or a folder of pictures that the masks are for")
+        family.add_argument(
+            "--size", type=int, nargs=2, metavar=("H", "W"), help="size of the masks, without a picture"
+        )
+        family.add_argument("--out", type=Path, required=True, help="a .png file, or a folder")
+        family.add_argument("--number", type=int, default=1, help="masks for every picture (default: 1)")
+        family.add_argument("--hole-ratio", type=float, nargs=2, metavar=("LOW", "HIGH"), help="e.g. 0.2 0.3")
+        family.add_argument(
+            "--border", type=float, help="distance of holes from the edge: a share, or pixels of a 512-pixel picture"
+        )
+        family.add_argument(
+            "--seed", type=int, default=0, help="of the first mask; the next ones count on (default: 0)"
+        )
+        if name == "slic":
+            family.add_argument(
+                "--each-segment", action="store_true", help="one mask for every superpixel instead of random ones"
+            )
+        for option, field in generator.options.model_fields.items():
+            family.add_argument(f"--{option.replace('_', '-')}", dest=f"option_{option}", **_argument(field))
+    sheet = families.add_parser(
+        "sheet", help="one picture that shows every family", description="Draw a contact sheet."
+    )
+    sheet.add_argument("--image", type=Path, required=True, help="the picture that holes are laid over")
+    sheet.add_argument("--out", type=Path, required=True, help="the picture to write")
+    sheet.add_argument("--hole-ratio", type=float, nargs=2, default=(0.2, 0.3), metavar=("LOW", "HIGH"))
+    sheet.add_argument("--seed", type=int, default=0)
+    sheet.add_argument("--side", type=int, default=256, help="longer side of a tile (default: 256)")
+    sheet.add_argument("--folder", type=Path, help="masks to show for the family 'folder'")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the masks as PNG files of exactly two values, white = hole."""
+    if arguments.generator == "sheet":
+        return _write_sheet(arguments)
+    if (arguments.image is None) == (arguments.size is None):
+        raise ValueError("give either --image or --size")
+    if arguments.number < 1:
+        raise ValueError(f"--number {arguments.number}: expected at least 1")
+    sources = _sources(arguments)
+    several = len(sources) > 1 or arguments.number > 1 or getattr(arguments, "each_segment", False)
+    written = 0
+    for index, source in enumerate(sources):
+        masks = _masks(arguments, source, index)
+        stem = arguments.generator if source is None else source.stem
+        for number, mask in enumerate(masks):
+            numbered = arguments.number > 1 or getattr(arguments, "each_segment", False)
+            name = f"{stem}_{number:06d}.png" if numbered else f"{stem}.png"
+            target = _target(arguments.out, name, several)
+            write_image(target, mask)
+            written += 1
+    print(f"{written} masks written to {arguments.out}" if several else target)
+    return 0
+
+
+def _argument(field: FieldInfo) -> dict[str, Any]:
+    """How argparse reads a field of a family's options."""
+    kind = field.annotation
+    if get_origin(kind) is UnionType or NoneType in get_args(kind):
+        kind = next(part for part in get_args(kind) if part is not NoneType)
+    default = "" if field.is_required() or field.default is None else f"default: {_spell(field.default)}"
+    common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": default or None, "required": field.is_required()}
+    if kind is bool:
+        return {**common, "action": argparse.BooleanOptionalAction}
+    if get_origin(kind) is Literal:
+        return {**common, "choices": get_args(kind)}
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        many = "+" if parts[-1] is Ellipsis else len(parts)
+        choices = get_args(parts[0]) if get_origin(parts[0]) is Literal else None
+        return {**common, "nargs": many, "choices": choices}
+    return {**common, "metavar": getattr(kind, "__name__", "value").upper()}
+
+
+def _spell(value: object) -> str:
+    return (
+        " ".join(map(str, value))
+        if isinstance(value, tuple)
+        else f"{value:.3g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _sources(arguments: argparse.Namespace) -> list[Path | None]:
+    if arguments.image is None:
+        return [None]
+    if not arguments.image.is_dir():
+        return [arguments.image]
+    images: list[Path | None] = [*list_images(arguments.image)]
+    if not images:
+        raise ImageFileError(f"{arguments.image}: no pictures in this folder")
+    return images
+
+
+def _masks(arguments: argparse.Namespace, source: Path | None, index: int) -> Iterator[Tensor]:
+    """Masks `[1,H,W]` for one picture."""
+    prefix = "option_"
+    options = {name[len(prefix) :]: value for name, value in vars(arguments).items() if name.startswith(prefix)}
+    image = None if source is None else decode_image(source).image
+    size = tuple(arguments.size) if image is None else (image.shape[1], image.shape[2])
+    labels = None
+    if arguments.generator == "slic" and image is not None:
+        parsed = GENERATORS["slic"].parse(options).model_dump(include={"n_segments", "compactness", "max_side"})
+        labels = slic_labels(image, **parsed)
+        if arguments.each_segment:
+            yield from segment_masks(labels)
+            return
+    ratio = None if arguments.hole_ratio is None else tuple(arguments.hole_ratio)
+    for number in range(arguments.number):
+        seed = arguments.seed + index * arguments.number + number
+        yield generate(arguments.generator, size, ratio, arguments.border, seed, image, labels, **options)[0]
+
+
+def _target(out: Path, name: str, several: bool) -> Path:
+    if several or out.is_dir():
+        if out.suffix and not out.is_dir():
+            raise ImageFileError(f"{out}: several masks need a folder, not a file")
+        out.mkdir(parents=True, exist_ok=True)
+        return out / name
+    if out.suffix.lower() != ".png":
+        raise ImageFileError(f"{out}: masks are written as .png, which keeps their two values")
+    if not out.parent.is_dir():
+        raise ImageFileError(f"{out}: the folder {out.parent} does not exist; make it first")
+    return out
+
+
+def _write_sheet(arguments: argparse.Namespace) -> int:
+    image = decode_image(arguments.image).image
+    factor = arguments.side / max(image.shape[1:])
+    if factor < 1.0:
+        size = [max(1, round(side * factor)) for side in image.shape[1:]]
+        image = torch.nn.functional.interpolate(image[None], size, mode="bilinear", antialias=True)[0].clamp(0.0, 1.0)
+    low, high = arguments.hole_ratio
+    write_image(arguments.out, draw_contact_sheet(image, (low, high), arguments.seed, arguments.folder))
+    print(arguments.out)
+    return 0

@@ -1,0 +1,89 @@
+"""Strips along the picture's edges, as LaMa's outpainting masks (Suvorov et al. 2022, arXiv 2109.07161)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from .request import Canvas, Options, Request, scale
+
+Side = Literal["top", "bottom", "left", "right"]
+SIDES: tuple[Side, ...] = ("top", "bottom", "left", "right")
+
+
+class BorderOptions(Options):
+    """Which edges, and how wide the strips are.
+
+    Attributes
+    ----------
+    sides
+        Any of top, bottom, left, right; each at random (at least one) when None.
+    smallest, largest
+        Widths as shares of the picture's height or width. An asked ratio may need narrower strips, never wider ones.
+    """
+
+    sides: tuple[Side, ...] | None = Field(None, min_length=1)
+    smallest: float = Field(0.04, gt=0.0, le=0.5)
+    largest: float = Field(0.25, gt=0.0, le=0.5)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BorderOptions:
+        if self.smallest > self.largest:
+            raise ValueError(f"smallest is {self.smallest}, largest {self.largest}: exchange them")
+        return self
+
+
+def draw(request: Request, options: BorderOptions, rng: np.random.Generator) -> Canvas:
+    """Strips along some edges, scaled together until they meet the asked ratio."""
+    if request.margin:
+        raise ValueError("border masks touch the edge by nature: leave the distance from the edge (border) out")
+    request, chosen = _choose(request, options, rng)
+    shares = rng.uniform(options.smallest, options.largest, len(SIDES))
+
+    def draw_strips(canvas: Canvas, part: float) -> None:
+        height, width = canvas.shape
+        widths = np.minimum(shares * part, options.largest)
+        for side, share, used in zip(SIDES, widths, chosen, strict=True):
+            pixels = max(1, round(share * (height if side in ("top", "bottom") else width)))
+            if not used:
+                continue
+            if side == "top":
+                canvas[:pixels] = 1
+            elif side == "bottom":
+                canvas[height - pixels :] = 1
+            elif side == "left":
+                canvas[:, :pixels] = 1
+            else:
+                canvas[:, width - pixels :] = 1
+
+    return scale(request, draw_strips, options.largest / float(shares.min()))
+
+
+def _choose(request: Request, options: BorderOptions, rng: np.random.Generator) -> tuple[Request, tuple[bool, ...]]:
+    """One of the sets of edges with which the asked ratio can be met, and the ratio as far as it can."""
+    if options.sides is None:
+        candidates = [chosen for chosen in product((False, True), repeat=len(SIDES)) if any(chosen)]
+    else:
+        candidates = [tuple(side in options.sides for side in SIDES)]
+    if request.target is not None and request.low is not None and request.high is not None:
+        most = max(_most(request, options, chosen) for chosen in candidates)
+        if most < request.low:
+            raise ValueError(
+                f"strips of at most {options.largest:.0%} along {', '.join(options.sides or SIDES)} cover at most "
+                f"{most / (request.height * request.width):.0%} of the picture, less than the hole ratio asked for"
+            )
+        if most < request.target:
+            request = replace(request, high=most, target=int(rng.integers(request.low, most + 1)))
+        candidates = [chosen for chosen in candidates if _most(request, options, chosen) >= (request.target or 0)]
+    return request, candidates[int(rng.integers(len(candidates)))]
+
+
+def _most(request: Request, options: BorderOptions, chosen: tuple[bool, ...]) -> int:
+    top, bottom, left, right = chosen
+    known_rows = request.height - (top + bottom) * max(1, round(options.largest * request.height))
+    known_columns = request.width - (left + right) * max(1, round(options.largest * request.width))
+    return request.height * request.width - max(0, known_rows) * max(0, known_columns)

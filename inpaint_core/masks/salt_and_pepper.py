@@ -1,0 +1,32 @@
+"""Coarse cells of a grid, each hole or known by chance: a little of the picture is redrawn everywhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from .request import Canvas, Options, Request, adjust
+
+
+class SaltAndPepperOptions(Options):
+    """`cell`: side of a cell; `share`: of the cells that are hole where no ratio is asked for."""
+
+    cell: float = Field(1 / 16, gt=0.0, le=1.0)
+    share: float = Field(0.25, gt=0.0, lt=1.0)
+
+
+def draw(request: Request, options: SaltAndPepperOptions, rng: np.random.Generator) -> Canvas:
+    """Cells of a grid at a random offset, in random order, until they cover the asked ratio."""
+    canvas = request.blank()
+    inner = request.inner(canvas)
+    cell = max(1, round(options.cell * request.side))
+    offsets = rng.integers(0, cell, 2)
+    row_of, column_of = ((np.arange(side) + offset) // cell for side, offset in zip(inner.shape, offsets, strict=True))
+    areas = np.outer(np.bincount(row_of), np.bincount(column_of))
+    order = rng.permutation(areas.size)
+    target = round(options.share * inner.size) if request.target is None else request.target
+    count = int(np.searchsorted(np.cumsum(areas.ravel()[order]), target)) + 1
+    chosen = np.zeros(areas.size, np.uint8)
+    chosen[order[:count]] = 1
+    inner[:] = chosen.reshape(areas.shape)[row_of][:, column_of]
+    return adjust(canvas, request)
