@@ -62,8 +62,9 @@ class Sensitivity:
         return (
             "your model has become a slideshow: its output hardly follows its input "
             f"(sensitivity {self.score:.3f}, below {COLLAPSED}). If the training has only begun, let it go on. "
-            "Otherwise go back to an earlier checkpoint, or start anew with more and more varied pictures (close-ups and wide "
-            "views, light and dark), a larger weight of L1 against the adversarial loss, or a lower learning rate"
+            "Otherwise go back to an earlier checkpoint, or start anew with more and more varied pictures (close-ups "
+            "and wide views, light and dark), a larger weight of L1 against the adversarial loss, or a lower learning "
+            "rate"
         )
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ..checkpoints import load_model
 from ..image_files import READABLE_SUFFIXES, WRITABLE_SUFFIXES, ImageFileError, decode_image, list_images, write_image
 from ..live import FrameGrabber, FrameSource, LoopedClip, Meter
+from ..optimize import optimize
 from ..translation import FITS, FrameTranslator, LiveControls
 from ..translation.frames import MEASURED_FRAMES
 from ..translation_model import TranslationModel
@@ -92,7 +93,7 @@ class _Task:
         model = load_model(arguments.model, arguments.device)
         if not isinstance(model, TranslationModel):
             raise ValueError(f"{arguments.model}: this model fills holes; use it with python -m inpaint_core inpaint")
-        self._model = model
+        self._model = optimize(model)
         given = {name: getattr(arguments, name) for name in CONTROLS if getattr(arguments, name) is not None}
         self._controls = LiveControls.model_validate(given) if given else None
         self._translator()  # options that do not fit are told before any file is read

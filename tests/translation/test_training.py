@@ -235,7 +235,10 @@ def test_pairs_train_a_model_that_reads_colours(tmp_path: Path) -> None:
         ),
         ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give one"),
         ({"data": {"input_side": "left"}}, "pairs need a folder"),
-        ({"model": {"architecture": "unet"}}, "'unet' is made for inpainting, the objective pix2pix for translation"),
+        (
+            {"model": {"architecture": "unet"}},
+            "'unet' is made for inpainting, objective 'pix2pix' trains for translation",
+        ),
         (
             {"model": {"architecture": "pix2pix_unet", "arguments": {"input_channels": 3, "depth": 4}}},
             "input_channels must be 1",
