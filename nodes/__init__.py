@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import ComfyExtension, io
 
 from .inpaint import ClassicalFillNode, Inpaint
-from .masks import MaskFromSLIC
+from .masks import MaskFromSLIC, RandomMask, SnapMaskToSLIC
 from .models import LoadModel, ModelInfo
 from .train import TrainModel
 from .translate import LearningToSeePrepare, LearningToSeeTranslate
@@ -17,6 +17,8 @@ class LiminalExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             MaskFromSLIC,
+            SnapMaskToSLIC,
+            RandomMask,
             LoadModel,
             Inpaint,
             ClassicalFillNode,

@@ -201,6 +201,11 @@ class Progress:
         model_management.throw_exception_if_processing_interrupted()
 
 
+def raise_if_cancelled() -> None:
+    """Stop here when Cancel was pressed; for loops that have nothing to save."""
+    model_management.throw_exception_if_processing_interrupted()
+
+
 # --- folders and paths -----------------------------------------------------------------------------------------------
 
 RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}

@@ -9,10 +9,11 @@ import torch
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.masks import boundary_overlay, label_map, posterise, select_segments, slic_labels
+from inpaint_core.masks import boundary_overlay, label_map, posterise, select_segments, slic_labels, snap_to_labels
 
 from . import host
-from .selection import parse_color, parse_indices, parse_points
+from .families import draw, families
+from .selection import criteria, selections
 
 COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": torch.maximum,
@@ -27,126 +28,30 @@ PICTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 MOST_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
 
 
-def selections() -> list[io.DynamicCombo.Option]:
-    """The ways of choosing superpixels, each with its own settings."""
-    share = dict(min=0.0, max=1.0, step=0.01)
-    pixel = dict(min=0, max=65536)
-    return [
-        io.DynamicCombo.Option(
-            "random",
-            [
-                io.Float.Input("at_least", default=0.2, **share, tooltip="The mask covers more than this share."),
-                io.Float.Input("at_most", default=0.3, **share, tooltip="The mask covers at most this share."),
-            ],
-        ),
-        io.DynamicCombo.Option(
-            "points",
-            [
-                io.String.Input(
-                    "points",
-                    default="",
-                    multiline=True,
-                    tooltip='Superpixels under these points are chosen: "x, y" in pixels, one per line, or the JSON of '
-                    "point editors.",
-                ),
-                io.String.Input("not_points", default="", tooltip="Superpixels under these points are left out."),
-            ],
-        ),
-        io.DynamicCombo.Option(
-            "box",
-            [
-                io.Int.Input("x", default=0, **pixel, tooltip="Left edge of the box in pixels."),
-                io.Int.Input("y", default=0, **pixel, tooltip="Upper edge of the box in pixels."),
-                io.Int.Input("width", default=256, **pixel, tooltip="Width of the box in pixels."),
-                io.Int.Input("height", default=256, **pixel, tooltip="Height of the box in pixels."),
-                io.Float.Input(
-                    "inside",
-                    default=0.5,
-                    **share,
-                    tooltip="Chosen is what has at least this share inside.",
-                ),
-            ],
-        ),
-        io.DynamicCombo.Option(
-            "color",
-            [
-                io.String.Input("color", default="#3060c0", tooltip="Red, green and blue in two hex digits each."),
-                io.Float.Input(
-                    "tolerance",
-                    default=20.0,
-                    min=0.0,
-                    max=200.0,
-                    step=1.0,
-                    tooltip="Largest CIELAB distance of a superpixel's mean color: 2 is just visible, 20 similar.",
-                ),
-            ],
-        ),
-        io.DynamicCombo.Option(
-            "brightness",
-            [
-                io.Float.Input(
-                    "at_least", default=0.7, **share, tooltip="Darkest mean lightness: 0 is black, 1 is white."
-                ),
-                io.Float.Input(
-                    "at_most", default=1.0, **share, tooltip="Brightest mean lightness: 0 is black, 1 is white."
-                ),
-            ],
-        ),
-        io.DynamicCombo.Option(
-            "size",
-            [
-                io.Float.Input(
-                    "at_least", default=0.01, min=0.0, max=1.0, step=0.001, tooltip="Smallest share of the picture."
-                ),
-                io.Float.Input(
-                    "at_most", default=1.0, min=0.0, max=1.0, step=0.001, tooltip="Largest share of the picture."
-                ),
-            ],
-        ),
-        io.DynamicCombo.Option(
-            "largest",
-            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="How many of the largest are chosen.")],
-        ),
-        io.DynamicCombo.Option(
-            "smallest",
-            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="How many of the smallest are chosen.")],
-        ),
-        io.DynamicCombo.Option(
-            "border",
-            [
-                io.Boolean.Input(
-                    "touching", default=True, tooltip="Those that touch the picture's edge, or those that do not."
-                )
-            ],
-        ),
-        io.DynamicCombo.Option(
-            "index", [io.String.Input("numbers", default="0", tooltip="Numbers and ranges from 0, like: 0, 4, 10-15")]
-        ),
-        io.DynamicCombo.Option("all", []),
-    ]
-
-
-def criteria(select: dict[str, Any]) -> dict[str, Any]:
-    """What `select_segments` is asked for, from what the node's selection gives."""
-    match select:
-        case {"select": "random" | "brightness" | "size" as how, "at_least": low, "at_most": high}:
-            return {{"random": "hole_ratio", "brightness": "brightness", "size": "area"}[how]: (low, high)}
-        case {"select": "points", "points": points, "not_points": others}:
-            return {"points": parse_points(points), "negative_points": parse_points(others)}
-        case {"select": "box", "x": x, "y": y, "width": width, "height": height, "inside": inside}:
-            return {"box": (x, y, x + width, y + height), "box_share": inside}
-        case {"select": "color", "color": color, "tolerance": tolerance}:
-            return {"color": parse_color(color), "color_tolerance": tolerance}
-        case {"select": "largest" | "smallest" as how, "count": count}:
-            return {how: count}
-        case {"select": "border", "touching": touching}:
-            return {"touching_border": touching}
-        case {"select": "index", "numbers": numbers}:
-            return {"indices": parse_indices(numbers)}
-        case {"select": "all"}:
-            return {}
-        case _:
-            raise ValueError(f"select cannot be {str(select)[:100]}")
+MASK_TOOLTIP = (
+    "A rough mask, white (1) = hole. Any size and any batch: one mask serves many pictures and the other way round."
+)
+INVERT_TOOLTIP = "Take what is black in the mask instead."
+SEGMENTS = dict(default=200, min=1, max=20000, tooltip="Wanted number of superpixels.")
+COMPACTNESS = dict(
+    default=10.0,
+    min=0.01,
+    max=1000.0,
+    step=0.1,
+    tooltip="Small values follow colors closely, large ones give nearly squares.",
+)
+MAX_SIDE = dict(
+    default=1024,
+    min=64,
+    max=8192,
+    tooltip="Larger pictures are divided at this size, and the superpixels enlarged.",
+    extra_dict=host.ADVANCED,
+)
+REFINE = dict(
+    default=False,
+    tooltip="Follow the colors of the full picture along the borders of enlarged superpixels.",
+    extra_dict=host.ADVANCED,
+)
 
 
 class MaskFromSLIC(io.ComfyNode):
@@ -161,21 +66,8 @@ class MaskFromSLIC(io.ComfyNode):
             description="Divides pictures into superpixels, pieces of similar color, and makes a mask of some of them.",
             inputs=[
                 io.Image.Input("image", tooltip="Pictures to divide; alpha is not looked at."),
-                io.Int.Input(
-                    "segments",
-                    default=200,
-                    min=1,
-                    max=20000,
-                    tooltip="How many superpixels to aim at; the true number is an output.",
-                ),
-                io.Float.Input(
-                    "compactness",
-                    default=10.0,
-                    min=0.01,
-                    max=1000.0,
-                    step=0.1,
-                    tooltip="Small values follow colors closely, large ones give nearly squares.",
-                ),
+                io.Int.Input("segments", **SEGMENTS),
+                io.Float.Input("compactness", **COMPACTNESS),
                 io.DynamicCombo.Input("select", options=selections(), tooltip="Which superpixels become hole (white)."),
                 io.Boolean.Input("all_but", default=False, tooltip="Choose all superpixels but these."),
                 io.Int.Input(
@@ -206,12 +98,13 @@ class MaskFromSLIC(io.ComfyNode):
                     tooltip="Give one mask for every chosen superpixel, as a batch. For a single picture.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Int.Input(
-                    "max_side",
-                    default=1024,
-                    min=64,
-                    max=8192,
-                    tooltip="Larger pictures are divided at this size, and the superpixels enlarged.",
+                io.Int.Input("max_side", **MAX_SIDE),
+                io.Boolean.Input("refine", **REFINE),
+                io.Boolean.Input(
+                    "clip",
+                    default=False,
+                    tooltip="The pictures are frames of a clip: superpixels follow what moves, and those chosen in the "
+                    "first frame are chosen in all.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Mask.Input("mask", optional=True, tooltip="A mask to combine with, white (1) = hole."),
@@ -236,11 +129,14 @@ class MaskFromSLIC(io.ComfyNode):
         picture: str,
         split: bool,
         max_side: int,
+        refine: bool,
+        clip: bool,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
-        labels = slic_labels(planes, segments, compactness, max_side)
-        chosen = select_segments(labels, **criteria(select), image=planes, seed=seed, all_but=all_but)
+        labels = slic_labels(planes, segments, compactness, max_side, refine, stable=clip)
+        frame = 0 if clip else None
+        chosen = select_segments(labels, **criteria(select), image=planes, seed=seed, all_but=all_but, frame=frame)
         if mask is not None:
             chosen = COMBINE[combine](*host.paired(host.hole_planes(mask, planes), chosen))
         shown = PICTURES[picture](planes, labels, chosen)
@@ -259,3 +155,157 @@ def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
             f"{len(parts)} masks of this size are too many: choose fewer superpixels, or a smaller picture"
         )
     return torch.stack(parts).float() if parts else chosen
+
+
+class SnapMaskToSLIC(io.ComfyNode):
+    """Make a rough mask follow what is seen."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Liminal_SnapMaskToSLIC",
+            display_name="Snap Mask to Superpixels",
+            category="Liminal/mask",
+            description="Makes a roughly painted mask follow what is seen: superpixels become hole of which the mask "
+            "covers enough.",
+            inputs=[
+                io.Image.Input("image", tooltip="Pictures that the mask is for; alpha is not looked at."),
+                io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
+                io.Int.Input("segments", **SEGMENTS),
+                io.Float.Input("compactness", **COMPACTNESS),
+                io.Float.Input(
+                    "overlap",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Least share of a superpixel that the mask must cover. 0: a single pixel is enough.",
+                ),
+                io.Int.Input("max_side", **MAX_SIDE),
+                io.Boolean.Input("refine", **REFINE),
+                io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
+            ],
+            outputs=[
+                io.Mask.Output("MASK", tooltip="1 in superpixels that the mask covers, 0 elsewhere."),
+                io.Image.Output("picture", tooltip="Borders of the superpixels, the new mask in red."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        mask: Tensor,
+        segments: int,
+        compactness: float,
+        overlap: float,
+        max_side: int,
+        refine: bool,
+        invert_mask: bool,
+    ) -> io.NodeOutput:
+        planes = host.image_planes(image)
+        labels = slic_labels(planes, segments, compactness, max_side, refine)
+        snapped = snap_to_labels(host.hole_planes(mask, planes, invert=invert_mask), labels, overlap)
+        return io.NodeOutput(host.host_mask(snapped), host.host_image(boundary_overlay(planes, labels, snapped)))
+
+
+class RandomMask(io.ComfyNode):
+    """Draw random holes."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        share = dict(min=0.0, max=1.0, step=0.01)
+        return io.Schema(
+            node_id="Liminal_RandomMask",
+            display_name="Random Mask",
+            category="Liminal/mask",
+            description="Draws random holes, of the families that models are trained on, covering as much as asked.",
+            inputs=[
+                io.DynamicCombo.Input("generator", options=families(), tooltip="What the holes look like."),
+                io.Float.Input(
+                    "at_least", default=0.1, **share, tooltip="Holes cover more than this share of the picture."
+                ),
+                io.Float.Input(
+                    "at_most",
+                    default=0.3,
+                    **share,
+                    tooltip="Holes cover at most this share of the picture. 0: whatever the generator gives.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip="The same seed gives the same masks.",
+                ),
+                io.Int.Input("width", default=512, min=1, max=16384, tooltip="Width without a connected image."),
+                io.Int.Input("height", default=512, min=1, max=16384, tooltip="Height without a connected image."),
+                io.Int.Input(
+                    "count",
+                    default=1,
+                    min=1,
+                    max=4096,
+                    tooltip="How many masks; several images get one each in any case.",
+                ),
+                io.Float.Input(
+                    "margin",
+                    default=0.0,
+                    min=0.0,
+                    max=0.49,
+                    step=0.01,
+                    tooltip="Holes keep this distance from the picture's edge, in parts of its shorter side.",
+                    extra_dict=host.ADVANCED,
+                ),
+                io.Float.Input(
+                    "dilate",
+                    default=0.0,
+                    min=0.0,
+                    max=0.25,
+                    step=0.01,
+                    tooltip="Widen holes at random by up to this part of the shorter side.",
+                    extra_dict=host.ADVANCED,
+                ),
+                io.Float.Input(
+                    "rotate",
+                    default=0.0,
+                    min=0.0,
+                    max=180.0,
+                    step=1.0,
+                    tooltip="Turn the mask at random by up to so many degrees.",
+                    extra_dict=host.ADVANCED,
+                ),
+                io.Image.Input("image", optional=True, tooltip="Gives the size; slic follows what is seen in it."),
+            ],
+            outputs=[io.Mask.Output("MASK", tooltip="1 in holes, 0 elsewhere, exactly.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        generator: dict[str, Any],
+        at_least: float,
+        at_most: float,
+        seed: int,
+        width: int,
+        height: int,
+        count: int,
+        margin: float,
+        dilate: float,
+        rotate: float,
+        image: Tensor | None = None,
+    ) -> io.NodeOutput:
+        planes = None if image is None else host.image_planes(image)
+        size = (height, width) if planes is None else (planes.shape[-2], planes.shape[-1])
+        if planes is not None and len(planes) > 1:
+            count = len(planes)
+        if count * size[0] * size[1] > MOST_MASK_PIXELS:
+            raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: ask for fewer, or smaller ones")
+        ratio = (at_least, at_most) if at_most > 0.0 else None
+        changes = {"dilate": dilate, "rotate": rotate}
+        masks = []
+        for index in range(count):
+            host.raise_if_cancelled()
+            picture = None if planes is None else planes[index % len(planes)]
+            masks.append(draw(generator | changes, size, ratio, margin or None, [seed, index], picture))
+        return io.NodeOutput(host.host_mask(torch.cat(masks)))

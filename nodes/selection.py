@@ -1,13 +1,138 @@
-"""Points, numbers and colors that people (and other nodes) write into text fields."""
+"""Ways of choosing superpixels on a node: their settings, and what people write into them."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from typing import Any
+
+from comfy_api.v0_0_2 import io
 
 MOST_POINTS = 10_000
 LARGEST_INDEX = 1_000_000
+
+
+def selections() -> list[io.DynamicCombo.Option]:
+    """The ways of choosing superpixels, each with its own settings."""
+    share = dict(min=0.0, max=1.0, step=0.01)
+    pixel = dict(min=0, max=65536)
+    return [
+        io.DynamicCombo.Option(
+            "random",
+            [
+                io.Float.Input("at_least", default=0.2, **share, tooltip="The mask covers more than this share."),
+                io.Float.Input("at_most", default=0.3, **share, tooltip="The mask covers at most this share."),
+            ],
+        ),
+        io.DynamicCombo.Option(
+            "points",
+            [
+                io.String.Input(
+                    "points",
+                    default="",
+                    multiline=True,
+                    tooltip='Superpixels under these points are chosen: "x, y" in pixels, one per line, or the JSON of '
+                    "point editors.",
+                ),
+                io.String.Input("not_points", default="", tooltip="Superpixels under these points are left out."),
+            ],
+        ),
+        io.DynamicCombo.Option(
+            "box",
+            [
+                io.Int.Input("x", default=0, **pixel, tooltip="Left edge of the box in pixels."),
+                io.Int.Input("y", default=0, **pixel, tooltip="Upper edge of the box in pixels."),
+                io.Int.Input("width", default=256, **pixel, tooltip="Width of the box in pixels."),
+                io.Int.Input("height", default=256, **pixel, tooltip="Height of the box in pixels."),
+                io.Float.Input(
+                    "inside",
+                    default=0.5,
+                    **share,
+                    tooltip="Chosen is what has at least this share inside.",
+                ),
+            ],
+        ),
+        io.DynamicCombo.Option(
+            "color",
+            [
+                io.String.Input("color", default="#3060c0", tooltip="Red, green and blue in two hex digits each."),
+                io.Float.Input(
+                    "tolerance",
+                    default=20.0,
+                    min=0.0,
+                    max=200.0,
+                    step=1.0,
+                    tooltip="Largest CIELAB distance of a superpixel's mean color: 2 is just visible, 20 similar.",
+                ),
+            ],
+        ),
+        io.DynamicCombo.Option(
+            "brightness",
+            [
+                io.Float.Input(
+                    "at_least", default=0.7, **share, tooltip="Darkest mean lightness: 0 is black, 1 is white."
+                ),
+                io.Float.Input(
+                    "at_most", default=1.0, **share, tooltip="Brightest mean lightness: 0 is black, 1 is white."
+                ),
+            ],
+        ),
+        io.DynamicCombo.Option(
+            "size",
+            [
+                io.Float.Input(
+                    "at_least", default=0.01, min=0.0, max=1.0, step=0.001, tooltip="Smallest share of the picture."
+                ),
+                io.Float.Input(
+                    "at_most", default=1.0, min=0.0, max=1.0, step=0.001, tooltip="Largest share of the picture."
+                ),
+            ],
+        ),
+        io.DynamicCombo.Option(
+            "largest",
+            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="How many of the largest are chosen.")],
+        ),
+        io.DynamicCombo.Option(
+            "smallest",
+            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="How many of the smallest are chosen.")],
+        ),
+        io.DynamicCombo.Option(
+            "border",
+            [
+                io.Boolean.Input(
+                    "touching", default=True, tooltip="Those that touch the picture's edge, or those that do not."
+                )
+            ],
+        ),
+        io.DynamicCombo.Option(
+            "index", [io.String.Input("numbers", default="0", tooltip="Numbers and ranges from 0, like: 0, 4, 10-15")]
+        ),
+        io.DynamicCombo.Option("all", []),
+    ]
+
+
+def criteria(select: dict[str, Any]) -> dict[str, Any]:
+    """What `select_segments` is asked for, from what the node's selection gives."""
+    match select:
+        case {"select": "random" | "brightness" | "size" as how, "at_least": low, "at_most": high}:
+            return {{"random": "hole_ratio", "brightness": "brightness", "size": "area"}[how]: (low, high)}
+        case {"select": "points", "points": points, "not_points": others}:
+            return {"points": parse_points(points), "negative_points": parse_points(others)}
+        case {"select": "box", "x": x, "y": y, "width": width, "height": height, "inside": inside}:
+            return {"box": (x, y, x + width, y + height), "box_share": inside}
+        case {"select": "color", "color": color, "tolerance": tolerance}:
+            return {"color": parse_color(color), "color_tolerance": tolerance}
+        case {"select": "largest" | "smallest" as how, "count": count}:
+            return {how: count}
+        case {"select": "border", "touching": touching}:
+            return {"touching_border": touching}
+        case {"select": "index", "numbers": numbers}:
+            return {"indices": parse_indices(numbers)}
+        case {"select": "all"}:
+            return {}
+        case _:
+            raise ValueError(f"select cannot be {str(select)[:100]}")
 
 
 def parse_points(text: str) -> list[tuple[float, float]]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 # Widgets that the interface adds after an input with this option; their values are stored but never sent.
 COMPANIONS = ("control_after_generate", "image_upload", "audio_upload", "video_upload")
-WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "WEBCAM")
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+
+
+# Lists that depend on what is installed or stored on a machine.
+MACHINE_LISTS = {"Liminal_LoadModel": "name", "Liminal_TrainModel": "folder recipe", "Liminal_RandomMask": "folder"}
 
 
 class WorkflowError(ValueError):
@@ -52,6 +57,25 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, A
             )
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+def without_machine_lists(object_info: dict[str, Any]) -> dict[str, Any]:
+    """Entries of our nodes with the lists emptied that differ between machines."""
+    ours = {name: deepcopy(entry) for name, entry in object_info.items() if name.startswith("Liminal_")}
+    for name, entry in ours.items():
+        for options in _options_by_name(entry["input"], set(MACHINE_LISTS.get(name, "").split())):
+            options["options"] = []
+    return ours
+
+
+def _options_by_name(inputs: dict[str, Any], names: set[str]) -> Iterator[dict[str, Any]]:
+    for kind in ("required", "optional"):
+        for name, (input_type, *rest) in inputs.get(kind, {}).items():
+            if input_type == DYNAMIC_COMBO:
+                for choice in rest[0]["options"]:
+                    yield from _options_by_name(choice["inputs"], names)
+            elif name in names:
+                yield rest[0]
 
 
 def _source(link: list[Any], nodes: dict[int, Any], object_info: dict[str, Any], slot: Any, node: Any) -> list[Any]:
@@ -102,8 +126,10 @@ def _named(inputs: dict[str, Any], values: Iterator[Any], prefix: str, where: st
 
 
 def _check(value: Any, input_type: str, settings: dict[str, Any], choices: list[Any], what: str) -> None:
-    python_types = {"INT": int, "FLOAT": (int, float), "STRING": str, "BOOLEAN": bool, "COMBO": (str, int)}
-    if not isinstance(value, python_types[input_type]) or (input_type != "BOOLEAN" and isinstance(value, bool)):
+    python_types = {"INT": int, "FLOAT": (int, float), "BOOLEAN": bool, "COMBO": (str, int)}
+    if not isinstance(value, python_types.get(input_type, str)) or (
+        input_type != "BOOLEAN" and isinstance(value, bool)
+    ):
         raise WorkflowError(f"{what} is {value!r}, which is no {input_type}")
     if input_type == "COMBO" and value not in choices:
         raise WorkflowError(f"{what} is {value!r}, not one of {choices}")

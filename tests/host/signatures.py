@@ -44,7 +44,6 @@ NAMES = {
     "ModelPatcher": comfy.model_patcher.ModelPatcher,
     "ProgressBar": comfy.utils.ProgressBar,
     "ProgressBar.update_absolute": comfy.utils.ProgressBar.update_absolute,
-    "InterruptProcessingException": comfy.model_management.InterruptProcessingException,
     **{
         name: getattr(comfy.model_management, name)
         for name in (
@@ -80,7 +79,6 @@ def describe(thing: object) -> list[list[str]]:
 
 if __name__ == "__main__":
     values = {name: type(getattr(folder_paths, name)).__name__ for name in ("models_dir", "folder_names_and_paths")}
-    bases = {
-        "InterruptProcessingException": [base.__name__ for base in NAMES["InterruptProcessingException"].__bases__]
-    }
-    print(json.dumps({name: describe(thing) for name, thing in NAMES.items()} | values | {"bases": bases}))
+    bases = [base.__name__ for base in comfy.model_management.InterruptProcessingException.__bases__]
+    signatures = {name: describe(thing) for name, thing in NAMES.items()}
+    print(json.dumps(signatures | values | {"InterruptProcessingException": bases}))

@@ -117,17 +117,13 @@ def test_training_again_happens_only_when_the_folder_changed(comfyui):
 @pytest.mark.parametrize("folder", ["/etc", "..", "input/../..", "input/nothing", "C:\\x", "models/liminal"])
 def test_folders_outside_are_refused_before_anything_runs(comfyui, folder):
     answer = comfyui.post("/prompt", {"prompt": training(folder=folder, images=None)})
-    errors = answer["node_errors"]["2"]["errors"]
-    assert any(
-        "not allowed" in error["details"] or "there is no folder" in error["details"] or "character" in error["details"]
-        for error in errors
-    ), errors
+    assert "custom_validation_failed" in [error["type"] for error in answer["node_errors"]["2"]["errors"]]
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "", "a/b", "nul"])
 def test_run_names_that_are_no_plain_names_are_refused(comfyui, name):
     answer = comfyui.post("/prompt", {"prompt": training(run_name=name)})
-    assert answer["node_errors"]["2"]["errors"]
+    assert "custom_validation_failed" in [error["type"] for error in answer["node_errors"]["2"]["errors"]]
 
 
 def test_a_mistake_is_one_sentence(comfyui):

@@ -1,4 +1,4 @@
-"""The example workflows, as people have them, run to their end in a real ComfyUI."""
+"""The example workflows that mask and inpaint, as people have them, run to their end in a real ComfyUI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "example_workflows").glob("*.json"))
+# Those of Learning to See need a model first, see test_learning_to_see.py.
+EXAMPLES = [
+    file
+    for file in sorted((Path(__file__).resolve().parents[2] / "example_workflows").glob("*.json"))
+    if "learning_to_see" not in file.stem
+]
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -24,10 +29,6 @@ def results(comfyui, api_form) -> dict[str, tuple[dict, dict]]:
     info = comfyui.get("/object_info")
     prompts = {file.stem: api_form.to_api(json.loads(file.read_text()), info) for file in EXAMPLES}
     return {name: (prompt, comfyui.run(prompt, seconds=400)) for name, prompt in prompts.items()}
-
-
-def test_there_are_examples():
-    assert {"slic_mask_inpaint", "train_then_inpaint"} <= {file.stem for file in EXAMPLES}
 
 
 @pytest.mark.parametrize("name", [file.stem for file in EXAMPLES])

@@ -55,3 +55,14 @@ def host(nodes: ModuleType, tmp_path: Path) -> ModuleType:
     module = importlib.import_module(f"{nodes.__name__}.host")
     module.register_model_folder()
     return module
+
+
+@pytest.fixture(scope="session")
+def api_form() -> ModuleType:
+    """The converter of workflows that the tests against a real host use."""
+    spec = importlib.util.spec_from_file_location("liminal_api_form", ROOT / "tests" / "host" / "api_form.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

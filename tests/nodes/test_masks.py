@@ -8,7 +8,16 @@ import torch
 from inpaint_core.masks import select_segments, slic_labels
 
 DEFAULTS = dict(
-    segments=30, compactness=10.0, all_but=False, seed=0, combine="add", picture="borders", split=False, max_side=1024
+    segments=30,
+    compactness=10.0,
+    all_but=False,
+    seed=0,
+    combine="add",
+    picture="borders",
+    split=False,
+    max_side=1024,
+    refine=False,
+    clip=False,
 )
 
 
@@ -165,10 +174,138 @@ def test_a_picture_with_nan_is_a_sentence(nodes, host):
     ["1.5, 2; 3, 4", "1.5 2\n3 4\n", '[{"x": 1.5, "y": 2}, {"x": 3, "y": 4}]', "[[1.5, 2], [3, 4]]", " 1.5,2 ;3,4; "],
 )
 def test_points_are_read_in_every_form_in_use(nodes, text):
-    assert nodes.masks.parse_points(text) == [(1.5, 2.0), (3.0, 4.0)]
+    assert nodes.selection.parse_points(text) == [(1.5, 2.0), (3.0, 4.0)]
 
 
 def test_colors_and_ranges_are_read(nodes):
-    assert nodes.masks.parse_color("#ff8000") == nodes.masks.parse_color(" FF8000") == (1.0, 128 / 255, 0.0)
-    assert nodes.masks.parse_color("#f80") == (1.0, 136 / 255, 0.0)
-    assert nodes.masks.parse_indices("0, 4 10 - 12;7") == [0, 4, 10, 11, 12, 7]
+    assert nodes.selection.parse_color("#ff8000") == nodes.selection.parse_color(" FF8000") == (1.0, 128 / 255, 0.0)
+    assert nodes.selection.parse_color("#f80") == (1.0, 136 / 255, 0.0)
+    assert nodes.selection.parse_indices("0, 4 10 - 12;7") == [0, 4, 10, 11, 12, 7]
+
+
+def test_labels_of_a_clip_stay_and_the_choice_is_the_first_frames(nodes, host, image):
+    frames = torch.cat([image, image.roll(2, dims=2)])
+    labels = slic_labels(frames.movedim(-1, 1), 30, stable=True)
+    mask = run(nodes, frames, dict(select="largest", count=3), clip=True)[0]
+    assert torch.equal(mask, select_segments(labels, largest=3, frame=0)[:, 0])
+
+
+SNAP = dict(segments=30, compactness=10.0, overlap=0.5, max_side=1024, refine=False, invert_mask=False)
+
+
+def test_a_rough_mask_snaps_to_what_is_seen(nodes, host, image):
+    rough = torch.zeros(1, 64, 80)
+    rough[:, 3:30, 2:44] = 1
+    mask, picture = nodes.SnapMaskToSLIC.execute(image, rough, **SNAP).args
+    assert (mask[0] - quarter("red")).abs().mean() < 0.03
+    assert picture.shape == image.shape
+    inverted = nodes.SnapMaskToSLIC.execute(image, 1 - rough, **SNAP | dict(invert_mask=True))[0]
+    assert torch.equal(inverted, mask)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (1, 32, 40), (2, 64, 80), (2, 1, 64, 80), (1, 128, 160, 1)])
+def test_rough_masks_of_every_rank_and_size_are_accepted(nodes, host, image, shape):
+    mask = nodes.SnapMaskToSLIC.execute(image, torch.ones(shape), **SNAP)[0]
+    assert mask.shape == (shape[0] if len(shape) > 2 else 1, 64, 80)
+    assert mask.all()
+
+
+def test_the_hosts_placeholder_mask_snaps_to_nothing(nodes, host, image):
+    assert not nodes.SnapMaskToSLIC.execute(image, torch.zeros(1, 64, 64), **SNAP)[0].any()
+
+
+RANDOM = dict(
+    at_least=0.1, at_most=0.3, seed=0, width=96, height=64, count=2, margin=0.0, dilate=0.0, rotate=0.0, image=None
+)
+
+
+def all_families(nodes, host):
+    """Every family with the settings that the node starts with."""
+    (generator,) = [item for item in nodes.RandomMask.define_schema().inputs if item.id == "generator"]
+    for option in generator.options["options"]:
+        settings = {
+            name: value[1].get("default", (value[1].get("options") or [None])[0])
+            for name, value in option["inputs"]["required"].items()
+        }
+        yield {"generator": option["key"]} | settings
+
+
+def test_the_node_offers_every_family_of_the_core(nodes, host):
+    from inpaint_core.masks import GENERATORS
+
+    assert {family["generator"] for family in all_families(nodes, host)} == set(GENERATORS)
+
+
+def test_every_family_covers_what_is_asked_with_two_values_and_follows_the_seed(nodes, host, image):
+    for family in all_families(nodes, host):
+        if family["generator"] == "folder":
+            continue
+        settings = RANDOM | dict(image=image)
+        first = nodes.RandomMask.execute(family, **settings)[0]
+        assert first.shape == (2, 64, 80), family
+        assert set(first.unique().tolist()) == {0.0, 1.0}, family
+        assert all(0.1 < mask.mean() <= 0.3 for mask in first), family
+        assert not torch.equal(first[0], first[1]), family
+        assert torch.equal(nodes.RandomMask.execute(family, **settings)[0], first)
+        assert not torch.equal(nodes.RandomMask.execute(family, **settings | dict(seed=1))[0], first)
+
+
+def test_masks_of_a_folder_are_used_and_other_folders_refused(nodes, host):
+    from inpaint_core.image_files import write_image
+
+    folder = host.allowed_roots()["input"] / "masks"
+    folder.mkdir()
+    write_image(folder / "left.png", torch.cat([torch.ones(3, 32, 16), torch.zeros(3, 32, 16)], 2))
+    family = dict(generator="folder", folder="input/masks", hole_is_white=True)
+    mask = nodes.RandomMask.execute(family, **RANDOM | dict(at_most=0.0, count=1))[0]
+    assert mask.shape == (1, 64, 96)
+    assert torch.equal(mask[0, :, :47], torch.ones(64, 47))
+    assert not mask[0, :, 49:].any()
+    with pytest.raises(ValueError, match="not allowed"):
+        nodes.RandomMask.execute(family | dict(folder="/etc"), **RANDOM)
+
+
+def test_without_an_image_the_size_is_the_nodes_and_several_images_get_one_mask_each(nodes, host, image):
+    family = dict(generator="strokes", brush="thin")
+    assert nodes.RandomMask.execute(family, **RANDOM | dict(count=3))[0].shape == (3, 64, 96)
+    assert nodes.RandomMask.execute(family, **RANDOM | dict(image=image.expand(4, -1, -1, -1)))[0].shape == (4, 64, 80)
+
+
+def test_holes_keep_away_from_the_edge(nodes, host):
+    mask = nodes.RandomMask.execute(dict(generator="rectangles", most=3), **RANDOM | dict(margin=0.1))[0]
+    inner = torch.zeros(64, 96)
+    inner[7:-7, 7:-7] = 1
+    assert mask.any()
+    assert not (mask * (1 - inner)).any()
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [("all", (1, 1, 1, 1)), ("left and right", (0, 0, 1, 1)), ("top and bottom", (1, 1, 0, 0)), ("left", (0, 0, 1, 0))],
+)
+def test_outpainting_uses_the_sides_that_are_chosen(nodes, host, sides, expected):
+    mask = nodes.RandomMask.execute(dict(generator="border", sides=sides), **RANDOM | dict(at_most=0.0))[0][0]
+    middles = (mask[0, 48], mask[-1, 48], mask[32, 0], mask[32, -1])
+    assert tuple(int(value) for value in middles) == expected
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "sentence"),
+    [
+        (dict(generator="slic", segments=10), {}, "give image"),
+        (dict(generator="strokes", brush="thin"), dict(at_least=0.5, at_most=0.2), "hole_ratio"),
+        (dict(generator="magic"), {}, "unknown mask"),
+        (dict(generator="strokes", brush="thin"), dict(width=16384, height=16384, count=5), "too many"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(nodes, host, family, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        nodes.RandomMask.execute(family, **RANDOM | changes)
+
+
+def test_drawing_many_masks_can_be_cancelled(nodes, host):
+    import comfy.model_management
+
+    comfy.model_management.interrupt_current_processing()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        nodes.RandomMask.execute(dict(generator="strokes", brush="thin"), **RANDOM)

@@ -10,18 +10,15 @@ from pathlib import Path
 import pytest
 
 SNAPSHOT = Path(__file__).with_name("schemas.json")
-# Not part of the promise: lists that depend on what is installed or stored, and words.
-VARIABLE_LISTS = {("Liminal_LoadModel", "name"), ("Liminal_TrainModel", "folder"), ("Liminal_TrainModel", "recipe")}
 
 
-def schemas(pack, host) -> dict:
-    """Every node's entry of /object_info."""
+@pytest.fixture
+def schemas(pack, host, api_form) -> dict:
+    """Every node's entry of /object_info, but for lists that depend on the machine."""
     extension = asyncio.run(pack.comfy_entrypoint())
     classes = asyncio.run(extension.get_node_list())
     info = {cls.define_schema().node_id: cls.GET_NODE_INFO_V1() for cls in classes}
-    for node, name in VARIABLE_LISTS:
-        info[node]["input"]["required"][name][1]["options"] = []
-    return json.loads(json.dumps(info))
+    return api_form.without_machine_lists(json.loads(json.dumps(info)))
 
 
 def inputs(info: dict):
@@ -34,17 +31,16 @@ def inputs(info: dict):
                     yield from inputs(option["inputs"])
 
 
-def test_the_nodes_are_the_published_ones(pack, host):
+def test_the_nodes_are_the_published_ones(schemas):
     """After a deliberate change, LIMINAL_WRITE_SCHEMAS=1 pytest tests/nodes/test_schemas.py writes the new snapshot."""
-    current = schemas(pack, host)
     if "LIMINAL_WRITE_SCHEMAS" in os.environ:
-        SNAPSHOT.write_text(json.dumps(current, indent=1) + "\n")
+        SNAPSHOT.write_text(json.dumps(schemas, indent=1) + "\n")
     # As text, because the order of inputs is part of the promise.
-    assert json.dumps(current, indent=1).splitlines() == SNAPSHOT.read_text().splitlines()
+    assert json.dumps(schemas, indent=1).splitlines() == SNAPSHOT.read_text().splitlines()
 
 
-def test_every_node_input_and_output_is_explained(pack, host):
-    for name, info in schemas(pack, host).items():
+def test_every_node_input_and_output_is_explained(schemas):
+    for name, info in schemas.items():
         assert info["description"], name
         assert info["category"].startswith("Liminal/"), name
         assert all(info["output_tooltips"]), name
@@ -52,17 +48,17 @@ def test_every_node_input_and_output_is_explained(pack, host):
             assert options.get("tooltip"), f"{name}.{input_name}"
 
 
-def test_every_number_is_bounded(pack, host):
-    for name, info in schemas(pack, host).items():
+def test_every_number_is_bounded(schemas):
+    for name, info in schemas.items():
         for input_name, input_type, options in inputs(info["input"]):
             if input_type in ("INT", "FLOAT"):
                 assert options["min"] <= options["default"] <= options["max"], f"{name}.{input_name}"
 
 
-def test_widgets_are_only_ever_added_after_the_others(pack, host):
+def test_widgets_are_only_ever_added_after_the_others(schemas):
     """Saved workflows keep widget values by position."""
     published = json.loads(SNAPSHOT.read_text())
-    for name, info in schemas(pack, host).items():
+    for name, info in schemas.items():
         before = published[name]["input_order"]["required"]
         assert info["input_order"]["required"][: len(before)] == before, name
 

@@ -1,0 +1,108 @@
+"""Learning to See in a real ComfyUI: the example workflows, and a model that stays loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inpaint_core.checkpoints import save_model
+from inpaint_core.model_card import ModelCard
+from inpaint_core.models import build_model
+from inpaint_core.prepare_settings import PrepareSettings
+from inpaint_core.translation_model import TranslationModel
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
+ARGUMENTS = {"input_channels": 1, "width": 4, "depth": 5, "upsampling": "nearest"}
+
+
+@pytest.fixture(scope="module")
+def stored_model(comfyui) -> Path:
+    """A model with fresh weights where train_learning_to_see would leave its own."""
+    folder = comfyui.base / "output" / "liminal" / "learning to see"
+    folder.mkdir(parents=True, exist_ok=True)
+    card = ModelCard(
+        architecture="pix2pix_unet",
+        arguments=ARGUMENTS,
+        task="translation",
+        value_range="signed",
+        trained_size=64,
+        prepare=PrepareSettings(reduction=6),
+    )
+    save_model(TranslationModel(card, build_model("pix2pix_unet", **ARGUMENTS)), folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def prompt(comfyui, api_form, stored_model):
+    """The API form of an example."""
+
+    def load(name: str) -> dict:
+        return api_form.to_api(json.loads((EXAMPLES / f"{name}.json").read_text()), comfyui.get("/object_info"))
+
+    return load
+
+
+def node(prompt: dict, class_type: str) -> str:
+    """Number of the only node of a type."""
+    (number,) = [number for number, entry in prompt.items() if entry["class_type"] == class_type]
+    return number
+
+
+def saved(comfyui, outputs: dict) -> list[np.ndarray]:
+    """All pictures that a prompt left."""
+    files = [image for output in outputs.values() for image in output.get("images", [])]
+    return [np.asarray(Image.open(comfyui.file(image)).convert("RGB")) for image in files]
+
+
+def test_the_image_workflow_gives_a_picture_of_the_same_size(comfyui, prompt):
+    outputs = comfyui.run(prompt("learning_to_see_image"))
+    original = np.asarray(Image.open(comfyui.base / "input" / "example.png").convert("RGB"))
+    pictures = saved(comfyui, outputs)
+    assert len(pictures) == 2
+    for picture in pictures:
+        assert picture.shape == original.shape
+        assert (picture != original).mean() > 0.5
+
+
+def test_two_queued_runs_load_the_model_once(comfyui, prompt):
+    first = prompt("learning_to_see_image")
+    first[node(first, "Liminal_LearningToSeeTranslate")]["inputs"]["size"] = 96
+    second = json.loads(json.dumps(first))
+    second[node(second, "Liminal_LearningToSeeTranslate")]["inputs"]["size"] = 128
+    numbers = [comfyui.queue(first), comfyui.queue(second)]
+    entries = [comfyui.wait(number) for number in numbers]
+    assert all(entry["status"]["status_str"] == "success" for entry in entries)
+    cached = [data["nodes"] for kind, data in entries[1]["status"]["messages"] if kind == "execution_cached"]
+    assert node(second, "Liminal_LoadModel") in cached[0]
+    assert node(second, "Liminal_LearningToSeeTranslate") not in cached[0]
+
+
+def test_the_webcam_workflow_translates_what_the_camera_stored(comfyui, prompt):
+    workflow = prompt("learning_to_see_webcam")
+    workflow[node(workflow, "WebcamCapture")]["inputs"]["image"] = "example.png"
+    assert len(saved(comfyui, comfyui.run(workflow))) == 2
+
+
+def test_a_clip_is_translated_frame_by_frame_and_smoothed(comfyui, prompt):
+    workflow = prompt("learning_to_see_image")
+    translate = workflow[node(workflow, "Liminal_LearningToSeeTranslate")]["inputs"]
+    translate |= {"smooth_output": 0.5, "frames_per_batch": 2, "image": ["100", 0]}
+    image = [node(workflow, "LoadImage"), 0]
+    workflow["100"] = {"class_type": "RepeatImageBatch", "inputs": {"image": image, "amount": 5}}
+    frames = [picture for picture in saved(comfyui, comfyui.run(workflow)) if picture.std() > 0]
+    assert len(frames) == 6  # five frames and what the network sees of the picture
+    assert sum(np.array_equal(frames[-1], frame) for frame in frames) == 5  # a still picture stays still
+
+
+def test_the_training_workflow_leaves_a_model_that_translates(comfyui, prompt):
+    workflow = prompt("train_learning_to_see")
+    train = workflow[node(workflow, "Liminal_TrainModel")]["inputs"]
+    train |= {"run_name": "seen", "steps": 2, "batch_size": 2}
+    outputs = comfyui.run(workflow, seconds=300)
+    assert (comfyui.base / "output" / "liminal" / "seen" / "model.safetensors").is_file()
+    assert any("mean picture" in str(output.get("text")) for output in outputs.values())
+    assert any(picture.shape == (768, 768, 3) for picture in saved(comfyui, outputs))
