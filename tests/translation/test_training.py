@@ -245,9 +245,12 @@ def test_pairs_train_a_model_that_reads_colours(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_configurations_that_contradict_themselves_are_refused(changes: dict[str, object], message: str) -> None:
+def test_configurations_that_contradict_themselves_are_refused(
+    changes: dict[str, object], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=message):
-        train(Path("never written"), config(**changes))
+        train(tmp_path / "run", config(**changes))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_batch_without_pairs_has_no_given_inputs() -> None:
