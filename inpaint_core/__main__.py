@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "inpaint": "fill holes of a picture or a folder of pictures",
+    "reimagine": "let a model replace a picture part by part",
     "translate": "turn pictures, clips or the live camera into what a model was trained on",
     "mask": "make masks: superpixels, strokes, rectangles, ...",
     "info": "say what a model file is",

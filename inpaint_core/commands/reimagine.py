@@ -1,0 +1,81 @@
+"""python -m inpaint_core reimagine: let a model replace a picture part by part."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..completion import BLENDS
+from ..image_files import decode_image, decode_mask, write_image
+from ..reimagine import PARTS, reimagine
+from . import picture_folders
+from .inpaint import add_model_arguments, open_completer
+
+STRIP_HEIGHT = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_model_arguments(parser)
+    picture_folders.add_arguments(parser)
+    parser.add_argument("--strength", type=float, default=1.0, help="0..1: share of the parts replaced (default: 1)")
+    parser.add_argument(
+        "--rounds", type=int, default=6, metavar="N", help="few: bolder; many: more of the structure stays (default: 6)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the choice and order of parts")
+    parser.add_argument("--protect", type=Path, metavar="MASK", help="a picture, white where nothing may change")
+    parser.add_argument(
+        "--parts",
+        choices=PARTS,
+        default="superpixels",
+        help="pieces that follow edges, or squares (default: superpixels)",
+    )
+    parser.add_argument("--part-count", type=int, default=150, metavar="N", help="about how many parts (default: 150)")
+    parser.add_argument("--feather", type=int, default=8, metavar="PX", help="width of the seams (default: 8)")
+    parser.add_argument("--blend", choices=BLENDS, default="alpha", help="how fills are joined (default: alpha)")
+    parser.add_argument(
+        "--strip", action="store_true", help="also write NAME.strip.png: the picture before, and after every round"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Reimagine one picture or a folder; in a folder a bad file is listed and the others are done."""
+    model = open_completer(arguments.model, arguments.device)
+    protect = decode_mask(arguments.protect) if arguments.protect is not None else None
+
+    def work(source: Path, target: Path) -> None:
+        picture = decode_image(source)
+        rounds = [small(picture.image)]
+
+        def note(done: int, _total: int, current: Tensor) -> None:
+            if done == len(rounds):
+                rounds.append(small(current))
+
+        result = reimagine(
+            model,
+            picture.image[None],
+            arguments.strength,
+            arguments.rounds,
+            arguments.seed,
+            protect,
+            parts=arguments.parts,
+            part_count=arguments.part_count,
+            feather=arguments.feather,
+            blend=arguments.blend,
+            progress=note,
+        )
+        write_image(target, result[0], like=picture)
+        if arguments.strip:
+            write_image(target.with_suffix(".strip.png"), torch.cat(rounds, dim=2))
+
+    return picture_folders.run_over(arguments, work)
+
+
+def small(image: Tensor) -> Tensor:
+    """A copy `[3,H,W]` for a strip, no higher than `STRIP_HEIGHT`."""
+    height = min(STRIP_HEIGHT, image.shape[-2])
+    width = max(1, round(image.shape[-1] * height / image.shape[-2]))
+    return torch.nn.functional.interpolate(image[None, :3], size=(height, width), mode="bilinear", antialias=True)[0]
