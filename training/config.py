@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from inpaint_core.masks import MaskMix, MaskSource
 from inpaint_core.models.registry import describe
 from inpaint_core.prepare_settings import PrepareSettings
 
@@ -18,6 +19,9 @@ Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+DEFAULT_HOLES = MaskMix(
+    sources=(MaskSource(name="strokes", weight=2.0), MaskSource(name="rectangles")), hole_ratio=(0.1, 0.4)
+)
 Tracker = Literal["tensorboard", "wandb"]
 
 
@@ -86,40 +90,6 @@ class DataConfig(Section):
     def stored_side(self) -> int:
         """Shorter side in pixels that pictures are reduced to when they are read."""
         return max(self.shorter_side or 2 * self.size, self.size)
-
-
-class MaskShare(Section):
-    """One kind of hole in the mix."""
-
-    generator: str = Field(max_length=64)
-    """A key of `inpaint_core.masks.GENERATORS`."""
-    share: Weight = 1.0
-    """How many samples it gets, relative to the others."""
-    hole_ratio: tuple[Fraction, Fraction] | None = None
-    """Instead of the mix's own."""
-    options: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
-    """Options of the generator."""
-
-
-class MaskConfig(Section):
-    """Holes that are drawn into the training pictures."""
-
-    mix: tuple[MaskShare, ...] = Field(
-        (MaskShare(generator="strokes", share=2.0), MaskShare(generator="rectangles")), min_length=1, max_length=32
-    )
-    hole_ratio: tuple[Fraction, Fraction] | None = (0.1, 0.4)
-    """Smallest and largest part of the picture that is a hole; None for whatever the generator gives."""
-    border: float | None = Field(None, ge=0.0, le=512.0)
-    """Distance of the holes from the edge, as `inpaint_core.masks.generate` takes it; None: they may touch it."""
-
-    @model_validator(mode="after")
-    def _check(self) -> MaskConfig:
-        for ratio in (self.hole_ratio, *(share.hole_ratio for share in self.mix)):
-            if ratio is not None and ratio[0] >= ratio[1]:
-                raise ValueError(f"hole_ratio: the smallest ({ratio[0]}) is not below the largest ({ratio[1]})")
-        if not sum(share.share for share in self.mix) > 0.0:
-            raise ValueError("mix: at least one generator needs a share above 0")
-        return self
 
 
 class ModelConfig(Section):
@@ -258,7 +228,8 @@ class TrainConfig(Section):
     channels_last: bool = False
     compile: bool = False
     data: DataConfig = DataConfig()
-    masks: MaskConfig = MaskConfig()
+    masks: MaskMix = DEFAULT_HOLES
+    """Holes that are drawn into the training pictures."""
     model: ModelConfig = ModelConfig()
     objective: Annotated[
         ReconstructionConfig | PartialConvConfig | GlcicConfig | Pix2PixConfig, Field(discriminator="name")

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from inpaint_core.classical import ClassicalFill, Method
+from inpaint_core.masks import MaskMix
 from inpaint_core.metrics import psnr
 from inpaint_core.prepare_settings import PrepareSettings
 from inpaint_core.translation import measure_clip
 
-from .config import MaskConfig, Pix2PixConfig, TrainConfig
+from .config import Pix2PixConfig, TrainConfig
 from .data import Dataset
 from .objectives.objective import Objective
 from .samples import Batch, Samples
@@ -43,7 +44,7 @@ def translates(config: TrainConfig) -> bool:
     return isinstance(config.objective, Pix2PixConfig)
 
 
-def holes(config: TrainConfig) -> MaskConfig | None:
+def holes(config: TrainConfig) -> MaskMix | None:
     """The holes that are drawn into pictures; None for a training that needs none."""
     return None if translates(config) else config.masks
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core.image_files import ImageFileError
-from inpaint_core.masks import generate
+from inpaint_core.masks import MaskMix
 
-from .config import DataConfig, MaskConfig
+from .config import DataConfig
 from .data import DatasetError, Record, read_pixels
 from .randomness import derive_seed, numpy_generator
 
@@ -136,33 +135,6 @@ def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
     return window.rot90(crop.quarter_turns, (1, 2)) if crop.quarter_turns else window
 
 
-class Holes:
-    """Draws the mask of a sample from its number."""
-
-    def __init__(self, config: MaskConfig, size: int, seed: int) -> None:
-        self._config = config
-        self._size = size
-        self._seed = seed
-        shares = np.array([kind.share for kind in config.mix])
-        self._cumulated = np.cumsum(shares / shares.sum())
-
-    def draw(self, number: int, image: Tensor) -> Tensor:
-        """The mask `[1,1,S,S]` of sample `number`; `image` is its picture `[1,3,S,S]` in 0..1, for superpixels."""
-        position = numpy_generator(self._seed, "mask kind", number).random()
-        chosen = min(int(np.searchsorted(self._cumulated, position, side="right")), len(self._config.mix) - 1)
-        kind = self._config.mix[chosen]
-        options: dict[str, Any] = dict(kind.options)
-        return generate(
-            kind.generator,
-            (self._size, self._size),
-            hole_ratio=kind.hole_ratio or self._config.hole_ratio,
-            border=self._config.border,
-            seed=derive_seed(self._seed, "mask", number),
-            image=image,
-            **options,
-        )
-
-
 class Samples:
     """An endless sequence of numbered samples over a list of pictures.
 
@@ -183,7 +155,7 @@ class Samples:
         self,
         records: Sequence[Record],
         data: DataConfig,
-        masks: MaskConfig | None,
+        masks: MaskMix | None,
         *,
         seed: int,
         device: torch.device,
@@ -193,7 +165,7 @@ class Samples:
         self._data = data if augment else data.model_copy(update=dict.fromkeys(AUGMENTATIONS, False))
         self._seed = seed
         self._device = device
-        self._holes = None if masks is None else Holes(masks, data.size, seed)
+        self._holes = masks
         self._pixels = [record.pixels.to(device) if record.pixels is not None else None for record in records]
         self._orders: dict[int, np.ndarray] = {}
         self.failures: dict[str, str] = {}
@@ -210,8 +182,10 @@ class Samples:
         image, given = image[:, :3], image[:, 3:] if image.shape[1] > 3 else None
         if self._holes is None:
             return Batch(image, torch.zeros_like(image[:, :1]), tuple(files), given)
-        masks = [self._holes.draw(start + offset, image[offset : offset + 1]) for offset in range(count)]
-        return Batch(image, torch.cat(masks).to(self._device, torch.float32), tuple(files), given)
+        seeds = [derive_seed(self._seed, "mask", number) for number in range(start, start + count)]
+        pictures = image.cpu() if self._holes.uses_picture else None
+        masks = self._holes.batch((self._data.size, self._data.size), seeds, pictures)
+        return Batch(image, masks.to(self._device), tuple(files), given)
 
     def _cut(self, number: int) -> tuple[Tensor, str]:
         generator = numpy_generator(self._seed, "crop", number)

@@ -41,7 +41,7 @@ def tiny_values(pictures: Path) -> dict[str, object]:
         "batch_size": 3,
         "device": "cpu",
         "data": {"folder": str(pictures), "size": 32, "held_out": 0.25},
-        "masks": {"mix": [{"generator": "rectangles"}]},
+        "masks": {"sources": [{"name": "rectangles"}]},
         "model": {"arguments": {"width": 4, "max_width": 8, "depth": 2, "norm": "batch"}},
         "optimizer": {"ema": 0.9, "clip_norm": 1.0},
         "validation": {"every": 3, "samples": 4},

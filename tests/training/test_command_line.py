@@ -88,7 +88,7 @@ def test_bad_inputs_give_one_line_and_leave_nothing(
     assert "multiple of" in refused(capsys, "--config", recipe, "--out", out, "--data.size", "33")
     assert "no complete state" in refused(capsys, "--resume", tmp_path / "none")
     assert "unknown architecture" in refused(capsys, "--config", recipe, "--out", out, "--model.architecture", "x")
-    assert "unknown mask" in refused(capsys, "--config", recipe, "--out", out, "--masks.mix", '[{"generator": "x"}]')
+    assert "unknown mask" in refused(capsys, "--config", recipe, "--out", out, "--masks.sources", '[{"name": "x"}]')
     assert not out.exists()
 
 

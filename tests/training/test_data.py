@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from training.config import DataConfig, MaskConfig, MaskShare, TrainConfig
+from inpaint_core.masks import MaskMix, MaskSource
+from training.config import DEFAULT_HOLES, DataConfig, TrainConfig
 from training.data import DatasetError, load_dataset, read_pixels, split_by_content
 from training.samples import Crop, Samples, cut
 from training.session import run_training
@@ -131,7 +132,7 @@ def test_pictures_that_do_not_fit_are_read_when_needed_and_give_the_same_samples
         records = load_dataset(data).train
         assert (records[0].pixels is None) == (megabytes == 0)
         samples = Samples(
-            records, data, MaskConfig(mix=(MaskShare(generator="rectangles"),)), seed=3, device=torch.device("cpu")
+            records, data, MaskMix(sources=(MaskSource(name="rectangles"),)), seed=3, device=torch.device("cpu")
         )
         batches.append(samples.batch(5, 9))
     assert torch.equal(batches[0].image, batches[1].image)
@@ -143,7 +144,7 @@ def test_samples_depend_on_their_number_alone(pictures: Path) -> None:
     dataset = load_dataset(data)
 
     def make() -> Samples:
-        return Samples(dataset.train, data, MaskConfig(), seed=3, device=torch.device("cpu"))
+        return Samples(dataset.train, data, DEFAULT_HOLES, seed=3, device=torch.device("cpu"))
 
     whole = make().batch(0, 20)
     later = make().batch(13, 7)
@@ -155,7 +156,7 @@ def test_samples_depend_on_their_number_alone(pictures: Path) -> None:
 
 def test_a_picture_that_disappears_is_replaced_and_noted(pictures: Path) -> None:
     data = DataConfig(folder=str(pictures), size=32, cache_megabytes=0, held_out=0.0)
-    samples = Samples(load_dataset(data).train, data, MaskConfig(), seed=0, device=torch.device("cpu"))
+    samples = Samples(load_dataset(data).train, data, DEFAULT_HOLES, seed=0, device=torch.device("cpu"))
     (pictures / "3.png").unlink()
     assert "3.png" not in samples.batch(0, 8).files
     assert set(samples.failures) == {"3.png"}
