@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-COLLAPSED = 0.15
+COLLAPSED = 0.1
 """Below this score the output hardly depends on the input. Trained networks reach 0.5 and more, those that ignore their
 input 0."""
 
