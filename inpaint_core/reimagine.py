@@ -8,12 +8,14 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from .completion import Blend, Completer, Progress, inpaint
 from .masks import normalize_mask, slic_labels
 
 Parts = Literal["superpixels", "cells"]
 PARTS: tuple[Parts, ...] = get_args(Parts)
+STRIP_HEIGHT = 256  # pixels, at most
 COMPACTNESS = 20.0  # superpixels that follow edges without long arms, which would be seen as scratches
 
 
@@ -104,6 +106,38 @@ def reimagine(
             if progress is not None:
                 progress(done, count * rounds, picture[0])
     return output
+
+
+class Strip:
+    """Collects a picture and what became of it after every round, side by side; to be called as `progress`.
+
+    Parameters
+    ----------
+    image
+        `[C,H,W]`, the first picture before the first round.
+    rounds
+        Rounds of `reimagine`; those of further pictures are left out.
+    """
+
+    def __init__(self, image: Tensor, rounds: int) -> None:
+        self._rounds = rounds
+        self._pictures = [self._reduced(image)]
+
+    def __call__(self, done: int, total: int, picture: Tensor) -> None:
+        """Add the picture when another round is done."""
+        if done == len(self._pictures) <= self._rounds:
+            self._pictures.append(self._reduced(picture))
+
+    def picture(self) -> Tensor:
+        """What was collected so far: `[3,h,w]` with h of at most `STRIP_HEIGHT`."""
+        return torch.cat(self._pictures, dim=2)
+
+    @staticmethod
+    def _reduced(image: Tensor) -> Tensor:
+        height = min(STRIP_HEIGHT, image.shape[-2])
+        width = max(1, round(image.shape[-1] * height / image.shape[-2]))
+        colors = image[None, :3].float().expand(-1, 3, -1, -1)
+        return F.interpolate(colors, size=(height, width), mode="bilinear", antialias=True)[0]
 
 
 def _divide(picture: Tensor, parts: Parts, part_count: int) -> Tensor:

@@ -7,6 +7,7 @@ from comfy_api.v0_0_2 import ComfyExtension, io
 from .inpaint import ClassicalFillNode, Inpaint
 from .masks import MaskFromSLIC, RandomMask, SnapMaskToSLIC
 from .models import LoadModel, ModelInfo
+from .reimagine import Reimagine
 from .train import TrainModel
 from .translate import LearningToSeePrepare, LearningToSeeTranslate
 
@@ -22,6 +23,7 @@ class LiminalExtension(ComfyExtension):
             LoadModel,
             Inpaint,
             ClassicalFillNode,
+            Reimagine,
             LearningToSeePrepare,
             LearningToSeeTranslate,
             TrainModel,

@@ -10,6 +10,7 @@ from inpaint_core.completion import BLENDS, STRATEGIES, Blend, Strategy, inpaint
 from inpaint_core.inpainting_model import InpaintingModel
 
 from . import host
+from .live_preview import LivePreview
 
 MASK_TOOLTIP = (
     "White (1) is the hole that is repainted, black (0) is kept bit for bit. Any size and any batch: one "
@@ -42,8 +43,10 @@ class Inpaint(io.ComfyNode):
                     "strategy",
                     options=list(STRATEGIES),
                     default="auto",
-                    tooltip="whole: the network sees the whole picture. crop: each hole is filled in a window around "
-                    "it. auto: whole up to twice the size that the model was trained on, crop beyond.",
+                    tooltip="auto: per hole, what costs least without a visible loss. whole: the network sees the "
+                    "whole picture as it is. resize: the whole picture, made smaller. crop: each hole in a window around "
+                    "it, made smaller where it is too large. tile: such windows at full size, in tiles, deep holes first "
+                    "small and then larger.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP),
                 io.Int.Input("feather", default=8, min=0, max=256, tooltip=FEATHER_TOOLTIP),
@@ -70,6 +73,47 @@ class Inpaint(io.ComfyNode):
                     tooltip=THRESHOLD_TOOLTIP,
                     extra_dict=host.ADVANCED,
                 ),
+                io.Int.Input(
+                    "size",
+                    default=0,
+                    min=0,
+                    max=8192,
+                    step=8,
+                    tooltip="Longer side in pixels of what the network sees at once; not for whole. 0: from the size "
+                    "that it was trained on and the memory there is. A size that is given is kept.",
+                    extra_dict=host.ADVANCED,
+                ),
+                io.Float.Input(
+                    "context",
+                    default=0.5,
+                    min=0.0,
+                    max=8.0,
+                    step=0.05,
+                    tooltip="How much of its surroundings the network sees on every side of a hole, as a share of the "
+                    "hole's longer side.",
+                    extra_dict=host.ADVANCED,
+                ),
+                io.Float.Input(
+                    "grain",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Give the fill the noise of its surroundings, which networks leave out.",
+                    extra_dict=host.ADVANCED,
+                ),
+                io.Int.Input(
+                    "grain_seed", default=0, min=0, max=2**31 - 1, tooltip="Of the grain.", extra_dict=host.ADVANCED
+                ),
+                io.Int.Input(
+                    "frames_per_batch",
+                    default=0,
+                    min=0,
+                    max=1024,
+                    tooltip="Windows that the network sees at once. 0: what memory allows. A number that is given is "
+                    "kept.",
+                    extra_dict=host.ADVANCED,
+                ),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The pictures with their holes filled, as large as they were.")],
         )
@@ -87,11 +131,31 @@ class Inpaint(io.ComfyNode):
         color_match: bool,
         invert_mask: bool,
         threshold: float,
+        size: int = 0,
+        context: float = 0.5,
+        grain: float = 0.0,
+        grain_seed: int = 0,
+        frames_per_batch: int = 0,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
         completer = host.on_device(model, planes, InpaintingModel)
-        filled = inpaint(completer, planes, hole, strategy, grow, feather, blend, color_match)
+        filled = inpaint(
+            completer,
+            planes,
+            hole,
+            strategy,
+            grow,
+            feather,
+            blend,
+            color_match,
+            size=size or None,
+            context=context,
+            grain=grain,
+            seed=grain_seed,
+            frames_per_batch=frames_per_batch or None,
+            progress=LivePreview(),
+        )
         return io.NodeOutput(host.host_image(filled))
 
 
@@ -137,5 +201,5 @@ class ClassicalFillNode(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        filled = inpaint(ClassicalFill(method), planes, hole, grow=grow, feather=0)
+        filled = inpaint(ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview())
         return io.NodeOutput(host.host_image(filled))

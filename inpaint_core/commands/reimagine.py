@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from ..completion import BLENDS
 from ..image_files import decode_image, decode_mask, write_image
-from ..reimagine import PARTS, reimagine
+from ..reimagine import PARTS, Strip, reimagine
 from . import picture_folders
 from .inpaint import add_model_arguments, open_completer
-
-STRIP_HEIGHT = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source)
-        rounds = [small(picture.image)]
-
-        def note(done: int, _total: int, current: Tensor) -> None:
-            if done == len(rounds):
-                rounds.append(small(current))
-
+        strip = Strip(picture.image, arguments.rounds)
         result = reimagine(
             model,
             picture.image[None],
@@ -65,17 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
             part_count=arguments.part_count,
             feather=arguments.feather,
             blend=arguments.blend,
-            progress=note,
+            progress=strip,
         )
         write_image(target, result[0], like=picture)
         if arguments.strip:
-            write_image(target.with_suffix(".strip.png"), torch.cat(rounds, dim=2))
+            write_image(target.with_suffix(".strip.png"), strip.picture())
 
     return picture_folders.run_over(arguments, work)
-
-
-def small(image: Tensor) -> Tensor:
-    """A copy `[3,H,W]` for a strip, no higher than `STRIP_HEIGHT`."""
-    height = min(STRIP_HEIGHT, image.shape[-2])
-    width = max(1, round(image.shape[-1] * height / image.shape[-2]))
-    return torch.nn.functional.interpolate(image[None, :3], size=(height, width), mode="bilinear", antialias=True)[0]

@@ -1,0 +1,38 @@
+"""The picture in the making, on the node that makes it."""
+
+from __future__ import annotations
+
+import time
+
+from PIL import Image
+from torch import Tensor
+
+from inpaint_core.image_files import to_bytes
+
+from . import host
+
+SECONDS = 0.5  # between pictures: encoding one takes time as well
+
+
+class LivePreview:
+    """Shows progress of `inpaint` or `reimagine`, with a picture now and then, and ends the work on Cancel."""
+
+    def __init__(self) -> None:
+        self._bar: host.Progress | None = None
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int, picture: Tensor) -> None:
+        """Show `done` of `total` and the picture `[C,H,W]`.
+
+        Raises
+        ------
+        InterruptProcessingException
+            Cancel was pressed.
+        """
+        self._bar = self._bar or host.Progress(total)
+        preview = None
+        if time.monotonic() - self._last >= SECONDS:
+            preview = Image.fromarray(to_bytes(picture[:3].expand(3, -1, -1)))
+            self._last = time.monotonic()
+        self._bar.update(done, preview)
+        self._bar.raise_if_cancelled()

@@ -1,0 +1,127 @@
+"""The node that lets a model replace a picture part by part."""
+
+from __future__ import annotations
+
+from comfy_api.v0_0_2 import io
+from torch import Tensor
+
+from inpaint_core.completion import BLENDS, Blend
+from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.reimagine import PARTS, Parts, Strip, reimagine
+
+from . import host
+from .inpaint import FEATHER_TOOLTIP
+from .live_preview import LivePreview
+
+
+class Reimagine(io.ComfyNode):
+    """Replace a whole picture by what a model believes."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Liminal_Reimagine",
+            display_name="Reimagine",
+            category="Liminal/inpaint",
+            description="Round after round, random parts of the picture are emptied and filled from what is left, "
+            "until every chosen part has been replaced. A model that has seen nothing but empty rooms turns a familiar "
+            "picture into a liminal one.",
+            inputs=[
+                host.LiminalModel.Input(
+                    "model", tooltip="An inpainting model: what it was trained on is what appears."
+                ),
+                io.Image.Input("image", tooltip="Pictures of any size; alpha leaves as it came."),
+                io.Mask.Input(
+                    "protect",
+                    optional=True,
+                    tooltip="White (1) stays as it is, bit for bit. Nothing connected: all goes.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Share of the parts that is replaced; at 1 no pixel stays.",
+                ),
+                io.Int.Input(
+                    "rounds",
+                    default=6,
+                    min=1,
+                    max=64,
+                    tooltip="Few rounds empty much at once: bolder, less detail. Many keep more of the structure.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    control_after_generate=True,
+                    tooltip="Of the choice and the order of parts.",
+                ),
+                io.Combo.Input(
+                    "parts",
+                    options=list(PARTS),
+                    default="superpixels",
+                    tooltip="superpixels: pieces of similar colour, which follow the edges of things. cells: coarse "
+                    "salt and pepper, squares that follow nothing.",
+                ),
+                io.Int.Input(
+                    "part_count",
+                    default=150,
+                    min=1,
+                    max=10000,
+                    tooltip="Into about how many parts the picture is divided.",
+                ),
+                io.Int.Input("feather", default=8, min=0, max=256, tooltip=FEATHER_TOOLTIP, extra_dict=host.ADVANCED),
+                io.Combo.Input(
+                    "blend",
+                    options=list(BLENDS),
+                    default="alpha",
+                    tooltip="How each fill is joined to its surroundings, see Inpaint.",
+                    extra_dict=host.ADVANCED,
+                ),
+            ],
+            outputs=[
+                io.Image.Output("IMAGE", tooltip="The pictures reimagined, as large as they were."),
+                io.Image.Output("strip", tooltip="The first picture before, and after every round, side by side."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: host.HostedModel,
+        image: Tensor,
+        strength: float,
+        rounds: int,
+        seed: int,
+        parts: Parts,
+        part_count: int,
+        feather: int,
+        blend: Blend,
+        protect: Tensor | None = None,
+    ) -> io.NodeOutput:
+        planes = host.image_planes(image)
+        kept = None if protect is None else host.hole_planes(protect, planes, 0.5, False)
+        completer = host.on_device(model, planes, InpaintingModel)
+        strip, preview = Strip(planes[0], rounds), LivePreview()
+
+        def show(done: int, total: int, picture: Tensor) -> None:
+            strip(done, total, picture)
+            preview(done, total, picture)
+
+        result = reimagine(
+            completer,
+            planes,
+            strength,
+            rounds,
+            seed,
+            kept,
+            parts=parts,
+            part_count=part_count,
+            feather=feather,
+            blend=blend,
+            progress=show,
+        )
+        return io.NodeOutput(host.host_image(result), host.host_image(strip.picture()[None]))
