@@ -33,17 +33,23 @@ def draw_augmented(
     seed = int(rng.integers(1 << 62))
     aim = float(request.target)
     most = (request.height - 2 * request.margin) * (request.width - 2 * request.margin)
+    canvas: Canvas | None = None
     for _ in range(ATTEMPTS):
         target = min(max(1, round(aim)), most)
         slack = max(1, round(TOLERANCE * target))
         first = replace(request, low=max(1, target - slack), high=min(most, target + slack), target=target)
-        drawn = draw(first, options, np.random.default_rng(seed))
+        try:
+            drawn = draw(first, options, np.random.default_rng(seed))
+        except ValueError:
+            if canvas is None:
+                raise
+            break  # this family has no more or no fewer holes to give
         canvas = _change(drawn, request, angle, zoom, place, radius)
         count = count_holes(canvas)
         if request.accepts(count):
             return canvas
         aim *= request.target / max(count, 1)
-    return adjust(canvas, request)
+    return adjust(request.blank() if canvas is None else canvas, request)
 
 
 def _change(canvas: Canvas, request: Request, angle: float, zoom: float, place: np.ndarray, radius: float) -> Canvas:

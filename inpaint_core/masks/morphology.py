@@ -195,8 +195,8 @@ def _grow_levels(plane: Plane, radius: int) -> Plane:
         lines = memory[: count * step].reshape(count, step)
         lines[:] = maximum_filter1d(lines, 2 * diagonal + 1, axis=0, mode="constant")
     for axis in (0, 1):
-        grown[:] = maximum_filter1d(grown, 2 * square + 1, axis=axis, mode="constant")
-    return inner.copy()
+        inner = maximum_filter1d(inner, 2 * square + 1, axis=axis, mode="constant")
+    return inner
 
 
 def _fill_holes(plane: Plane) -> Plane:

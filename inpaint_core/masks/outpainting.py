@@ -31,9 +31,11 @@ class BorderOptions(Options):
     largest: float = Field(0.25, gt=0.0, le=0.5)
 
     @model_validator(mode="after")
-    def _ordered(self) -> BorderOptions:
+    def _sensible(self) -> BorderOptions:
         if self.smallest > self.largest:
             raise ValueError(f"smallest is {self.smallest}, largest {self.largest}: exchange them")
+        if self.rotate > 0.0 or self.crop < 1.0:
+            raise ValueError("strips along the edge cannot be turned or cut out: leave rotate and crop out")
         return self
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 MEASURED = 40  # thicknesses from 1; beyond, the excess is small against the width
 SIDE, HALF_LENGTH = 192, 64.0
-ANGLES = (0.15, 0.55, 1.0, 1.4)  # radians
+ANGLES = tuple(0.13 + 0.26 * step for step in range(12))  # radians, over half a turn
+SUBPIXEL_BITS = 4
 
 
 def thickness_for(width: float, chance: float) -> int:
@@ -41,8 +42,8 @@ def _measure(thickness: int, angle: float) -> float:
 
     canvas = np.zeros((SIDE, SIDE), np.uint8)
     reach = HALF_LENGTH * np.array([math.cos(angle), math.sin(angle)])
-    ends = np.round(SIDE / 2 + np.stack([-reach, reach])).astype(np.int32)
-    cv2.polylines(canvas, [ends], False, 1, thickness, cv2.LINE_8)
+    ends = np.round((SIDE / 2 + angle + np.stack([-reach, reach])) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    cv2.polylines(canvas, [ends], False, 1, thickness, cv2.LINE_8, SUBPIXEL_BITS)
     # A line of width w and length l with round ends covers w l + pi w^2 / 4.
-    length = float(np.hypot(*(ends[1] - ends[0])))
+    length = 2.0 * HALF_LENGTH
     return (math.sqrt(length**2 + math.pi * cv2.countNonZero(canvas)) - length) * 2.0 / math.pi

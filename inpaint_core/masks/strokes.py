@@ -12,13 +12,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .pen import thickness_for
+from .pen import SUBPIXEL_BITS, thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
 SEGMENTS = 5  # most segments of a stroke
 WIDEST_TURN = 4.0  # radians; a stroke's segments point into a fan of this angle
 CHUNK = 16
-SUBPIXEL_BITS = 4
 
 
 class Brush(NamedTuple):

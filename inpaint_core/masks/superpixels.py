@@ -33,7 +33,8 @@ def draw(request: Request, options: SlicOptions, rng: np.random.Generator) -> Ca
         labels = slic_labels(request.image, options.n_segments, options.compactness, options.max_side).numpy()
     if labels.shape != (request.height, request.width):
         raise ValueError(
-            f"the superpixels are {labels.shape[0]}x{labels.shape[1]}, the mask {request.height}x{request.width}"
+            f"the picture is {labels.shape[0]}x{labels.shape[1]}, the mask {request.height}x{request.width}: "
+            "sizes must agree"
         )
     canvas = request.blank()
     inner = labels[request.margin : request.height - request.margin, request.margin : request.width - request.margin]
