@@ -40,6 +40,10 @@ class DataConfig(Section):
 
     folder: str | None = Field(None, max_length=4096)
     """Folder of pictures; None for the photographs that scikit-image ships."""
+    picture: str | None = Field(None, max_length=4096)
+    """Train on this single picture instead of a folder, to repair it afterwards."""
+    picture_mask: str | None = Field(None, max_length=4096)
+    """What is to be repaired in it (white): never looked at, so the training learns from the rest."""
     recursive: bool = False
     """Look into subfolders too."""
     size: int = Field(128, ge=16, le=2048)
@@ -79,6 +83,10 @@ class DataConfig(Section):
             raise ValueError("input_side and input_folder are two ways of saying where the inputs are: give one")
         if self.paired and (self.folder is None or self.recolour):
             raise ValueError("pairs need a folder, and recolour would tear them apart")
+        if (self.picture is None) != (self.picture_mask is None):
+            raise ValueError("picture and picture_mask belong together: give both")
+        if self.picture is not None and self.paired:
+            raise ValueError("a single picture has no partner: give a folder of pairs")
         return self
 
     @property
@@ -248,6 +256,8 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
         translates = isinstance(self.objective, Pix2PixConfig)
+        if self.data.picture is not None and not isinstance(self.objective, ReconstructionConfig):
+            raise ValueError("data.picture: a single picture is trained on with objective reconstruction only")
         if self.data.paired and not translates:
             raise ValueError("data: inputs are for a translation only (objective pix2pix)")
         if isinstance(self.objective, Pix2PixConfig) and self.data.paired == (self.objective.prepare is not None):

@@ -80,8 +80,8 @@ class Record:
     digest
         SHA-256 of the file's bytes.
     pixels
-        uint8 `[3,H,W]`, reduced to the stored size, or `[6,H,W]` with the paired input behind it; None when the
-        picture is read each time.
+        uint8 `[3,H,W]`, reduced to the stored size, or `[6,H,W]` with the paired input behind it, or `[4,H,W]` with
+        255 where the picture is unknown; None when the picture is read each time.
     mean
         Mean colour, RGB in 0..1.
     notes
@@ -235,7 +235,11 @@ def read_pixels(path: Path, config: DataConfig) -> Tensor:
     ImageFileError
         As `inpaint_core.image_files.decode_image`; an UnpairedError as `read_pair`.
     """
-    image = read_pair(path, config) if config.paired else decode_image(path).image
+    return to_stored_size(read_pair(path, config) if config.paired else decode_image(path).image, config)
+
+
+def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
+    """Resize `[C,H,W]` in 0..1 to what is kept for training, as uint8: see `read_pixels`."""
     shorter = min(image.shape[-2:])
     side = min(max(shorter, config.size), config.stored_side)
     if side != shorter:

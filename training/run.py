@@ -29,6 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.models.registry import describe
 
 from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .faults import TrainingError
     from .placement import process_group
     from .session import StoppedError, run_training
+    from .single_picture import repair
 
     stop = StopSignals()
     try:
@@ -97,6 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _end(INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
     if _is_first_process():
         report(result, folder)
+        data = config.data
+        if data.picture is not None and data.picture_mask is not None and isinstance(result.model, InpaintingModel):
+            filled = folder / "filled.png"
+            repair(result.model, Path(data.picture), Path(data.picture_mask), filled)
+            print(f"{Path(data.picture).name}, repaired with it: {filled}")
     return DONE
 
 

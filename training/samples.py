@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from .data import DatasetError, Record, read_pixels
 from .randomness import derive_seed, numpy_generator
 
 PREFETCHED_BATCHES = 2
+MOST_UNKNOWN = 0.4  # share of a window in which there is little to learn
+WINDOWS_TRIED = 10
 CONTRAST = (0.5, 1.2)
 BRIGHTNESS = (-0.25, 0.25)
 AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolour")
@@ -39,25 +42,31 @@ class Batch:
         Names of the pictures, for messages.
     given
         The input that the truth is to be made of, float32 `[B,3,S,S]` in 0..1; None where pictures come alone.
+    unknown
+        float32 `[B,1,S,S]`, 1 where nobody knows the truth, which then lies in the hole; None where all is known.
     """
 
     image: Tensor
     mask: Tensor
     files: tuple[str, ...]
     given: Tensor | None = None
+    unknown: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.files)
 
     def split(self, parts: int) -> list[Batch]:
         """Cut into at most `parts` batches of (nearly) equal size."""
-        sizes = [len(chunk) for chunk in np.array_split(np.arange(len(self)), min(parts, len(self)))]
-        images, masks = self.image.split(sizes), self.mask.split(sizes)
-        given = [None] * len(sizes) if self.given is None else self.given.split(sizes)
-        starts = np.cumsum([0, *sizes])
+        ends = np.linspace(0, len(self), min(parts, len(self)) + 1).round().astype(int).tolist()
         return [
-            Batch(image, mask, self.files[start : start + size], partner)
-            for image, mask, partner, start, size in zip(images, masks, given, starts, sizes, strict=False)
+            Batch(
+                self.image[start:end],
+                self.mask[start:end],
+                self.files[start:end],
+                None if self.given is None else self.given[start:end],
+                None if self.unknown is None else self.unknown[start:end],
+            )
+            for start, end in pairwise(ends)
         ]
 
 
@@ -77,11 +86,11 @@ class Recolour:
     brightness: tuple[float, ...]
 
     def apply(self, pixels: Tensor) -> Tensor:
-        """Recolour uint8 `[3,H,W]`."""
+        """Recolour the first three channels of uint8 `[C,H,W]`."""
         values = pixels[list(self.channels)].float() / 255.0
         contrast, brightness = (values.new_tensor(item).view(3, 1, 1) for item in (self.contrast, self.brightness))
         values = (values - 0.5) * contrast + 0.5 + brightness
-        return (values.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+        return torch.cat([(values.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8), pixels[3:]])
 
 
 @dataclass(frozen=True)
@@ -165,7 +174,7 @@ class Samples:
         self._data = data if augment else data.model_copy(update=dict.fromkeys(AUGMENTATIONS, False))
         self._seed = seed
         self._device = device
-        self._holes = masks
+        self._masks = masks
         self._pixels = [record.pixels.to(device) if record.pixels is not None else None for record in records]
         self._orders: dict[int, np.ndarray] = {}
         self.failures: dict[str, str] = {}
@@ -179,13 +188,17 @@ class Samples:
             cuts.append(pixels)
             files.append(name)
         image = torch.stack(cuts).to(self._device).float() / 255.0
-        image, given = image[:, :3], image[:, 3:] if image.shape[1] > 3 else None
-        if self._holes is None:
+        image, more = image[:, :3], image[:, 3:]
+        given = more if more.shape[1] == 3 else None
+        unknown = (more > 0.0).float() if more.shape[1] == 1 else None
+        if self._masks is None:
             return Batch(image, torch.zeros_like(image[:, :1]), tuple(files), given)
         seeds = [derive_seed(self._seed, "mask", number) for number in range(start, start + count)]
-        pictures = image.cpu() if self._holes.uses_picture else None
-        masks = self._holes.batch((self._data.size, self._data.size), seeds, pictures)
-        return Batch(image, masks.to(self._device), tuple(files), given)
+        pictures = image.cpu() if self._masks.uses_picture else None
+        mask = self._masks.batch((self._data.size, self._data.size), seeds, pictures).to(self._device)
+        if unknown is not None:
+            mask = torch.maximum(mask, unknown)
+        return Batch(image, mask, tuple(files), given, unknown)
 
     def _cut(self, number: int) -> tuple[Tensor, str]:
         generator = numpy_generator(self._seed, "crop", number)
@@ -200,8 +213,12 @@ class Samples:
                 except ImageFileError as error:
                     self.failures.setdefault(record.file, str(error))
                     continue
-            crop = draw_crop(generator, pixels.shape[1], pixels.shape[2], self._data)
-            return cut(pixels, crop, self._data.size), record.file
+            for _ in range(WINDOWS_TRIED):
+                crop = draw_crop(generator, pixels.shape[1], pixels.shape[2], self._data)
+                window = cut(pixels, crop, self._data.size)
+                if len(window) != 4 or (window[3] > 0).float().mean() <= MOST_UNKNOWN:
+                    break
+            return window, record.file
         raise DatasetError(f"none of the {len(self._records)} pictures can be read any more")
 
     def _index(self, number: int) -> int:

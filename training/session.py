@@ -21,7 +21,7 @@ from .callbacks.sample_sheets import SampleSheets
 from .callbacks.tensorboard import TensorBoard
 from .callbacks.weights_and_biases import WeightsAndBiases
 from .config import Tracker, TrainConfig
-from .data import load_dataset
+from .data import Dataset, load_dataset
 from .events import (
     Callback,
     CheckpointSaved,
@@ -44,6 +44,7 @@ from .objectives.objective import Model, Objective
 from .placement import place
 from .run_folder import Resume, RunFolder, check_writable, choose_folder, identity, write_config, write_json
 from .samples import Batch, Samples, prefetch
+from .single_picture import read_single_picture, single_picture
 from .state import load_newest_state, save_state
 
 
@@ -92,6 +93,7 @@ def run_training(
     resume: Resume = "auto",
     callbacks: Sequence[Callback] = (),
     should_stop: Callable[[], bool] = lambda: False,
+    picture: tuple[Tensor, Tensor] | None = None,
 ) -> TrainResult:
     """Train, and write everything into a run folder.
 
@@ -109,6 +111,9 @@ def run_training(
         Called with every event of `training.events`, in the calling thread, after the run folder's own writers.
     should_stop
         Asked before every step; when true the state is saved and what was learnt is returned.
+    picture
+        Train on this picture instead of a folder: image `[1,3,H,W]` in 0..1 and mask `[1,1,H,W]`, 1 = to be repaired,
+        which is never looked at. For objective reconstruction.
 
     Returns
     -------
@@ -129,7 +134,13 @@ def run_training(
         Whatever a callback raises, after the state was saved.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        return _Session(config, out, resume, callbacks, should_stop).run()
+        data = config.data
+        dataset = None
+        if picture is not None:
+            dataset = single_picture(*picture, data)
+        elif data.picture is not None and data.picture_mask is not None:
+            dataset = read_single_picture(Path(data.picture), Path(data.picture_mask), data)
+        return _Session(config, out, resume, callbacks, should_stop, dataset).run()
 
 
 class _Session:
@@ -142,6 +153,7 @@ class _Session:
         resume: Resume,
         callbacks: Sequence[Callback],
         should_stop: Callable[[], bool],
+        dataset: Dataset | None,
     ) -> None:
         self._config = config
         self._placement = place(config.device)
@@ -149,7 +161,7 @@ class _Session:
         self._should_stop = should_stop
         check_writable(out)
         arguments, network, initial = build_network(config)
-        self._dataset = load_dataset(config.data, self._scanned)
+        self._dataset = dataset or load_dataset(config.data, self._scanned)
         self._identity = identity(config, arguments)
         self._folder = self._choose_folder(out, resume)
         state = self._folder.state

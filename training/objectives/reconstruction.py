@@ -62,6 +62,8 @@ class Reconstruction:
         with self._generator.autocast():
             output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
         error = self._loss(to_unit(output.float(), self._card.value_range), batch.image)
+        if batch.unknown is not None:
+            error = error * (1.0 - batch.unknown)
         hole, valid = hole_and_valid(error, batch.mask)
         return {"loss": self._objective.hole * hole + self._objective.valid * valid, "hole": hole, "valid": valid}
 
