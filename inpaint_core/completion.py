@@ -24,7 +24,7 @@ Blend = Literal["alpha", "poisson"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 BLENDS: tuple[Blend, ...] = get_args(Blend)
 
-REACH = 1.5  # windows up to this many times the trained size are shown at full size: networks generalise about so far
+SLIGHT = 1.25  # a fill reduced by no more than this is as good as one at full size
 SOFTEST = 2.0  # a fill made at less than 1 / SOFTEST of the full size looks too soft beside it and is refined
 SHALLOW = 8  # every pixel of a hole is within trained size / SHALLOW of a known one: tiles see enough around it
 SURROUNDINGS = 32  # seams look at the hole and so many pixels around it
@@ -79,9 +79,9 @@ def inpaint(
     strategy
         `"whole"`: the model sees the whole frame at once. `"resize"`: the whole frame, reduced to `size` where it is
         larger. `"crop"`: each hole (near ones together) in a window around it, cut out first and then reduced if it is
-        larger than the model's reach. `"tile"`: the same windows, larger ones in overlapping tiles; where a hole is too
-        deep for that, small first and then in tiles of growing size. `"auto"`: of these, per hole, what costs least
-        without a visible loss: as it is within reach; in tiles when thin; reduced to half at most; else small first.
+        larger than `size`. `"tile"`: the same windows, larger ones in overlapping tiles; where a hole is too deep for
+        that, small first and then in tiles of growing size. `"auto"`: of these, per hole, what costs least without a
+        visible loss: as it is where it fits, in tiles when thin, reduced to half at most, else small first.
     grow
         Pixels by which the hole is enlarged first (shrunk when negative), to catch the fringe of what is removed.
     feather
@@ -129,7 +129,7 @@ def inpaint(
         hole = shrink_mask(hole, -grow)
     output = image.expand(count, -1, -1, -1).clone(memory_format=torch.contiguous_format)
     settings = _Settings(strategy, feather, blend, color_match, context, grain, seed)
-    allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch, REACH)
+    allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
     _Work(model, output, hole, settings, allowance, progress).run()
     return output
 
@@ -214,10 +214,11 @@ class _Work:
             return "direct"
         if self.settings.strategy in ("crop", "resize"):
             return "reduced"
-        if job.depth <= side / SHALLOW:
-            return "tiles"
-        if self.settings.strategy == "auto" and longest <= SOFTEST * side:
+        thin = job.depth <= side / SHALLOW
+        if self.settings.strategy == "auto" and longest <= (SLIGHT if thin else SOFTEST) * side:
             return "reduced"
+        if thin:
+            return "tiles"
         return "coarse-to-fine"
 
     def _next_batch(self, jobs: Sequence[_Job]) -> list[_Job]:

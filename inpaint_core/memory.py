@@ -50,29 +50,24 @@ class Allowance:
     batch
         Windows at once, chosen by hand: never changed. None: one on a CPU, where more gain nothing and one keeps a
         picture's result independent of the others to the last bit; as many as memory allows elsewhere.
-    reach
-        Windows up to this many times the trained side are shown as they are.
     """
 
-    def __init__(
-        self, device: torch.device, trained_side: int | None, size: int | None, batch: int | None, reach: float
-    ) -> None:
+    def __init__(self, device: torch.device, trained_side: int | None, size: int | None, batch: int | None) -> None:
         self._manual_size = size is not None
         self._manual_batch = batch is not None
-        self._first = (device, trained_side, size, batch, reach)
-        self._reach = 1.0 if size is not None else reach
+        self._first = (trained_side, size, batch)
         self._pixels = _affordable_pixels(device)
         self.device = device
         self.side = size if size is not None else trained_side
         if self.side is not None and not self._manual_size and self._pixels is not None:
-            while self.limit(0) ** 2 > self._pixels and self.side > LEAST_SIDE:
+            while self.side**2 > self._pixels and self.side > LEAST_SIDE:
                 self.side //= 2
         self._most = batch if batch is not None else (1 if device.type == "cpu" else MOST_AT_ONCE)
         self.tried: list[str] = []
 
     def limit(self, longest: int) -> int:
         """Side up to which a window whose longer side is `longest` is shown as it is."""
-        return longest if self.side is None else int(self.side * self._reach)
+        return longest if self.side is None else self.side
 
     def batch(self, pixels: int) -> int:
         """How many windows of so many pixels are shown at once."""
@@ -98,7 +93,6 @@ class Allowance:
         side = min(longest, self.limit(longest))
         if resizable and not self._manual_size and side > LEAST_SIDE:
             self.side = max(LEAST_SIDE, side // 2)
-            self._reach = 1.0
             self._say(f"windows of up to {self.side} pixels")
             return True
         return False
@@ -109,8 +103,7 @@ class Allowance:
 
     def on_cpu(self) -> Allowance:
         """A fresh allowance for the CPU, which remembers what was tried."""
-        _, trained_side, size, batch, reach = self._first
-        allowance = Allowance(torch.device("cpu"), trained_side, size, batch, reach)
+        allowance = Allowance(torch.device("cpu"), *self._first)
         allowance.tried = self.tried
         allowance._say("the CPU, which is slower")
         return allowance

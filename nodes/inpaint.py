@@ -45,8 +45,8 @@ class Inpaint(io.ComfyNode):
                     default="auto",
                     tooltip="auto: per hole, what costs least without a visible loss. whole: the network sees the "
                     "whole picture as it is. resize: the whole picture, made smaller. crop: each hole in a window "
-                    "around it, made smaller where it is too large. tile: such windows at full size, in tiles, deep holes "
-                    "first small and then larger.",
+                    "around it, made smaller where it is too large. tile: such windows at full size, in tiles, deep "
+                    "holes first small and then larger.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP),
                 io.Int.Input("feather", default=8, min=0, max=256, tooltip=FEATHER_TOOLTIP),

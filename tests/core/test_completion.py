@@ -232,10 +232,10 @@ def test_windows_are_cut_out_first_and_then_reduced(monkeypatch):
         ("whole", (10, 10), {(1200, 1500)}),
         ("resize", (10, 10), {(205, 256)}),
         ("crop", (10, 10), {(256, 256)}),
-        ("crop", (150, 180), {(352, 384)}),  # within 1.5 times the trained size: as it is
+        ("crop", (120, 100), {(256, 256)}),
         ("crop", (400, 400), {(256, 256)}),
         ("auto", (10, 10), {(256, 256)}),
-        ("auto", (150, 180), {(352, 384)}),
+        ("auto", (100, 160), {(230, 256)}),  # reduced a little
         ("auto", (250, 250), {(256, 256)}),  # reduced to half
         ("auto", (20, 1500), {(256, 256)}),  # a scratch: full size, in tiles
         ("tile", (250, 250), {(256, 256)}),

@@ -102,7 +102,7 @@ def test_on_the_cpu_itself_the_error_says_what_was_tried():
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
 
     image, mask = clip(1)
-    with pytest.raises(MemoryError, match=r"tried 1 window of up to 192 pixels on cpu, then .* free some memory"):
+    with pytest.raises(MemoryError, match=r"tried 1 window of up to 128 pixels on cpu, then .* free some memory"):
         inpaint(Never(0, "cpu"), image, mask)
 
 
