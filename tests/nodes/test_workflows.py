@@ -72,11 +72,12 @@ def test_widgets_get_their_names_and_companions_are_left_out(example, info, api_
     train = by_type["Liminal_TrainModel"]
     assert train["run_name"] == "example"
     assert train["seed"] == 0
-    assert train["preview_every"] == 20
+    assert train["preview_every"] == 25
     assert train["subfolders"] is False
     assert by_type["LoadImage"] == {"image": "example.png"}
-    assert by_type["Liminal_MaskFromSLIC"]["select"] == "points"
-    assert by_type["Liminal_MaskFromSLIC"]["select.not_points"] == ""
+    assert by_type["Liminal_RandomMask"]["generator"] == "strokes"
+    assert by_type["Liminal_RandomMask"]["generator.brush"] == "thin"
+    assert by_type["Liminal_RandomMask"]["seed"] == 7
 
 
 def test_links_become_node_and_slot(example, info, api_form):
@@ -111,7 +112,7 @@ def not_in_the_list(workflow):
 
 
 def no_such_selection(workflow):
-    node(workflow, "Liminal_MaskFromSLIC")["widgets_values"][2] = "magic"
+    node(workflow, "Liminal_RandomMask")["widgets_values"][0] = "magic"
 
 
 def unknown_node(workflow):
