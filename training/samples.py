@@ -1,4 +1,4 @@
-"""From pictures to batches: which picture, which crop, which hole, each a function of the sample's number."""
+"""Batches: windows of pictures with holes, each sample a function of its number, made ahead of their use."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
-from inpaint_core.image_files import ImageFileError
 from inpaint_core.masks import MaskMix
 
 from .config import DataConfig
-from .data import DatasetError, Record, read_pixels
-from .randomness import derive_seed, numpy_generator
+from .data import Record
+from .randomness import derive_seed
+from .windows import Windows
 
 PREFETCHED_BATCHES = 2
-MOST_UNKNOWN = 0.4  # share of a window in which there is little to learn
-WINDOWS_TRIED = 10
-CONTRAST = (0.5, 1.2)
-BRIGHTNESS = (-0.25, 0.25)
-AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolour")
+Cuts = tuple[Tensor, tuple[str, ...], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -77,87 +73,20 @@ def shares(parts: Sequence[Batch]) -> Iterator[tuple[Batch, float, bool]]:
         yield part, len(part) / total, number == len(parts)
 
 
-@dataclass(frozen=True)
-class Recolour:
-    """Channels in another order, each with its own contrast (around mid-gray) and brightness (of 1)."""
-
-    channels: tuple[int, ...]
-    contrast: tuple[float, ...]
-    brightness: tuple[float, ...]
-
-    def apply(self, pixels: Tensor) -> Tensor:
-        """Recolour the first three channels of uint8 `[C,H,W]`."""
-        values = pixels[list(self.channels)].float() / 255.0
-        contrast, brightness = (values.new_tensor(item).view(3, 1, 1) for item in (self.contrast, self.brightness))
-        values = (values - 0.5) * contrast + 0.5 + brightness
-        return torch.cat([(values.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8), pixels[3:]])
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A square window of a picture and what is done with it."""
-
-    top: int
-    left: int
-    side: int
-    flip_horizontal: bool = False
-    flip_vertical: bool = False
-    quarter_turns: int = 0
-    recolour: Recolour | None = None
-
-
-def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
-    """A random window whose side lies in `config.zoom` times `config.size`, as far as the picture reaches."""
-    side = min(round(config.size * generator.uniform(*config.zoom)), height, width)
-    top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
-    chances = generator.random(2)
-    turns = int(generator.integers(4))
-    recolour = Recolour(
-        tuple(generator.permutation(3).tolist()),
-        tuple(generator.uniform(*CONTRAST, 3).tolist()),
-        tuple(generator.uniform(*BRIGHTNESS, 3).tolist()),
-    )
-    return Crop(
-        top,
-        left,
-        side,
-        flip_horizontal=config.flip_horizontal and bool(chances[0] < 0.5),
-        flip_vertical=config.flip_vertical and bool(chances[1] < 0.5),
-        quarter_turns=turns if config.rotate else 0,
-        recolour=recolour if config.recolour else None,
-    )
-
-
-def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
-    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`."""
-    window = pixels[:, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
-    if crop.side != size:
-        resized = F.interpolate(
-            window[None].float(), (size, size), mode="bilinear", antialias=crop.side > size, align_corners=False
-        )
-        window = resized[0].round().clamp(0.0, 255.0).to(torch.uint8)
-    dims = [axis for axis, flip in ((1, crop.flip_vertical), (2, crop.flip_horizontal)) if flip]
-    if dims:
-        window = window.flip(dims)
-    if crop.recolour is not None:
-        window = crop.recolour.apply(window)
-    return window.rot90(crop.quarter_turns, (1, 2)) if crop.quarter_turns else window
-
-
 class Samples:
     """An endless sequence of numbered samples over a list of pictures.
 
-    Sample `n` is always the same picture, crop and hole for the same seed: every picture comes once per round through
+    Sample `n` is always the same picture, window and hole for the same seed: every picture comes once per round through
     the list, in an order drawn anew for each round.
 
     Parameters
     ----------
-    masks
-        Which holes; None for empty masks.
     records
         Pictures; kept on `device` when they are in memory, read when they are needed otherwise.
+    masks
+        Which holes; None for empty masks.
     augment
-        Random flips and turns; without, only the window is random.
+        Random flips, turns and colours; without, only the window is random.
     """
 
     def __init__(
@@ -170,66 +99,86 @@ class Samples:
         device: torch.device,
         augment: bool = True,
     ) -> None:
-        self._records = records
-        self._data = data if augment else data.model_copy(update=dict.fromkeys(AUGMENTATIONS, False))
+        self._windows = Windows(records, data, seed=seed, device=device, augment=augment)
+        self._workers = data.workers if self._windows.reads_files else 0
+        self._size = data.size
+        self._masks = masks
         self._seed = seed
         self._device = device
-        self._masks = masks
-        self._pixels = [record.pixels.to(device) if record.pixels is not None else None for record in records]
-        self._orders: dict[int, np.ndarray] = {}
         self.failures: dict[str, str] = {}
         """Pictures that could be read when the folder was scanned but not later, with the reason."""
 
     def batch(self, start: int, count: int) -> Batch:
         """Samples `start` to `start + count - 1`."""
-        cuts, files = [], []
-        for number in range(start, start + count):
-            pixels, name = self._cut(number)
-            cuts.append(pixels)
-            files.append(name)
-        image = torch.stack(cuts).to(self._device).float() / 255.0
+        return self._finish(start, _collate([self._windows[n] for n in range(start, start + count)], self._windows))
+
+    def batches(self, start: int, stride: int, count: int) -> Iterator[Batch]:
+        """`batch(start, count)`, `batch(start + stride, count)` and so on, read by other processes where configured."""
+        if self._workers == 0:
+            while True:
+                yield self.batch(start, count)
+                start += stride
+        for cuts in _read_in_workers(self._windows, self._workers, start, stride, count):
+            yield self._finish(start, cuts)
+            start += stride
+
+    def _finish(self, start: int, cuts: Cuts) -> Batch:
+        pixels, files, failures = cuts
+        files = tuple(files)  # torch's loader makes lists of tuples
+        self.failures |= failures
+        image = pixels.to(self._device).float() / 255.0
         image, more = image[:, :3], image[:, 3:]
         given = more if more.shape[1] == 3 else None
         unknown = (more > 0.0).float() if more.shape[1] == 1 else None
         if self._masks is None:
-            return Batch(image, torch.zeros_like(image[:, :1]), tuple(files), given)
-        seeds = [derive_seed(self._seed, "mask", number) for number in range(start, start + count)]
+            return Batch(image, torch.zeros_like(image[:, :1]), files, given)
+        seeds = [derive_seed(self._seed, "mask", number) for number in range(start, start + len(files))]
         pictures = image.cpu() if self._masks.uses_picture else None
-        mask = self._masks.batch((self._data.size, self._data.size), seeds, pictures).to(self._device)
+        mask = self._masks.batch((self._size, self._size), seeds, pictures).to(self._device)
         if unknown is not None:
             mask = torch.maximum(mask, unknown)
-        return Batch(image, mask, tuple(files), given, unknown)
+        return Batch(image, mask, files, given, unknown)
 
-    def _cut(self, number: int) -> tuple[Tensor, str]:
-        generator = numpy_generator(self._seed, "crop", number)
-        first = self._index(number)
-        # A file that has gone since the scan is replaced by the next one.
-        for index in (*range(first, len(self._records)), *range(first)):
-            record = self._records[index]
-            pixels = self._pixels[index]
-            if pixels is None:
-                try:
-                    pixels = read_pixels(record.path, self._data)
-                except ImageFileError as error:
-                    self.failures.setdefault(record.file, str(error))
-                    continue
-            for _ in range(WINDOWS_TRIED):
-                crop = draw_crop(generator, pixels.shape[1], pixels.shape[2], self._data)
-                window = cut(pixels, crop, self._data.size)
-                if len(window) != 4 or (window[3] > 0).float().mean() <= MOST_UNKNOWN:
-                    break
-            return window, record.file
-        raise DatasetError(f"none of the {len(self._records)} pictures can be read any more")
 
-    def _index(self, number: int) -> int:
-        round_number, position = divmod(number, len(self._records))
-        order = self._orders.get(round_number)
-        if order is None:
-            order = numpy_generator(self._seed, "order", round_number).permutation(len(self._records))
-            # Two rounds can meet in one batch, and batches are made ahead of time.
-            self._orders = {key: value for key, value in self._orders.items() if key >= round_number - 2}
-            self._orders[round_number] = order
-        return int(order[position])
+class _Numbers:
+    """Which samples each batch holds, without end: what torch calls a batch sampler."""
+
+    def __init__(self, start: int, stride: int, count: int) -> None:
+        self._start, self._stride, self._count = start, stride, count
+
+    def __iter__(self) -> Iterator[list[int]]:
+        start = self._start
+        while True:
+            yield list(range(start, start + self._count))
+            start += self._stride
+
+
+class _InWorker:
+    """A batch of windows at once, as a data set whose items are batches; at module level, so that it can be pickled."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+
+    def __getitem__(self, numbers: list[int]) -> Cuts:
+        return _collate([self._windows[number] for number in numbers], self._windows)
+
+
+def _collate(windows: Sequence[tuple[Tensor, str]], source: Windows) -> Cuts:
+    return torch.stack([window for window, _ in windows]), tuple(file for _, file in windows), dict(source.failures)
+
+
+def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, count: int) -> Iterator[Cuts]:
+    # Spawned everywhere, as on Windows: a fork would copy locks that other threads of the host hold. The generator
+    # keeps torch from drawing the workers' seeds, which nothing here uses, from the global state.
+    loader: DataLoader[Cuts] = DataLoader(
+        _InWorker(windows),  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=_Numbers(start, stride, count),
+        num_workers=workers,
+        multiprocessing_context="spawn",
+        generator=torch.Generator(),
+    )
+    return iter(loader)
 
 
 @contextmanager
@@ -246,17 +195,17 @@ def prefetch(samples: Samples, start: int, stride: int, offset: int, count: int)
         This process's part of every step.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="liminal-batches")
+    source = samples.batches(start + offset, stride, count)
 
     def iterate() -> Iterator[Batch]:
         waiting: list[Future[Batch]] = []
-        position = start + offset
         while True:
             while len(waiting) < PREFETCHED_BATCHES:
-                waiting.append(pool.submit(samples.batch, position, count))
-                position += stride
+                waiting.append(pool.submit(next, source))
             yield waiting.pop(0).result()
 
     try:
         yield iterate()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        source.close()  # type: ignore[attr-defined]

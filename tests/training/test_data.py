@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from PIL import Image
 from inpaint_core.masks import MaskMix, MaskSource
 from training.config import DEFAULT_HOLES, DataConfig, TrainConfig
 from training.data import DatasetError, load_dataset, read_pixels, split_by_content
-from training.samples import Crop, Samples, cut
+from training.samples import Samples, prefetch
 from training.session import run_training
+from training.windows import Crop, Windows, cut
 
 from .conftest import draw_picture
 
@@ -137,6 +140,27 @@ def test_pictures_that_do_not_fit_are_read_when_needed_and_give_the_same_samples
         batches.append(samples.batch(5, 9))
     assert torch.equal(batches[0].image, batches[1].image)
     assert torch.equal(batches[0].mask, batches[1].mask)
+
+
+def test_workers_read_the_same_samples_leave_random_states_alone_and_end(pictures: Path) -> None:
+    data = DataConfig(folder=str(pictures), size=32, cache_megabytes=0, workers=2, held_out=0.0)
+    records = load_dataset(data).train
+    cpu = torch.device("cpu")
+    pickle.dumps(Windows(records, data, seed=3, device=cpu, augment=True))
+    (pictures / "5.png").unlink()
+    samples = Samples(records, data, DEFAULT_HOLES, seed=3, device=cpu)
+    state = torch.get_rng_state()
+    with prefetch(samples, 4, 6, 2, 4) as batches:
+        found = [next(batches) for _ in range(3)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert multiprocessing.active_children() == []
+    assert set(samples.failures) == {"5.png"}
+    here = Samples(records, data.model_copy(update={"workers": 0}), DEFAULT_HOLES, seed=3, device=cpu)
+    for step, batch in enumerate(found):
+        wanted = here.batch(4 + 2 + 6 * step, 4)
+        assert torch.equal(batch.image, wanted.image)
+        assert torch.equal(batch.mask, wanted.mask)
+        assert batch.files == wanted.files
 
 
 def test_samples_depend_on_their_number_alone(pictures: Path) -> None:
