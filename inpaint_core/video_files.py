@@ -51,8 +51,14 @@ class VideoReader:
         self.name = f"camera:{source}" if isinstance(source, int) else str(source)
         if not isinstance(source, int) and not Path(source).is_file():
             raise VideoError(f"{source}: no such video file")
-        self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
-        self._first = self._grab()
+        # OpenCV tries one driver after the other and prints a page about each that does not work.
+        talk = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+            self._first = self._grab()
+        finally:
+            cv2.utils.logging.setLogLevel(talk)
         if self._first is None:
             self._capture.release()
             if isinstance(source, int):

@@ -92,9 +92,8 @@ def compose(output: Tensor, seen: Tensor | None, lines: tuple[str, ...]) -> np.n
     for picture in pictures:
         width = max(1, round(picture.shape[1] * SHOWN_HEIGHT / picture.shape[0]))
         scaled.append(cv2.resize(picture, (width, SHOWN_HEIGHT), interpolation=cv2.INTER_LINEAR))
-    whole = np.ascontiguousarray(np.concatenate(scaled, 1))
-    band = whole[SHOWN_HEIGHT - 24 * len(lines) - 10 :]
-    band //= 3  # light text is then readable on anything
+    whole: np.ndarray[Any, Any] = np.ascontiguousarray(np.concatenate(scaled, 1))
+    whole[SHOWN_HEIGHT - 24 * len(lines) - 10 :] //= 3  # light text is then readable on anything
     for number, line in enumerate(lines):
         place = (10, SHOWN_HEIGHT - 12 - 24 * (len(lines) - 1 - number))
         cv2.putText(whole, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA)

@@ -249,9 +249,9 @@ def test_what_cannot_be_opened_is_told_in_one_line(
     where = source if source.startswith("camera") else str(tmp_path / source)
     target = out if out == "window" else str(tmp_path / out)
     assert main(["translate", "--model", str(model_file), "--input", where, "--out", target]) == 2
-    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1
-    assert message in lines[0]
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window needs no display variable")
