@@ -89,7 +89,7 @@ class UNet(Network):
         """Fresh He-initialised weights from `generator`; a residual head starts by correcting nothing."""
         initialise_layers(self, generator)
         if self.residual:
-            self.head[1].weight.zero_()
+            nn.init.zeros_(self.head[1].get_parameter("weight"))
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel.
