@@ -82,13 +82,15 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
     Raises
     ------
     CheckpointError
-        Wrong suffix, or a weight that is not finite (nothing is written then).
+        Wrong suffix, an inference form, or a weight that is not finite (nothing is written then).
     OSError
         The folder cannot be written or the disk is full; an existing file is untouched.
     """
     target = Path(path)
     if target.suffix != ".safetensors":
         raise CheckpointError(f"{target.name}: a checkpoint's name must end in .safetensors")
+    if not isinstance(model.network, find_architecture(model.card.architecture).network):
+        raise CheckpointError(f"{target.name}: an inference form cannot be saved; save the model that it was made from")
     tensors = {}
     for key, value in model.network.state_dict().items():
         tensor = value.detach().to("cpu")
