@@ -25,11 +25,11 @@ class PrepareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    reduction: int = Field(24, ge=1, le=128)
+    reduction: int = Field(default=24, ge=1, le=128)
     """Both sides are divided by this (rounded, at least 1 pixel is left) and enlarged again; 1 keeps every detail."""
-    brightness: float = Field(0.2, ge=0.0, le=1.0)
+    brightness: float = Field(default=0.2, ge=0.0, le=1.0)
     """While training, up to this much is added or taken away."""
-    contrast: float = Field(0.15, ge=0.0, le=1.0)
+    contrast: float = Field(default=0.15, ge=0.0, le=1.0)
     """While training, differences from the mean are multiplied by 1 plus or minus up to this."""
     statistics: InputStatistics | None = None
     """Of the inputs that the network was trained on, without the random changes; a contrast stretch aims at them."""

@@ -29,17 +29,17 @@ class LiveControls(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    zoom: float = Field(1.0, ge=0.25, le=8.0)
+    zoom: float = Field(default=1.0, ge=0.25, le=8.0)
     """Above 1: the middle of the frame, enlarged. Below 1: the border is repeated around the frame."""
-    shift_x: float = Field(0.0, ge=-1.0, le=1.0)
+    shift_x: float = Field(default=0.0, ge=-1.0, le=1.0)
     """Moves the content to the right by this part of the width."""
-    shift_y: float = Field(0.0, ge=-1.0, le=1.0)
+    shift_y: float = Field(default=0.0, ge=-1.0, le=1.0)
     """Moves the content down by this part of the height."""
-    blur: int = Field(0, ge=0, le=64)
+    blur: int = Field(default=0, ge=0, le=64)
     """n: Gaussian of 2n+1 pixels."""
-    median: int = Field(0, ge=0, le=32)
+    median: int = Field(default=0, ge=0, le=32)
     """n: median of 2n+1 x 2n+1 pixels."""
-    threshold: float = Field(0.0, ge=0.0, le=1.0)
+    threshold: float = Field(default=0.0, ge=0.0, le=1.0)
     """Darker values become black, the others stay."""
     canny: tuple[Gradient, Gradient] | None = None
     """Lower and upper gradient of Canny's edges, in 8-bit units."""
