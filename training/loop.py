@@ -118,34 +118,38 @@ def train(
     step, parts, skipped, rollbacks = start, config.accumulate, 0, 0
     images = config.batch_size * placement.processes
     finished = False
-    while step < config.steps and not finished:
-        if placement.any(should_stop()):
-            return step, True
-        asked = time.perf_counter()
-        batch = next(batches)
-        given = time.perf_counter()
-        try:
-            parts, losses = _learn(objective, batch, parts, step, config, placement, keeper)
-        except NonFiniteError as error:
-            keeper.skipped(step, batch, str(error))
-            skipped += 1
-            if skipped == SKIPPED_IN_A_ROW:
-                if rollbacks == ROLLBACKS:
-                    raise DivergedError(
-                        f"stopped at step {step}: {error}, also after going back {ROLLBACKS} times; "
-                        "lower the learning rate, or set a smaller optimizer.clip_norm"
-                    ) from None
-                step, skipped, rollbacks = keeper.roll_back(), 0, rollbacks + 1
-            continue
-        except CollapsedError:
-            keeper.save(step)
-            raise
-        skipped = 0
-        clock.add(given - asked, time.perf_counter() - given)
-        rate = objective.learning_rate(step)
-        step += 1
-        # From here to the next step the networks are whole: whatever a watcher raises, they can be saved.
-        try:
+    # Between steps the networks are whole: whatever a watcher raises then, they can be saved.
+    whole = True
+    try:
+        while step < config.steps and not finished:
+            if placement.any(should_stop()):
+                return step, True
+            asked = time.perf_counter()
+            batch = next(batches)
+            given = time.perf_counter()
+            whole = False
+            try:
+                parts, losses = _learn(objective, batch, parts, step, config, placement, keeper)
+                whole = True
+            except CollapsedError:
+                whole = True
+                raise
+            except NonFiniteError as error:
+                whole = True
+                keeper.skipped(step, batch, str(error))
+                skipped += 1
+                if skipped == SKIPPED_IN_A_ROW:
+                    if rollbacks == ROLLBACKS:
+                        raise DivergedError(
+                            f"stopped at step {step}: {error}, also after going back {ROLLBACKS} times; "
+                            "lower the learning rate, or set a smaller optimizer.clip_norm"
+                        ) from None
+                    step, skipped, rollbacks = keeper.roll_back(), 0, rollbacks + 1
+                continue
+            skipped = 0
+            clock.add(given - asked, time.perf_counter() - given)
+            rate = objective.learning_rate(step)
+            step += 1
             for remark in objective.remarks:
                 keeper.emit(Message(remark))
             objective.remarks.clear()
@@ -158,12 +162,13 @@ def train(
                 finished = placement.any(keeper.validate(step))
             if not last and step % config.checkpoint_every == 0:
                 keeper.save(step)
-        except BaseException:
+    except BaseException:
+        if whole:
             keeper.save(step)
             # The other processes wait to hear whether to go on.
             if step < config.steps:
                 placement.any(True)
-            raise
+        raise
     return step, False
 
 

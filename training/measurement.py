@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -71,9 +71,15 @@ def _training_pictures(config: TrainConfig, dataset: Dataset) -> Tensor:
     return Samples(dataset.train, config.data, None, seed=FIXED_SEED, device=cpu, augment=False).batch(0, count).image
 
 
-def measure(objective: Objective, batches: Sequence[Batch]) -> dict[str, float]:
-    """Mean of every measurement over all pictures of the batches."""
-    measured = [objective.evaluate(batch) for batch in batches]
+def measure(
+    objective: Objective, batches: Sequence[Batch], should_stop: Callable[[], bool] = lambda: False
+) -> dict[str, float] | None:
+    """Mean of every measurement over all pictures of the batches; None when asked to stop before the last one."""
+    measured = []
+    for batch in batches:
+        if should_stop():
+            return None
+        measured.append(objective.evaluate(batch))
     return {
         name: torch.cat([values[name] for values in measured]).clamp(max=MAX_PSNR).mean().item() for name in measured[0]
     }

@@ -231,7 +231,9 @@ class _Session:
         """Measure on the held-out pictures and keep the model when it is the best so far."""
         if not self._measured or not self._placement.first:
             return False
-        metrics = measure(self._objective, self._measured)
+        metrics = measure(self._objective, self._measured, self._should_stop)
+        if metrics is None:
+            return False
         score = next(iter(metrics.values()))
         best = self._progress["best"]
         warning = self._objective.warning(metrics)

@@ -209,6 +209,34 @@ def test_a_log_that_cannot_be_written_does_not_end_the_training(
     assert sum("metrics.jsonl failed" in message for message in log.messages) == 1
 
 
+def test_cancel_from_any_event_saves_what_was_learnt(
+    tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CancelledError(Exception):
+        pass
+
+    spoil(monkeypatch, iter([False] * 3 + [True]))
+    for number, wanted in enumerate(("skipped", "Preview", "Validated", "CheckpointSaved")):
+
+        def cancel(event: Event, wanted: str = wanted) -> None:
+            after_skip = isinstance(event, Message) and wanted in event.text
+            if after_skip or (type(event).__name__ == wanted and getattr(event, "step", 0) >= 3):
+                raise CancelledError
+
+        out = tmp_path / str(number)
+        with pytest.raises(CancelledError):
+            run_training(tiny, out=out, callbacks=[cancel])
+        state = load_newest_state(out / "state")
+        assert state is not None
+        assert state.step >= 3
+
+
+def test_tensorboard_gets_its_files(tiny: TrainConfig, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run_training(tiny.model_copy(update={"trackers": ("tensorboard",)}), out=tmp_path / "run")
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
+
+
 @pytest.mark.parametrize("tracker", ["tensorboard", "wandb"])
 def test_a_tracker_that_fails_is_left_out(
     tracker: str, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
