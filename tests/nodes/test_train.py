@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import threading
 
@@ -256,3 +257,18 @@ def test_settings_of_zero_keep_the_recipes(nodes):
 def test_optimizers_are_those_of_the_configuration(nodes):
     annotation = nodes.train.TrainConfig.model_fields["optimizer"].annotation.model_fields["name"].annotation
     assert set(nodes.train.OPTIMIZERS) == set(annotation.__args__)
+
+
+def test_cancel_is_noticed_between_the_measurements_of_a_validation(nodes):
+    measurement = importlib.import_module(nodes.__name__.replace(".nodes", ".training.measurement"))
+    measured = []
+
+    class Objective:
+        def evaluate(self, batch):
+            measured.append(batch)
+            return {"score": torch.ones(1)}
+
+    assert measurement.measure(Objective(), [1, 2, 3]) == {"score": 1.0}
+    measured.clear()
+    assert measurement.measure(Objective(), [1, 2, 3], lambda: len(measured) == 2) is None
+    assert measured == [1, 2]
