@@ -11,7 +11,7 @@ COMMANDS = {
     "inpaint": "fill holes of a picture or a folder of pictures",
     "reimagine": "let a model replace a picture part by part",
     "translate": "turn pictures, clips or the live camera into what a model was trained on",
-    "mask": "make masks: superpixels, strokes, rectangles, ...",
+    "mask": "make masks: superpixels, strokes, rectangles and others",
     "info": "say what a model file is",
     "convert": "turn a public .pth, .pt or .ckpt file into a safe one of ours",
 }
