@@ -40,8 +40,8 @@ def solve_membrane(values: Tensor, mask: Tensor) -> Tensor:
 
     Notes
     -----
-    A first guess from coarse to fine, then conjugate gradients with a multigrid V-cycle as preconditioner (Tatebe
-    1993) until they change nothing that can be seen. V-cycles alone diverge in holes that lie along much of the frame. A
+    A first guess from coarse to fine, then conjugate gradients with a multigrid V-cycle as preconditioner (Tatebe 1993)
+    until they change nothing that can be seen. V-cycles alone diverge in holes that lie along much of the frame. A
     pixel of a coarser grid is free when all four below it are.
     """
     holes = mask[:, 0].cpu().numpy() > 0.5

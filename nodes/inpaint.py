@@ -201,5 +201,7 @@ class ClassicalFillNode(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        filled = inpaint(ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview())
+        filled = inpaint(
+            ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview(pictures=False)
+        )
         return io.NodeOutput(host.host_image(filled))

@@ -15,9 +15,10 @@ SECONDS = 0.5  # between pictures: encoding one takes time as well
 
 
 class LivePreview:
-    """Shows progress of `inpaint` or `reimagine`, with a picture now and then, and ends the work on Cancel."""
+    """Shows progress of `inpaint` or `reimagine`, with or without a picture now and then; ends the work on Cancel."""
 
-    def __init__(self) -> None:
+    def __init__(self, pictures: bool = True) -> None:
+        self._pictures = pictures
         self._bar: host.Progress | None = None
         self._last = time.monotonic()
 
@@ -31,7 +32,7 @@ class LivePreview:
         """
         self._bar = self._bar or host.Progress(total)
         preview = None
-        if time.monotonic() - self._last >= SECONDS:
+        if self._pictures and time.monotonic() - self._last >= SECONDS:
             preview = Image.fromarray(to_bytes(picture[:3].expand(3, -1, -1)))
             self._last = time.monotonic()
         self._bar.update(done, preview)
