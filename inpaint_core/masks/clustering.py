@@ -80,20 +80,25 @@ def place_seeds(height: int, width: int, count: int) -> Clusters:
     The steps are whole pixels, as in scikit-image, when the number of seeds that then fit is within a tenth of `count`;
     otherwise the rows share exactly `count` seeds among themselves.
     """
-    step = math.sqrt(height * width / count)
-    whole = [max(1, round(min(step, side))) for side in (height, width)]
+    tall = wide = math.sqrt(height * width / count)
+    if height < tall:
+        tall, wide = height, width / count
+    elif width < wide:
+        tall, wide = height / count, width
+    pitches = [max(1, round(step)) for step in (tall, wide)]
     rows, columns = (
-        np.arange(int(min(step, side) // 2), side, pitch, dtype=np.float64)
-        for side, pitch in zip((height, width), whole, strict=True)
+        np.arange(int(step // 2), side, pitch, dtype=np.float64)
+        for step, side, pitch in zip((tall, wide), (height, width), pitches, strict=True)
     )
     if abs(len(rows) * len(columns) - count) <= 0.1 * count:
         y, x = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
-        step = max(whole)
+        step = float(max(pitches))
     else:
-        lines = min(max(1, round(height / step)), count)
+        lines = min(max(1, round(height / tall)), count)
         shares = np.diff([round(line * count / lines) for line in range(lines + 1)])
         y = np.repeat((np.arange(lines) + 0.5) * height / lines, shares) - 0.5
         x = np.concatenate([(np.arange(share) + 0.5) * width / share for share in shares]) - 0.5
+        step = max(tall, wide)
     return Clusters(y, x, np.zeros((len(y), 3)), float(step))
 
 
@@ -116,13 +121,14 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
     """
     height, width = planes.shape[1:]
     labels = np.zeros((height, width), np.int32)
-    features = np.empty((5, height * width))
-    features[0].reshape(height, width)[:] = np.arange(height)[:, None]
-    features[1].reshape(height, width)[:] = np.arange(width)
-    features[2:] = planes.reshape(3, -1)
+    features = np.empty((height, width, 6))
+    features[..., 0] = np.arange(height)[:, None]
+    features[..., 1] = np.arange(width)
+    features[..., 2:5] = np.moveaxis(planes, 0, 2)
+    features[..., 5] = 1.0
     for _ in range(ITERATIONS):
         _assign(planes, clusters, labels)
-        clusters = _centres(features, labels, clusters)
+        clusters = _centres(features.reshape(-1, 6), labels, clusters)
     return labels, clusters
 
 
@@ -131,24 +137,27 @@ def _assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
     import cv2
 
     height, width = labels.shape
-    unit = 1.0 / clusters.step
     reach = REACH * clusters.step
-    rows = np.arange(height, dtype=np.float32) * np.float32(unit)
-    columns = np.arange(width, dtype=np.float32) * np.float32(unit)
+    tops = np.maximum((clusters.rows - reach).astype(int), 0)
+    lefts = np.maximum((clusters.columns - reach).astype(int), 0)
+    bottoms = np.minimum((clusters.rows + reach + 1).astype(int), height)
+    rights = np.minimum((clusters.columns + reach + 1).astype(int), width)
+    span = np.arange(2 * math.ceil(reach) + 2)
+    down = (((tops[:, None] + span - clusters.rows[:, None]) / clusters.step) ** 2).astype(np.float32)
+    along = (((lefts[:, None] + span - clusters.columns[:, None]) / clusters.step) ** 2).astype(np.float32)
+    numbers = np.empty((len(span), len(span)), np.int32)
     best = np.full(labels.shape, np.inf, np.float32)
-    numbers = np.empty((2 * math.ceil(reach) + 2,) * 2, np.int32)
     # |p - c|^2 = |p|^2 - 2 p c + |c|^2, and |p|^2 is the same for all centres: each needs a weighted sum of the planes
     # only.
     weights = (-2.0 * clusters.colors).tolist()
     constants = (clusters.colors**2).sum(axis=1).tolist()
-    for index, (y, x) in enumerate(zip(clusters.rows.tolist(), clusters.columns.tolist(), strict=True)):
-        top, bottom = max(int(y - reach), 0), min(int(y + reach + 1), height)
-        left, right = max(int(x - reach), 0), min(int(x + reach + 1), width)
+    windows = zip(tops.tolist(), bottoms.tolist(), lefts.tolist(), rights.tolist(), strict=True)
+    for index, (top, bottom, left, right) in enumerate(windows):
         window = (slice(top, bottom), slice(left, right))
         first, second, third = weights[index]
         distance = cv2.addWeighted(planes[0][window], first, planes[1][window], second, constants[index])
         cv2.scaleAdd(planes[2][window], third, distance, distance)
-        distance += ((rows[top:bottom] - y * unit) ** 2)[:, None] + (columns[left:right] - x * unit) ** 2
+        distance += down[index, : bottom - top, None] + along[index, : right - left]
         nearest = best[window]
         nearer = cv2.compare(distance, nearest, cv2.CMP_LT)
         number = numbers[: bottom - top, : right - left]
@@ -158,11 +167,15 @@ def _assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
 
 
 def _centres(features: Floats, labels: Labels, before: Clusters) -> Clusters:
-    count = len(before.rows)
-    flat = labels.ravel().astype(np.intp)
-    sizes = np.bincount(flat, minlength=count)
-    sums = np.stack([np.bincount(flat, weights=feature, minlength=count) for feature in features])
-    means = sums / np.maximum(sizes, 1)
-    last = np.concatenate([before.rows[None], before.columns[None], before.colors.T])
-    means = np.where(sizes == 0, last, means)
-    return Clusters(means[0], means[1], means[2:].T, before.step)
+    from scipy.sparse import csc_matrix
+
+    # One row for each cluster, one column for each pixel, a single 1 in each column: the product sums over clusters.
+    pixels = labels.size
+    members = csc_matrix(
+        (np.ones(pixels), labels.ravel(), np.arange(pixels + 1, dtype=np.int32)), shape=(len(before.rows), pixels)
+    )
+    sums = members @ features
+    sizes = sums[:, 5:]
+    last = np.column_stack([before.rows, before.columns, before.colors])
+    means = np.where(sizes == 0, last, sums[:, :5] / np.maximum(sizes, 1.0))
+    return Clusters(means[:, 0], means[:, 1], means[:, 2:], before.step)

@@ -62,8 +62,9 @@ class MaskMix(BaseModel):
 
     Examples
     --------
-    >>> mix = MaskMix(sources=({"name": "strokes", "options": {"brush": "thin"}}, {"name": "rectangles", "weight":
-    0.5})) >>> mix.draw((64, 64), seed=(1, 2)).shape
+    >>> thin = {"name": "strokes", "options": {"brush": "thin"}}
+    >>> mix = MaskMix(sources=(thin, {"name": "rectangles", "weight": 0.5}), hole_ratio=(0.1, 0.3))
+    >>> mix.draw((64, 64), seed=(1, 2)).shape
     torch.Size([1, 1, 64, 64])
     """
 

@@ -100,8 +100,8 @@ def generate(
     size
         `(H, W)`.
     hole_ratio
-        `(low, high)`: the share of hole pixels lies in `(low, high]`, spread evenly over many seeds. None leaves it to
-        the family.
+        `(low, high)`: the share of hole pixels lies in `(low, high]`, spread over the interval from seed to seed.
+        None leaves it to the family.
     border
         Distance that holes keep from the picture's edge: below 1 a share of the shorter side, from 1 up pixels of a
         picture whose shorter side is 512 (Liu et al. 2018 keep 50). None: holes may touch the edge.
@@ -126,10 +126,9 @@ def generate(
     """
     generator = find_generator(name)
     picture = image[0] if image is not None and image.ndim == 4 and len(image) == 1 else image
-    superpixels = None if labels is None else labels.detach().cpu().numpy()
-    canvas = draw_mask(
-        generator, generator.parse(options), size, hole_ratio, border, np.random.default_rng(seed), picture, superpixels
-    )
+    known = None if labels is None else labels.detach().cpu().numpy()
+    rng = np.random.default_rng(seed)
+    canvas = draw_mask(generator, generator.parse(options), size, hole_ratio, border, rng, picture, known)
     return torch.from_numpy(canvas.astype(np.float32))[None, None]
 
 

@@ -60,6 +60,7 @@ def slic_labels(
 
     Examples
     --------
+    >>> import torch
     >>> labels = slic_labels(torch.zeros(3, 32, 32), n_segments=4)
     >>> labels.shape, int(labels.max()) + 1
     (torch.Size([32, 32]), 4)

@@ -116,7 +116,7 @@ def test_borders_are_those_of_scikit_image(photo: Tensor) -> None:
 def test_seeds_stand_on_the_regular_grid_of_scikit_image() -> None:
     from skimage.util import regular_grid
 
-    for height, width, count in ((512, 512, 100), (341, 512, 250), (480, 321, 1000)):
+    for height, width, count in ((512, 512, 100), (341, 512, 250), (480, 321, 1000), (5, 400, 10), (300, 9, 20)):
         rows, columns = regular_grid((height, width), count)
         grid = np.mgrid[:height, :width][:, rows, columns].reshape(2, -1)
         seeds = place_seeds(height, width, count)
