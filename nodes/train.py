@@ -26,6 +26,16 @@ CONNECTED = "(connected images)"
 PHOTOGRAPHS = "(photographs of scikit-image)"
 AS_RECIPE = "as the recipe says"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
+# The trainer's sentences name options of its command line; on the node they have other names.
+NODE_WORDS = {
+    "--data.recursive true": "the switch 'subfolders'",
+    "--resume none": "resume: never",
+    "--data DIR": "a folder",
+    "--data.size": "size",
+    "--batch_size": "batch_size",
+    "--steps": "steps",
+    "--out": "run_name",
+}
 RESUME: dict[str, Literal["same", "auto", "none"]] = {"if nothing changed": "same", "always": "auto", "never": "none"}
 
 
@@ -172,6 +182,8 @@ class TrainModel(io.ComfyNode):
             except StoppedError:
                 watcher.progress.raise_if_cancelled()
                 raise
+            except ValueError as error:
+                raise ValueError(in_node_words(str(error))) from error
         watcher.progress.raise_if_cancelled()
         return io.NodeOutput(
             host.hosted(result.model),
@@ -199,7 +211,14 @@ class Watcher:
         elif isinstance(event, Preview):
             self.progress.update(self._done, labelled(event))
         elif isinstance(event, Message):
-            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, event.text)
+            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, in_node_words(event.text))
+
+
+def in_node_words(text: str) -> str:
+    """A sentence of the trainer with the node's names for its options."""
+    for option, word in NODE_WORDS.items():
+        text = text.replace(option, word)
+    return text
 
 
 def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> Path | None:

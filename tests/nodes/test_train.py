@@ -272,3 +272,16 @@ def test_cancel_is_noticed_between_the_measurements_of_a_validation(nodes):
     measured.clear()
     assert measurement.measure(Objective(), [1, 2, 3], lambda: len(measured) == 2) is None
     assert measured == [1, 2]
+
+
+def test_errors_of_the_trainer_speak_of_the_node(nodes, train, host):
+    (host.allowed_roots()["input"] / "empty").mkdir()
+    (host.allowed_roots()["input"] / "empty" / "below").mkdir()
+    with pytest.raises(ValueError, match="0 usable pictures, at least 1 needed; it has subfolders, which the switch"):
+        train(folder="input/empty", images=None)
+    foreign = host.run_folder("foreign")
+    foreign.mkdir(parents=True)
+    (foreign / "config.yaml").write_text("hello: world")
+    with pytest.raises(ValueError, match="choose another run_name"):
+        train(run_name="foreign")
+    assert (foreign / "config.yaml").read_text() == "hello: world"
