@@ -44,7 +44,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         raise CheckpointError(f"{source}: no such file")
     if source.suffix.lower() == ".safetensors":
         raise CheckpointError(f"{source.name}: safetensors already; only .pth, .pt and .ckpt files need conversion")
-    if _is_torchscript(source):
+    if is_torchscript(source):
         raise CheckpointError(
             f"{source.name}: a TorchScript program, not weights; "
             "LaMa's big-lama.pt loads as it is, without conversion, where spandrel is installed"
@@ -78,6 +78,15 @@ def without_prefixes(weights: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
             yield from without_prefixes({key[len(prefix) :]: value for key, value in weights.items()})
 
 
+def is_torchscript(source: Path) -> bool:
+    """Whether a file is a TorchScript archive, which is a program and not a checkpoint."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return any(name.endswith("constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
 def _find_weights(content: Mapping[object, object]) -> dict[str, Tensor] | None:
     if content and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
         return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
@@ -88,14 +97,6 @@ def _find_weights(content: Mapping[object, object]) -> dict[str, Tensor] | None:
             if found is not None:
                 return found
     return None
-
-
-def _is_torchscript(source: Path) -> bool:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            return any(name.endswith("constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
-        return False
 
 
 def _refusal(message: str) -> str:

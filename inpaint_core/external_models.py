@@ -1,0 +1,157 @@
+"""LaMa, MAT and whatever else fills holes in spandrel, as Completers, where spandrel is installed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoints import CheckpointError
+from .convert.reading import is_torchscript, read_weights
+from .inpainting_model import fill_hole
+from .padding import crop_padding, pad_to_multiple
+
+GRAY = (0.5, 0.5, 0.5)
+
+
+class ExternalModel:
+    """A Completer around a descriptor of spandrel.
+
+    Parameters
+    ----------
+    descriptor
+        What spandrel's loader returns for a model that takes an image and a mask.
+    name
+        For people.
+    """
+
+    def __init__(self, descriptor: Any, name: str) -> None:
+        self.name = name
+        self.network: nn.Module = descriptor.model.eval()
+        self._descriptor = descriptor
+        sizes = getattr(descriptor, "size_requirements", None)
+        self.multiple = int(getattr(sizes, "multiple_of", 1) or 1)
+        self.minimum = int(getattr(sizes, "minimum", 0) or 1)
+        self.square = bool(getattr(sizes, "square", False))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: torch.device | str) -> ExternalModel:
+        """Move the weights; returns itself."""
+        self.network.to(device)
+        return self
+
+    @torch.no_grad()
+    def complete(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Predict the whole picture.
+
+        Parameters
+        ----------
+        image
+            [B,3,H,W] in 0..1, any size from 1x1; what lies in the hole is never looked at.
+        mask
+            [B,1,H,W], exactly 0 or 1, 1 = hole.
+
+        Returns
+        -------
+        Tensor
+            [B,3,H,W] in 0..1 on the input's device.
+        """
+        device = self.device
+        mask = mask.to(device, torch.float32)
+        filled = fill_hole(image.to(device, torch.float32), mask, GRAY)
+        least = max(self.minimum, *image.shape[-2:]) if self.square else self.minimum
+        padded, window = pad_to_multiple(filled, self.multiple, least)
+        padded_mask, _ = pad_to_multiple(mask, self.multiple, least)
+        outputs = []
+        for i in range(len(padded)):  # spandrel's descriptors take one picture at a time
+            with _private_randomness(device):
+                outputs.append(self._descriptor(padded[i : i + 1], padded_mask[i : i + 1]))
+        return crop_padding(torch.cat(outputs).float(), window).clamp(0.0, 1.0).to(image.device)
+
+
+def load_external_model(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> ExternalModel:
+    """Load a public inpainting model that spandrel knows.
+
+    Parameters
+    ----------
+    path
+        `.safetensors`; or `.pth`, `.ckpt` and `.pt`, of which only tensors are read; or a TorchScript `.pt` such as
+        big-lama.pt, which is a program: torch opens it to take its weights and does not call it, but open only those
+        that you trust.
+    device
+        Where the weights go.
+
+    Raises
+    ------
+    CheckpointError
+        spandrel is not installed, the file is damaged or refused, or it is no inpainting model that spandrel knows.
+    """
+    source = Path(path)
+    try:
+        spandrel = importlib.import_module("spandrel")
+    except ImportError as error:
+        raise CheckpointError(
+            f"{source.name}: models of other projects need spandrel ({error}); install it with: pip install spandrel"
+        ) from None
+    _register_extra_architectures()
+    weights = _read(source)
+    loader = spandrel.ModelLoader(device=torch.device(device))
+    unsupported = getattr(spandrel, "UnsupportedModelError", ValueError)
+    try:
+        with _private_randomness(torch.device("cpu")):
+            descriptor = loader.load_from_state_dict(weights)
+    except (unsupported, RuntimeError, KeyError) as error:
+        # Only the first line: torch lists every name of a network that does not fit.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise CheckpointError(f"{source.name}: spandrel does not know this model ({reason})") from None
+    # The class has had this name since spandrel 0.1.
+    if not isinstance(descriptor, getattr(spandrel, "MaskedImageModelDescriptor", ())):
+        raise CheckpointError(f"{source.name}: spandrel knows this model, but it does not fill holes")
+    return ExternalModel(descriptor, source.stem)
+
+
+@contextmanager
+def _private_randomness(device: torch.device) -> Iterator[None]:
+    # These networks draw from the global random state (MAT's noise, every constructor): it is lent and restored.
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        yield
+
+
+def _register_extra_architectures() -> None:
+    # MAT's licence is not commercial, so it comes in a package of its own.
+    try:
+        extra = importlib.import_module("spandrel_extra_arches")
+    except ImportError:
+        return
+    extra.install(ignore_duplicates=True)
+
+
+def _read(source: Path) -> dict[str, Tensor]:
+    if not source.is_file():
+        raise CheckpointError(f"{source}: no such model file")
+    if source.suffix.lower() == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(source)
+        except SafetensorError as error:
+            raise CheckpointError(f"{source.name}: the file is damaged or not safetensors ({error})") from None
+    if is_torchscript(source):
+        try:
+            return torch.jit.load(source, map_location="cpu").state_dict()
+        except RuntimeError as error:
+            reason = (str(error).strip() or "TorchScript").splitlines()[0][:160]
+            raise CheckpointError(f"{source.name}: damaged, or made by another version of torch ({reason})") from None
+    return read_weights(source)[0]

@@ -1,0 +1,162 @@
+"""Models of other projects through spandrel: through a stand-in always, through the real one where it is installed."""
+
+from __future__ import annotations
+
+import sys
+import types
+from dataclasses import dataclass
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from inpaint_core import CheckpointError, inpaint
+from inpaint_core.external_models import load_external_model
+
+
+class Network(nn.Module):
+    """Writes noise into holes, as MAT does, and draws in its constructor, as all do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(3))
+
+    def forward(self, image, mask):
+        return image * (1 - mask) + mask * (torch.rand(image.shape) + self.bias.view(1, 3, 1, 1))
+
+
+@dataclass
+class Sizes:
+    minimum: int = 0
+    multiple_of: int = 1
+    square: bool = False
+
+
+class MaskedImageModelDescriptor:
+    def __init__(self, sizes) -> None:
+        self.model = Network()
+        self.seen: list[torch.Size] = []
+        if sizes is not None:
+            self.size_requirements = sizes
+
+    def __call__(self, image, mask):
+        assert mask.shape == (1, 1, *image.shape[-2:])
+        self.seen.append(image.shape)
+        return self.model(image, mask)
+
+
+@pytest.fixture
+def spandrel(monkeypatch):
+    """A stand-in with the part of spandrel's interface that has been there since 0.1."""
+    module = types.ModuleType("spandrel")
+    module.MaskedImageModelDescriptor = MaskedImageModelDescriptor
+    module.UnsupportedModelError = type("UnsupportedModelError", (Exception,), {})
+    module.sizes = Sizes()
+    module.made = []
+
+    class ModelLoader:
+        def __init__(self, device):
+            self.device = device
+
+        def load_from_state_dict(self, weights):
+            if "upscaler" in weights:
+                return object()
+            if "bias" not in weights:
+                raise module.UnsupportedModelError
+            descriptor = MaskedImageModelDescriptor(module.sizes)
+            descriptor.model.load_state_dict(weights)
+            module.made.append(descriptor)
+            return descriptor
+
+    module.ModelLoader = ModelLoader
+    monkeypatch.setitem(sys.modules, "spandrel", module)
+    monkeypatch.setitem(sys.modules, "spandrel_extra_arches", None)
+    return module
+
+
+def file(folder, name="model.safetensors", **weights):
+    path = folder / name
+    weights = weights or {"bias": torch.full((3,), 0.25)}
+    if path.suffix == ".safetensors":
+        save_file(weights, path)
+    else:
+        torch.save({"state_dict": weights}, path)
+    return path
+
+
+def picture(height, width, batch=2):
+    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def holes(height, width, batch=2):
+    return (picture(height, width, batch)[:, :1] < 0.4).float()
+
+
+@pytest.mark.parametrize("sizes", [None, Sizes(), Sizes(16, 8), Sizes(64, 64, True)])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 70), (64, 64)])
+def test_any_size_and_batch_is_completed_within_the_models_requirements(tmp_path, spandrel, sizes, height, width):
+    spandrel.sizes = sizes
+    model = load_external_model(file(tmp_path))
+    output = model.complete(picture(height, width), holes(height, width))
+    assert output.shape == (2, 3, height, width)
+    assert 0 <= float(output.min()) <= float(output.max()) <= 1
+    required = sizes or Sizes()
+    for shape in spandrel.made[-1].seen:
+        assert shape[0] == 1
+        assert all(side >= required.minimum and side % required.multiple_of == 0 for side in shape[-2:])
+        assert not required.square or shape[-1] == shape[-2]
+
+
+def test_it_is_deterministic_per_picture_and_the_global_random_state_is_restored(tmp_path, spandrel):
+    before = torch.get_rng_state()
+    model = load_external_model(file(tmp_path))
+    image, mask = picture(20, 20), holes(20, 20)
+    together = model.complete(image, mask)
+    assert torch.equal(together, torch.cat([model.complete(image[i : i + 1], mask[i : i + 1]) for i in range(2)]))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_it_is_a_completer_and_never_looks_into_the_hole(tmp_path, spandrel):
+    model = load_external_model(file(tmp_path, "model.pth"))
+    image, mask = picture(24, 30), holes(24, 30)
+    output = inpaint(model, image, mask, feather=0)
+    assert torch.equal(torch.where(mask > 0, output, image), output)
+    hidden = torch.where(mask > 0, float("nan"), image)
+    assert torch.equal(model.complete(hidden, mask), model.complete(image, mask))
+
+
+def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    for path, said in (
+        (tmp_path / "absent.safetensors", "no such model file"),
+        (broken, "damaged"),
+        (file(tmp_path, "unknown.safetensors", other=torch.zeros(1)), "does not know"),
+        (file(tmp_path, "misshapen.safetensors", bias=torch.zeros(5)), "does not know"),
+        (file(tmp_path, "upscaler.safetensors", upscaler=torch.zeros(1)), "does not fill holes"),
+    ):
+        with pytest.raises(CheckpointError, match=said) as error:
+            load_external_model(path)
+        assert "\n" not in str(error.value)
+
+
+def test_without_spandrel_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    with pytest.raises(CheckpointError, match="pip install spandrel"):
+        load_external_model(file(tmp_path))
+
+
+def test_lama_loads_through_the_real_spandrel(tmp_path):
+    pytest.importorskip("spandrel", exc_type=ImportError)
+    from spandrel.architectures.LaMa import LaMa
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = LaMa(in_nc=4, out_nc=3).eval()
+    weights = {f"generator.{key.removeprefix('model.')}": value for key, value in network.state_dict().items()}
+    image, mask = picture(64, 64, 1), holes(64, 64, 1)
+    output = load_external_model(file(tmp_path, **weights)).complete(image, mask)
+    with torch.no_grad():
+        expected = network(torch.where(mask > 0, 0.5, image), mask).clamp(0, 1)
+    assert torch.allclose(output, expected, atol=1e-5)
