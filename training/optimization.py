@@ -30,9 +30,9 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
     rate, decay, betas = config.learning_rate, config.weight_decay, (config.beta1, config.beta2)
     match config.name:
         case "adam":
-            return torch.optim.Adam(parameters, rate, betas, weight_decay=decay)
+            return _fused(torch.optim.Adam, parameters, lr=rate, betas=betas, weight_decay=decay)
         case "adamw":
-            return torch.optim.AdamW(parameters, rate, betas, weight_decay=decay)
+            return _fused(torch.optim.AdamW, parameters, lr=rate, betas=betas, weight_decay=decay)
         case "sgd":
             return torch.optim.SGD(parameters, rate, config.beta1, weight_decay=decay)
         case "rmsprop":
@@ -41,6 +41,14 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
             return torch.optim.Adagrad(parameters, rate, weight_decay=decay)
         case "adadelta":
             return torch.optim.Adadelta(parameters, rate, config.beta2, weight_decay=decay)
+
+
+def _fused(kind: type[Optimizer], parameters: list[nn.Parameter], **settings: Any) -> Optimizer:
+    try:
+        return kind(parameters, fused=True, **settings)  # type: ignore[call-arg]
+    except RuntimeError:
+        # Devices and versions of torch without the fused kernel, which takes less than half the time on a CPU.
+        return kind(parameters, **settings)
 
 
 def schedule_factor(config: OptimizerConfig, step: int, steps: int) -> float:
@@ -195,6 +203,11 @@ class Trainable(Generic[Net]):
         """Go back to, or on from, a saved state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, moments in self.optimizer.state.items():
+            for name, value in moments.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    # In the parameter's own strides: the fused kernels walk over both as if they were flat.
+                    moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
         self._scaler.load_state_dict(state["scaler"])
         self._updates = state["updates"]
         if self._average is not None:
