@@ -20,6 +20,7 @@ from comfy_api.v0_0_2 import io
 from PIL import Image
 from torch import Tensor
 
+import inpaint_core
 from inpaint_core.image_files import to_bytes, write_image
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.masks.normalise import normalize_mask
@@ -373,11 +374,18 @@ def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
     return [{"filename": file.name, "subfolder": file.parent.as_posix(), "type": "output"} for file in files]
 
 
+def embedded_models() -> dict[str, Path]:
+    """Models that come with the pack, by the name that a workflow uses."""
+    files = sorted(Path(inpaint_core.__file__).with_name("weights").glob("*.safetensors"))
+    return {f"embedded: {file.stem}": file for file in files}
+
+
 def model_names() -> list[str]:
-    """What can be loaded: files in `models/liminal`, then finished runs as `output/liminal/<run>`, newest first."""
+    """What can be loaded: the pack's own, files in `models/liminal`, runs as `output/liminal/<run>`, newest first."""
     runs = Path(folder_paths.get_output_directory(), "liminal").glob("*/model.safetensors")
     newest = sorted(runs, key=lambda file: file.stat().st_mtime_ns, reverse=True)
-    return folder_paths.get_filename_list(MODEL_FOLDER) + [f"output/liminal/{file.parent.name}" for file in newest]
+    stored = folder_paths.get_filename_list(MODEL_FOLDER)
+    return [*embedded_models(), *stored, *(f"output/liminal/{file.parent.name}" for file in newest)]
 
 
 def model_file(name: str) -> Path:
@@ -390,6 +398,9 @@ def model_file(name: str) -> Path:
     """
     if name not in model_names():
         raise ValueError(f"{ascii(name)[:60]} is not one of the models; refresh the list and choose again")
+    embedded = embedded_models()
+    if name in embedded:
+        return embedded[name]
     if name in folder_paths.get_filename_list(MODEL_FOLDER):
         return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
     return run_folder(name.removeprefix("output/liminal/")) / "model.safetensors"

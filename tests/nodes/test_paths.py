@@ -183,6 +183,16 @@ def test_models_are_those_in_the_model_folder_and_those_of_runs(host, tmp_path):
     assert host.model_file("output/liminal/run") == base / "output/liminal/run/model.safetensors"
 
 
+def test_models_that_come_with_the_pack_are_listed_first(host, tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    (package / "weights").mkdir(parents=True)
+    (package / "weights" / "small.safetensors").write_bytes(b"x")
+    (tmp_path / "comfyui" / "models" / "liminal" / "a.safetensors").write_bytes(b"x")
+    monkeypatch.setattr(host.inpaint_core, "__file__", str(package / "__init__.py"))
+    assert host.model_names() == ["embedded: small", "a.safetensors"]
+    assert host.model_file("embedded: small") == package / "weights" / "small.safetensors"
+
+
 def test_only_host_py_touches_paths():
     touching = {"open", "makedirs", "mkdir", "write_text", "write_bytes", "unlink", "rmtree", "realpath", "scandir"}
     for file in NODES.glob("*.py"):
