@@ -38,8 +38,8 @@ far as it is done. What it raises ends the work: that is how a host cancels."""
 class Completer(Protocol):
     """Anything that can fill holes: a loaded network, a classical fill, a foreign model.
 
-    One with a `card` is not shown more than what its `card.trained_size` allows, see `inpaint`; one with a `device` and
-    a `to` can be moved to the CPU when memory runs out.
+    One with a `trained_size`, of its own or on its `card`, is shown windows of about that size, see `inpaint`; one with
+    a `device` and a `to` can be moved to the CPU when memory runs out.
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -309,7 +309,7 @@ def _device_of(model: Completer, image: Tensor) -> torch.device:
 
 
 def _trained_side(model: Completer) -> int | None:
-    return getattr(getattr(model, "card", None), "trained_size", None)
+    return getattr(getattr(model, "card", model), "trained_size", None)
 
 
 def _check(

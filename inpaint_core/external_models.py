@@ -18,6 +18,7 @@ from .inpainting_model import fill_hole
 from .padding import crop_padding, pad_to_multiple
 
 GRAY = (0.5, 0.5, 0.5)
+TRAINED_SIZES = {"LaMa": 256, "MAT": 512}  # of the published weights
 
 
 class ExternalModel:
@@ -39,6 +40,7 @@ class ExternalModel:
         self.multiple = int(getattr(sizes, "multiple_of", 1) or 1)
         self.minimum = int(getattr(sizes, "minimum", 0) or 1)
         self.square = bool(getattr(sizes, "square", False))
+        self.trained_size = TRAINED_SIZES.get(getattr(getattr(descriptor, "architecture", None), "id", ""), 256)
 
     @property
     def device(self) -> torch.device:

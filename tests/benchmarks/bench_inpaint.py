@@ -25,6 +25,7 @@ import pytest
 import torch
 
 from inpaint_core import inpaint
+from inpaint_core.external_models import ExternalModel
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
@@ -139,19 +140,6 @@ def test_a_clip_needs_no_more_memory_at_its_end_than_after_the_first_chunk() -> 
     assert last <= 1.05 * first
 
 
-class LaMa:
-    """The network that all programs share, as a Completer."""
-
-    card = ModelCard(architecture="lama", trained_size=256)
-
-    def __init__(self, descriptor: Any) -> None:
-        self.descriptor = descriptor
-
-    def complete(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        parts = zip(image.split(1), mask.split(1), strict=True)
-        return torch.cat([self.descriptor(*part) for part in parts])
-
-
 def lama() -> Any:
     pytest.importorskip("spandrel")
     from spandrel import ModelLoader
@@ -203,7 +191,7 @@ def iopaint_model(network: torch.nn.Module) -> Any:
 @pytest.mark.parametrize("side", SIZES)
 def test_no_slower_than_other_programs_with_the_same_network(side: int) -> None:
     descriptor = lama()
-    ours = LaMa(descriptor)
+    ours = ExternalModel(descriptor, "LaMa")
     node = acly_node()
     iopaint = iopaint_model(descriptor.model)
     loguru = importlib.import_module("loguru")
