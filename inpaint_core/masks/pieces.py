@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.signedinteger[Any]]
+
+SPECK = 0.005  # of the mean size wanted: below, pieces are merged all at once
+CANDIDATES = 16  # pieces merged one by one for each that is wanted, at most
 
 
 def connected_pieces(labels: Labels) -> Labels:
@@ -74,6 +78,80 @@ def _neighbours(pieces: Labels, keep: NDArray[np.bool_]) -> tuple[Labels, Labels
         first += [a[~keep[a]], b[~keep[b]]]
         second += [b[~keep[a]], a[~keep[b]]]
     return np.concatenate(first), np.concatenate(second)
+
+
+def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> Labels:
+    """Merge the smallest piece with the neighbour of the nearest mean colour, again and again, until `count` are left.
+
+    Parameters
+    ----------
+    pieces
+        `[H,W]`, connected pieces numbered from 0 without gaps.
+    count
+        Pieces wanted; fewer stay as they are.
+    planes
+        float32 `[C,H,W]`, colours.
+
+    Returns
+    -------
+    Labels
+        `[H,W]`, contiguous from 0; each label is connected.
+    """
+    sizes = np.bincount(pieces.ravel())
+    if len(sizes) <= count:
+        return pieces
+    # Specks go all at once: there may be a hundred thousand of them, and where they go hardly shows.
+    order = np.argsort(-sizes, kind="stable")[: CANDIDATES * count]
+    keep = np.zeros(len(sizes), np.bool_)
+    keep[order[: max(count, int((sizes[order] >= SPECK * pieces.size / count).sum()))]] = True
+    pieces = contiguous(absorb(pieces, keep, planes))
+
+    area: list[int] = np.bincount(pieces.ravel()).tolist()
+    colors: list[list[float]] = piece_means(pieces, planes, len(area)).tolist()
+    neighbours: list[set[int]] = [set() for _ in area]
+    for first, second in _touching(pieces):
+        neighbours[first].add(second)
+        neighbours[second].add(first)
+    into = list(range(len(area)))
+    queue = [(pixels, piece) for piece, pixels in enumerate(area)]
+    heapq.heapify(queue)
+    left = len(area)
+    while left > count:
+        pixels, piece = heapq.heappop(queue)
+        if pixels != area[piece]:
+            continue
+        color = colors[piece]
+        _, target = min(
+            (sum((a - b) ** 2 for a, b in zip(color, colors[n], strict=True)), n) for n in neighbours[piece]
+        )
+        total = pixels + area[target]
+        colors[target] = [(a * pixels + b * area[target]) / total for a, b in zip(color, colors[target], strict=True)]
+        area[piece], area[target] = 0, total
+        into[piece] = target
+        for other in neighbours[piece] - {target}:
+            neighbours[other].discard(piece)
+            neighbours[other].add(target)
+            neighbours[target].add(other)
+        neighbours[target].discard(piece)
+        heapq.heappush(queue, (total, target))
+        left -= 1
+    owner = np.array(into, np.int32)
+    while (owner[owner] != owner).any():
+        owner = owner[owner]
+    return contiguous(owner[pieces])
+
+
+def _touching(pieces: Labels) -> list[list[int]]:
+    """Every two pieces that touch, once."""
+    pairs = []
+    for one, other in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
+        differ = one != other
+        pairs.append(np.stack([one[differ], other[differ]], axis=1))
+    both = np.concatenate(pairs).astype(np.int64)
+    both.sort(axis=1)
+    keys = np.sort(both[:, 0] << 32 | both[:, 1])
+    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
+    return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1).tolist()
 
 
 def keep_largest_pieces(labels: Labels, planes: NDArray[np.float32]) -> Labels:

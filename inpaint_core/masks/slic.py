@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .clustering import Clusters, Labels, Planes, cluster, place_seeds, to_features
-from .pieces import absorb, connected_pieces, contiguous
+from .pieces import connected_pieces, merge_smallest
 from .refinement import refine_boundaries
 from .tracking import clusters_of, follow
 
@@ -54,9 +54,9 @@ def slic_labels(
     Notes
     -----
     Achanta et al. 2012 (doi:10.1109/TPAMI.2012.120) with the distances of scikit-image's `slic`, so `compactness` means
-    the same. Textured pictures tear clusters into fragments; the `n_segments` largest stay, the others go to the
-    neighbour of the nearest colour. So a picture of at least two pixels is always divided, a picture of one colour into
-    a grid.
+    the same. Textured pictures tear clusters into fragments; the smallest is merged with its neighbour of the nearest
+    colour until `n_segments` are left. So a picture of at least two pixels is always divided, a picture of one colour
+    into a grid.
 
     Examples
     --------
@@ -115,11 +115,7 @@ def _segment(planes: Planes, size: tuple[int, int], n_segments: int) -> Labels:
     count = min(n_segments, planes[0].size)
     seeds = place_seeds(*size, count).rescaled(down, along)
     labels, _ = cluster(planes, seeds)
-    pieces = connected_pieces(labels)
-    sizes = np.bincount(pieces.ravel())
-    keep = np.zeros(len(sizes), np.bool_)
-    keep[np.argsort(-sizes, kind="stable")[:count]] = True
-    return contiguous(absorb(pieces, keep, planes))
+    return merge_smallest(connected_pieces(labels), count, planes)
 
 
 def _enlarge(labels: Labels, height: int, width: int) -> Labels:

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from inpaint_core.masks import slic_labels
 from inpaint_core.masks.clustering import Clusters, _assign, cluster, place_seeds
-from inpaint_core.masks.pieces import absorb, connected_pieces
+from inpaint_core.masks.pieces import absorb, connected_pieces, merge_smallest
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "test" / "bsd100"
 BUNDLED = ("astronaut", "coffee", "chelsea", "rocket")
@@ -170,6 +170,25 @@ def test_fragments_go_to_the_neighbour_of_the_nearest_colour() -> None:
     keep = np.bincount(pieces.ravel()) > 4
     expected = np.array([[0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]])
     assert np.array_equal(absorb(pieces, keep, colors[None]), expected)
+
+
+def test_the_smallest_piece_is_merged_with_the_nearest_colour_first() -> None:
+    rng = np.random.default_rng(2)
+    for count in (1, 4, 9):
+        planes = rng.random((2, 9, 11)).astype(np.float32)
+        pieces = connected_pieces(rng.integers(0, 3, (9, 11)).astype(np.int32))
+        merged = pieces.copy()
+        while len(np.unique(merged)) > count:
+            numbers, sizes = np.unique(merged, return_counts=True)
+            means = {number: planes[:, merged == number].mean(axis=1) for number in numbers}
+            smallest = numbers[np.argmin(sizes)]
+            cross = ndimage.binary_dilation(merged == smallest) & (merged != smallest)
+            around = np.unique(merged[cross])
+            nearest = around[np.argmin([((means[number] - means[smallest]) ** 2).sum() for number in around])]
+            merged[merged == smallest] = nearest
+        assert np.array_equal(
+            merge_smallest(pieces, count, planes), np.unique(merged, return_inverse=True)[1].reshape(9, 11)
+        )
 
 
 def test_gray_is_divided_like_its_three_equal_channels_and_alpha_is_not_looked_at(photo: Tensor) -> None:
