@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-# Those of Learning to See need a model first, see test_learning_to_see.py; for the others see test_inpaint_workflows.py.
+# Those of Learning to See need a model first: test_learning_to_see.py. The others: test_inpaint_workflows.py.
 ELSEWHERE = ("learning_to_see", "liminal_reimagine", "outpaint", "compare_fills", "big_picture")
 EXAMPLES = [
     file
