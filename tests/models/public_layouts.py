@@ -135,7 +135,7 @@ def tanimutomo_forward(weights, image, mask):
     def step(name, features, valid, stride):
         weight, bias = weights[f"{name}.conv.weight"], weights.get(f"{name}.conv.bias")
         padding = weight.shape[-1] // 2
-        output, update = dense_mask_convolution(features, valid, weight, None, stride, padding)
+        output, update = dense_mask_convolution(features, valid, weight, torch.ones_like(weight), None, stride, padding)
         if bias is not None:
             total = F.conv2d(valid, torch.ones_like(weight), None, stride, padding)
             ratio = weight[0].numel() / total.clamp(min=1) * (total > 0)

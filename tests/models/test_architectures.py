@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from inpaint_core import load_model, save_model
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models import ARCHITECTURES, build_model
@@ -222,3 +223,23 @@ def test_impossible_arguments_are_refused_in_one_sentence(name, arguments, said)
     with pytest.raises(ValueError, match=said) as error:
         build_model(name, **arguments)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if ARCHITECTURES[name].task != "discriminator"])
+def test_a_preview_in_the_middle_of_training_is_what_the_saved_file_gives(name, tmp_path):
+    network = small(name).train()
+    optimizer = torch.optim.SGD(network.parameters(), 0.01)
+    for _ in range(3):
+        run(name, network).square().mean().backward()
+        optimizer.step()
+    task = ARCHITECTURES[name].task
+    card = ModelCard(architecture=name, arguments=SMALL[name], task=task)
+    model = (InpaintingModel if task == "inpainting" else TranslationModel)(card, network)
+    save_model(model, tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors")
+    image, mask = picture(50, 70), holes(50, 70)
+    preview, later = (
+        made.complete(image, mask) if isinstance(made, InpaintingModel) else made.predict(image)
+        for made in (model, loaded)
+    )
+    assert torch.equal(preview, later)
