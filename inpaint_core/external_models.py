@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .checkpoints import CheckpointError
+from .checkpoints import CARD_KEY, PICKLE_SUFFIXES, CheckpointError
 from .convert.reading import is_torchscript, read_weights
 from .inpainting_model import fill_hole
 from .padding import crop_padding, pad_to_multiple
@@ -81,6 +84,23 @@ class ExternalModel:
         return crop_padding(torch.cat(outputs).float(), window).clamp(0.0, 1.0).to(image.device)
 
 
+def is_external(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is for `load_external_model`: it is not one of ours, and spandrel is installed.
+
+    Ours are the safetensors files with a card. Damaged and absent files are left to `load_model`, which says so.
+    """
+    source = Path(path)
+    if importlib.util.find_spec("spandrel") is None or not source.is_file():
+        return False
+    if source.suffix.lower() != ".safetensors":
+        return source.suffix.lower() in PICKLE_SUFFIXES
+    try:
+        with safe_open(source, framework="pt") as file:
+            return CARD_KEY not in (file.metadata() or {})
+    except SafetensorError:
+        return False
+
+
 def load_external_model(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> ExternalModel:
     """Load a public inpainting model that spandrel knows.
 
@@ -115,7 +135,10 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
     except (unsupported, RuntimeError, KeyError) as error:
         # Only the first line: torch lists every name of a network that does not fit.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise CheckpointError(f"{source.name}: spandrel does not know this model ({reason})") from None
+        raise CheckpointError(
+            f"{source.name}: spandrel does not know this model ({reason}); public checkpoints of other kinds "
+            "become ours with: python -m inpaint_core convert"
+        ) from None
     # The class has had this name since spandrel 0.1.
     if not isinstance(descriptor, getattr(spandrel, "MaskedImageModelDescriptor", ())):
         raise CheckpointError(f"{source.name}: spandrel knows this model, but it does not fill holes")
@@ -143,9 +166,6 @@ def _read(source: Path) -> dict[str, Tensor]:
     if not source.is_file():
         raise CheckpointError(f"{source}: no such model file")
     if source.suffix.lower() == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         try:
             return load_file(source)
         except SafetensorError as error:

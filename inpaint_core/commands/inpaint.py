@@ -11,6 +11,7 @@ from torch import Tensor
 from ..checkpoints import load_model
 from ..classical import CLASSICAL_METHODS, ClassicalFill
 from ..completion import BLENDS, STRATEGIES, Completer, inpaint
+from ..external_models import is_external, load_external_model
 from ..image_files import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
 from ..inpainting_model import InpaintingModel
 from ..masks import GENERATORS, generate
@@ -99,9 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def open_completer(name: str, device: str = "cpu") -> Completer:
-    """A classical fill by name, or a network from a file."""
+    """A classical fill by name, or a network from a file: one of ours, or one that spandrel knows."""
     if name in CLASSICAL_METHODS:
         return ClassicalFill(name)
+    if is_external(name):
+        return load_external_model(name, device)
     model = load_model(name, device)
     if not isinstance(model, InpaintingModel):
         raise ValueError(f"{name}: this model fills no holes; use it with python -m inpaint_core translate")

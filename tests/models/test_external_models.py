@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import sys
 import types
 from dataclasses import dataclass
@@ -11,8 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from inpaint_core import CheckpointError, inpaint
-from inpaint_core.external_models import load_external_model
+from inpaint_core import CheckpointError, inpaint, save_model
+from inpaint_core.commands.inpaint import open_completer
+from inpaint_core.external_models import ExternalModel, is_external, load_external_model
+from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.model_card import ModelCard
+from inpaint_core.models import build_model
 
 
 class Network(nn.Module):
@@ -139,6 +145,25 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
         with pytest.raises(CheckpointError, match=said) as error:
             load_external_model(path)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_only_files_that_are_not_ours_are_left_to_spandrel(tmp_path, spandrel, monkeypatch, installed):
+    spandrel.__spec__ = importlib.machinery.ModuleSpec("spandrel", None)
+    ours = tmp_path / "ours.safetensors"
+    network = build_model("encoder_decoder", width=2)
+    save_model(InpaintingModel(ModelCard(architecture="encoder_decoder", arguments={"width": 2}), network), ours)
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    if not installed:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert is_external(file(tmp_path)) is installed
+    assert is_external(file(tmp_path, "model.pth")) is installed
+    for path in (ours, tmp_path / "broken.safetensors", tmp_path / "absent.safetensors"):
+        assert not is_external(path)
+    completer = open_completer(str(ours))
+    assert isinstance(completer, InpaintingModel)
+    if installed:
+        assert isinstance(open_completer(str(file(tmp_path))), ExternalModel)
 
 
 def test_without_spandrel_it_says_what_to_install(tmp_path, monkeypatch):
