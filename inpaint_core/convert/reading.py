@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,20 @@ from ..checkpoints import CheckpointError
 # Where the usual trainers put the weights inside what they save.
 WEIGHT_KEYS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "generator")
 STEP_KEYS = ("n_iter", "global_step")
+# The ways in which reading a damaged file fails, found by damaging files at random.
+DAMAGE = (
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    OSError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
 # What wrappers put before every name: DataParallel, torch.compile, Lightning, and Lightning around a GAN.
 PREFIXES = ("module.", "_orig_mod.", "model.", "generator.")
 
@@ -53,8 +68,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         content = torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{source.name}: {_refusal(str(error))}") from None
-    except (RuntimeError, EOFError, KeyError, ValueError, IndexError, TypeError, AttributeError, OSError) as error:
-        # A damaged pickle may fail in the unpickler in any of these ways.
+    except DAMAGE as error:
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{source.name}: damaged, or not a PyTorch checkpoint ({reason})") from None
     if not isinstance(content, Mapping):
@@ -83,7 +97,7 @@ def is_torchscript(source: Path) -> bool:
     try:
         with zipfile.ZipFile(source) as archive:
             return any(name.endswith("constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except (zipfile.BadZipFile, *DAMAGE):
         return False
 
 

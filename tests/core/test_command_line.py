@@ -64,7 +64,14 @@ def test_inpaint_keeps_every_known_pixel_of_every_kind_of_picture(model, tmp_pat
 def test_a_mask_of_another_size_is_fitted(model, tmp_path):
     make_picture(tmp_path / "x.png", "rgb")
     make_mask(tmp_path / "y.png", 60, 45)
-    arguments = ["--image", str(tmp_path / "x.png"), "--mask", str(tmp_path / "y.png"), "--out", str(tmp_path / "z.png")]
+    arguments = [
+        "--image",
+        str(tmp_path / "x.png"),
+        "--mask",
+        str(tmp_path / "y.png"),
+        "--out",
+        str(tmp_path / "z.png"),
+    ]
     assert main(["inpaint", "--model", str(model), *arguments]) == 0
     changed = (decode_image(tmp_path / "x.png").image != decode_image(tmp_path / "z.png").image).any(0)
     expected = np.asarray(Image.open(tmp_path / "y.png").resize((90, 120), Image.Resampling.NEAREST)) > 0
@@ -75,7 +82,14 @@ def test_a_mask_of_another_size_is_fitted(model, tmp_path):
 def test_a_classical_fill_can_stand_for_a_model(tmp_path, name):
     make_picture(tmp_path / "x.png", "31x17")
     make_mask(tmp_path / "y.png", 31, 17)
-    arguments = ["--image", str(tmp_path / "x.png"), "--mask", str(tmp_path / "y.png"), "--out", str(tmp_path / "z.png")]
+    arguments = [
+        "--image",
+        str(tmp_path / "x.png"),
+        "--mask",
+        str(tmp_path / "y.png"),
+        "--out",
+        str(tmp_path / "z.png"),
+    ]
     assert main(["inpaint", "--model", name, *arguments]) == 0
 
 

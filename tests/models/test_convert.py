@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import pickle
+import random
 import zipfile
 
 import pytest
@@ -265,6 +266,24 @@ def test_damaged_foreign_and_absent_files_are_refused_in_one_line(tmp_path):
             convert_checkpoint(tmp_path / name)
         assert "\n" not in str(error.value), name
         assert len(str(error.value)) < 400, name
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_files_damaged_at_random_are_converted_or_refused_in_one_line(tmp_path, new_format):
+    source = save(tmp_path, {"model": dict(public.naoto_weights(5, 1))}, _use_new_zipfile_serialization=new_format)
+    whole, chance = source.read_bytes(), random.Random(0)
+    refused = 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(chance.choice([1, 3, 20])):
+            content[chance.randrange(min(len(content), 8000))] = chance.randrange(256)
+        source.write_bytes(content[: chance.choice([len(content), chance.randrange(len(content))])])
+        try:
+            convert_checkpoint(source)
+        except CheckpointError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 30
 
 
 def test_a_fill_out_of_range_is_refused(tmp_path):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,15 +42,19 @@ def losses(run: Path) -> torch.Tensor:
     return torch.tensor([json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()])
 
 
-@pytest.mark.parametrize("name", ["reconstruction", "glcic"])
+@pytest.mark.parametrize("name", ["reconstruction", "glcic", "pix2pix"])
 def test_two_processes_give_the_losses_of_one_with_twice_the_batch(name: str, pictures: Path, tmp_path: Path) -> None:
     plain = {"norm": "none"}
+    still = {"dropout": 0.0} if name == "pix2pix" else {}
     config = configure(name, pictures, steps=20, batch_size=2, optimizer={"learning_rate": 1e-3}, preview_every=20)
-    arguments = {**config.model.arguments, **plain}
+    arguments = {**config.model.arguments, **plain, **still}
     config = config.model_copy(update={"model": config.model.model_copy(update={"arguments": arguments})})
-    if name == "glcic":
-        discriminator = {**config.objective.discriminator, **plain}  # type: ignore[union-attr]
-        objective = config.objective.model_copy(update={"discriminator": discriminator})
+    if name != "reconstruction":
+        changes: dict[str, Any] = {"discriminator": {**config.objective.discriminator, **plain}}
+        if name == "pix2pix":
+            # Variations of the input follow the process, and dropout does too.
+            changes["prepare"] = config.objective.prepare.model_copy(update={"brightness": 0.0, "contrast": 0.0})
+        objective = config.objective.model_copy(update=changes)
         config = config.model_copy(update={"objective": objective})
     done = torchrun(config, tmp_path / "two")
     assert done.returncode == 0, done.stderr

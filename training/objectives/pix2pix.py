@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from inpaint_core.inpainting_model import to_range
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
@@ -19,10 +20,11 @@ from inpaint_core.translation import prepare
 from inpaint_core.translation_model import TranslationModel
 
 from ..config import Pix2PixConfig, TrainConfig
-from ..optimization import NonFiniteError, Trainable
+from ..optimization import Trainable
 from ..placement import Placement
 from ..randomness import torch_generator
-from ..samples import Batch
+from ..samples import Batch, shares
+from .tally import Tally
 
 
 class Pix2Pix:
@@ -44,7 +46,7 @@ class Pix2Pix:
         self._objective = objective
         self._config = config
         self._card = card
-        self._rank = placement.rank
+        self._placement = placement
         self.remarks: list[str] = []
         self._generator = Trainable(network, config, config.optimizer, placement)
         self._discriminator = _discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
@@ -53,21 +55,23 @@ class Pix2Pix:
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
-        self._generator.network.train()
-        draws = torch_generator(self._config.seed, "prepare", step, self._rank)
-        total = sum(len(part) for part in parts)
-        sums: dict[str, Tensor] = {}
-        for part in parts:
-            share = len(part) / total
-            for name, value in self._learn(part, share, draws).items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value * share
-        values = dict(zip(sums, torch.stack(list(sums.values())).tolist(), strict=True))
-        if not all(map(torch.isfinite, torch.tensor(list(values.values())))):
-            self._discard()
-            raise NonFiniteError("loss")
-        if self._discriminator is not None:
-            self._discriminator.apply(step)
-        self._generator.apply(step)
+        networks = [self._generator] if self._discriminator is None else [self._discriminator, self._generator]
+        draws = torch_generator(self._config.seed, "prepare", step, self._placement.rank)
+        tally = Tally(self._placement)
+        try:
+            for network in networks:
+                network.begin()
+            for part, share, last in shares(parts):
+                with ExitStack() as stack:
+                    for network in networks:
+                        stack.enter_context(network.gathering(last))
+                    tally.add(self._learn(part, share, draws), share)
+            values = tally.read()
+            for network in networks:
+                network.apply(step)
+        finally:
+            for network in networks:
+                network.discard()
         return values
 
     def _learn(self, batch: Batch, share: float, draws: torch.Generator) -> dict[str, Tensor]:
@@ -83,10 +87,13 @@ class Pix2Pix:
         judge = self._discriminator
         if judge is not None:
             kind = objective.adversarial_loss
-            told_apart = discriminator_loss(_judge(judge, given, truth), _judge(judge, given, made.detach()), kind)
+            told_apart = discriminator_loss(
+                _judge(judge, judge.forward, given, truth), _judge(judge, judge.forward, given, made.detach()), kind
+            )
             judge.backward(told_apart * share)
             judge.network.requires_grad_(False)
-            fooled = generator_loss(_judge(judge, given, made), kind)
+            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+            fooled = generator_loss(_judge(judge, judge.network, given, made), kind)
             loss = loss + objective.adversarial * fooled
             terms |= {"adversarial": fooled.detach(), "discriminator": told_apart.detach()}
         self._generator.backward(loss * share)
@@ -101,11 +108,6 @@ class Pix2Pix:
         if self._card.prepare is None:
             raise RuntimeError("a batch without inputs needs settings to make them")
         return prepare(batch.image, self._card.prepare, generator=draws)
-
-    def _discard(self) -> None:
-        self._generator.discard()
-        if self._discriminator is not None:
-            self._discriminator.discard()
 
     def learning_rate(self, step: int) -> float:
         """See `Objective.learning_rate`."""
@@ -151,9 +153,9 @@ class Pix2Pix:
             self._discriminator.load_state_dict(state["discriminator"])
 
 
-def _judge(judge: Trainable[Network], given: Tensor, picture: Tensor) -> Tensor:
+def _judge(judge: Trainable[Network], network: nn.Module, given: Tensor, picture: Tensor) -> Tensor:
     with judge.autocast():
-        return judge.forward(torch.cat([given, picture], 1)).float()
+        return network(torch.cat([given, picture], 1)).float()
 
 
 def _discriminator(objective: Pix2PixConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
