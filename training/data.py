@@ -240,12 +240,17 @@ def read_pixels(path: Path, config: DataConfig) -> Tensor:
 
 def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
     """Resize `[C,H,W]` in 0..1 to what is kept for training, as uint8: see `read_pixels`."""
-    shorter = min(image.shape[-2:])
-    side = min(max(shorter, config.size), config.stored_side)
-    if side != shorter:
-        height, width = (max(side, round(length * side / shorter)) for length in image.shape[-2:])
+    height, width = stored_shape(image.shape[-2], image.shape[-1], config)
+    if (height, width) != tuple(image.shape[-2:]):
         image = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True, align_corners=False)[0]
     return (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+
+
+def stored_shape(height: int, width: int, config: DataConfig) -> tuple[int, int]:
+    """Height and width in pixels that a picture of this size is kept at: see `read_pixels`."""
+    shorter = min(height, width)
+    side = min(max(shorter, config.size), config.stored_side)
+    return max(side, round(height * side / shorter)), max(side, round(width * side / shorter))
 
 
 def _leave_out_unpaired(
@@ -286,7 +291,7 @@ def _scan(
     budget = config.cache_megabytes * 2**20
 
     def look(path: Path) -> Record | LeftOut:
-        return _look(folder, path, config)
+        return look_at(folder, path, config)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         futures = [pool.submit(look, path) for path in paths]
@@ -313,7 +318,8 @@ def _scan(
     return records, left_out
 
 
-def _look(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
+def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
+    """Open one file of a folder: a record with its pixels, or why it cannot be used. Duplicates are not looked for."""
     name = path.relative_to(folder).as_posix()
     if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
         return LeftOut(name, "link", "a link that leads out of the folder")

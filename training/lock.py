@@ -11,12 +11,19 @@ from typing import IO
 
 
 class LockedError(ValueError):
-    """Another process is training in this folder."""
+    """Another process is at work in this folder."""
 
 
 @contextmanager
-def hold_lock(path: Path) -> Iterator[None]:
+def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
     """Hold a lock file; it stays behind, holding nothing, when it is let go.
+
+    Parameters
+    ----------
+    path
+        The file.
+    work
+        What its holder does, for the sentence that others get.
 
     Raises
     ------
@@ -34,7 +41,7 @@ def hold_lock(path: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise LockedError(
-                f"{path.parent}: another training (process {holder}) is at work here; choose another --out"
+                f"{path.parent}: another {work} (process {holder}) is at work here; choose another --out"
             ) from None
         file.seek(0)
         file.truncate()

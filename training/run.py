@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 DONE, BAD_INPUT, FAILED, INTERRUPTED = 0, 2, 1, 130
 
 
-class _OneLineParser(argparse.ArgumentParser):
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one sentence, as a ConfigError."""
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
@@ -156,7 +158,7 @@ def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resu
     ConfigError
         Unknown options, values out of bounds, no such recipe.
     """
-    parser = _OneLineParser(prog="training.run", add_help=False, allow_abbrev=False)
+    parser = OneLineParser(prog="training.run", add_help=False, allow_abbrev=False)
     for option in ("--config", "--data", "--out", "--steps", "--resume"):
         parser.add_argument(option)
     parser.add_argument("-h", "--help", action="store_true")
