@@ -1,9 +1,18 @@
-"""Picture metrics, over the whole picture or in the hole only."""
+"""Picture metrics, over the whole picture or in the hole only, and distances between sets of pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+# Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity", section III-C.
+SSIM_SIGMA = 1.5
+SSIM_RADIUS = 5
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+KID_SUBSET = 1000
 
 
 def mean_squared_error(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -21,10 +30,7 @@ def mean_squared_error(output: Tensor, target: Tensor, mask: Tensor | None = Non
     Tensor
         `[B]`; NaN for a picture whose mask is empty.
     """
-    squared = (output - target) ** 2
-    if mask is None:
-        return squared.mean((1, 2, 3))
-    return (squared * mask).sum((1, 2, 3)) / (mask.sum((1, 2, 3)) * squared.shape[1])
+    return _mean((output - target) ** 2, mask)
 
 
 def psnr(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -33,3 +39,164 @@ def psnr(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     Arguments and shape as in `mean_squared_error`; infinite where the pictures are equal.
     """
     return -10.0 * torch.log10(mean_squared_error(output, target, mask))
+
+
+def l1_percent(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean absolute difference per picture in percent of the range, as Liu et al. 2018 (arXiv 1804.07723) print it.
+
+    Arguments and shape as in `mean_squared_error`.
+    """
+    return 100.0 * _mean((output - target).abs(), mask)
+
+
+def ssim_map(output: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity around every pixel, separately for each channel.
+
+    Parameters
+    ----------
+    output, target
+        `[B,3,H,W]` in 0..1, both sides of at least 6 pixels.
+
+    Returns
+    -------
+    Tensor
+        `[B,3,H,W]`, at most 1. Gaussian window of 11 x 11 pixels with a deviation of 1.5, K1 = 0.01, K2 = 0.03, range 1,
+        population variances; beyond the edge the pictures are mirrored (Wang et al. 2004).
+
+    Raises
+    ------
+    ValueError
+        A side below 6 pixels.
+    """
+    if min(output.shape[-2:]) <= SSIM_RADIUS:
+        raise ValueError(f"SSIM needs sides of at least {SSIM_RADIUS + 1} pixels, not {list(output.shape[-2:])}")
+    offsets = torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1, dtype=output.dtype, device=output.device)
+    window = torch.exp(-(offsets**2) / (2.0 * SSIM_SIGMA**2))
+    window = window / window.sum()
+    # Shifted to -0.5..0.5: variances are differences of means of squares, which cost digits where values are large.
+    x, y = output - 0.5, target - 0.5
+    planes = torch.cat([x, y, x * x, y * y, x * y], 1)
+    count = planes.shape[1]
+    planes = F.pad(planes, (SSIM_RADIUS,) * 4, mode="reflect")
+    planes = F.conv2d(planes, window.view(1, 1, 1, -1).expand(count, 1, 1, -1), groups=count)
+    planes = F.conv2d(planes, window.view(1, 1, -1, 1).expand(count, 1, -1, 1), groups=count)
+    mean_x, mean_y, xx, yy, xy = planes.chunk(5, 1)
+    variances = xx - mean_x**2 + yy - mean_y**2
+    covariance = xy - mean_x * mean_y
+    mean_x, mean_y = mean_x + 0.5, mean_y + 0.5
+    luminance = (2.0 * mean_x * mean_y + SSIM_C1) / (mean_x**2 + mean_y**2 + SSIM_C1)
+    return luminance * (2.0 * covariance + SSIM_C2) / (variances + SSIM_C2)
+
+
+def ssim(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Structural similarity per picture: the mean of `ssim_map` over channels and pixels.
+
+    Arguments and shape as in `mean_squared_error`. Windows around hole pixels reach into what is known, so that in the
+    hole only it also tells how well the fill joins its surroundings.
+    """
+    return _mean(ssim_map(output, target), mask)
+
+
+def perceptual_distance(output: Sequence[Tensor], target: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+    """Distance of two pictures in the features of a network, per picture.
+
+    At every position of every stage the vector over the channels is divided by its length; the squared difference of
+    the two vectors is averaged over the positions, and the averages of the stages are added: eq. 1 of Zhang et al. 2018
+    (arXiv 1801.03924) with all weights 1. Values of other networks, or of LPIPS with its learnt weights, are not
+    comparable.
+
+    Parameters
+    ----------
+    output, target
+        Feature maps `[B,C,h,w]` of each stage, see `inpaint_core.losses.features`.
+    mask
+        `[B,1,H,W]`, 1 = hole: a position counts by the share of its pixels that are hole. None: all count.
+
+    Returns
+    -------
+    Tensor
+        `[B]`, at least 0; NaN for a picture whose mask is empty.
+    """
+    total = output[0].new_zeros(len(output[0]))
+    for ours, theirs in zip(output, target, strict=True):
+        squared = ((_unit(ours) - _unit(theirs)) ** 2).sum(1, keepdim=True)
+        share = None if mask is None else F.adaptive_avg_pool2d(mask, squared.shape[-2:])
+        total = total + _mean(squared, share)
+    return total
+
+
+def frechet_distance(first: Tensor, second: Tensor) -> float:
+    """Frechet distance of two sets of features, each taken for a Gaussian (Heusel et al. 2017, arXiv 1706.08500).
+
+    Parameters
+    ----------
+    first, second
+        `[N,D]` and `[M,D]`, one row per picture. Below about D rows the covariances are not of full rank and the distance
+        is too large; it shrinks with more rows, so that only sets of one size compare.
+
+    Returns
+    -------
+    float
+        `|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 sqrt(cov1 cov2))`.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two rows.
+    """
+    _check_rows(first, second)
+    a, b = first.double(), second.double()
+    covariance_a, covariance_b = torch.cov(a.T).reshape(a.shape[1], -1), torch.cov(b.T).reshape(b.shape[1], -1)
+    root_trace = torch.linalg.eigvals(covariance_a @ covariance_b).sqrt().real.sum()
+    squared = (a.mean(0) - b.mean(0)).square().sum()
+    return float(squared + covariance_a.trace() + covariance_b.trace() - 2.0 * root_trace)
+
+
+def kernel_distance(first: Tensor, second: Tensor, subset: int = KID_SUBSET) -> float:
+    """Unbiased squared maximum mean discrepancy with the kernel `(x y / D + 1)^3` (Binkowski et al. 2018,
+    arXiv 1801.01401).
+
+    Parameters
+    ----------
+    first, second
+        `[N,D]`, one row per picture; unlike the Frechet distance fair to small sets, and it can be slightly negative.
+    subset
+        The rows are taken in order in equal blocks of about this many, whose distances are averaged.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two rows, or different counts.
+    """
+    _check_rows(first, second)
+    if len(first) != len(second):
+        raise ValueError(f"sets of {len(first)} and {len(second)} rows: the kernel distance needs equal counts")
+    blocks = max(1, round(len(first) / subset))
+    pairs = zip(first.double().tensor_split(blocks), second.double().tensor_split(blocks), strict=True)
+    return sum(_kernel_distance(a, b) for a, b in pairs) / blocks
+
+
+def _kernel_distance(a: Tensor, b: Tensor) -> float:
+    count = len(a)
+    within = sum(kernel.sum() - kernel.diagonal().sum() for kernel in (_cubic(a, a), _cubic(b, b)))
+    return float(within / (count * (count - 1)) - 2.0 * _cubic(a, b).mean())
+
+
+def _cubic(a: Tensor, b: Tensor) -> Tensor:
+    return (a @ b.T / a.shape[1] + 1.0) ** 3
+
+
+def _check_rows(first: Tensor, second: Tensor) -> None:
+    if min(len(first), len(second)) < 2:
+        raise ValueError(f"sets of {len(first)} and {len(second)} rows: a distance of sets needs at least two each")
+
+
+def _unit(features: Tensor) -> Tensor:
+    return features / (features.norm(dim=1, keepdim=True) + 1e-10)
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of `[B,C,h,w]` per picture; weighted with `[B,1,h,w]` where that is given."""
+    if weight is None:
+        return values.mean((1, 2, 3))
+    return (values * weight).sum((1, 2, 3)) / (weight.sum((1, 2, 3)) * values.shape[1])

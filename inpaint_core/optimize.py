@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import bisect
 import copy
-import logging
-import math
-from collections.abc import Callable
 from typing import TypeVar, cast
 
 import torch
@@ -20,12 +16,10 @@ from .models.pconv_unet import PConvUNet
 from .models.pconv_unet_inference import PConvUNetInference
 from .translation_model import TranslationModel
 
-logger = logging.getLogger("liminal")
-
 Model = TypeVar("Model", InpaintingModel, TranslationModel)
 
 TOLERANCE = 1 / 255
-"""Largest difference in 0..1 that reduced precision may make on the probe: half of what is promised elsewhere."""
+"""Largest difference in 0..1 that reduced precision may make on the probes: half of what is promised elsewhere."""
 UNITS = {"unit": 1.0, "signed": 0.5, "imagenet": 0.229}
 """What a step of 1 in a network's value range is in 0..1, at most."""
 PROBE_SIDE = 256
@@ -36,8 +30,8 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
 
     Batch normalisation is folded into the convolutions, memory is laid out channels_last, and where the device
     multiplies faster in bfloat16 (CPUs with AVX512-BF16 or AMX) or float16 (CUDA GPUs from Volta on) that precision is
-    used: for the whole network, or for as many levels of a partial-convolution U-Net as keep its output within
-    `TOLERANCE` on a probe picture, else not at all. Partial convolutions are rewritten, see `PConvUNetInference`.
+    used, if that changes the output by less than `TOLERANCE` on probe pictures. Partial convolutions are rewritten, see
+    `PConvUNetInference`.
 
     Parameters
     ----------
@@ -55,17 +49,13 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
     dtype = fast_dtype(model.device)
     network = model.network
     with torch.inference_mode(False), torch.no_grad():
-        exact = inference_form(network, torch.float32)
-        chosen = exact
+        chosen = inference_form(network, dtype)
         if dtype != torch.float32:
             probe = probe_inputs(model)
-            expected = network(*probe)
-            unit = UNITS[model.card.value_range]
-
-            def error(form: Network) -> float:
-                return float((form(*probe) - expected).abs().max()) * unit
-
-            chosen = within_tolerance(exact, inference_form(network, dtype), error)
+            difference = float((chosen(*probe) - network(*probe)).abs().max()) * UNITS[model.card.value_range]
+            # Not the other way round: a NaN is no agreement.
+            if not difference <= TOLERANCE:
+                chosen = inference_form(network, torch.float32)
     if compiled:
         chosen.compile(dynamic=True)
     return type(model)(model.card, chosen)
@@ -138,46 +128,25 @@ def fold_batch_norm(network: nn.Module) -> None:
                 parent[index] = nn.Identity()
 
 
-def within_tolerance(exact: Network, reduced: Network, error: Callable[[Network], float]) -> Network:
-    """Keep as much reduced precision as the tolerance allows.
-
-    Other networks than partial-convolution U-Nets are taken as a whole. There, levels are given back their precision:
-    as roundings add up like independent errors, those first whose squared harm, measured alone, is largest for their
-    cost. A NaN is no agreement.
-    """
-    if error(reduced) <= TOLERANCE:
-        return reduced
-    if not (isinstance(exact, PConvUNetInference) and isinstance(reduced, PConvUNetInference)):
-        return exact
-    worth = {}
-    for name, cost in exact.costs.items():
-        harm = error(exact.with_levels_of(reduced, [name]))
-        worth[name] = harm**2 / cost if math.isfinite(harm) else math.inf
-    levels = sorted(worth, key=lambda name: worth[name], reverse=True)
-    # The error falls as more levels are exact, so the fewest that suffice are found by halving.
-    enough = bisect.bisect_left(
-        range(len(levels)), True, key=lambda kept: error(reduced.with_levels_of(exact, levels[:kept])) <= TOLERANCE
-    )
-    logger.info("%s of %s levels stay in float32", enough, len(levels))
-    return reduced.with_levels_of(exact, levels[:enough])
-
-
 def probe_inputs(model: InpaintingModel | TranslationModel) -> tuple[Tensor, ...]:
-    """What the network is shown to compare precisions: a random picture, smooth and rough, with holes of two sizes."""
+    """What the network is shown to compare precisions: a picture both smooth and rough, and white noise; holes of two
+    sizes, and one that leaves the frame, where few pixels stand for many."""
     generator = torch.Generator().manual_seed(0)
     side = max(-(-PROBE_SIDE // model.network.multiple) * model.network.multiple, model.network.minimum)
     channels = 3 if isinstance(model, InpaintingModel) else _input_channels(model.network)
-    image = torch.zeros(1, channels, side, side)
+    natural = torch.zeros(1, channels, side, side)
     for octave in range(1, 7):
         noise = torch.randn(1, channels, 2**octave, 2**octave, generator=generator)
-        image += F.interpolate(noise, (side, side), mode="bilinear") / octave
-    image = torch.sigmoid(image).to(model.device)
+        natural += F.interpolate(noise, (side, side), mode="bilinear") / octave
+    white = torch.rand(1, channels, side, side, generator=generator)
+    image = torch.cat([torch.sigmoid(natural), white]).to(model.device)
     if isinstance(model, TranslationModel):
         return (to_range(image, model.card.value_range),)
-    scattered = (torch.rand(1, 1, 32, 32, generator=generator) < 0.3).float()
+    scattered = (torch.rand(2, 1, 32, 32, generator=generator) < 0.3).float()
     mask = F.interpolate(scattered, (side, side), mode="nearest-exact")
-    mask[..., : side // 2, : side // 2] = 0
-    mask[..., side // 8 : side // 2, side // 8 : side // 2] = 1
+    mask[0, :, : side // 2, : side // 2] = 0
+    mask[0, :, side // 8 : side // 2, side // 8 : side // 2] = 1
+    mask[1, :, side // 4 : side // 2, side // 2 :] = 1
     mask = mask.to(model.device)
     return model.prepare(image, mask), mask
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -47,19 +44,6 @@ class PConvUNetInference(Network):
             for index, block in enumerate(network.decoder)
         ]
         self.encoder, self.decoder = nn.ModuleList(down), nn.ModuleList(up)
-        self.costs = {f"encoder.{index}": level.weights() / 4 ** (index + 1) for index, level in enumerate(down)}
-        self.costs |= {f"decoder.{index}": up[index].weights() / 4 ** (last - index) for index in range(last)}
-        """Names of the levels whose precision can be chosen, and their multiplications per pixel of the picture."""
-
-    def with_levels_of(self, other: PConvUNetInference, names: Iterable[str]) -> PConvUNetInference:
-        """A form that shares this one's levels, but for those named, which it shares with another form."""
-        mixed = copy.copy(self)
-        # nn.Module keeps its children in a dictionary that a shallow copy would share.
-        mixed._modules = {"encoder": nn.ModuleList(self.encoder), "decoder": nn.ModuleList(self.decoder)}
-        for name in names:
-            half, index = name.split(".")
-            mixed.get_submodule(half)[int(index)] = other.get_submodule(name)  # type: ignore[operator]
-        return mixed
 
     @torch.no_grad()
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -88,9 +72,6 @@ class _Down(nn.Module):
         self.weight = _constant(weight, dtype)
         self.shift = _constant(shift, dtype)
 
-    def weights(self) -> int:
-        return self.weight.numel()
-
     def forward(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         ratio, update = self.windows.renormalisation(valid)
         features = F.conv2d(
@@ -109,10 +90,6 @@ class _Up(nn.Module):
         self.shift = _constant(shift, dtype)
         self.activation = block.activation
         self.legacy_double_ratio = block.legacy_double_ratio
-
-    def weights(self) -> int:
-        # The transposed kernel's 16 taps make four pixels.
-        return self.below_weight.numel() // 4 + self.skip_weight.numel()
 
     def forward(self, below: Tensor, below_valid: Tensor, skip: Tensor, skip_valid: Tensor) -> tuple[Tensor, Tensor]:
         valid = torch.cat([F.interpolate(below_valid, scale_factor=2.0), skip_valid], 1)

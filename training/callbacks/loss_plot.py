@@ -111,11 +111,11 @@ def _draw_panel(
         return x, y
 
     draw.text((LEFT, top + 8), title, fill=INK, font=font)
-    for tick in _ticks(low, high):
+    for tick in ticks(low, high):
         y = place(0, tick)[1]
         draw.line((box[0], y, box[2], y), fill=GRID)
         draw.text((LEFT - 8, y), f"{tick:.4g}", fill=INK, font=font, anchor="rm")
-    for tick in _ticks(0, last):
+    for tick in ticks(0, last):
         x = place(tick, low)[0]
         draw.line((x, box[1], x, box[3]), fill=GRID)
         draw.text((x, box[3] + 8), f"{tick:g}", fill=INK, font=font, anchor="mt")
@@ -141,7 +141,7 @@ def _smooth(curve: Curve) -> Curve:
     return smooth
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Round numbers, at most seven, between two values."""
     rough = (high - low) / 6 or 1.0
     power = 10.0 ** math.floor(math.log10(rough))
