@@ -1,0 +1,136 @@
+"""Near duplicates: pictures that show the same after resizing, re-encoding, brightening or a trimmed edge.
+
+Two pictures are near duplicates when their perceptual hashes differ in few bits and their colours nearly agree. The
+hash alone takes some pairs in a million for equal that merely are composed alike (a road under a sky).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+BITS = 64
+# Photographs reduced to half, saved at JPEG quality 50, brightened by 15 % or trimmed by 2 % at each edge stay within
+# 12 bits in 99 of 100 cases; trimmed by 4 %, half of them within 8 to 10 and 95 of 100 within 14 to 16.
+DEFAULT_THRESHOLD = 12
+HASHED_SIDE = 32
+FLATTEST = 1e-3  # in gray levels: below it a coefficient is rounding, and its sign noise
+COLOUR_SIDE = 8
+# Mean absolute difference of 8x8 thumbnails: brightening by 15 % gives up to 0.10, pictures that are composed alike
+# mostly 0.1 to 0.3.
+SAME_COLOURS = 0.12
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What a picture looks like, in short.
+
+    Attributes
+    ----------
+    bits
+        bool `[64]`, its perceptual hash.
+    colours
+        float32 `[192]`, an 8x8 RGB thumbnail in 0..1.
+    """
+
+    bits: np.ndarray
+    colours: np.ndarray
+
+    @property
+    def hexadecimal(self) -> str:
+        """The hash as 16 digits."""
+        return np.packbits(self.bits).tobytes().hex()
+
+
+def appearance(pixels: Tensor) -> Appearance:
+    """Hash a picture, uint8 `[3,H,W]`.
+
+    The hash is pHash's: the picture in 32x32 gray values, their discrete cosine transform, and of its second to ninth
+    rows and columns whether each coefficient is above the median (Zauner 2010, "Implementation and Benchmarking of
+    Perceptual Image Hash Functions", section 3.2.1). Being relative to the median it does not see brightness and
+    contrast, and leaving out the first row and column it does not see what all skies have in common.
+    """
+    picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
+    gray = picture.convert("L").resize((HASHED_SIDE, HASHED_SIDE), Image.Resampling.BOX)
+    cosines = _cosines(HASHED_SIDE)
+    coefficients = (cosines @ np.asarray(gray, dtype=np.float64) @ cosines.T)[1:9, 1:9].ravel()
+    coefficients[np.abs(coefficients) < FLATTEST] = 0.0
+    colours = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
+    return Appearance(
+        coefficients > np.median(coefficients), np.asarray(colours, dtype=np.float32).reshape(-1) / np.float32(255.0)
+    )
+
+
+def _cosines(side: int) -> np.ndarray:
+    """The orthonormal DCT-II as a matrix (Ahmed, Natarajan and Rao 1974)."""
+    frequency, position = np.arange(side)[:, None], np.arange(side)[None]
+    matrix = np.cos(np.pi * (2 * position + 1) * frequency / (2 * side)) * np.sqrt(2.0 / side)
+    matrix[0] /= np.sqrt(2.0)
+    return matrix
+
+
+def find_repeats(appearances: Sequence[Appearance], threshold: int) -> list[list[tuple[int, int]]]:
+    """Go through pictures in order, and keep each that nearly duplicates none that was kept before it.
+
+    Parameters
+    ----------
+    appearances
+        Of N pictures. Each is compared with all that are kept: ten thousand pictures take about a second.
+    threshold
+        Most bits that the hashes of near duplicates differ in, 0 to 64.
+
+    Returns
+    -------
+    list of list of tuple
+        For each picture all kept ones that it nearly duplicates, nearest first, as index and number of differing bits;
+        empty for those that are kept, of which no two are near duplicates.
+    """
+    every = np.arange(len(appearances))
+    signs = np.stack([item.bits for item in appearances]).astype(np.float32) * 2.0 - 1.0
+    colours = np.stack([item.colours for item in appearances])
+
+    def close(numbers: np.ndarray, candidates: np.ndarray) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        # With bits as -1 and 1 the scalar product is 64 minus twice the Hamming distance, exactly, at the speed of a
+        # matrix product.
+        distances = (BITS - signs[numbers] @ signs[candidates].T) / 2.0
+        for number, row in zip(numbers.tolist(), distances, strict=True):
+            found = np.flatnonzero(row <= threshold)
+            others = candidates[found]
+            alike = np.abs(colours[others] - colours[number]).mean(1) <= SAME_COLOURS
+            matches = zip(others[alike].tolist(), row[found[alike]].astype(int).tolist(), strict=True)
+            yield number, sorted(matches, key=lambda match: (match[1], match[0]))
+
+    kept = np.zeros(len(appearances), dtype=bool)
+    for start in range(0, len(every), BLOCK):
+        block = every[start : start + BLOCK]
+        for number, matches in close(block, np.concatenate([np.flatnonzero(kept), block])):
+            kept[number] = not any(kept[other] and other < number for other, _ in matches)
+    repeats: list[list[tuple[int, int]]] = [[] for _ in appearances]
+    dropped = np.flatnonzero(~kept)
+    for start in range(0, len(dropped), BLOCK):
+        for number, matches in close(dropped[start : start + BLOCK], np.flatnonzero(kept)):
+            repeats[number] = matches
+    return repeats
+
+
+class Groups:
+    """Things that belong together, directly or through others (a disjoint-set forest)."""
+
+    def __init__(self, count: int) -> None:
+        self._parents = list(range(count))
+
+    def join(self, first: int, second: int) -> None:
+        """Put two things, and all that belong to them, together."""
+        self._parents[self.of(first)] = self.of(second)
+
+    def of(self, item: int) -> int:
+        """The number of a thing's group."""
+        while self._parents[item] != item:
+            self._parents[item] = self._parents[self._parents[item]]
+            item = self._parents[item]
+        return item
