@@ -60,7 +60,7 @@ def ssim_map(output: Tensor, target: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[B,3,H,W]`, at most 1. Gaussian window of 11 x 11 pixels with a deviation of 1.5, K1 = 0.01, K2 = 0.03, range 1,
+        `[B,3,H,W]`, at most 1. Gaussian window of 11x11 pixels with a deviation of 1.5, K1 = 0.01, K2 = 0.03, range 1,
         population variances; beyond the edge the pictures are mirrored (Wang et al. 2004).
 
     Raises
@@ -120,7 +120,7 @@ def perceptual_distance(output: Sequence[Tensor], target: Sequence[Tensor], mask
     total = output[0].new_zeros(len(output[0]))
     for ours, theirs in zip(output, target, strict=True):
         squared = ((_unit(ours) - _unit(theirs)) ** 2).sum(1, keepdim=True)
-        share = None if mask is None else F.adaptive_avg_pool2d(mask, squared.shape[-2:])
+        share = None if mask is None else F.adaptive_avg_pool2d(mask, (squared.shape[-2], squared.shape[-1]))
         total = total + _mean(squared, share)
     return total
 
@@ -131,8 +131,8 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     Parameters
     ----------
     first, second
-        `[N,D]` and `[M,D]`, one row per picture. Below about D rows the covariances are not of full rank and the distance
-        is too large; it shrinks with more rows, so that only sets of one size compare.
+        `[N,D]` and `[M,D]`, one row per picture. Below about D rows the covariances are not of full rank and the
+        distance is too large; it shrinks with more rows, so that only sets of one size compare.
 
     Returns
     -------

@@ -1,0 +1,173 @@
+"""`python -m training.evaluate`: compare models and classical fills on the same pictures with the same holes.
+
+The folder of --out gets manifest.json (which picture with which hole, before anything is measured), results/ (every
+score of every pair), report.json, report.md (tables as in the papers), grid.png and scatter.png. An evaluation that was
+interrupted or killed goes on where it was when the same command is given again; so do further models.
+
+exit codes: 0 done, 1 out of memory, 2 bad input (one line on standard error), 130 interrupted
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from inpaint_core.classical import CLASSICAL_METHODS
+from inpaint_core.commands.inpaint import open_completer
+from inpaint_core.completion import STRATEGIES
+from inpaint_core.masks import GENERATORS
+
+from .evaluation import report as reports
+from .evaluation.comparison import Settings, compare
+from .evaluation.methods import Method, method_names
+from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
+LEAST_SIZE, LARGEST_SIZE = 32, 4096
+
+Value = TypeVar("Value")
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        options = _parser().parse_args(arguments)
+        settings = Settings(
+            data=options.data,
+            masks=options.masks,
+            size=options.size,
+            count=options.count,
+            buckets=tuple(dict.fromkeys(options.buckets)),
+            borders=BORDERS[options.border],
+            seed=options.seed,
+            strategy=options.strategy,
+            features=options.features,
+            device=options.device,
+        )
+        names = method_names(options.model)
+        methods = [
+            Method(name, open_completer(model, options.device))
+            for name, model in zip(names, options.model, strict=True)
+        ]
+        report = compare(methods, settings, options.out, resume=options.resume == "auto")
+    except KeyboardInterrupt:
+        return _end(INTERRUPTED, "interrupted; the same command goes on where this one was")
+    except MemoryError as error:
+        return _end(FAILED, str(error) or "out of memory")
+    except (ValueError, OSError) as error:
+        return _end(BAD_INPUT, str(error))
+    totals = [method | {"summary": method["cells"][-1]["metrics"]} for method in report["methods"]]
+    print(reports.short_table(totals))
+    print(f"all tables: {options.out / 'report.md'}; pictures: {options.out / 'grid.png'}")
+    return DONE
+
+
+def _end(code: int, sentence: str) -> int:
+    print(f"training.evaluate: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m training.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    generators = ", ".join(sorted(set(GENERATORS) - {"folder"}))
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        required=True,
+        metavar="MODEL",
+        help=f"model files, or {', '.join(CLASSICAL_METHODS)}",
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, subfolders included")
+    parser.add_argument(
+        "--masks",
+        required=True,
+        metavar="DIR|GENERATOR",
+        help=f"masks (white = hole, subfolders included), or one of {generators}",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything is written")
+    parser.add_argument(
+        "--features",
+        type=Path,
+        metavar="FILE",
+        help="VGG weights (.safetensors) for the perceptual distance, FID and KID; without, these are left out",
+    )
+    parser.add_argument(
+        "--size",
+        type=_checked(int, lambda value: LEAST_SIZE <= value <= LARGEST_SIZE, f"{LEAST_SIZE} to {LARGEST_SIZE}"),
+        default=256,
+        metavar="PX",
+        help="side of the squares that pictures are cut and resized to (default: 256)",
+    )
+    parser.add_argument(
+        "--count",
+        type=_checked(int, lambda value: value >= 1, "1 or more"),
+        metavar="N",
+        help="pairs of a picture and a mask, over all columns of the tables; more than there are pictures gives "
+        "further crops of them (default: every picture once in every column)",
+    )
+    parser.add_argument(
+        "--buckets",
+        type=_bucket,
+        nargs="+",
+        default=list(BUCKETS),
+        metavar="LOW-HIGH",
+        help=f"hole ratios, one column each (default: {' '.join(map(name_bucket, BUCKETS))})",
+    )
+    parser.add_argument(
+        "--border",
+        choices=BORDERS,
+        default="no",
+        help="whether holes keep 50 pixels (of 512) from the edge; both gives two columns for each ratio (default: no)",
+    )
+    parser.add_argument(
+        "--seed", type=_checked(int, lambda value: value >= 0, "0 or more"), default=0, help="of crops and masks"
+    )
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        default="whole",
+        help="what a model sees, see python -m inpaint_core inpaint --help (default: whole)",
+    )
+    parser.add_argument("--device", default="cpu", help="where networks run, e.g. cuda (default: cpu)")
+    parser.add_argument(
+        "--resume", choices=("auto", "none"), default="auto", help="auto: go on with what is in --out; none: start anew"
+    )
+    return parser
+
+
+def _checked(kind: Callable[[str], Value], accepts: Callable[[Value], bool], accepted: str) -> Callable[[str], Value]:
+    def parse(text: str) -> Value:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not accepts(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not accepted: give {accepted}")
+        return value
+
+    return parse
+
+
+def _bucket(text: str) -> tuple[float, float]:
+    try:
+        return parse_bucket(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,297 @@
+"""One evaluation in its folder: pairs written down, every method measured on them, the report made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from inpaint_core.atomic import atomic_path, write_text
+from inpaint_core.completion import Strategy
+from inpaint_core.losses.features import FeatureExtractor, load_features
+from inpaint_core.metrics import frechet_distance, kernel_distance
+
+from ..lock import hold_lock
+from . import report as reports
+from .drawings import draw_grid, draw_scatter, with_hole
+from .methods import MAX_PSNR, Method, name_features, pooled, score, seconds_per_picture
+from .pairs import BORDER, BUCKETS, Bucket, Cell, Pairs, name_bucket
+from .results import Results, ResultsError
+
+BATCH = 8  # pairs that a method sees at once
+TIMED_PAIRS = 6
+GRID_ROWS = 6
+TRUTH = "(truth)"  # no method has parentheses at both ends of its name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured and how; see `Pairs` for all but the last three.
+
+    Attributes
+    ----------
+    strategy
+        What a model sees of a picture, see `inpaint_core.inpaint`.
+    features
+        VGG weights for the perceptual distance and for distances of sets; None leaves these out.
+    device
+        Where metrics are computed.
+    """
+
+    data: Path
+    masks: str
+    size: int = 256
+    count: int | None = None
+    buckets: tuple[Bucket, ...] = BUCKETS
+    borders: tuple[bool, ...] = (False,)
+    seed: int = 0
+    strategy: Strategy = "whole"
+    features: Path | None = None
+    device: str = "cpu"
+
+
+def compare(methods: Sequence[Method], settings: Settings, out: Path, *, resume: bool = True) -> dict[str, Any]:
+    """Measure methods on the same pairs and write everything into a folder.
+
+    Parameters
+    ----------
+    methods
+        At least one, of different names.
+    out
+        Made if it is not there. Gets `manifest.json`, `results/`, `report.json`, `report.md`, `grid.png` and
+        `scatter.png`.
+    resume
+        Go on with what is there already; otherwise it is removed.
+
+    Returns
+    -------
+    dict
+        What is written to `report.json`. On a CPU it is the same, but for the times, however often the evaluation was
+        killed and gone on with.
+
+    Raises
+    ------
+    ValueError
+        Pictures, masks or features that cannot be used, results of other settings or of another model of this name,
+        another process at work in the folder.
+    OSError
+        The folder cannot be written.
+    """
+    extract = None if settings.features is None else load_features(settings.features).to(settings.device)
+    pairs = Pairs(
+        settings.data,
+        settings.masks,
+        size=settings.size,
+        count=settings.count,
+        buckets=settings.buckets,
+        borders=settings.borders,
+        seed=settings.seed,
+        progress=partial(tqdm, desc="masks", unit="mask", disable=None, leave=False),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with hold_lock(out / "lock"):
+        if not resume:
+            _remove(out)
+        _write_manifest(out / "manifest.json", settings, pairs)
+        (out / "results").mkdir(exist_ok=True)
+        columns = _measure(methods, pairs, settings, extract, out / "results")
+        seconds = _time(methods, pairs, settings)
+        report = {
+            "settings": _explain(settings, pairs, extract),
+            "columns": [_name_column(cell, settings.borders) for cell in pairs.cells],
+            "methods": [
+                {
+                    "name": method.name,
+                    "parameters": method.parameters,
+                    "seconds": seconds[method.name],
+                    "cells": columns[method.name],
+                }
+                for method in methods
+            ],
+        }
+        write_text(out / "report.json", json.dumps(report, indent=1) + "\n")
+        write_text(out / "report.md", reports.markdown(report))
+        _draw(report, methods, pairs, settings, out)
+    return report
+
+
+def _remove(out: Path) -> None:
+    shutil.rmtree(out / "results", ignore_errors=True)
+    for name in ("manifest.json", "report.json", "report.md", "grid.png", "scatter.png"):
+        (out / name).unlink(missing_ok=True)
+
+
+def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
+    values = asdict(settings) | {
+        "data": str(settings.data.resolve()),
+        "masks": settings.masks if not Path(settings.masks).is_dir() else str(Path(settings.masks).resolve()),
+        "count": len(pairs),
+        "features": None if settings.features is None else hashlib.sha256(settings.features.read_bytes()).hexdigest(),
+    }
+    del values["device"]
+    # One pair a line, so that people can read it, too.
+    rows = ",\n  ".join(json.dumps(pair) for pair in pairs.manifest())
+    text = f'{{\n "settings": {json.dumps(values)},\n "pairs": [\n  {rows}\n ]\n}}\n'
+    if not path.exists():
+        write_text(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise ResultsError(
+            f"{path.parent}: the evaluation in this folder has other pictures, masks or settings; "
+            "choose another --out, or start anew with --resume none"
+        )
+
+
+def _measure(
+    methods: Sequence[Method], pairs: Pairs, settings: Settings, extract: FeatureExtractor | None, folder: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """Every method on every pair that it has not been measured on; the report's cells of each."""
+    count = len(pairs)
+    size = 0 if extract is None else pooled(extract(_blank(settings))).shape[1]
+    with ExitStack() as stack:
+
+        def open_results(name: str, model: str) -> Results:
+            identity = {"name": name, "model": model}
+            return stack.enter_context(Results(folder, name, identity, count, BATCH, size))
+
+        results = {method.name: open_results(method.name, method.fingerprint()) for method in methods}
+        truths = open_results(TRUTH, TRUTH) if extract is not None else None
+        done = sum(result.done for result in results.values())
+        with tqdm(total=count * len(methods), initial=done, unit="picture", disable=None) as bar:
+            for start in range(0, count, BATCH):
+                waiting = [method for method in methods if results[method.name].done <= start]
+                if not waiting and (truths is None or truths.done > start):
+                    continue
+                image, mask = _load(pairs, range(start, min(start + BATCH, count)), settings)
+                truth = None if extract is None else extract(image)
+                if truths is not None and truth is not None and truths.done <= start:
+                    truths.append([{}] * len(image), pooled(truth))
+                for method in waiting:
+                    bar.set_description(method.name)
+                    filled = method.fill(image, mask, settings.strategy)
+                    features = None if extract is None else extract(filled)
+                    rows = None if features is None else pooled(features)
+                    results[method.name].append(score(filled, image, mask, features, truth), rows)
+                    bar.update(len(image))
+    wanted = None if truths is None else truths.features(size)
+    return {name: _cells(result, wanted, len(pairs.cells)) for name, result in results.items()}
+
+
+def _cells(results: Results, truth: Tensor | None, count: int) -> list[dict[str, Any]]:
+    """Pairs and metrics of each cell and, last, of all pairs."""
+    counts, summaries = reports.summarise(results.scores(), count)
+    if truth is not None:
+        rows = results.features(truth.shape[1])
+        for cell, summary in enumerate(summaries):
+            of_cell = slice(None) if cell == count else slice(cell, None, count)
+            summary |= _set_distances(rows[of_cell], truth[of_cell])
+    return [{"pairs": number, "metrics": summary} for number, summary in zip(counts, summaries, strict=True)]
+
+
+def _set_distances(rows: Tensor, truth: Tensor) -> reports.Summary:
+    if len(rows) <= rows.shape[1]:  # fewer pictures than features say nothing about the set that they are drawn from
+        return {}
+    return {
+        "fid": {"mean": frechet_distance(rows, truth), "ci95": None},
+        "kid": {"mean": kernel_distance(rows, truth), "ci95": None},
+    }
+
+
+def _time(methods: Sequence[Method], pairs: Pairs, settings: Settings) -> dict[str, float]:
+    numbers = range(min(TIMED_PAIRS, len(pairs)))
+    images, masks = _load(pairs, numbers, settings)
+    timed = list(zip(images, masks, strict=True))
+    return {method.name: seconds_per_picture(method, timed, settings.strategy) for method in methods}
+
+
+def _draw(report: dict[str, Any], methods: Sequence[Method], pairs: Pairs, settings: Settings, out: Path) -> None:
+    cells, rows = len(pairs.cells), []
+    for turn in range(min(GRID_ROWS, len(pairs))):
+        cell = turn * max(1, cells // GRID_ROWS) % cells
+        number = turn * cells + cell
+        number = number if number < len(pairs) else turn
+        image, mask = _load(pairs, [number], settings)
+        fills = [method.fill(image, mask, settings.strategy)[0] for method in methods]
+        name = f"{name_bucket(pairs.cells[number % cells].bucket)}\n({100 * float(mask.mean()):.0f} %)"
+        rows.append((name, [with_hole(image[0], mask[0]), *fills, image[0]]))
+    with atomic_path(out / "grid.png") as temporary:
+        draw_grid(["input", *(method.name for method in methods), "truth"], rows).save(temporary)
+    points = [
+        (method["name"], method["seconds"], method["cells"][-1]["metrics"]["hole_psnr"]["mean"])
+        for method in report["methods"]
+    ]
+    with atomic_path(out / "scatter.png") as temporary:
+        draw_scatter(points, "PSNR in the hole (dB), mean of all pairs").save(temporary)
+
+
+def _load(pairs: Pairs, numbers: Iterable[int], settings: Settings) -> tuple[Tensor, Tensor]:
+    loaded = [pairs.load(pairs[number]) for number in numbers]
+    images, masks = (torch.stack(items).to(settings.device) for items in zip(*loaded, strict=True))
+    return images, masks
+
+
+def _blank(settings: Settings) -> Tensor:
+    return torch.zeros(1, 3, settings.size, settings.size, device=settings.device)
+
+
+def _name_column(cell: Cell, borders: Sequence[bool]) -> str:
+    name = name_bucket(cell.bucket)
+    return name if len(borders) == 1 else f"{name} {'N' if cell.border else 'B'}"
+
+
+def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
+    """The protocol in words, for those who compare the numbers with others."""
+    share = f"{BORDER:g}/512 of the side"
+    kept = f"N: holes keep {share} from the edge; B: they may touch it"
+    if len(settings.borders) == 1:
+        kept = f"holes keep {share} from the edge" if settings.borders[0] else "holes may touch the edge"
+    side = f"{settings.size}x{settings.size}"
+    crops = "largest square at the centre, further ones at random"
+    of_folder = Path(settings.masks).is_dir()
+    explained = {
+        "pairs": f"{len(pairs)}, the same for every method, from {pairs.pictures} pictures; see manifest.json",
+        "pictures": f"{settings.data.name}: {crops}; {side} pixels, 8 bits",
+        "masks": (
+            f"{Path(settings.masks).name}, resized to {side} by nearest-exact"
+            if of_folder
+            else f"{settings.masks}, drawn"
+        )
+        + f"; {kept}",
+        "columns": "share of the picture that is hole, low end excluded",
+        "seed": str(settings.seed),
+        "fill": f"strategy {settings.strategy}, known pixels put back, no feather, not rounded to 8 bits",
+        "values": "mean over pairs ± half the 95 % interval (normal approximation, 1.96 s / sqrt(n))",
+        "L1": "mean absolute difference on 0..1, times 100",
+        "PSNR": f"of each picture, range 1, at most {MAX_PSNR:g} dB; then the mean",
+        "SSIM": "RGB mean; Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, population variances, mirrored edges; "
+        "in the hole: mean of the SSIM map there",
+    }
+    if extract is None:
+        explained["perceptual distance, FID, KID"] = "left out: no --features FILE was given"
+    else:
+        name = name_features(extract)
+        explained["Perceptual distance"] = (
+            f"{name}; channels divided by their length, squared difference, mean over space, sum over stages; not LPIPS"
+        )
+        explained["FID, KID"] = (
+            f"of the last of these stages, mean over the picture, not of Inception: compare within this table only; "
+            f"where there are more pairs than features ({_feature_count(extract, settings)})"
+        )
+    explained["seconds"] = (
+        f"one picture at a time, median of at most {TIMED_PAIRS}, on {settings.device}"
+        + f", {torch.get_num_threads()} threads" * (settings.device == "cpu")
+    )
+    return explained
+
+
+def _feature_count(extract: FeatureExtractor, settings: Settings) -> int:
+    return pooled(extract(_blank(settings))).shape[1]

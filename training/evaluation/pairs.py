@@ -1,0 +1,237 @@
+"""Which picture with which hole: every pair a function of its number, written down before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inpaint_core.image_files import decode_image, decode_mask
+from inpaint_core.masks import GENERATORS, generate
+from inpaint_core.masks.folder import list_masks
+from inpaint_core.masks.normalise import normalize_mask
+from inpaint_core.masks.request import margin_in_pixels
+
+from ..data import DatasetError, list_pictures
+from ..randomness import derive_seed, numpy_generator
+from ..windows import Crop, cut
+
+Bucket = tuple[float, float]
+BUCKETS: tuple[Bucket, ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
+"""Hole ratios `(low, high]` of Liu et al. 2018 (arXiv 1804.07723), table 1."""
+BORDER = 50.0
+"""Pixels of a 512-pixel picture that stay known along every edge, in the half of the pairs that keeps a border."""
+MOST_PER_CELL = 1000  # of the same table; only the default, --count knows no limit
+LEAST_CROP = 0.5  # of the largest square of a picture, for crops beyond the first
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One column of a table: hole ratios in `(low, high]`, and whether holes keep a distance from the edge."""
+
+    bucket: Bucket
+    border: bool
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and a hole.
+
+    Attributes
+    ----------
+    number
+        From 0.
+    image
+        File below the folder of pictures.
+    crop
+        0: the largest square, centred; above: a random one.
+    cell
+        Index of its cell.
+    mask
+        File below the folder of masks, or the name of a generator.
+    mask_seed
+        For a generator; None for a file.
+    """
+
+    number: int
+    image: str
+    crop: int
+    cell: int
+    mask: str
+    mask_seed: int | None
+
+
+class Pairs:
+    """All pairs of an evaluation: cells in turn, so that every cell sees the same pictures in the same order.
+
+    Parameters
+    ----------
+    data
+        Folder of pictures, subfolders included.
+    masks
+        A folder of masks (white = hole; subfolders included), or the name of a generator.
+    size
+        Side of the square that pictures and masks are brought to. Of a picture the largest square is cut out, at the
+        centre; when every picture has been taken once in a cell, squares of half to all of that side, at random. Masks
+        are resized by nearest-exact and belong to the bucket of their ratio after that.
+    count
+        How many pairs; None: every picture once in every cell, but at most 1000 for a cell.
+    buckets
+        Hole ratios.
+    borders
+        For each of these, a cell for each bucket: True keeps `BORDER` free of holes, False lets them touch the edge.
+    seed
+        Of crops, generated masks and the order of mask files.
+    progress
+        Called with each mask file that is looked at.
+
+    Raises
+    ------
+    ValueError
+        No such folder, no pictures, no masks for a cell, a ratio that a generator cannot draw.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        masks: str,
+        *,
+        size: int = 256,
+        count: int | None = None,
+        buckets: Sequence[Bucket] = BUCKETS,
+        borders: Sequence[bool] = (False,),
+        seed: int = 0,
+        progress: Callable[[Sequence[Path]], Any] = lambda files: files,
+    ) -> None:
+        self.cells = tuple(Cell(bucket, border) for bucket, border in product(buckets, borders))
+        self._data, self._masks, self._size, self._seed = data, masks, size, seed
+        paths = list_pictures(data, recursive=True)[0]
+        if not paths:
+            raise DatasetError(f"{data}: no pictures in this folder")
+        self.pictures = len(paths)
+        """How many pictures there are."""
+        self._pictures = [path.relative_to(data).as_posix() for path in paths]
+        self._files: tuple[tuple[str, ...], ...] = ()
+        if masks not in GENERATORS:
+            self._files = self._sort_masks(progress)
+        elif masks == "folder":
+            raise ValueError("--masks folder: give the folder itself")
+        self.count = min(len(paths), MOST_PER_CELL) * len(self.cells) if count is None else count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> Pair:
+        cell, turn = number % len(self.cells), number // len(self.cells)
+        crop, picture = divmod(turn, len(self._pictures))
+        if self._files:
+            files = self._files[cell]
+            mask, mask_seed = files[turn % len(files)], None
+        else:
+            mask, mask_seed = self._masks, derive_seed(self._seed, "mask", number)
+        return Pair(number, self._pictures[picture], crop, cell, mask, mask_seed)
+
+    def manifest(self) -> list[dict[str, object]]:
+        """All pairs, as they are written to `manifest.json`."""
+        return [self._describe(self[number]) for number in range(self.count)]
+
+    def load(self, pair: Pair) -> tuple[Tensor, Tensor]:
+        """Picture float32 `[3,S,S]` in 0..1 (8-bit values) and mask float32 `[1,S,S]`, 1 = hole.
+
+        Raises
+        ------
+        ValueError
+            A file that cannot be read, a mask that cannot be drawn.
+        """
+        pixels = (decode_image(self._data / pair.image).image * 255.0).round().to(torch.uint8)
+        image = cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size).float() / 255.0
+        size = (self._size, self._size)
+        if pair.mask_seed is None:
+            return image, normalize_mask(decode_mask(Path(self._masks) / pair.mask), size)[0]
+        cell = self.cells[pair.cell]
+        border = BORDER if cell.border else None
+        return image, generate(pair.mask, size, cell.bucket, border, pair.mask_seed, image)[0]
+
+    def _crop(self, pair: Pair, height: int, width: int) -> Crop:
+        largest = min(height, width)
+        if pair.crop == 0:
+            return Crop((height - largest) // 2, (width - largest) // 2, largest)
+        generator = numpy_generator(self._seed, "crop", pair.number)
+        side = int(generator.integers(max(1, round(LEAST_CROP * largest)), largest + 1))
+        return Crop(int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1)), side)
+
+    def _describe(self, pair: Pair) -> dict[str, object]:
+        cell = self.cells[pair.cell]
+        return {
+            "pair": pair.number,
+            "image": pair.image,
+            "crop": pair.crop,
+            "mask": pair.mask,
+            "mask_seed": pair.mask_seed,
+            "bucket": cell.bucket,
+            "border": cell.border,
+        }
+
+    def _sort_masks(self, progress: Callable[[Sequence[Path]], Any]) -> tuple[tuple[str, ...], ...]:
+        """Mask files of each cell, in an order drawn with the seed."""
+        folder, size = Path(self._masks), (self._size, self._size)
+        if not folder.is_dir():
+            raise DatasetError(
+                f"{folder}: neither a folder of masks nor one of {', '.join(sorted(set(GENERATORS) - {'folder'}))}"
+            )
+        margin = margin_in_pixels(BORDER, size)
+        found: list[list[str]] = [[] for _ in self.cells]
+        for path in progress(list_masks(folder)):
+            hole = normalize_mask(decode_mask(path), size)[0, 0]
+            ratio = int(hole.sum()) / hole.numel()
+            inside = hole[margin : self._size - margin, margin : self._size - margin]
+            keeps_border = bool(inside.sum() == hole.sum())
+            for cell, files in zip(self.cells, found, strict=True):
+                low, high = cell.bucket
+                if low < ratio <= high and (keeps_border or not cell.border):
+                    files.append(path.relative_to(folder).as_posix())
+        self._require_masks(found)
+        return tuple(
+            tuple(np.array(files)[numpy_generator(self._seed, "masks", number).permutation(len(files))].tolist())
+            for number, files in enumerate(found)
+        )
+
+    def _require_masks(self, found: Sequence[Sequence[str]]) -> None:
+        empty = [cell for cell, files in zip(self.cells, found, strict=True) if not files]
+        if not empty:
+            return
+        away = f" and holes at least {BORDER:g}/512 of the side away from the edge" if empty[0].border else ""
+        without = {cell.bucket for cell in empty}
+        rest = [name_bucket(cell.bucket) for cell in self.cells if cell.bucket not in without]
+        advice = f"give --buckets {' '.join(dict.fromkeys(rest))}" if rest else "give other --buckets or --border no"
+        wanted = f"a hole ratio of {name_bucket(empty[0].bucket)}{away}"
+        raise DatasetError(f"{self._masks}: no masks with {wanted}; {advice}, or more masks")
+
+
+def name_bucket(bucket: Bucket) -> str:
+    """`(0.1, 0.2)` as `0.1-0.2`."""
+    return f"{bucket[0]:g}-{bucket[1]:g}"
+
+
+def parse_bucket(text: str) -> Bucket:
+    """`0.1-0.2` as `(0.1, 0.2)`.
+
+    Raises
+    ------
+    ValueError
+        Anything else, or not `0 <= low < high <= 1`.
+    """
+    low, _, high = text.partition("-")
+    try:
+        bucket = float(low), float(high)
+    except ValueError:
+        bucket = (1.0, 0.0)
+    if not 0.0 <= bucket[0] < bucket[1] <= 1.0:
+        raise ValueError(f"{text!r} is no range of hole ratios: give it as 0.1-0.2, within 0-1")
+    return bucket

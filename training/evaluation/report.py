@@ -1,0 +1,163 @@
+"""What was found: means with intervals, as data, as the papers' tables, and as a short text."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Z_95 = 1.959964  # of the normal distribution, two-sided
+Summary = dict[str, dict[str, float | None]]
+"""For each metric, `mean` and `ci95`: half the width of the interval, None where there is none."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is printed."""
+
+    key: str
+    title: str
+    digits: int
+    higher_is_better: bool = False
+    scale: float = 1.0
+
+    def text(self, value: float, interval: float | None = None) -> str:
+        """`1.25` or `1.25 ± 0.03`."""
+        shown = f"{value * self.scale:.{self.digits}f}"
+        return shown if interval is None else f"{shown} ± {interval * self.scale:.{self.digits}f}"
+
+
+PAIR_METRICS = (
+    Metric("l1", "L1 (%)", 2),
+    Metric("psnr", "PSNR (dB)", 2, higher_is_better=True),
+    Metric("ssim", "SSIM", 3, higher_is_better=True),
+    Metric("perceptual", "Perceptual distance", 3),
+)
+SET_METRICS = (Metric("fid", "FID", 2), Metric("kid", "KID x 1000", 2, scale=1000.0))
+PLACES = {"": "whole picture", "hole_": "hole only"}
+
+
+def summarise(scores: Iterable[Mapping[str, float]], cells: int) -> tuple[list[int], list[Summary]]:
+    """Means with their 95 % intervals by the normal approximation, `1.96 s / sqrt(n)`.
+
+    Parameters
+    ----------
+    scores
+        Of every pair, in order; pairs are dealt to the cells in turn.
+    cells
+        How many cells there are.
+
+    Returns
+    -------
+    tuple
+        Counts of pairs and summaries, of each cell and, last, of all pairs together.
+    """
+    columns: list[dict[str, array[float]]] = [{} for _ in range(cells + 1)]
+    counts = [0] * (cells + 1)
+    for number, values in enumerate(scores):
+        for cell in (number % cells, cells):
+            counts[cell] += 1
+            for name, value in values.items():
+                columns[cell].setdefault(name, array("d")).append(value)
+    return counts, [{name: _mean(values) for name, values in column.items() if name != "pair"} for column in columns]
+
+
+def _mean(values: Sequence[float]) -> dict[str, float | None]:
+    count = len(values)
+    interval = Z_95 * float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else None
+    return {"mean": float(np.mean(values)), "ci95": interval}
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The whole report as the papers print it: rows are methods, columns hole ratios, a table for each metric."""
+    methods = report["methods"]
+    parts = ["# Evaluation\n", "\n".join(f"- {name}: {text}" for name, text in report["settings"].items())]
+    for place, where in PLACES.items():
+        for metric in PAIR_METRICS:
+            parts += _section(report, metric, f"{metric.title}, {where}", place + metric.key)
+    for metric in SET_METRICS:
+        parts += _section(report, metric, f"{metric.title}, whole picture", metric.key)
+    rows = [
+        [method["name"], f"{method['parameters']:,}" if method["parameters"] else "none", _seconds(method["seconds"])]
+        for method in methods
+    ]
+    parts += ["## Size and speed", _table(["method", "parameters", "seconds per picture"], rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(report: Mapping[str, Any], metric: Metric, title: str, key: str) -> list[str]:
+    """Heading and table of a metric; nothing where it was not measured."""
+    columns = [*report["columns"], "all"]
+    found = [[cell["metrics"].get(key) for cell in method["cells"]] for method in report["methods"]]
+    if not any(any(row) for row in found):
+        return []
+    shown = [[metric.text(**_arguments(value)) if value else "-" for value in row] for row in found]
+    for column in range(len(columns)):
+        _embolden_best(metric, [row[column] for row in found], shown, column)
+    rows = [[method["name"], *texts] for method, texts in zip(report["methods"], shown, strict=True)]
+    better = "higher" if metric.higher_is_better else "lower"
+    return [f"## {title}", f"{better.capitalize()} is better.", _table(["method", *columns], rows)]
+
+
+def _arguments(value: Mapping[str, float | None]) -> dict[str, Any]:
+    return {"value": value["mean"], "interval": value["ci95"]}
+
+
+def _embolden_best(
+    metric: Metric, values: Sequence[Mapping[str, Any] | None], shown: list[list[str]], column: int
+) -> None:
+    """Mark what is best as far as it is printed, where there is something to choose from."""
+    printed = {row: float(metric.text(value["mean"])) for row, value in enumerate(values) if value}
+    if len(set(printed.values())) < 2:
+        return
+    best = (max if metric.higher_is_better else min)(printed.values())
+    for row, value in printed.items():
+        if value == best:
+            shown[row][column] = f"**{shown[row][column]}**"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns also line up as plain text; all but the first are aligned to the right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [_line(header, widths)]
+    lines.append(f"| {'-' * widths[0]} | " + " | ".join(f"{'-' * (width - 1)}:" for width in widths[1:]) + " |")
+    return "\n".join(lines + [_line(row, widths) for row in rows])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = cells
+    aligned = [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))]
+    return f"| {' | '.join(aligned)} |"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def short_table(methods: Sequence[Mapping[str, Any]]) -> str:
+    """Means over all pairs as plain text: a line for each method, with its time.
+
+    Parameters
+    ----------
+    methods
+        Each with `name`, `seconds` and `summary` (means over all pairs).
+    """
+    shown = [
+        (metric, place) for place in PLACES for metric in PAIR_METRICS if place + metric.key in methods[0]["summary"]
+    ]
+    short = {"": "", "hole_": "hole "}
+    header = ["method", *(f"{short[place]}{metric.title}" for metric, place in shown), "seconds"]
+    rows = [
+        [
+            method["name"],
+            *(metric.text(method["summary"][place + metric.key]["mean"]) for metric, place in shown),
+            _seconds(method["seconds"]),
+        ]
+        for method in methods
+    ]
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    return "\n".join(_line(row, widths).strip("| ").replace(" | ", "  ") for row in (header, *rows))

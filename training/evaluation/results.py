@@ -1,0 +1,143 @@
+"""What was measured of one method, pair by pair, on disk: a killed evaluation goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SYNC_SECONDS = 5.0
+
+Scores = Mapping[str, float]
+
+
+class ResultsError(ValueError):
+    """Results on disk that do not belong to this evaluation; the message is one line that says what to do."""
+
+
+class Results:
+    """`<name>.jsonl`: a first line that says what was measured, then one line of scores for every pair.
+
+    With features, their rows (one for each pair, float32) are in `<name>.features`. Lines reach the disk whenever
+    `SYNC_SECONDS` have passed. What a kill or a power cut has left half-written is cut off, down to a multiple of
+    `batch` pairs, because a network may give other last bits in batches of another size.
+
+    Parameters
+    ----------
+    folder
+        Exists.
+    name
+        Of the method.
+    identity
+        What makes results comparable: model, settings.
+    count, batch
+        Pairs in all, and how many are measured at once.
+    feature_count
+        Length of a row of features, 0 where there are none.
+
+    Raises
+    ------
+    ResultsError
+        The file is there and holds results of something else.
+    OSError
+        The folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, identity: Mapping[str, Any], count: int, batch: int, feature_count: int = 0
+    ) -> None:
+        self.name = name
+        self._identity = dict(identity)
+        self._path = folder / f"{name}.jsonl"
+        self._features_path = folder / f"{name}.features"
+        self._row_bytes = 4 * feature_count
+        self._synced = time.monotonic()
+        self.done = self._recover(count, batch)
+        """Pairs that are measured."""
+        self._lines = self._path.open("ab")
+        self._rows = self._features_path.open("ab") if feature_count else None
+
+    def append(self, scores: Sequence[Scores], features: Tensor | None = None) -> None:
+        """Add the scores of the next pairs and, where there are, their features `[N,D]`."""
+        if self._rows is not None and features is not None:
+            # First the features: a line says that its pair is complete.
+            self._rows.write(features.float().cpu().contiguous().numpy().tobytes())
+            self._rows.flush()
+        text = "".join(
+            json.dumps({"pair": number, **values}) + "\n" for number, values in enumerate(scores, start=self.done)
+        )
+        self._lines.write(text.encode())
+        self._lines.flush()
+        self.done += len(scores)
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self._sync()
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sync()
+        for file in (self._lines, self._rows):
+            if file is not None:
+                file.close()
+
+    def scores(self) -> Iterator[dict[str, float]]:
+        """The scores of every pair, in order."""
+        with self._path.open("rb") as file:
+            next(file)
+            for line in file:
+                yield json.loads(line)
+
+    def features(self, feature_count: int) -> Tensor:
+        """All rows of features, `[N,D]`."""
+        rows = np.fromfile(self._features_path, np.float32)
+        return torch.from_numpy(rows.reshape(-1, feature_count))
+
+    def _sync(self) -> None:
+        for file in (self._rows, self._lines):
+            if file is not None:
+                os.fsync(file.fileno())
+        self._synced = time.monotonic()
+
+    def _recover(self, count: int, batch: int) -> int:
+        header = json.dumps(self._identity).encode() + b"\n"
+        ends: list[int] = []
+        with self._path.open("a+b") as file:
+            file.seek(0)
+            first = file.readline()
+            if not first.endswith(b"\n"):
+                file.truncate(0)
+                file.write(header)
+            elif first != header:
+                raise ResultsError(
+                    f"{self._path}: these results were made with another model or other settings; "
+                    "choose another --out, or start anew with --resume none"
+                )
+            for line in file:
+                if not _is_scores(line, len(ends)):
+                    break
+                ends.append(file.tell())
+        done = len(ends)
+        if self._row_bytes:
+            rows = self._features_path.stat().st_size if self._features_path.exists() else 0
+            done = min(done, rows // self._row_bytes)
+        if done < count:
+            done -= done % batch
+        os.truncate(self._path, ends[done - 1] if done else len(header))
+        if self._row_bytes and self._features_path.exists():
+            os.truncate(self._features_path, done * self._row_bytes)
+        return done
+
+
+def _is_scores(line: bytes, number: int) -> bool:
+    try:
+        return line.endswith(b"\n") and json.loads(line).get("pair") == number
+    except (ValueError, AttributeError):
+        return False
