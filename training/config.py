@@ -157,6 +157,14 @@ class PartialConvConfig(Section):
     """What is frozen: the running statistics, or these and the affine parameters."""
     frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)
     """Learning rate of the second phase, in parts of the first one's (the paper's 5e-5 after 2e-4)."""
+    adversarial: Weight = 0.0
+    """Against a patch discriminator that judges the patches which touch the hole; 0, as in the paper: none."""
+    adversarial_from: int = Field(0, ge=0, le=100_000_000)
+    """The discriminator joins at this step."""
+    discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
+    """Arguments of the patch discriminator, which sees the composite and the mask."""
+    discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
+    """The discriminator's learning rate, in multiples of the network's."""
 
 
 class GuardConfig(Section):

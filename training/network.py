@@ -18,7 +18,8 @@ from .measurement import input_settings, translates
 from .objectives.objective import Model
 from .randomness import torch_generator
 
-# Partial convolution is trained in ImageNet's normalisation, as its published weights are.
+# Partial convolution is trained in ImageNet's normalisation, as its published weights are; what corrects a smooth fill
+# normalises by itself.
 VALUE_RANGES: dict[str, ValueRange] = {"pconv_unet": "imagenet"}
 
 
@@ -100,7 +101,8 @@ def make_card(
     else:
         fill = dataset.mean if config.model.fill == "mean" else (0.5, 0.5, 0.5)
         default: ValueRange = "signed" if task == "translation" else "unit"
-        value_range = VALUE_RANGES.get(config.model.architecture, default)
+        corrects = arguments.get("head") == "residual"
+        value_range = default if corrects else VALUE_RANGES.get(config.model.architecture, default)
         prepare = input_settings(config, dataset)
     return ModelCard(
         architecture=config.model.architecture,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
+from .residual_head import smooth_start
 
 
 class CompletionNetworkArguments(Arguments):
@@ -19,24 +22,28 @@ class CompletionNetworkArguments(Arguments):
     norm: Norm = "batch"
     norm_after_activation: bool = False
     """Normalise behind the ReLU, as the common re-implementations do, instead of before it."""
+    head: Literal["sigmoid", "residual"] = "sigmoid"
+    """Predict the picture, or the correction of a smooth fill (see `residual_head`)."""
 
 
 class CompletionNetwork(Network):
     """17 layers: down to a quarter of the resolution, dilations 2, 4, 8 and 16 there, and up again.
 
     "Globally and Locally Consistent Image Completion", ACM Transactions on Graphics 36(4), 2017, table 1. Reads RGB
-    with a filled hole and the mask, writes RGB in 0..1 through a sigmoid.
+    with a filled hole and the mask, writes RGB in 0..1 through a sigmoid, or a correction to a smooth fill.
 
     Parameters
     ----------
-    width, norm, norm_after_activation
+    width, norm, norm_after_activation, head
         See `CompletionNetworkArguments`.
     """
 
     multiple = 4
     minimum = 4
 
-    def __init__(self, width: int, norm: Norm, norm_after_activation: bool) -> None:
+    def __init__(
+        self, width: int, norm: Norm, norm_after_activation: bool, head: Literal["sigmoid", "residual"]
+    ) -> None:
         super().__init__()
         half, quarter = 2 * width, 4 * width
         convolutions: list[nn.Conv2d | nn.ConvTranspose2d] = [
@@ -59,15 +66,25 @@ class CompletionNetwork(Network):
             tail = [norm_layer(norm, convolution.out_channels), nn.ReLU()]
             layers.append(nn.Sequential(convolution, *(reversed(tail) if norm_after_activation else tail)))
         self.layers = nn.Sequential(*layers)
-        self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), nn.Sigmoid())
+        self.residual = head == "residual"
+        last = nn.Identity() if self.residual else nn.Sigmoid()
+        self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), last)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Fresh He-initialised weights from `generator`."""
+        """Fresh He-initialised weights from `generator`; a residual head starts by correcting nothing."""
         initialise_layers(self, generator)
+        if self.residual:
+            nn.init.zeros_(self.head[0].get_parameter("weight"))
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Predict every pixel: [B,3,H,W] in 0..1 (hole filled) and [B,1,H,W] (1 = hole) give [B,3,H,W] in 0..1."""
-        return self.head(self.layers(torch.cat([image, mask], 1)))
+        """Predict every pixel: [B,3,H,W] in 0..1 (hole filled) and [B,1,H,W] (1 = hole) give [B,3,H,W] in 0..1.
+
+        A residual head may leave 0..1 by what it corrects; the caller clamps.
+        """
+        if not self.residual:
+            return self.head(self.layers(torch.cat([image, mask], 1)))
+        start = smooth_start(image, mask)
+        return start.corrected(self.head(self.layers(torch.cat([start.image, mask], 1))))
 
 
 ARCHITECTURE = Architecture("glcic", CompletionNetwork, CompletionNetworkArguments, "inpainting")

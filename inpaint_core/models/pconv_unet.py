@@ -13,9 +13,11 @@ from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .partial_conv import PartialConv2d
+from .residual_head import smooth_start
 
 LEAKY_SLOPE = 0.2
 FrozenNorm = Literal["off", "statistics", "affine"]
+Head = Literal["plain", "residual"]
 
 
 class PConvUNetArguments(Arguments):
@@ -28,6 +30,8 @@ class PConvUNetArguments(Arguments):
     norm: Norm = "batch"
     legacy_double_ratio: bool = False
     """Multiply the last layer by its window ratio twice, as the weights of one family of re-implementations expect."""
+    head: Head = "plain"
+    """Predict the picture, or the correction of a smooth fill (see `residual_head`; pictures are then fed in 0..1)."""
 
 
 class PConvUNet(Network):
@@ -39,15 +43,16 @@ class PConvUNet(Network):
 
     Parameters
     ----------
-    depth, width, norm, legacy_double_ratio
+    depth, width, norm, legacy_double_ratio, head
         See `PConvUNetArguments`.
     """
 
-    def __init__(self, depth: int, width: int, norm: Norm, legacy_double_ratio: bool) -> None:
+    def __init__(self, depth: int, width: int, norm: Norm, legacy_double_ratio: bool, head: Head) -> None:
         super().__init__()
         self.multiple = 2**depth
         self.minimum = 2**depth
         self.frozen_encoder_norm: FrozenNorm = "off"
+        self.residual = head == "residual"
         channels = [3, *(width * min(2**level, 8) for level in range(depth))]
         encoder: list[PartialConvBlock] = []
         decoder: list[PartialConvBlock] = []
@@ -69,9 +74,12 @@ class PConvUNet(Network):
         self.decoder = nn.ModuleList(decoder)
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights from `generator`: He et al. 2015, each half with its own slope."""
+        """Fresh weights from `generator`: He et al. 2015, each half with its own slope; a residual head starts by
+        correcting nothing."""
         initialise_layers(self.encoder, generator)
         initialise_layers(self.decoder, generator, slope=LEAKY_SLOPE)
+        if self.residual:
+            nn.init.zeros_(self.decoder[-1].get_parameter("convolution.weight"))
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel.
@@ -88,6 +96,12 @@ class PConvUNet(Network):
         Tensor
             [B,3,H,W], unbounded; 0 where even the last layer's window saw nothing valid (only if the mask is full).
         """
+        if self.residual:
+            start = smooth_start(image, mask)
+            return start.corrected(self._convolve(start.image, mask))
+        return self._convolve(image, mask)
+
+    def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
         valid = 1.0 - mask
         known = image * valid
         skips = []

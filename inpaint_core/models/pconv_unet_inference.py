@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from .architecture import Network
 from .partial_conv import Windows
 from .pconv_unet import PartialConvBlock, PConvUNet
+from .residual_head import smooth_start
 
 
 class PConvUNetInference(Network):
@@ -37,6 +38,7 @@ class PConvUNetInference(Network):
     def __init__(self, network: PConvUNet, dtype: torch.dtype) -> None:
         super().__init__()
         self.multiple, self.minimum = network.multiple, network.minimum
+        self.residual = network.residual
         last = len(network.decoder) - 1
         down = [_Down(_checked(block), dtype) for block in network.encoder]
         up = [
@@ -48,8 +50,15 @@ class PConvUNetInference(Network):
     @torch.no_grad()
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """See `PConvUNet.forward`."""
-        valid = 1.0 - mask.float()
-        known = (image.float() * valid).contiguous(memory_format=torch.channels_last)
+        image, mask = image.float(), mask.float()
+        if self.residual:
+            start = smooth_start(image, mask)
+            return start.corrected(self._convolve(start.image, mask))
+        return self._convolve(image, mask)
+
+    def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
+        valid = 1.0 - mask
+        known = (image * valid).contiguous(memory_format=torch.channels_last)
         skips = []
         for block in self.encoder:
             skips.append((known, valid))

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
-from .pull_push import pull_push
+from .residual_head import smooth_start
 
 Head = Literal["sigmoid", "tanh", "residual"]
-FLATTEST = 0.01  # deviation below which a picture counts as flat: 8-bit noise is not worth amplifying
 
 
 class UNetArguments(Arguments):
@@ -49,10 +48,8 @@ class UNet(Network):
     norm
         Normalisation behind every convolution but the last.
     head
-        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the ancestor's) reaches -1..1. With `"residual"` the picture is
-        brought to mean 0 and deviation 1, its hole is filled smoothly from the rim (`pull_push`), and the network
-        predicts the correction of that. It starts as good as a diffusion fill, treats dark, pale and flat pictures
-        alike, and has nothing to learn about the colours around.
+        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the ancestor's) reaches -1..1; `"residual"` corrects a smooth
+        fill, see `residual_head`.
     """
 
     def __init__(self, width: int, max_width: int, depth: int, mask_channels: int, norm: Norm, head: Head) -> None:
@@ -107,9 +104,9 @@ class UNet(Network):
             `[B,3,H,W]`; known pixels are predicted too and composited by the caller. A residual head may leave 0..1 by
             what it corrects; the caller clamps.
         """
-        if self.residual:
-            mean, deviation = _known_statistics(image, mask)
-            image = pull_push((image - mean) / deviation, mask)
+        start = smooth_start(image, mask) if self.residual else None
+        if start is not None:
+            image = start.image
         features = self.stem(torch.cat([mask.expand(-1, self.mask_channels, -1, -1), image], 1))
         skips = [features]
         for level in self.encoder:
@@ -119,16 +116,7 @@ class UNet(Network):
         for level in self.decoder:
             features = level(torch.cat([self.up(features), skips.pop()], 1))
         output = self.head(torch.cat([self.up(features), skips.pop()], 1))
-        return (image + output) * deviation + mean if self.residual else output
-
-
-def _known_statistics(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean `[B,3,1,1]` and deviation `[B,1,1,1]` of the known pixels of each picture; 0.5 and FLATTEST without any."""
-    known = 1.0 - mask
-    count = known.sum((1, 2, 3), keepdim=True)
-    mean = 0.5 + ((image - 0.5) * known).sum((2, 3), keepdim=True) / count.clamp(min=1.0)
-    variance = (((image - mean) * known) ** 2).sum((1, 2, 3), keepdim=True) / (3.0 * count).clamp(min=1.0)
-    return mean, (variance + FLATTEST**2).sqrt()
+        return output if start is None else start.corrected(output)
 
 
 ARCHITECTURE = Architecture("unet", UNet, UNetArguments, "inpainting")

@@ -78,8 +78,9 @@ def test_every_architecture_is_registered_under_its_own_name():
     assert all(name == architecture.name for name, architecture in ARCHITECTURES.items())
 
 
-def test_a_residual_head_starts_as_the_smooth_fill_and_ignores_what_is_hidden():
-    network = build_model("unet", width=4, depth=2, head="residual")
+@pytest.mark.parametrize(("name", "size"), [("unet", {"depth": 2}), ("pconv_unet", {"depth": 2}), ("glcic", {})])
+def test_a_residual_head_starts_as_the_smooth_fill_and_ignores_what_is_hidden(name, size):
+    network = build_model(name, width=4, head="residual", **size).eval()
     generator = torch.Generator().manual_seed(5)
     image = torch.rand(2, 3, 32, 40, generator=generator)
     mask = (torch.rand(2, 1, 32, 40, generator=generator) > 0.5).float()

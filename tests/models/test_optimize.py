@@ -71,6 +71,14 @@ def test_the_rewritten_partial_convolution_u_net_computes_the_same_in_float32(de
 
 
 @torch.no_grad()
+def test_the_rewritten_network_keeps_the_residual_head():
+    network = model("pconv_unet", depth=3, head="residual").network
+    network.decoder[-1].convolution.weight.normal_(generator=torch.Generator().manual_seed(0))
+    expected = network(picture(32), holes(32))
+    assert torch.allclose(PConvUNetInference(network, torch.float32)(picture(32), holes(32)), expected, atol=1e-4)
+
+
+@torch.no_grad()
 def test_the_rewritten_network_keeps_the_doubled_ratio():
     network = model("pconv_unet", depth=3, norm="none", legacy_double_ratio=True).network
     expected = network(picture(32), holes(32))

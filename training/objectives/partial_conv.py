@@ -1,13 +1,15 @@
-"""The losses of the partial-convolution paper (Liu et al. 2018, arXiv 1804.07723), in two phases."""
+"""The losses of the partial-convolution paper (Liu et al. 2018, arXiv 1804.07723), in two phases, and an adversary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor
 
 from inpaint_core.inpainting_model import InpaintingModel, to_unit
+from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
 from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.losses.reconstruction import hole_and_valid, l1
@@ -21,6 +23,7 @@ from ..optimization import Trainable
 from ..placement import Placement
 from ..samples import Batch, shares
 from .inpainting import COLUMNS, composite, hole_measurements, preview_rows
+from .patch_judge import build_patch_judge, judge_patches
 from .tally import Tally
 
 
@@ -28,11 +31,11 @@ class PartialConv:
     """`L_total` of the paper's eq. 7: valid, hole, perceptual, style and total-variation terms.
 
     In the second phase the encoder's normalisation is frozen and the learning rate lowered (section 4.2): holes disturb
-    the statistics that batch normalisation takes from the batch.
+    the statistics that batch normalisation takes from the batch. With `adversarial` above 0 a discriminator of patches
+    adds a term; both networks then step at once, on the judgements of before the step.
     """
 
     columns: tuple[str, ...] = COLUMNS
-    keeps_latest = False
 
     def __init__(
         self,
@@ -53,23 +56,36 @@ class PartialConv:
         self._features = build_features(objective, placement)
         self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
         self._fed = InpaintingModel(card, network)
+        self._judge = build_patch_judge(objective, config, placement) if objective.adversarial > 0.0 else None
+        self._step = 0
         self.remarks: list[str] = []
+
+    @property
+    def keeps_latest(self) -> bool:
+        """Against an adversary the distance to the truth no longer says which model is the better one."""
+        return self._judge is not None and self._step > self._objective.adversarial_from
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
         rate = self._enter_phase(step)
-        self._generator.begin()
+        judge = self._judge if step >= self._objective.adversarial_from else None
+        networks: list[Trainable[Network]] = [self._generator] if judge is None else [judge, self._generator]
         tally = Tally(self._placement)
         try:
+            for network in networks:
+                network.begin()
             for part, share, last in shares(parts):
-                with self._generator.gathering(last):
-                    terms = self._terms(part)
-                    self._generator.backward(terms["loss"] * share)
-                tally.add(terms, share)
+                with ExitStack() as stack:
+                    for network in networks:
+                        stack.enter_context(network.gathering(last))
+                    tally.add(self._learn(part, share, judge), share)
             values = tally.read()
-            self._generator.apply(step, rate)
+            for network in networks:
+                network.apply(step, rate)
         finally:
-            self._generator.discard()
+            for network in networks:
+                network.discard()
+        self._step = step + 1
         return values
 
     def _enter_phase(self, step: int) -> float:
@@ -86,7 +102,8 @@ class PartialConv:
                 self.remarks.append(f"second phase from step {step}: the encoder's normalisation is frozen")
         return self._objective.frozen_norm_rate if step >= after else 1.0
 
-    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+    def _learn(self, batch: Batch, share: float, judge: Trainable[Network] | None) -> dict[str, Tensor]:
+        """Gradients of the network and of its discriminator, if there is one, as both were before this step."""
         objective = self._objective
         with self._generator.autocast():
             output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
@@ -101,7 +118,22 @@ class PartialConv:
                 perceptual, style = perceptual_and_style(self._features, output, merged, batch.image)
             loss = loss + objective.perceptual * perceptual + objective.style * style
             terms |= {"perceptual": perceptual, "style": style}
-        return {"loss": loss, **terms}
+        if judge is not None:
+            told_apart = discriminator_loss(
+                judge_patches(judge, judge.forward, batch.image, batch.mask),
+                judge_patches(judge, judge.forward, merged.detach(), batch.mask),
+                "logistic",
+            )
+            judge.backward(told_apart * share)
+            judge.network.requires_grad_(False)
+            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+            fooled = generator_loss(judge_patches(judge, judge.network, merged, batch.mask), "logistic")
+            loss = loss + objective.adversarial * fooled
+            terms |= {"adversarial": fooled, "discriminator": told_apart}
+        self._generator.backward(loss * share)
+        if judge is not None:
+            judge.network.requires_grad_(True)
+        return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}}
 
     def learning_rate(self, step: int) -> float:
         """See `Objective.learning_rate`."""
@@ -128,11 +160,15 @@ class PartialConv:
 
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""
-        return {"generator": self._generator.state_dict()}
+        judge = None if self._judge is None else self._judge.state_dict()
+        return {"generator": self._generator.state_dict(), "discriminator": judge, "step": self._step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Objective.load_state_dict`."""
         self._generator.load_state_dict(state["generator"])
+        if self._judge is not None and state["discriminator"] is not None:
+            self._judge.load_state_dict(state["discriminator"])
+        self._step = state["step"]
 
 
 def build_features(objective: PartialConvConfig, placement: Placement) -> FeatureExtractor | None:

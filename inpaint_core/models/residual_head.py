@@ -1,0 +1,52 @@
+"""A start for inpainting networks: the hole is filled smoothly from its rim, and the network predicts the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .pull_push import pull_push
+
+FLATTEST = 0.01  # deviation below which a picture counts as flat: 8-bit noise is not worth amplifying
+
+
+@dataclass(frozen=True)
+class SmoothStart:
+    """A picture without its hole, made ready for a network, and the way back.
+
+    Attributes
+    ----------
+    image
+        `[B,3,H,W]`: mean 0 and deviation 1 over the known pixels, the hole filled smoothly.
+    mean, deviation
+        `[B,3,1,1]` and `[B,1,1,1]`: what was taken out.
+    """
+
+    image: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def corrected(self, correction: Tensor) -> Tensor:
+        """The picture with a correction `[B,3,H,W]` added, in the values that it came in."""
+        return (self.image + correction) * self.deviation + self.mean
+
+
+def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
+    """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalise by what is known.
+
+    A network that adds a correction to this starts as good as a diffusion fill, treats dark, pale and flat pictures
+    alike, and has nothing to learn about the colours around. What lies in the hole must be finite and is ignored; where
+    nothing is known, the picture is mid-gray.
+    """
+    mean, deviation = _known_statistics(image, mask)
+    return SmoothStart(pull_push((image - mean) / deviation, mask), mean, deviation)
+
+
+def _known_statistics(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean `[B,3,1,1]` and deviation `[B,1,1,1]` of the known pixels of each picture; 0.5 and FLATTEST without any."""
+    known = 1.0 - mask
+    count = known.sum((1, 2, 3), keepdim=True)
+    mean = 0.5 + ((image - 0.5) * known).sum((2, 3), keepdim=True) / count.clamp(min=1.0)
+    variance = (((image - mean) * known) ** 2).sum((1, 2, 3), keepdim=True) / (3.0 * count).clamp(min=1.0)
+    return mean, (variance + FLATTEST**2).sqrt()

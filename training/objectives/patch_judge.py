@@ -1,0 +1,48 @@
+"""A discriminator of patches for inpainting: only patches that touch the hole are judged."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from inpaint_core.models.architecture import Network
+from inpaint_core.models.registry import build_model
+
+from ..config import ConfigError, PartialConvConfig, TrainConfig
+from ..optimization import Trainable
+from ..placement import Placement
+from ..randomness import torch_generator
+
+
+def build_patch_judge(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
+    """The configured patch discriminator over a picture and its mask.
+
+    Raises
+    ------
+    ConfigError
+        Refused arguments, or pictures too small for it.
+    """
+    arguments = {"norm": "none", "spectral_norm": True, **objective.discriminator, "input_channels": 4}
+    generator = torch_generator(config.seed, "discriminator")
+    try:
+        network = build_model("patch_discriminator", generator=generator, **arguments)
+    except ValueError as error:
+        raise ConfigError(f"objective.discriminator: {error}") from None
+    if config.data.size < network.minimum:
+        raise ConfigError(f"data.size {config.data.size}: the patch discriminator needs at least {network.minimum}")
+    rate = config.optimizer.learning_rate * objective.discriminator_rate
+    optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
+    return Trainable(network, config, optimizer, placement)
+
+
+def judge_patches(judge: Trainable[Network], network: nn.Module, picture: Tensor, mask: Tensor) -> Tensor:
+    """Logits `[N]` of the patches of `[B,3,H,W]` (0..1) whose cell touches the hole of `[B,1,H,W]`.
+
+    Elsewhere the composite is the truth, and a judgement of it would teach nothing but noise (Suvorov et al. 2022,
+    arXiv 2109.07161, section 2.3.2). A batch without any hole has no patches and gives zeros of all.
+    """
+    with judge.autocast():
+        logits = network(torch.cat([picture * 2.0 - 1.0, mask], 1)).float()
+    touched = F.adaptive_max_pool2d(mask, logits.shape[-2:]) > 0.5
+    return logits[touched] if bool(touched.any()) else logits.flatten() * 0.0
