@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from inpaint_core.classical import CLASSICAL_METHODS
 from inpaint_core.commands.inpaint import open_completer
@@ -24,23 +24,20 @@ from .evaluation import report as reports
 from .evaluation.comparison import Settings, compare
 from .evaluation.methods import Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
+from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser
+from .run_folder import check_writable
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 LEAST_SIZE, LARGEST_SIZE = 32, 4096
 
 Value = TypeVar("Value")
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     try:
         options = _parser().parse_args(arguments)
+        check_writable(options.out)
         settings = Settings(
             data=options.data,
             masks=options.masks,
@@ -77,7 +74,7 @@ def _end(code: int, sentence: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
+    parser = OneLineParser(
         prog="python -m training.evaluate",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

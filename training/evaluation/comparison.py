@@ -99,7 +99,7 @@ def compare(methods: Sequence[Method], settings: Settings, out: Path, *, resume:
         progress=partial(tqdm, desc="masks", unit="mask", disable=None, leave=False),
     )
     out.mkdir(parents=True, exist_ok=True)
-    with hold_lock(out / "lock"):
+    with hold_lock(out / ".lock", "evaluation"):
         if not resume:
             _remove(out)
         _write_manifest(out / "manifest.json", settings, pairs)
@@ -151,6 +151,7 @@ def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
         )
 
 
+@torch.no_grad()
 def _measure(
     methods: Sequence[Method], pairs: Pairs, settings: Settings, extract: FeatureExtractor | None, folder: Path
 ) -> dict[str, list[dict[str, Any]]]:
@@ -172,18 +173,38 @@ def _measure(
                 if not waiting and (truths is None or truths.done > start):
                     continue
                 image, mask = _load(pairs, range(start, min(start + BATCH, count)), settings)
-                truth = None if extract is None else extract(image)
-                if truths is not None and truth is not None and truths.done <= start:
-                    truths.append([{}] * len(image), pooled(truth))
+                fills = []
                 for method in waiting:
                     bar.set_description(method.name)
-                    filled = method.fill(image, mask, settings.strategy)
-                    features = None if extract is None else extract(filled)
-                    rows = None if features is None else pooled(features)
-                    results[method.name].append(score(filled, image, mask, features, truth), rows)
+                    fills.append(method.fill(image, mask, settings.strategy))
                     bar.update(len(image))
+                truth, measured = _score(image, mask, fills, extract)
+                if truths is not None and truths.done <= start:
+                    truths.append([{}] * len(image), truth)
+                for method, (scores, rows) in zip(waiting, measured, strict=True):
+                    results[method.name].append(scores, rows)
     wanted = None if truths is None else truths.features(size)
     return {name: _cells(result, wanted, len(pairs.cells)) for name, result in results.items()}
+
+
+def _score(
+    image: Tensor, mask: Tensor, fills: Sequence[Tensor], extract: FeatureExtractor | None
+) -> tuple[Tensor | None, list[tuple[list[dict[str, float]], Tensor | None]]]:
+    """Rows of features of the truth, and scores and rows of features of every fill of a batch."""
+    if extract is None:
+        return None, [(score(fill, image, mask), None) for fill in fills]
+    truths: list[Tensor] = []
+    scores: list[list[dict[str, float]]] = [[] for _ in fills]
+    rows: list[list[Tensor]] = [[] for _ in fills]
+    for number in range(len(image)):  # one picture at a time: its feature maps take 30 MB at 256x256
+        one = slice(number, number + 1)
+        truth = extract(image[one])
+        truths.append(pooled(truth))
+        for fill, of_fill, rows_of_fill in zip(fills, scores, rows, strict=True):
+            features = extract(fill[one])
+            of_fill += score(fill[one], image[one], mask[one], features, truth)
+            rows_of_fill.append(pooled(features))
+    return torch.cat(truths), [(a, torch.cat(b)) for a, b in zip(scores, rows, strict=True)]
 
 
 def _cells(results: Results, truth: Tensor | None, count: int) -> list[dict[str, Any]]:
