@@ -130,10 +130,15 @@ class Results:
             done = min(done, rows // self._row_bytes)
         if done < count:
             done -= done % batch
-        os.truncate(self._path, ends[done - 1] if done else len(header))
+        _cut(self._path, ends[done - 1] if done else len(header))
         if self._row_bytes and self._features_path.exists():
-            os.truncate(self._features_path, done * self._row_bytes)
+            _cut(self._features_path, done * self._row_bytes)
         return done
+
+
+def _cut(path: Path, size: int) -> None:
+    if path.stat().st_size != size:
+        os.truncate(path, size)
 
 
 def _is_scores(line: bytes, number: int) -> bool:
