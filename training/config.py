@@ -151,6 +151,9 @@ class PartialConvConfig(Section):
     features: str = Field("vgg16", max_length=4096)
     """Where the perceptual and style terms look: `vgg16` (torchvision's, downloaded on first use), a safetensors file
     with VGG weights, or `none` to do without both."""
+    features_of: Literal["both", "composite"] = "both"
+    """What they look at: the output and the composite, as in the paper, or the composite alone, in two thirds of the
+    time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
     """From this step on the encoder's normalisation is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"

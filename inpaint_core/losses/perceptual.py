@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -29,31 +29,34 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 def perceptual_and_style(
-    extract: Callable[[Tensor], list[Tensor]], output: Tensor, composite: Tensor, target: Tensor
+    extract: Callable[[Tensor], list[Tensor]], made: Sequence[Tensor], target: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Perceptual and style loss of the output and of the composite against the truth.
+    """Perceptual and style loss against the truth.
 
     Parameters
     ----------
     extract
         Pictures to a list of feature maps, see `inpaint_core.losses.features`.
-    output, composite, target
-        `[B,3,H,W]` in 0..1: what the network predicts, the same with the known pixels put back, the truth.
+    made
+        Pictures `[B,3,H,W]` in 0..1, in the paper two: what the network predicts, and the same with the known pixels
+        put back.
+    target
+        The truth, of the same shape and range.
 
     Returns
     -------
     tuple of Tensor
         Two scalars, sums over the feature maps of mean absolute differences of features (paper, eq. 3) and of their
-        Gram matrices (eq. 4 and 5), each for output and composite. The truth passes the extractor without a graph, the
-        other two in one batch.
+        Gram matrices (eq. 4 and 5), for each of `made`. The truth passes the extractor without a graph, the others in
+        one batch.
     """
     with torch.no_grad():
         wanted = extract(target)
-    given = extract(torch.cat([output, composite]))
-    perceptual, style = output.new_zeros(()), output.new_zeros(())
+    given = extract(torch.cat(list(made)))
+    perceptual, style = target.new_zeros(()), target.new_zeros(())
     for features, truth in zip(given, wanted, strict=True):
         truth_gram = gram_matrix(truth)
-        for part in features.chunk(2):
+        for part in features.chunk(len(made)):
             perceptual = perceptual + (part - truth).abs().mean()
             style = style + (gram_matrix(part) - truth_gram).abs().mean()
     return perceptual, style

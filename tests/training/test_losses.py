@@ -85,7 +85,7 @@ def test_perceptual_and_style_equal_the_papers_formulas() -> None:
     def extract(image: Tensor) -> list[Tensor]:
         return [image * 2.0, F.avg_pool2d(image, 2) ** 2]
 
-    perceptual, style = perceptual_and_style(extract, output, composite, target)
+    perceptual, style = perceptual_and_style(extract, [output, composite], target)
     wanted_perceptual = wanted_style = 0.0
     for level in range(2):
         truth = extract(target)[level].numpy().astype(np.float64)

@@ -114,8 +114,9 @@ class PartialConv:
         terms = {"hole": hole, "valid": valid, "total_variation": variation}
         loss = objective.hole * hole + objective.valid * valid + objective.total_variation * variation
         if self._features is not None:
+            looked_at = [merged] if objective.features_of == "composite" else [output, merged]
             with self._generator.autocast():
-                perceptual, style = perceptual_and_style(self._features, output, merged, batch.image)
+                perceptual, style = perceptual_and_style(self._features, looked_at, batch.image)
             loss = loss + objective.perceptual * perceptual + objective.style * style
             terms |= {"perceptual": perceptual, "style": style}
         if judge is not None:
