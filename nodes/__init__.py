@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import ComfyExtension, io
 
+from .evaluate import EvaluateModel
 from .inpaint import ClassicalFillNode, Inpaint
 from .masks import MaskFromSLIC, RandomMask, SnapMaskToSLIC
 from .models import LoadModel, ModelInfo
@@ -28,4 +29,5 @@ class LiminalExtension(ComfyExtension):
             LearningToSeeTranslate,
             TrainModel,
             ModelInfo,
+            EvaluateModel,
         ]

@@ -24,7 +24,7 @@ from inpaint_core.metrics import frechet_distance, kernel_distance
 from ..lock import hold_lock
 from . import report as reports
 from .drawings import draw_grid, draw_scatter, with_hole
-from .methods import MAX_PSNR, Method, name_features, pooled, score, seconds_per_picture
+from .methods import MAX_PSNR, Method, Scores, name_features, pooled, score, seconds_per_picture
 from .pairs import BORDER, BUCKETS, Bucket, Cell, Pairs, name_bucket
 from .results import Results, ResultsError
 
@@ -189,12 +189,12 @@ def _measure(
 
 def _score(
     image: Tensor, mask: Tensor, fills: Sequence[Tensor], extract: FeatureExtractor | None
-) -> tuple[Tensor | None, list[tuple[list[dict[str, float]], Tensor | None]]]:
+) -> tuple[Tensor | None, list[tuple[list[Scores], Tensor | None]]]:
     """Rows of features of the truth, and scores and rows of features of every fill of a batch."""
     if extract is None:
         return None, [(score(fill, image, mask), None) for fill in fills]
     truths: list[Tensor] = []
-    scores: list[list[dict[str, float]]] = [[] for _ in fills]
+    scores: list[list[Scores]] = [[] for _ in fills]
     rows: list[list[Tensor]] = [[] for _ in fills]
     for number in range(len(image)):  # one picture at a time: its feature maps take 30 MB at 256x256
         one = slice(number, number + 1)

@@ -17,6 +17,7 @@ Box = tuple[float, float, float, float]
 
 GAP, HEADER, MARGIN = 6, 26, 84
 HOLE = 1.0
+SMALLEST_CELL, LARGEST_CELL = 160, 512  # longer side of a picture in the grid
 WIDTH, HEIGHT = 960, 600
 LEFT, RIGHT, TOP, BOTTOM = 76, 36, 48, 56
 
@@ -34,9 +35,10 @@ def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]
     columns
         A name for each picture of a row.
     rows
-        Name (of one or two lines; empty for none) and pictures `[3,H,W]` in 0..1 of each row; all of one size.
+        Name (of one or two lines; empty for none) and pictures `[3,H,W]` in 0..1 of each row; all of one size. Small
+        ones are enlarged by a whole number, pixels shown as squares, and large ones reduced.
     """
-    height, width = rows[0][1][0].shape[-2:]
+    height, width = _shown_size(*rows[0][1][0].shape[-2:])
     margin = MARGIN if any(name for name, _ in rows) else GAP
     page = Image.new("RGB", (margin + len(columns) * (width + GAP), HEADER + len(rows) * (height + GAP)), "white")
     draw = ImageDraw.Draw(page)
@@ -47,8 +49,21 @@ def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]
         top = HEADER + row * (height + GAP)
         draw.multiline_text((margin / 2, top + height / 2), name, fill=INK, font=_font(13), anchor="mm", align="center")
         for number, picture in enumerate(pictures):
-            page.paste(Image.fromarray(to_bytes(picture)), (margin + number * (width + GAP), top))
+            page.paste(_resized(picture, width, height), (margin + number * (width + GAP), top))
     return page
+
+
+def _shown_size(height: int, width: int) -> tuple[int, int]:
+    longest = max(height, width)
+    scale = min(1.0, LARGEST_CELL / longest) if longest >= SMALLEST_CELL else math.ceil(SMALLEST_CELL / longest)
+    return max(1, round(scale * height)), max(1, round(scale * width))
+
+
+def _resized(picture: Tensor, width: int, height: int) -> Image.Image:
+    drawn = Image.fromarray(to_bytes(picture))
+    if drawn.size == (width, height):
+        return drawn
+    return drawn.resize((width, height), Image.Resampling.NEAREST if drawn.width < width else Image.Resampling.LANCZOS)
 
 
 def draw_scatter(points: Sequence[tuple[str, float, float]], title: str) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from inpaint_core.metrics import l1_percent, perceptual_distance, psnr, ssim
 MAX_PSNR = 100.0  # a picture that is met exactly would make every mean infinite
 TIMED_SECONDS = 10.0  # enough for a median; a slow method is timed on fewer pictures
 
-Progress = Callable[[int, int, Tensor], None]
+Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,9 @@ class Method:
             )
         return digest.hexdigest()
 
-    def fill(
-        self, image: Tensor, mask: Tensor, strategy: Strategy = "whole", progress: Progress | None = None
-    ) -> Tensor:
+    def fill(self, image: Tensor, mask: Tensor, strategy: Strategy = "whole") -> Tensor:
         """Fill `[B,3,H,W]` without a feather; what is known is put back, as papers measure."""
-        return inpaint(self.completer, image, mask, strategy, feather=0, frames_per_batch=len(image), progress=progress)
+        return inpaint(self.completer, image, mask, strategy, feather=0, frames_per_batch=len(image))
 
 
 def method_names(models: Sequence[str]) -> list[str]:
@@ -63,16 +61,23 @@ def method_names(models: Sequence[str]) -> list[str]:
         The same model twice.
     """
     names: list[str] = []
-    for model in models:
-        if model in models[: len(names)]:
+    for number, model in enumerate(models):
+        if model in models[:number]:
             raise ValueError(f"--model {model} is given twice")
         path = Path(model)
         stem = path.resolve().parent.name if path.stem == "model" else path.stem
         name = model if path.suffix == "" else stem
-        name = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in name)
-        same = sum(other == name or other.startswith(f"{name} (") for other in names)
-        names.append(f"{name} ({same + 1})" if same else name)
-    return names
+        names.append("".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in name))
+    return unique(names)
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """The names, those that occur again with a number behind them."""
+    found: list[str] = []
+    for number, name in enumerate(names):
+        same = names[:number].count(name)
+        found.append(f"{name} ({same + 1})" if same else name)
+    return found
 
 
 def score(
@@ -81,7 +86,7 @@ def score(
     mask: Tensor,
     features: Sequence[Tensor] | None = None,
     truth_features: Sequence[Tensor] | None = None,
-) -> list[dict[str, float]]:
+) -> list[Scores]:
     """Measure filled pictures.
 
     Parameters

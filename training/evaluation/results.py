@@ -15,8 +15,6 @@ from torch import Tensor
 
 SYNC_SECONDS = 5.0
 
-Scores = Mapping[str, float]
-
 
 class ResultsError(ValueError):
     """Results on disk that do not belong to this evaluation; the message is one line that says what to do."""
@@ -64,7 +62,7 @@ class Results:
         self._lines = self._path.open("ab")
         self._rows = self._features_path.open("ab") if feature_count else None
 
-    def append(self, scores: Sequence[Scores], features: Tensor | None = None) -> None:
+    def append(self, scores: Sequence[Mapping[str, float]], features: Tensor | None = None) -> None:
         """Add the scores of the next pairs and, where there are, their features `[N,D]`."""
         if self._rows is not None and features is not None:
             # First the features: a line says that its pair is complete.

@@ -1,0 +1,154 @@
+"""A node that measures fills against the truth."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+import torch
+from comfy_api.v0_0_2 import io
+from torch import Tensor
+
+from inpaint_core.classical import CLASSICAL_METHODS, ClassicalFill
+from inpaint_core.completion import STRATEGIES, Completer, Strategy, inpaint
+from inpaint_core.inpainting_model import InpaintingModel
+
+from ..training.evaluation.drawings import draw_grid, with_hole
+from ..training.evaluation.methods import Scores, score, unique
+from ..training.evaluation.report import short_table, summarise
+from . import host
+from .inpaint import INVERT_TOOLTIP, MASK_TOOLTIP
+
+MODELS = ("model_1", "model_2", "model_3", "model_4")
+
+
+class EvaluateModel(io.ComfyNode):
+    """Compare networks and classical fills on pictures of which the truth is known."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="Liminal_EvaluateModel",
+            display_name="Evaluate / Compare",
+            category="Liminal/models",
+            description="Cuts holes into whole pictures, fills them with every model and classical fill, and measures "
+            "how near each comes to what was there.",
+            inputs=[
+                host.LiminalModel.Input("model_1", tooltip="An inpainting model, loaded or freshly trained."),
+                io.Image.Input("image", tooltip="Whole pictures: the truth. What lies in the holes is hidden first."),
+                io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
+                io.Boolean.Input("telea", default=True, tooltip="Also: surroundings continued into the hole (OpenCV)."),
+                io.Boolean.Input(
+                    "navier_stokes", default=True, tooltip="Also: lines of equal brightness continued (OpenCV)."
+                ),
+                io.Boolean.Input("mean", default=False, tooltip="Also: the mean colour of the known pixels."),
+                io.Boolean.Input(
+                    "biharmonic", default=False, tooltip="Also: the smoothest surface; slow for large holes."
+                ),
+                io.Combo.Input(
+                    "strategy",
+                    options=list(STRATEGIES),
+                    default="auto",
+                    tooltip="What a network sees of a picture, as on Inpaint. whole: the picture as it is, as papers "
+                    "measure.",
+                ),
+                io.Int.Input(
+                    "rows", default=4, min=1, max=32, tooltip="Pictures shown in the grid; all of them are measured."
+                ),
+                io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
+                *(
+                    host.LiminalModel.Input(name, optional=True, tooltip="One more inpainting model to compare.")
+                    for name in MODELS[1:]
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    "table",
+                    tooltip="A line for each model and fill: mean L1, PSNR and SSIM, of the whole picture and in the "
+                    "hole only, and the median time for a picture.",
+                ),
+                io.Image.Output("grid", tooltip="Input with hole, every fill, and the truth, side by side."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model_1: host.HostedModel,
+        image: Tensor,
+        mask: Tensor,
+        telea: bool,
+        navier_stokes: bool,
+        mean: bool,
+        biharmonic: bool,
+        strategy: Strategy,
+        rows: int,
+        invert_mask: bool,
+        model_2: host.HostedModel | None = None,
+        model_3: host.HostedModel | None = None,
+        model_4: host.HostedModel | None = None,
+    ) -> io.NodeOutput:
+        colors = host.image_planes(image)[:, :3]
+        truth, hole = host.paired(colors.expand(-1, 3, -1, -1), host.hole_planes(mask, colors, invert=invert_mask))
+        if not hole.any():
+            raise ValueError("the mask has no hole, so that there is nothing to measure: connect one with holes")
+        models = [model for model in (model_1, model_2, model_3, model_4) if model is not None]
+        chosen = {"telea": telea, "navier-stokes": navier_stokes, "mean": mean, "biharmonic": biharmonic}
+        classical = [method for method in CLASSICAL_METHODS if chosen[method]]
+        names = unique([model.model.card.name or model.model.card.architecture for model in models] + classical)
+
+        bar = host.Progress(len(names) * len(truth))
+        measured, columns = [], []
+        for number, name in enumerate(names):
+            completer: Completer
+            if number < len(models):
+                completer = host.on_device(models[number], truth[:1], InpaintingModel)
+            else:
+                completer = ClassicalFill(classical[number - len(models)])
+            scores, seconds, fills = fill_and_measure(completer, truth, hole, strategy, bar, number * len(truth))
+            summary = summarise(scores, 1)[1][-1]
+            measured.append({"name": name, "seconds": statistics.median(seconds), "summary": summary})
+            columns.append(fills[:rows])
+        pictures = [with_hole(*pair) for pair in zip(truth[:rows], hole[:rows], strict=True)]
+        shown = zip(pictures, *columns, truth[:rows], strict=True)
+        grid = draw_grid(["input", *names, "truth"], [("", row) for row in shown])
+        planes = torch.from_numpy(np.array(grid)).permute(2, 0, 1)[None].float() / 255.0
+        return io.NodeOutput(short_table(measured), host.host_image(planes))
+
+
+def fill_and_measure(
+    completer: Completer, truth: Tensor, hole: Tensor, strategy: Strategy, bar: host.Progress, done: int
+) -> tuple[list[Scores], list[float], list[Tensor]]:
+    """Fill pictures one by one.
+
+    Parameters
+    ----------
+    truth, hole
+        `[B,3,H,W]` and `[B,1,H,W]`.
+    bar, done
+        Moved on from `done` by one for every picture.
+
+    Returns
+    -------
+    tuple
+        Scores, seconds and the filled picture `[3,H,W]` of each.
+
+    Raises
+    ------
+    InterruptProcessingException
+        Cancel was pressed.
+    """
+    scores, seconds, fills = [], [], []
+    for number in range(len(truth)):
+        one = slice(number, number + 1)
+        start = time.perf_counter()
+        filled = inpaint(
+            completer, truth[one], hole[one], strategy, feather=0, progress=lambda *_: bar.raise_if_cancelled()
+        )
+        seconds.append(time.perf_counter() - start)
+        scores += score(filled, truth[one], hole[one])
+        fills.append(filled[0])
+        bar.update(done + number + 1)
+        bar.raise_if_cancelled()
+    return scores, seconds, fills
