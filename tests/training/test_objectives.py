@@ -9,10 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from training.config import ConfigError, GlcicConfig, GuardConfig, TrainConfig, parse_config
+from training.config import ConfigError, GlcicConfig, GuardConfig, PartialConvConfig, TrainConfig, parse_config
 from training.events import Event, Message, StepDone
 from training.faults import CollapsedError
 from training.objectives.collapse_guard import CollapseGuard
+from training.objectives.patch_judge import build_patch_judge, judge_patches
+from training.placement import Placement
 from training.session import run_training
 from training.state import load_newest_state
 
@@ -25,6 +27,15 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "partial_conv": {
         "model": {"architecture": "pconv_unet", "arguments": {"depth": 3, "width": 4}},
         "objective": {"name": "partial_conv", "features": "none", "frozen_norm_after": 3},
+    },
+    "partial_conv with an adversary": {
+        "objective": {
+            "name": "partial_conv",
+            "features": "none",
+            "adversarial": 0.1,
+            "adversarial_from": 2,
+            "discriminator": {"width": 4, "layers": 2},
+        },
     },
     "glcic": {
         "model": {"architecture": "glcic", "arguments": {"width": 4}},
@@ -85,6 +96,34 @@ def test_glcic_changes_in_each_phase_only_what_it_says(pictures: Path, tmp_path:
     assert terms[1] == {"loss", "hole"}
     assert terms[2] == {"loss", "discriminator"}
     assert terms[4] == {"loss", "hole", "adversarial", "discriminator"}
+
+
+def test_the_adversary_of_partial_conv_joins_when_it_should(pictures: Path, tmp_path: Path) -> None:
+    terms: list[set[str]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            terms.append(set(event.losses))
+
+    run_training(
+        configure("partial_conv with an adversary", pictures, steps=3), out=tmp_path / "run", callbacks=[watch]
+    )
+    alone = {"loss", "hole", "valid", "total_variation"}
+    assert terms == [alone, alone, alone | {"adversarial", "discriminator"}]
+
+
+def test_only_patches_that_touch_the_hole_are_judged(pictures: Path) -> None:
+    config = configure("partial_conv with an adversary", pictures)
+    assert isinstance(config.objective, PartialConvConfig)
+    judge = build_patch_judge(config.objective, config, Placement(torch.device("cpu")))
+    picture, mask = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 1, 32, 32)
+    everywhere = judge_patches(judge, judge.network, picture, torch.ones_like(mask))
+    assert everywhere.numel() == 2 * 6 * 6
+    mask[1, :, 3, 3] = 1.0
+    chosen = judge_patches(judge, judge.network, picture, mask)
+    assert chosen.numel() == 1
+    mask[1] = 0.0
+    assert not judge_patches(judge, judge.network, picture, mask).any()
 
 
 def test_partial_conv_freezes_the_encoders_normalisation_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
