@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .atomic import atomic_path
+from .embedded import embedded_models
 from .inpainting_model import InpaintingModel
 from .model_card import FORMAT, ModelCard
 from .models.registry import build_empty, describe, find_architecture
@@ -33,7 +34,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     Parameters
     ----------
     path
-        A `.safetensors` file written by `save_model`.
+        A `.safetensors` file written by `save_model`, or the name of an embedded model (see `embedded_models`).
     device
         Where the weights go.
 
@@ -48,7 +49,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         No such file, another format, a truncated file, no card, an unknown architecture, arguments out of range,
         missing, extra or misshapen weights, non-finite weights.
     """
-    source = Path(path)
+    source = _source(path)
     # Under ComfyUI's inference mode weights would become inference tensors, which can never be trained.
     with torch.inference_mode(False):
         card, tensors = _read(source)
@@ -113,7 +114,7 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
     CheckpointError
         As `load_model`, as far as it can be told without the weights.
     """
-    source = Path(path)
+    source = _source(path)
     _check_file(source)
     try:
         with safe_open(source, framework="pt") as file:
@@ -132,6 +133,10 @@ def _read(source: Path) -> tuple[ModelCard, dict[str, Tensor]]:
         raise _damaged(source, error) from None
 
 
+def _source(path: str | os.PathLike[str]) -> Path:
+    return embedded_models().get(os.fspath(path), Path(path))
+
+
 def _check_file(source: Path) -> None:
     if source.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(
@@ -139,7 +144,10 @@ def _check_file(source: Path) -> None:
             f"make a safe file of it: python -m inpaint_core convert {source.name} --out {source.stem}.safetensors"
         )
     if not source.is_file():
-        raise CheckpointError(f"{source}: no such model file")
+        known = ", ".join(embedded_models())
+        raise CheckpointError(
+            f"{source}: no such model file" + (f", nor one of the pack's own ({known})" if known else "")
+        )
     if source.suffix.lower() != ".safetensors":
         raise CheckpointError(f"{source.name}: not a model; models end in .safetensors")
 

@@ -20,7 +20,7 @@ from comfy_api.v0_0_2 import io
 from PIL import Image
 from torch import Tensor
 
-import inpaint_core
+from inpaint_core.embedded import embedded_models
 from inpaint_core.image_files import to_bytes, write_image
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.masks.normalise import normalize_mask
@@ -372,12 +372,6 @@ def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
     output = os.path.realpath(folder_paths.get_output_directory())
     files = [path.relative_to(output) for path in sorted(folder.glob("*.png"))[-count:]]
     return [{"filename": file.name, "subfolder": file.parent.as_posix(), "type": "output"} for file in files]
-
-
-def embedded_models() -> dict[str, Path]:
-    """Models that come with the pack, by the name that a workflow uses."""
-    files = sorted(Path(inpaint_core.__file__).with_name("weights").glob("*.safetensors"))
-    return {f"embedded: {file.stem}": file for file in files}
 
 
 def model_names() -> list[str]:

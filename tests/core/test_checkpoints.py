@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inpaint_core import CheckpointError, load_model, save_model
+from inpaint_core import CheckpointError, embedded, load_model, save_model
 from inpaint_core.checkpoints import CARD_KEY, read_card
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
@@ -167,3 +167,11 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(model, path, monkeypat
         save_model(model, path)
     assert path.read_bytes() == before
     assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_a_name_stands_for_an_embedded_model(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "FOLDER", tmp_path)
+    save_model(model, tmp_path / "own.safetensors")
+    assert load_model("own").card == read_card("own") == model.card
+    with pytest.raises(CheckpointError, match=r"other: no such model file, nor one of the pack's own \(own\)"):
+        load_model("other")

@@ -173,24 +173,16 @@ def test_only_listed_models_have_a_file(host, name, tmp_path):
         host.model_file(name)
 
 
-def test_models_are_those_in_the_model_folder_and_those_of_runs(host, tmp_path):
+def test_models_are_the_packs_own_those_in_the_model_folder_and_those_of_runs(host, tmp_path, monkeypatch):
     base = tmp_path / "comfyui"
     for file in ("models/liminal/a.safetensors", "models/liminal/a.pth", "output/liminal/run/model.safetensors"):
         (base / file).parent.mkdir(parents=True, exist_ok=True)
         (base / file).write_bytes(b"x")
-    assert host.model_names() == ["a.safetensors", "output/liminal/run"]
+    monkeypatch.setattr(host, "embedded_models", lambda: {"own": base / "own.safetensors"})
+    assert host.model_names() == ["own", "a.safetensors", "output/liminal/run"]
+    assert host.model_file("own") == base / "own.safetensors"
     assert host.model_file("a.safetensors") == base / "models/liminal/a.safetensors"
     assert host.model_file("output/liminal/run") == base / "output/liminal/run/model.safetensors"
-
-
-def test_models_that_come_with_the_pack_are_listed_first(host, tmp_path, monkeypatch):
-    package = tmp_path / "package"
-    (package / "weights").mkdir(parents=True)
-    (package / "weights" / "small.safetensors").write_bytes(b"x")
-    (tmp_path / "comfyui" / "models" / "liminal" / "a.safetensors").write_bytes(b"x")
-    monkeypatch.setattr(host.inpaint_core, "__file__", str(package / "__init__.py"))
-    assert host.model_names() == ["embedded: small", "a.safetensors"]
-    assert host.model_file("embedded: small") == package / "weights" / "small.safetensors"
 
 
 def test_only_host_py_touches_paths():
