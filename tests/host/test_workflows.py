@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-# Those of Learning to See need a model first: test_learning_to_see.py. The others: test_inpaint_workflows.py.
-ELSEWHERE = ("learning_to_see", "liminal_reimagine", "outpaint", "compare_fills", "big_picture")
+# Those of Learning to See need a model first: test_learning_to_see.py. The others: test_inpaint_workflows.py and
+# test_evaluate.py.
+ELSEWHERE = ("learning_to_see", "liminal_reimagine", "outpaint", "compare_fills", "compare_models", "big_picture")
 EXAMPLES = [
     file
     for file in sorted((Path(__file__).resolve().parents[2] / "example_workflows").glob("*.json"))

@@ -22,9 +22,9 @@ def info() -> dict:
     train = entries["Liminal_TrainModel"]["input"]["required"]
     train["recipe"][1]["options"] = [file.stem for file in (ROOT / "training" / "recipes").glob("*.yaml")]
     train["folder"][1]["options"] = ["(connected images)", "(photographs of scikit-image)"]
-    # What train_learning_to_see leaves for the two others.
+    # What comes with the pack, and what train_learning_to_see leaves for the two others.
     load = entries["Liminal_LoadModel"]["input"]["required"]
-    load["name"][1]["options"] = ["output/liminal/learning to see"]
+    load["name"][1]["options"] = ["unet-natural", "output/liminal/learning to see"]
     return entries
 
 
