@@ -94,6 +94,7 @@ def run_training(
     callbacks: Sequence[Callback] = (),
     should_stop: Callable[[], bool] = lambda: False,
     picture: tuple[Tensor, Tensor] | None = None,
+    dataset: Dataset | None = None,
 ) -> TrainResult:
     """Train, and write everything into a run folder.
 
@@ -114,6 +115,8 @@ def run_training(
     picture
         Train on this picture instead of a folder: image `[1,3,H,W]` in 0..1 and mask `[1,1,H,W]`, 1 = to be repaired,
         which is never looked at. For objective reconstruction.
+    dataset
+        Pictures that have been looked at and divided already, instead of a folder.
 
     Returns
     -------
@@ -135,7 +138,6 @@ def run_training(
     """
     with torch.inference_mode(False), torch.enable_grad():
         data = config.data
-        dataset = None
         if picture is not None:
             dataset = single_picture(*picture, data)
         elif data.picture is not None and data.picture_mask is not None:
@@ -170,7 +172,7 @@ class _Session:
         self._objective: Objective = build_objective(config, self._card, network, self._placement)
         self._measured, self._shown = fixed_batches(self._dataset, config, self._placement.device)
         self._sheet = torch.zeros(3, 0, 0)
-        self._progress: dict[str, Any] = {"samples": 0, "best": None, "stale": 0, "skipped": 0}
+        self._progress: dict[str, Any] = {"samples": 0, "best": None, "stale": 0, "skipped": 0, "looked": 0}
         self._saved_step = -1
         self._failed_save: OSError | None = None
         self._samples: Samples | None = None
@@ -234,6 +236,7 @@ class _Session:
         metrics = measure(self._objective, self._measured, self._should_stop)
         if metrics is None:
             return False
+        self._progress["looked"] = step
         score = next(iter(metrics.values()))
         best = self._progress["best"]
         warning = self._objective.warning(metrics)
@@ -368,6 +371,10 @@ class _Session:
         config, placement = self._config, self._placement
         if start >= config.steps:
             self.emit(Message(f"all {config.steps} steps are already done; ask for more with --steps"))
+            return start, False
+        # What a stop has cut short is made up for, or the best model would be another one than without the stop.
+        missed = start % config.validation.every == 0 and self._progress["looked"] < start
+        if missed and placement.any(self.validate(start)):
             return start, False
         samples = Samples(self._dataset.train, config.data, holes(config), seed=config.seed, device=placement.device)
         self._samples = samples

@@ -86,20 +86,38 @@ def draw_plot(losses: Curve, scores: Curve, score_name: str) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     last = max(step for step, _ in (*losses, *scores))
     for number, (title, curves) in enumerate(panels):
-        _draw_panel(draw, number * PANEL_HEIGHT, title, curves, last)
+        draw_panel(draw, number * PANEL_HEIGHT, title, curves, last)
     return picture
 
 
-def _draw_panel(
+def draw_panel(
     draw: ImageDraw.ImageDraw,
     top: int,
     title: str,
     curves: Sequence[tuple[Curve, tuple[int, int, int], int]],
     last: float,
+    span: tuple[float, float] | None = None,
 ) -> None:
+    """Draw curves with axes, `PANEL_HEIGHT` pixels high and `WIDTH` wide.
+
+    Parameters
+    ----------
+    draw
+        A picture.
+    top
+        Upper edge of the panel in it.
+    title
+        Written above.
+    curves
+        Points (step, value), RGB colour and width in pixels of each, drawn in order.
+    last
+        The steps reach from 0 to here.
+    span
+        Smallest and largest value to show; None for those of the last curve.
+    """
     font = ImageFont.load_default(15)
     # The first steps of a training are far off and would flatten the rest: the axis follows the last drawn curve.
-    leading = [value for _, value in curves[-1][0] if math.isfinite(value)] or [0.0]
+    leading = span or [value for _, value in curves[-1][0] if math.isfinite(value)] or [0.0]
     low, high = min(leading), max(leading)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     low, high = (max(low - margin, 0.0) if low >= 0.0 else low - margin), high + margin

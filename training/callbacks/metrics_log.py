@@ -57,9 +57,9 @@ class MetricsLog:
                     "learning_rate": event.learning_rate,
                     "images_per_second": round(event.images_per_second, 2),
                 }
-            case Validated() if self._waiting is not None and self._waiting["step"] == event.step:
-                self._waiting |= {f"held_out_{name}": round(value, 4) for name, value in event.metrics.items()}
-            case CheckpointSaved():
+            case Validated():
+                self._add({f"held_out_{name}": round(value, 4) for name, value in event.metrics.items()}, event.step)
+            case CheckpointSaved(kind="state"):
                 self._write()
             case RolledBack():
                 self.close()
@@ -75,8 +75,18 @@ class MetricsLog:
             self._write()
             self._file.close()
 
-    def _open(self, step: int) -> None:
+    def _add(self, values: dict[str, float], step: int) -> None:
+        if self._waiting is not None and self._waiting["step"] == step:
+            self._waiting |= values
+        elif self._waiting is None:
+            # A run that was stopped before it had looked at the held-out pictures does so when it is resumed.
+            self._file.close()
+            self._open(step, values)
+
+    def _open(self, step: int, more: dict[str, float] | None = None) -> None:
         kept = [record for record in read_metrics(self._path) if record["step"] <= step]
+        if more is not None and kept and kept[-1]["step"] == step:
+            kept[-1] |= more
         write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
         self._file = self._path.open("a", encoding="utf-8")
 
