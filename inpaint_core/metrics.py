@@ -15,6 +15,13 @@ SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 KID_SUBSET = 1000
 
 
+def mean_over(values: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean of `[B,C,H,W]` per picture, `[B]`; weighted with `[B,1,H,W]` where that is given, NaN where it is all 0."""
+    if weight is None:
+        return values.mean((1, 2, 3))
+    return (values * weight).sum((1, 2, 3)) / (weight.sum((1, 2, 3)) * values.shape[1])
+
+
 def mean_squared_error(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean squared error per picture.
 
@@ -30,7 +37,7 @@ def mean_squared_error(output: Tensor, target: Tensor, mask: Tensor | None = Non
     Tensor
         `[B]`; NaN for a picture whose mask is empty.
     """
-    return _mean((output - target) ** 2, mask)
+    return mean_over((output - target) ** 2, mask)
 
 
 def psnr(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -46,7 +53,7 @@ def l1_percent(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Te
 
     Arguments and shape as in `mean_squared_error`.
     """
-    return 100.0 * _mean((output - target).abs(), mask)
+    return 100.0 * mean_over((output - target).abs(), mask)
 
 
 def ssim_map(output: Tensor, target: Tensor) -> Tensor:
@@ -94,21 +101,36 @@ def ssim(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     Arguments and shape as in `mean_squared_error`. Windows around hole pixels reach into what is known, so that in the
     hole only it also tells how well the fill joins its surroundings.
     """
-    return _mean(ssim_map(output, target), mask)
+    return mean_over(ssim_map(output, target), mask)
 
 
-def perceptual_distance(output: Sequence[Tensor], target: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-    """Distance of two pictures in the features of a network, per picture.
-
-    At every position of every stage the vector over the channels is divided by its length; the squared difference of
-    the two vectors is averaged over the positions, and the averages of the stages are added: eq. 1 of Zhang et al. 2018
-    (arXiv 1801.03924) with all weights 1. Values of other networks, or of LPIPS with its learnt weights, are not
-    comparable.
+def perceptual_maps(output: Sequence[Tensor], target: Sequence[Tensor]) -> list[Tensor]:
+    """Squared difference of two pictures' features at every position, each feature vector divided by its length.
 
     Parameters
     ----------
     output, target
         Feature maps `[B,C,h,w]` of each stage, see `inpaint_core.losses.features`.
+
+    Returns
+    -------
+    list of Tensor
+        `[B,1,h,w]` in 0..4 for each stage.
+    """
+    return [((_unit(a) - _unit(b)) ** 2).sum(1, keepdim=True) for a, b in zip(output, target, strict=True)]
+
+
+def perceptual_distance(maps: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+    """Distance of two pictures in the features of a network, per picture.
+
+    The maps are averaged over the positions, and the averages of the stages are added: eq. 1 of Zhang et al. 2018
+    (arXiv 1801.03924) with all weights 1. Values of other networks, or of LPIPS with its learnt weights, are not
+    comparable.
+
+    Parameters
+    ----------
+    maps
+        See `perceptual_maps`.
     mask
         `[B,1,H,W]`, 1 = hole: a position counts by the share of its pixels that are hole. None: all count.
 
@@ -117,11 +139,10 @@ def perceptual_distance(output: Sequence[Tensor], target: Sequence[Tensor], mask
     Tensor
         `[B]`, at least 0; NaN for a picture whose mask is empty.
     """
-    total = output[0].new_zeros(len(output[0]))
-    for ours, theirs in zip(output, target, strict=True):
-        squared = ((_unit(ours) - _unit(theirs)) ** 2).sum(1, keepdim=True)
+    total = maps[0].new_zeros(len(maps[0]))
+    for squared in maps:
         share = None if mask is None else F.adaptive_avg_pool2d(mask, (squared.shape[-2], squared.shape[-1]))
-        total = total + _mean(squared, share)
+        total = total + mean_over(squared, share)
     return total
 
 
@@ -193,10 +214,3 @@ def _check_rows(first: Tensor, second: Tensor) -> None:
 
 def _unit(features: Tensor) -> Tensor:
     return features / (features.norm(dim=1, keepdim=True) + 1e-10)
-
-
-def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean of `[B,C,h,w]` per picture; weighted with `[B,1,h,w]` where that is given."""
-    if weight is None:
-        return values.mean((1, 2, 3))
-    return (values * weight).sum((1, 2, 3)) / (weight.sum((1, 2, 3)) * values.shape[1])

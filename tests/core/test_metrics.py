@@ -154,8 +154,8 @@ def unit(vector: np.ndarray) -> np.ndarray:
 
 def test_the_perceptual_distance_is_the_stated_formula(extract, output, truth, mask):
     ours, theirs = extract(output), extract(truth)
-    whole = metrics.perceptual_distance(ours, theirs)
-    in_hole = metrics.perceptual_distance(ours, theirs, mask)
+    whole = metrics.perceptual_distance(metrics.perceptual_maps(ours, theirs))
+    in_hole = metrics.perceptual_distance(metrics.perceptual_maps(ours, theirs), mask)
     for i in range(3):
         expected = expected_in_hole = 0.0
         for step, (a, b) in enumerate(zip(ours, theirs, strict=True)):
@@ -177,8 +177,9 @@ def test_the_perceptual_distance_is_the_stated_formula(extract, output, truth, m
 
 
 def test_the_perceptual_distance_grows_with_noise(extract, output, truth):
-    assert metrics.perceptual_distance(extract(truth), extract(truth)).tolist() == [0.0] * 3
-    distances = metrics.perceptual_distance(extract(output), extract(truth)).tolist()
+    same, noisy = (metrics.perceptual_maps(extract(picture), extract(truth)) for picture in (truth, output))
+    assert metrics.perceptual_distance(same).tolist() == [0.0] * 3
+    distances = metrics.perceptual_distance(noisy).tolist()
     assert distances == sorted(distances)
     assert distances[0] > 0.0
 

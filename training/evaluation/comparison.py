@@ -279,7 +279,8 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
     crops = "largest square at the centre, further ones at random"
     of_folder = Path(settings.masks).is_dir()
     explained = {
-        "pairs": f"{len(pairs)}, the same for every method, from {pairs.pictures} pictures; see manifest.json",
+        "pairs": f"{len(pairs)} ({len(pairs) // len(pairs.cells)} or one more in each column), the same for every "
+        f"method, from {pairs.pictures} pictures; see manifest.json",
         "pictures": f"{settings.data.name}: {crops}; {side} pixels, 8 bits",
         "masks": (
             f"{Path(settings.masks).name}, resized to {side} by nearest-exact"

@@ -14,7 +14,15 @@ from torch import Tensor, nn
 
 from inpaint_core.completion import Completer, Strategy, inpaint
 from inpaint_core.losses.features import FeatureExtractor
-from inpaint_core.metrics import l1_percent, perceptual_distance, psnr, ssim
+from inpaint_core.metrics import (
+    SSIM_RADIUS,
+    l1_percent,
+    mean_over,
+    perceptual_distance,
+    perceptual_maps,
+    psnr,
+    ssim_map,
+)
 
 MAX_PSNR = 100.0  # a picture that is met exactly would make every mean infinite
 TIMED_SECONDS = 10.0  # enough for a median; a slow method is timed on fewer pictures
@@ -105,14 +113,16 @@ def score(
         and, with `hole_` in front, of the hole only. PSNR is cut at 100 dB; SSIM is left out where a side is below 6
         pixels, what is measured in the hole where there is none.
     """
+    similar = ssim_map(output, truth) if min(output.shape[-2:]) > SSIM_RADIUS else None
+    maps = None if features is None or truth_features is None else perceptual_maps(features, truth_features)
     columns: dict[str, Tensor] = {"hole_ratio": mask.mean((1, 2, 3))}
     for prefix, where in (("", None), ("hole_", mask)):
         columns[f"{prefix}l1"] = l1_percent(output, truth, where)
         columns[f"{prefix}psnr"] = psnr(output, truth, where).clamp(max=MAX_PSNR)
-        if min(output.shape[-2:]) > 5:
-            columns[f"{prefix}ssim"] = ssim(output, truth, where)
-        if features is not None and truth_features is not None:
-            columns[f"{prefix}perceptual"] = perceptual_distance(features, truth_features, where)
+        if similar is not None:
+            columns[f"{prefix}ssim"] = mean_over(similar, where)
+        if maps is not None:
+            columns[f"{prefix}perceptual"] = perceptual_distance(maps, where)
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [{name: value for name, value in zip(columns, row, strict=True) if value == value} for row in rows]
 

@@ -75,7 +75,7 @@ def _mean(values: Sequence[float]) -> dict[str, float | None]:
 def markdown(report: Mapping[str, Any]) -> str:
     """The whole report as the papers print it: rows are methods, columns hole ratios, a table for each metric."""
     methods = report["methods"]
-    parts = ["# Evaluation\n", "\n".join(f"- {name}: {text}" for name, text in report["settings"].items())]
+    parts = ["# Evaluation", "\n".join(f"- {name}: {text}" for name, text in report["settings"].items())]
     for place, where in PLACES.items():
         for metric in PAIR_METRICS:
             parts += _section(report, metric, f"{metric.title}, {where}", place + metric.key)
