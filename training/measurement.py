@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inpaint_core.classical import ClassicalFill, Method
 from inpaint_core.masks import MaskMix
-from inpaint_core.metrics import psnr
+from inpaint_core.metrics import MAX_PSNR, psnr
 from inpaint_core.prepare_settings import PrepareSettings
 from inpaint_core.translation import measure_clip
 
@@ -19,7 +19,6 @@ from .objectives.objective import Objective
 from .samples import Batch, Samples
 
 BASELINES: tuple[Method, ...] = ("mean", "telea")
-MAX_PSNR = 100.0  # a picture that is met exactly would make every mean infinite
 PREVIEW_ROWS = 6
 MEASURED_TOGETHER = 8  # also when batches are smaller: some measurements compare pictures with one another
 MEASURED_TRAINING_PICTURES = 256

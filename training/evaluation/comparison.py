@@ -19,12 +19,12 @@ from tqdm import tqdm
 from inpaint_core.atomic import atomic_path, write_text
 from inpaint_core.completion import Strategy
 from inpaint_core.losses.features import FeatureExtractor, load_features
-from inpaint_core.metrics import frechet_distance, kernel_distance
+from inpaint_core.metrics import MAX_PSNR, frechet_distance, kernel_distance
 
 from ..lock import hold_lock
 from . import report as reports
 from .drawings import draw_grid, draw_scatter, with_hole
-from .methods import MAX_PSNR, Method, Scores, name_features, pooled, score, seconds_per_picture
+from .methods import Method, Scores, name_features, pooled, score, seconds_per_picture
 from .pairs import BORDER, BUCKETS, Bucket, Cell, Pairs, name_bucket
 from .results import Results, ResultsError
 
@@ -278,8 +278,9 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
     side = f"{settings.size}x{settings.size}"
     crops = "largest square at the centre, further ones at random"
     of_folder = Path(settings.masks).is_dir()
+    least, more = divmod(len(pairs), len(pairs.cells))
     explained = {
-        "pairs": f"{len(pairs)} ({len(pairs) // len(pairs.cells)} or one more in each column), the same for every "
+        "pairs": f"{len(pairs)} ({least}{' or one more' * bool(more)} in each column), the same for every "
         f"method, from {pairs.pictures} pictures; see manifest.json",
         "pictures": f"{settings.data.name}: {crops}; {side} pixels, 8 bits",
         "masks": (

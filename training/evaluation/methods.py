@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from inpaint_core.completion import Completer, Strategy, inpaint
 from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.metrics import (
+    MAX_PSNR,
     SSIM_RADIUS,
     l1_percent,
     mean_over,
@@ -24,7 +25,6 @@ from inpaint_core.metrics import (
     ssim_map,
 )
 
-MAX_PSNR = 100.0  # a picture that is met exactly would make every mean infinite
 TIMED_SECONDS = 10.0  # enough for a median; a slow method is timed on fewer pictures
 
 Scores = dict[str, float]
