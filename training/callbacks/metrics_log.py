@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from inpaint_core.atomic import write_text
 
-from ..events import CheckpointSaved, Event, Finished, RolledBack, StepDone, Validated
+from ..events import Event, Finished, RolledBack, StepDone, Validated
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
@@ -34,6 +35,9 @@ def read_losses(path: Path) -> list[float]:
 class MetricsLog:
     """Appends; what lies behind the step that a run is resumed from is removed first.
 
+    A line is written with its step and again, in its place, with what was measured after the step: a state that is
+    saved later never knows of more steps than the file does.
+
     Parameters
     ----------
     path
@@ -44,54 +48,48 @@ class MetricsLog:
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
-        self._waiting: dict[str, Any] | None = None
-        self._open(step)
+        self._last: dict[str, Any] = {}
+        self._place = 0
+        self._file = self._open(step)
 
     def __call__(self, event: Event) -> None:
         match event:
             case StepDone():
-                self._write()
-                self._waiting = {
+                self._place = self._file.tell()
+                self._last = {
                     "step": event.step,
                     **{name: float(f"{value:.6g}") for name, value in event.losses.items()},
                     "learning_rate": event.learning_rate,
                     "images_per_second": round(event.images_per_second, 2),
                 }
-            case Validated():
-                self._add({f"held_out_{name}": round(value, 4) for name, value in event.metrics.items()}, event.step)
-            case CheckpointSaved(kind="state"):
+                self._write()
+            case Validated() if self._last.get("step") == event.step:
+                self._last |= {f"held_out_{name}": round(value, 4) for name, value in event.metrics.items()}
+                self._file.seek(self._place)
                 self._write()
             case RolledBack():
                 self.close()
-                self._open(event.step)
+                self._file = self._open(event.step)
             case Finished():
                 self.close()
             case _:
                 pass
 
     def close(self) -> None:
-        """Write what is waiting; the object must not be called any more."""
-        if not self._file.closed:
-            self._write()
-            self._file.close()
+        """The object must not be called any more."""
+        self._file.close()
 
-    def _add(self, values: dict[str, float], step: int) -> None:
-        if self._waiting is not None and self._waiting["step"] == step:
-            self._waiting |= values
-        elif self._waiting is None:
-            # A run that was stopped before it had looked at the held-out pictures does so when it is resumed.
-            self._file.close()
-            self._open(step, values)
-
-    def _open(self, step: int, more: dict[str, float] | None = None) -> None:
+    def _open(self, step: int) -> IO[bytes]:
         kept = [record for record in read_metrics(self._path) if record["step"] <= step]
-        if more is not None and kept and kept[-1]["step"] == step:
-            kept[-1] |= more
-        write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
-        self._file = self._path.open("a", encoding="utf-8")
+        lines = [json.dumps(record) + "\n" for record in kept]
+        write_text(self._path, "".join(lines))
+        self._last = kept[-1] if kept else {}
+        self._place = sum(len(line) for line in lines[:-1])  # bytes: json.dumps gives ASCII
+        # Not for appending: the last line may be written again, longer.
+        file = self._path.open("r+b")
+        file.seek(0, os.SEEK_END)
+        return file
 
     def _write(self) -> None:
-        if self._waiting is not None:
-            self._file.write(json.dumps(self._waiting) + "\n")
-            self._file.flush()
-            self._waiting = None
+        self._file.write(json.dumps(self._last).encode() + b"\n")
+        self._file.flush()
