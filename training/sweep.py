@@ -1,0 +1,254 @@
+"""`python -m training.sweep`: train every combination of models, losses, optimizers, ... and compare them fairly.
+
+usage: python -m training.sweep --config SWEEP --out DIR [--data DIR] [--processes N] [--resume auto|none] [--steps N]
+
+  --config SWEEP    a .yaml file, or a sweep that comes along: landscape
+  --out DIR         gets results.json, report.md, curves.png, bars.png, pictures.png and a run folder for each run
+  --data DIR        folder of pictures (default: what the sweep says)
+  --processes N     so many runs at a time (default 1); with torchrun, each of its processes takes its share instead
+  --resume auto     leave out what is complete, go on with what was begun (default)
+  --resume none     refuse a folder in which a sweep was begun
+  --steps N         steps of every run; more than before goes on with all runs
+
+A sweep is a YAML mapping: `base` (fields of a training, on top of a `recipe`), `axes` (for each its levels, for each of
+these the fields that it sets), `seeds`, and `test` (the share of the pictures that all models are measured on in the
+end, and how many crops of them). A run that fails is recorded with its reason, and the others go on.
+
+exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted and saved
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .config import ConfigError
+from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals
+from .run_folder import check_writable
+
+if TYPE_CHECKING:
+    from .sweeps.config import Combination
+    from .sweeps.runs import Outcome, Runs
+
+MOST_PROCESSES = 256
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command line, understood; it can be sent to other processes."""
+
+    values: dict[str, object]
+    out: Path
+    data: str | None = None
+    steps: int | None = None
+    processes: int = 1
+    fresh: bool = False
+
+
+def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False) -> list[str]:
+    """Do what is left to do of a sweep, alone or with others, and write its report.
+
+    Parameters
+    ----------
+    request
+        What to do.
+    should_stop
+        Asked before every step of every training.
+
+    Returns
+    -------
+    list of str
+        Sentences that answer which level of each axis is best; empty in processes of torchrun's but the first.
+
+    Raises
+    ------
+    ConfigError, DatasetError, RunError
+        All are ValueErrors with one line; nothing has been trained.
+    StoppedError
+        Stopped on request; what was begun is saved.
+    OSError
+        The disk is full or failed.
+    """
+    from .placement import place, process_group
+    from .sweeps.config import make_sweep
+    from .sweeps.report import write_report
+    from .sweeps.runs import Bench, Runs
+
+    sweep = make_sweep(request.values, request.data, request.steps)
+    # Of torchrun's processes the first one decides whether this can be done at all; after that each trains alone.
+    with process_group():
+        placement = place("cpu")
+        placement.agree(lambda: _check(request, placement.processes > 1))
+        bench = Bench(sweep)
+        runs = Runs(sweep, request.out, bench)
+        placement.agree(runs.check)
+    first = placement.first
+    request.out.mkdir(parents=True, exist_ok=True)
+    if first:
+        complete = sum(runs.outcome(run) is not None for run in sweep.runs)
+        print(
+            f"{len(sweep.runs)} runs, {complete} of them complete already; everything is in {request.out}", flush=True
+        )
+
+    def done(run: Combination, outcome: Outcome) -> None:
+        _say(runs, sweep.runs, run, outcome)
+
+    with ExitStack() as stack:
+        if request.processes > 1:
+            stack.enter_context(_helpers(request))
+        runs.work(should_stop, done, wait=first)
+    return write_report(sweep, request.out, runs, bench) if first else []
+
+
+def _check(request: Request, together: bool) -> None:
+    """Refuse what cannot be done, before anything is written."""
+    from .sweeps.report import RESULTS, RESULTS_FORMAT
+
+    out = request.out
+    check_writable(out)
+    if together and request.processes > 1:
+        raise ConfigError("--processes: torchrun has started the processes already")
+    if request.fresh and (out / "runs").exists():
+        raise ConfigError(f"{out}: a sweep was begun here; choose another --out, or go on with it by --resume auto")
+    if (out / RESULTS).exists():
+        try:
+            ours = json.loads((out / RESULTS).read_text(encoding="utf-8"))["format"] == RESULTS_FORMAT
+        except (OSError, ValueError, LookupError, TypeError):
+            ours = False
+        if not ours:
+            raise ConfigError(f"{out / RESULTS}: is not of a sweep; choose another --out")
+
+
+@contextmanager
+def _helpers(request: Request) -> Iterator[None]:
+    """All processes but this one, for as long as the block lasts; when it fails they save and end."""
+    _share_processors(request.processes)
+    context = multiprocessing.get_context("spawn")
+    leave = context.Event()
+    helpers = [context.Process(target=_help, args=(request, leave)) for _ in range(request.processes - 1)]
+    try:
+        for helper in helpers:
+            helper.start()
+        yield
+    except BaseException:
+        leave.set()
+        raise
+    finally:
+        for helper in helpers:
+            if helper.pid is not None:
+                helper.join()
+
+
+def _help(request: Request, leave: Event) -> None:
+    """What a helper does: it takes runs until none is left, or until the process that started it is gone."""
+    from .session import StoppedError
+    from .sweeps.config import make_sweep
+    from .sweeps.runs import Bench, Runs
+
+    _share_processors(request.processes)
+    parent, stop = multiprocessing.parent_process(), StopSignals()
+
+    def should_stop() -> bool:
+        return stop() or leave.is_set() or (parent is not None and not parent.is_alive())
+
+    sweep = make_sweep(request.values, request.data, request.steps)
+    try:
+        with stop.installed():
+            runs = Runs(sweep, request.out, Bench(sweep))
+            runs.work(should_stop, lambda run, outcome: _say(runs, sweep.runs, run, outcome), wait=False)
+    except StoppedError:
+        pass
+    except (ValueError, OSError) as error:
+        # The runs that it leaves are taken over.
+        _end(FAILED, f"a process ends: {error}")
+
+
+def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Outcome) -> None:
+    complete = sum(runs.outcome(other) is not None for other in every)
+    said = f"failed: {outcome.reason}" if outcome.outcome == "failed" else f"{outcome.metrics['hole_psnr']:.2f} dB"
+    print(f"{complete} of {len(every)}: {run.name}: {said}", flush=True)
+
+
+def _share_processors(processes: int) -> None:
+    """With a process for each run, more threads than processors would only be in each other's way."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+
+
+def read_command_line(arguments: Sequence[str]) -> Request:
+    """What is asked for.
+
+    Raises
+    ------
+    ConfigError
+        Unknown options, values out of bounds, no such sweep.
+    """
+    from .sweeps.config import read_sweep
+
+    parser = OneLineParser(prog="training.sweep", add_help=False, allow_abbrev=False)
+    for option in ("--config", "--out", "--data"):
+        parser.add_argument(option)
+    parser.add_argument("--processes", type=_whole, default=1)
+    parser.add_argument("--steps", type=_whole)
+    parser.add_argument("--resume", choices=("auto", "none"), default="auto")
+    parser.add_argument("-h", "--help", action="store_true")
+    known = parser.parse_args(arguments)
+    if known.help:
+        print(__doc__)
+        raise SystemExit(DONE)
+    for option in ("config", "out"):
+        if getattr(known, option) is None:
+            raise ConfigError(f"--{option} is missing")
+    if known.processes > MOST_PROCESSES:
+        raise ConfigError(f"--processes {known.processes}: at most {MOST_PROCESSES}")
+    values = read_sweep(known.config)
+    return Request(values, Path(known.out), known.data, known.steps, known.processes, known.resume == "none")
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    from .session import StoppedError
+
+    stop = StopSignals()
+    try:
+        request = read_command_line(sys.argv[1:] if arguments is None else arguments)
+        with stop.installed():
+            answers = run_sweep(request, stop)
+    except ValueError as error:
+        return _end(BAD_INPUT, " ".join(str(error).split()))
+    except StoppedError:
+        return _end(INTERRUPTED, "interrupted and saved; repeat the command to go on")
+    except OSError as error:
+        return _end(FAILED, f"{error}; what is there is intact, repeat the command to go on")
+    for sentence in answers:
+        print(sentence)
+    if answers:
+        print(f"tables and pictures: {request.out / 'report.md'}")
+    return DONE
+
+
+def _end(code: int, sentence: str) -> int:
+    if os.environ.get("RANK", "0") == "0":
+        print(f"training.sweep: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

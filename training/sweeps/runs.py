@@ -1,0 +1,318 @@
+"""The runs of a sweep: each one claimed by one process, trained, measured on the same crops as all others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from inpaint_core.checkpoints import CheckpointError, load_model
+from inpaint_core.classical import ClassicalFill, Method
+from inpaint_core.completion import Completer
+from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.metrics import mean_squared_error, psnr
+
+from ..config import ConfigError, DataConfig, TrainConfig, load_recipe
+from ..data import Dataset, DatasetError, Record, load_dataset, split_by_content
+from ..lock import LockedError, hold_lock
+from ..measurement import FIXED_SEED, MAX_PSNR
+from ..run_folder import ASIDE, RunFolder, write_json
+from ..samples import Batch, Samples
+from ..session import StoppedError, run_training
+from .config import Combination, Sweep
+
+RESULT = "result.json"
+METRICS = ("hole_psnr", "hole_l1", "hole_mse")
+BASELINES: tuple[Method, ...] = ("mean", "telea")
+MEASURED_TOGETHER = 16
+POLL_SECONDS = 0.5
+# What differs between configurations of the same run; a sweep's run has its steps beside.
+SAME_RUN: dict[str, Any] = {**ASIDE, "trackers": True}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes
+    ----------
+    outcome
+        `failed` when it diverged, collapsed or did not fit into memory.
+    steps
+        Wanted when it was run.
+    metrics
+        Means over the test crops: PSNR in dB, absolute and squared difference, all in the hole; empty when it failed.
+    reason
+        Why it failed.
+    best_step
+        The step that the model is of: the best on the validation pictures.
+    parameters, seconds
+        Size of the network, time of the training.
+    """
+
+    outcome: Literal["done", "failed"]
+    steps: int
+    metrics: dict[str, float]
+    reason: str = ""
+    best_step: int = 0
+    parameters: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A folder, divided in three: `dataset` holds what is trained on and what the best step is chosen on."""
+
+    dataset: Dataset
+    test: list[Record]
+
+
+class Bench:
+    """Pictures and test crops of a sweep, looked at once.
+
+    Raises
+    ------
+    ConfigError, DatasetError
+        No pictures, or too few to divide.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._share = sweep.config.test.share
+        self._samples = sweep.config.test.samples
+        self._base = sweep.base
+        self._pictures: dict[str, Pictures] = {}
+        pictures = self.pictures(sweep.base.data, sweep.base.data.held_out)
+        masks = sweep.base.masks
+        samples = Samples(
+            pictures.test, sweep.base.data, masks, seed=FIXED_SEED, device=torch.device("cpu"), augment=False
+        )
+        self.batches = [
+            samples.batch(start, min(MEASURED_TOGETHER, self._samples - start))
+            for start in range(0, self._samples, MEASURED_TOGETHER)
+        ]
+        self.test_pictures = len(pictures.test)
+        self.training_pictures = len(pictures.dataset.train)
+        self.validation_pictures = len(pictures.dataset.held_out)
+        self.folder = pictures.dataset.folder
+
+    def pictures(self, data: DataConfig, validation: float) -> Pictures:
+        """The pictures as a training reads them: test pictures are the same ones for all."""
+        key = data.model_dump_json()
+        if key not in self._pictures:
+            whole = load_dataset(data)
+            everything = [*whole.train, *whole.held_out]
+            share = self._share + validation
+            if share >= 1.0 or validation == 0.0:
+                raise ConfigError(
+                    f"data.held_out {validation} with test.share {self._share}: both above 0, below 1 in all"
+                )
+            train, held_out = split_by_content(everything, share)
+            chosen, test = split_by_content(held_out, self._share)
+            if not chosen or not test:
+                raise DatasetError(f"{whole.folder}: {len(everything)} usable pictures cannot be divided in three")
+            divided = Dataset(whole.folder, train, chosen, whole.left_out, whole.ignored)
+            self._pictures[key] = Pictures(divided, test)
+        return self._pictures[key]
+
+    def measure(self, model: Completer) -> dict[str, float]:
+        """Means of `METRICS` over the test crops, of 8-bit output as it would be written to a file."""
+        found: dict[str, list[Tensor]] = {name: [] for name in METRICS}
+        for batch in self.batches:
+            output = fill(model, batch)
+            found["hole_psnr"].append(psnr(output, batch.image, batch.mask).clamp(max=MAX_PSNR))
+            error = (output - batch.image).abs() * batch.mask
+            found["hole_l1"].append(error.sum((1, 2, 3)) / (3.0 * batch.mask.sum((1, 2, 3))))
+            found["hole_mse"].append(mean_squared_error(output, batch.image, batch.mask))
+        return {name: torch.cat(values).mean().item() for name, values in found.items()}
+
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """What fills without training reach."""
+        return {name: self.measure(ClassicalFill(name)) for name in BASELINES}
+
+    def identity(self, config: TrainConfig) -> str:
+        """Changes with everything that a result depends on, the number of steps aside."""
+        pictures = self.pictures(config.data, config.data.held_out)
+        base = self._base
+        parts = [config.model_dump_json(exclude=SAME_RUN), base.masks.model_dump_json()]
+        parts += [base.data.model_dump_json(exclude=ASIDE["data"]), str(self._share), str(self._samples)]
+        parts += [pictures.dataset.fingerprint, *sorted(record.digest for record in pictures.test)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def fill(model: Completer, batch: Batch) -> Tensor:
+    """Complete a batch and round to 8 bits."""
+    return (model.complete(batch.image, batch.mask) * 255.0).round().clamp(0.0, 255.0) / 255.0
+
+
+def load_filler(path: Path) -> InpaintingModel:
+    """Open a run's model.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be loaded, or fills no holes.
+    """
+    model = load_model(path)
+    if not isinstance(model, InpaintingModel):
+        raise CheckpointError(f"{path}: does not fill holes")
+    return model
+
+
+class Runs:
+    """The run folders of a sweep in `out/runs`.
+
+    Parameters
+    ----------
+    sweep
+        What is wanted.
+    out
+        The sweep's folder.
+    bench
+        Its pictures.
+    """
+
+    def __init__(self, sweep: Sweep, out: Path, bench: Bench) -> None:
+        self._sweep = sweep
+        self._out = out
+        self._bench = bench
+        self._identities = {run.name: bench.identity(run.config) for run in sweep.runs}
+
+    def folder(self, run: Combination) -> Path:
+        """Run folder of a combination."""
+        return self._out / "runs" / run.name
+
+    def check(self) -> None:
+        """Refuse a folder whose runs are of another sweep.
+
+        Raises
+        ------
+        ConfigError
+            A run there has other settings, other pictures, or more steps.
+        """
+        for run in self._sweep.runs:
+            folder = self.folder(run)
+            values = _read_result(folder)
+            if values is not None and values["identity"] != self._identities[run.name]:
+                raise ConfigError(f"{folder}: was run with other settings or pictures; choose another --out")
+            if RunFolder(folder).config.exists():
+                known = load_recipe(RunFolder(folder).config)
+                if known.model_dump(exclude=SAME_RUN) != run.config.model_dump(exclude=SAME_RUN):
+                    raise ConfigError(f"{folder}: was trained with other settings; choose another --out")
+            steps = 0 if values is None else values["steps"]
+            if steps > run.config.steps:
+                raise ConfigError(
+                    f"{folder}: was trained for {steps} steps, {run.config.steps} are wanted; choose another --out"
+                )
+
+    def outcome(self, run: Combination) -> Outcome | None:
+        """What became of a run; None while it is not complete."""
+        values = _read_result(self.folder(run))
+        if values is None or values["steps"] != run.config.steps or values["identity"] != self._identities[run.name]:
+            return None
+        return Outcome(**{key: value for key, value in values.items() if key != "identity"})
+
+    def work(
+        self,
+        should_stop: Callable[[], bool],
+        done: Callable[[Combination, Outcome], None],
+        wait: bool,
+    ) -> None:
+        """Do what is left to do, together with other processes that work on the same folder.
+
+        Every run is claimed with a lock that the operating system lifts when its holder dies; what a killed process
+        has begun is resumed by another one.
+
+        Parameters
+        ----------
+        should_stop
+            Asked before every step.
+        done
+            Told about every run that this process completes.
+        wait
+            Stay until all runs are complete, and take over what others leave; otherwise return when others have claimed
+            everything.
+
+        Raises
+        ------
+        StoppedError
+            Stopped on request; what was begun is saved.
+        OSError
+            The disk is full or failed.
+        """
+        claims = self._out / "claims"
+        claims.mkdir(parents=True, exist_ok=True)
+        left = [run for run in self._sweep.runs if self.outcome(run) is None]
+        while left:
+            claimed = False
+            for run in left:
+                if should_stop():
+                    raise StoppedError("stopped")
+                try:
+                    with hold_lock(claims / f"{run.name}.lock", "process"):
+                        if self.outcome(run) is None:
+                            claimed = True
+                            done(run, self._run(run, should_stop))
+                except LockedError:
+                    continue
+            left = [run for run in left if self.outcome(run) is None]
+            if left and not claimed:
+                if not wait:
+                    return
+                time.sleep(POLL_SECONDS)
+
+    def _run(self, run: Combination, should_stop: Callable[[], bool]) -> Outcome:
+        outcome = self._train(run, should_stop)
+        values = {**vars(outcome), "identity": self._identities[run.name]}
+        write_json(self.folder(run) / RESULT, values)
+        return outcome
+
+    def _train(self, run: Combination, should_stop: Callable[[], bool]) -> Outcome:
+        config, folder = run.config, RunFolder(self.folder(run))
+        try:
+            if not _is_complete(folder, config):
+                # What a shorter training has left must not be taken for the end of this one.
+                folder.summary.unlink(missing_ok=True)
+                dataset = self._bench.pictures(config.data, config.data.held_out).dataset
+                result = run_training(config, out=folder.path, resume="auto", should_stop=should_stop, dataset=dataset)
+                if result.interrupted:
+                    raise StoppedError("stopped")
+            metrics = self._bench.measure(load_filler(folder.model))
+        except (StoppedError, LockedError):
+            raise
+        except (RuntimeError, ValueError, ArithmeticError) as error:
+            # Whatever is wrong with one combination, the others are worth having.
+            folder.path.mkdir(parents=True, exist_ok=True)
+            return Outcome("failed", config.steps, {}, " ".join(str(error).split()) or type(error).__name__)
+        summary = json.loads(folder.summary.read_text(encoding="utf-8"))
+        return Outcome(
+            "done", config.steps, metrics, "", summary["best_step"], summary["parameters"], summary["seconds"]
+        )
+
+
+def _is_complete(folder: RunFolder, config: TrainConfig) -> bool:
+    """Whether the training has come to its end, be it by an early stop."""
+    try:
+        summary = json.loads(folder.summary.read_text(encoding="utf-8"))
+        wanted = load_recipe(folder.config).steps == config.steps
+        return wanted and not summary["interrupted"] and folder.model.is_file()
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _read_result(folder: Path) -> dict[str, Any] | None:
+    try:
+        values = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        values = None
+    if not isinstance(values, Mapping) or not {"identity", "steps", "outcome", "metrics"} <= set(values):
+        raise ConfigError(f"{folder / RESULT}: is not a result of a sweep; move it, or choose another --out")
+    return dict(values)

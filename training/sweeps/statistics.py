@@ -1,0 +1,187 @@
+"""What follows from the runs of a sweep: for each axis the mean of every level, and which differences are clear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+
+CONFIDENCE = 0.95
+Cell = tuple[str, ...]
+Scores = Mapping[Cell, Sequence[float | None]]
+"""One score for each seed, None where the run failed, by one level of every axis."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and half the width of its 95 % interval, None where there are fewer than two values."""
+
+    mean: float
+    half: float | None
+    count: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether 0 lies outside of the interval."""
+        return self.half is not None and abs(self.mean) > self.half
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of an axis.
+
+    Attributes
+    ----------
+    mean
+        Over the settings of the other axes, each averaged over the seeds; None when all its runs failed. The interval
+        is that of a paired comparison: what all levels have in common at a setting is taken out (Cousineau 2005, with
+        Morey's correction of 2008).
+    behind
+        How much worse it is than the best level at the same settings; None for the best one.
+    best
+        Its best setting of the other axes, averaged over the seeds.
+    runs, failed
+        How many there are, and how many of them came to nothing.
+    """
+
+    name: str
+    mean: Estimate | None
+    behind: Estimate | None
+    best: float | None
+    runs: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What is known of an axis.
+
+    Attributes
+    ----------
+    levels
+        Best first; those that failed always last.
+    paired
+        The means are over settings at which no level failed; otherwise over what there is of each, and not comparable
+        beyond doubt.
+    settings
+        How many pairs a comparison rests on at most.
+    seeds
+        The pairs are seeds, because there is no other axis.
+    """
+
+    name: str
+    levels: tuple[Level, ...]
+    paired: bool
+    settings: int
+    seeds: bool
+
+
+def analyse(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
+    """Compare the levels of each axis over the settings of all others.
+
+    Parameters
+    ----------
+    axes
+        Levels by axis.
+    scores
+        Higher is better. The same seeds everywhere.
+    """
+    return [_analyse(number, axes, scores) for number in range(len(axes))]
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean with Student's 95 % interval."""
+    half = _half_width(np.asarray(values, dtype=float)) if len(values) > 1 else None
+    return Estimate(fmean(values), half, len(values))
+
+
+def _half_width(values: np.ndarray, correction: float = 1.0) -> float:
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2))
+    return quantile * math.sqrt(correction * float(values.var(ddof=1)) / len(values))
+
+
+def _analyse(number: int, axes: Mapping[str, Sequence[str]], scores: Scores) -> Axis:
+    names, levels = list(axes), list(axes.values())[number]
+    others = list(product(*(values for position, values in enumerate(axes.values()) if position != number)))
+
+    def at(level: str, other: Cell) -> Sequence[float | None]:
+        cell = (*other[:number], level, *other[number:])
+        return scores[cell]
+
+    own = {level: [score for other in others for score in at(level, other)] for level in levels}
+    finished = [level for level in levels if any(score is not None for score in own[level])]
+    # A seed counts at a setting when every level has come to an end with it.
+    seeds = len(others) == 1
+    rows = []
+    for other in others:
+        repeated = [list(scored) for scored in zip(*(at(level, other) for level in finished), strict=True)]
+        whole = [[score for score in scored if score is not None] for scored in repeated if None not in scored]
+        if seeds:
+            rows += whole
+        elif whole:
+            rows.append([fmean(column) for column in zip(*whole, strict=True)])
+    table = np.array(rows, dtype=float).reshape(len(rows), len(finished))
+    means: dict[str, Estimate] = {}
+    for column, level in enumerate(finished):
+        if not rows:
+            means[level] = estimate([score for score in own[level] if score is not None])
+        elif len(rows) == 1 or len(finished) == 1:
+            means[level] = estimate(table[:, column].tolist())
+        else:
+            own_part = table[:, column] - table.mean(1)
+            half = _half_width(own_part, len(finished) / (len(finished) - 1))
+            means[level] = Estimate(float(table[:, column].mean()), half, len(rows))
+    order = sorted(finished, key=lambda level: -means[level].mean)
+    described = []
+    for level in (*order, *(level for level in levels if level not in finished)):
+        behind = None
+        if rows and level in finished and level != order[0]:
+            behind = estimate((table[:, finished.index(order[0])] - table[:, finished.index(level)]).tolist())
+        elif level in finished and level != order[0]:
+            behind = Estimate(means[order[0]].mean - means[level].mean, None, 0)
+        averages = [fmean(s for s in at(level, other) if s is not None) for other in others if _any(at(level, other))]
+        failed = sum(score is None for score in own[level])
+        best = max(averages, default=None)
+        described.append(Level(level, means.get(level), behind, best, len(own[level]), failed))
+    return Axis(names[number], tuple(described), bool(rows), len(rows), seeds)
+
+
+def _any(values: Sequence[float | None]) -> bool:
+    """Whether any run came to an end."""
+    return any(value is not None for value in values)
+
+
+def answer(axis: Axis, unit: str = "dB") -> str:
+    """Which level is best, in a sentence."""
+    start = f"Best {axis.name}:"
+    lost = [level.name for level in axis.levels if level.mean is None]
+    end = f" All runs with {_listed(lost)} failed." if lost else ""
+    finished = [(level.name, level.mean, level.behind) for level in axis.levels if level.mean is not None]
+    if not finished:
+        return f"{start} every run failed."
+    first, mean, _ = finished[0]
+    where = f"{mean.mean:.2f} {unit} on average"
+    others = [(name, behind) for name, _, behind in finished[1:] if behind is not None]
+    if not others:
+        return f"{start} {first} is the only one that came to an end ({where}).{end}"
+    second, lead = others[0]
+    if lead.half is None:
+        return f"{start} {first} has the highest mean ({where}), but without two pairs it may be by chance.{end}"
+    close = [name for name, behind in others if not behind.excludes_zero]
+    if not close:
+        interval = f"95 % interval {lead.mean - lead.half:.2f} to {lead.mean + lead.half:.2f}"
+        return f"{start} {first} ({where}), {lead.mean:.2f} {unit} above {second} ({interval}).{end}"
+    worse = [name for name, behind in others if behind.excludes_zero]
+    more = f"; clearly worse: {_listed(worse)}." if worse else "."
+    alike = _listed([first, *close])
+    return f"{start} no clear difference between {alike} ({first} has the highest mean, {where}){more}{end}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
