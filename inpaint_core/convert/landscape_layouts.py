@@ -45,21 +45,33 @@ def _plan_unet(mapping: Mapping) -> ModelCard:
 
 
 def _is_encoder_decoder(keys: set[str]) -> bool:
-    return {"encoder.0.weight", "encoder.7.running_mean", "decoder.6.weight"} <= keys
+    return {"encoder.0.weight", "decoder.0.weight"} <= keys and (
+        {"encoder.7.running_mean", "decoder.6.weight"} <= keys or {"encoder.9.running_mean", "decoder.8.weight"} <= keys
+    )
 
 
 def _plan_encoder_decoder(mapping: Mapping) -> ModelCard:
+    """Two versions: at full resolution throughout; and with pooling, which has no weights but moves the positions."""
     width = mapping.shape("encoder.0.weight")[0]
-    # Ours counts through both halves, and the original has no activation between them.
-    for half, offset, convolutions, norms in (("encoder", 0, (0, 3, 6), (1, 4, 7)), ("decoder", 8, (0, 3, 6), (1, 4))):
-        for position in convolutions:
-            mapping.move_layer(f"{half}.{position}", f"layers.{offset + position}")
-        for position in norms:
-            mapping.move_batch_norm(f"{half}.{position}", f"layers.{offset + position}")
+    pooling = "encoder.9.running_mean" in mapping.weights
+    step = 4 if pooling else 3
+    # Ours counts through both halves, and the version without pooling has no activation between them.
+    for half, offset in (("encoder", 0), ("decoder", 11 if pooling else 8)):
+        for index in range(3):
+            convolution = index * step
+            mapping.move_layer(f"{half}.{convolution}", f"layers.{offset + convolution}")
+            if (half, index) != ("decoder", 2):
+                mapping.move_batch_norm(f"{half}.{convolution + 1}", f"layers.{offset + convolution + 1}")
     mapping.notes.append(FILL_NOTE)
     return ModelCard(
         architecture="encoder_decoder",
-        arguments={"width": width, "mask_channels": 3, "norm": "batch", "head": "hardtanh"},
+        arguments={
+            "width": width,
+            "mask_channels": 3,
+            "norm": "batch",
+            "head": "tanh" if pooling else "hardtanh",
+            "pooling": pooling,
+        },
         value_range="unit",
         fill=BLACK,
         trained_size=256,

@@ -34,13 +34,22 @@ DAMAGE = (
 )
 # What wrappers put before every name: DataParallel, torch.compile, Lightning, and Lightning around a GAN.
 PREFIXES = ("module.", "_orig_mod.", "model.", "generator.")
+# Lightning stores the landscape inpainter's network as an object too, among the hyper-parameters beside the weights.
+NETWORK_OBJECTS = re.compile(r"(?:src\.models|__main__)\.(?:UNet|EncoderDecoder)|torch\.nn\.modules\.\w+\.\w+")
+
+
+class _Ignored:
+    """Stands where a file holds a network as an object: nothing of the network's class is imported, built or run."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
 
 
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
     """Read the weights and the number of training steps from a `.pth`, `.pt` or `.ckpt` file.
 
     Opened with `torch.load(weights_only=True)`: only tensors and plain containers are built, and a pickle that asks for
-    anything else is refused before it can run.
+    anything else is refused before it can run. A network that is stored as an object beside its weights is passed over.
 
     Returns
     -------
@@ -65,7 +74,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
             "LaMa's big-lama.pt loads as it is, without conversion, where spandrel is installed"
         )
     try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
+        content = _load(source)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{source.name}: {_refusal(str(error))}") from None
     except DAMAGE as error:
@@ -99,6 +108,24 @@ def is_torchscript(source: Path) -> bool:
             return any(name.endswith("constants.pkl") for name in archive.namelist())
     except (zipfile.BadZipFile, *DAMAGE):
         return False
+
+
+def _load(source: Path) -> object:
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        names = _foreign_names(source)
+        if not names or not all(NETWORK_OBJECTS.fullmatch(name) for name in names):
+            raise
+    with torch.serialization.safe_globals([(_Ignored, name) for name in names]):
+        return torch.load(source, map_location="cpu", weights_only=True)
+
+
+def _foreign_names(source: Path) -> list[str]:
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(source)
+    except (pickle.UnpicklingError, *DAMAGE):
+        return []
 
 
 def _find_weights(content: Mapping[object, object]) -> dict[str, Tensor] | None:

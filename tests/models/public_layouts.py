@@ -218,17 +218,17 @@ def landscape_unet_forward(weights, filled, mask):
     return torch.tanh(layer("decoder3.1", F.relu(torch.cat([double(x), first], 1))))
 
 
-def landscape_encoder_decoder_weights(width: int) -> RandomWeights:
-    weights, inputs = RandomWeights(5), 6
+def landscape_encoder_decoder_weights(width: int, pooling: bool = False) -> RandomWeights:
+    weights, inputs, step = RandomWeights(5), 6, 4 if pooling else 3
     for half, factors in (("encoder", (1, 2, 4)), ("decoder", (2, 1, 0))):
         for index, factor in enumerate(factors):
             outputs = width * factor or 3
-            weights.convolution(f"{half}.{3 * index}", outputs, inputs, 3, bias=True)
+            weights.convolution(f"{half}.{step * index}", outputs, inputs, 3, bias=True)
             if factor:
-                weights.batch_norm(f"{half}.{3 * index + 1}", outputs)
+                weights.batch_norm(f"{half}.{step * index + 1}", outputs)
             inputs = outputs
-    weights["decoder.6.weight"] *= 0.05
-    weights["decoder.6.bias"].fill_(0.5)
+    weights[f"decoder.{2 * step}.weight"] *= 0.05
+    weights[f"decoder.{2 * step}.bias"].fill_(0.5)
     return weights
 
 
@@ -242,6 +242,24 @@ def landscape_encoder_decoder_forward(weights, filled, mask):
             if (half, index) not in (("encoder", 2), ("decoder", 2)):
                 x = F.relu(x)
     return x.clamp(0, 1)
+
+
+def landscape_pooled_encoder_decoder_weights(width: int) -> RandomWeights:
+    return landscape_encoder_decoder_weights(width, pooling=True)
+
+
+def landscape_pooled_encoder_decoder_forward(weights, filled, mask):
+    def layer(name, x):
+        return conv(weights, name, x, padding=1)
+
+    x = torch.cat([mask, mask, mask, filled], 1)
+    x = F.max_pool2d(F.relu(norm(weights, "encoder.1", layer("encoder.0", x))), 2)
+    x = F.max_pool2d(F.relu(norm(weights, "encoder.5", layer("encoder.4", x))), 2)
+    x = F.relu(norm(weights, "encoder.9", layer("encoder.8", x)))
+    for position in (0, 4):
+        x = F.relu(norm(weights, f"decoder.{position + 1}", layer(f"decoder.{position}", x)))
+        x = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    return torch.tanh(layer("decoder.8", x))
 
 
 def pix2pix_unet_weights(

@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import random
+import sys
+import types
 import zipfile
 
 import pytest
@@ -94,17 +96,61 @@ def test_completion_network_without_mask_channel(tmp_path):
     assert close(conversion.model.complete(image, mask), public.glcic_forward(weights, filled, mask))
 
 
-@pytest.mark.parametrize("network", ["unet", "encoder_decoder"])
+@pytest.mark.parametrize("network", ["unet", "encoder_decoder", "pooled_encoder_decoder"])
 @torch.no_grad()
 def test_landscape_networks_from_lightning(tmp_path, network):
     weights = getattr(public, f"landscape_{network}_weights")(8)
     content = {"epoch": 3, "global_step": 99, "state_dict": {f"model.{key}": value for key, value in weights.items()}}
     conversion = convert_checkpoint(save(tmp_path, content, "model.ckpt"))
-    assert (conversion.model.card.architecture, conversion.model.card.steps) == (network, 99)
+    assert (conversion.model.card.architecture, conversion.model.card.steps) == (network.removeprefix("pooled_"), 99)
     image, mask = picture(256), holes(256)
     theirs = getattr(public, f"landscape_{network}_forward")(weights, image * (1 - mask), mask)
     assert close(conversion.model.complete(image, mask), theirs.clamp(0, 1))
     assert float(theirs.std()) > 0.01
+
+
+class StoredNetwork(torch.nn.Module):
+    """Pickled under the landscape trainer's name for its network; fails the test if it is unpickled."""
+
+    __module__ = "src.models"
+    __qualname__ = "UNet"
+
+    def __init__(self):
+        super().__init__()
+        self.encoder1 = torch.nn.Sequential(torch.nn.Conv2d(6, 8, 3, padding="same"), torch.nn.BatchNorm2d(8))
+
+    def __setstate__(self, state):
+        raise AssertionError("a class named in the file was used")
+
+
+@pytest.fixture
+def lightning_file(tmp_path, monkeypatch):
+    """A checkpoint as Lightning writes it where the network is one of the saved hyper-parameters."""
+    names = types.ModuleType("src.models")
+    names.UNet = StoredNetwork
+    monkeypatch.setitem(sys.modules, "src", types.ModuleType("src"))
+    monkeypatch.setitem(sys.modules, "src.models", names)
+    weights = {f"model.{key}": value for key, value in public.landscape_unet_weights(8).items()}
+
+    def write(**extra):
+        parameters = {"model": StoredNetwork(), "config": {"loss": "mse"}, **extra}
+        return save(tmp_path, {"state_dict": weights, "global_step": 7, "hyper_parameters": parameters}, "model.ckpt")
+
+    return write
+
+
+def test_a_network_stored_as_an_object_beside_its_weights_is_passed_over(lightning_file):
+    allowed = torch.serialization.get_safe_globals()
+    conversion = convert_checkpoint(lightning_file())
+    assert (conversion.model.card.architecture, conversion.model.card.steps) == ("unet", 7)
+    assert set(torch.serialization.get_safe_globals()) == set(allowed)
+
+
+def test_code_beside_a_network_stored_as_an_object_is_refused_without_running_it(lightning_file, tmp_path):
+    path = lightning_file(callback=Dangerous(tmp_path / "trap"))
+    with pytest.raises(CheckpointError, match="refused, nothing was run"):
+        convert_checkpoint(path)
+    assert not (tmp_path / "trap").exists()
 
 
 @pytest.mark.parametrize("old_statistics", [False, True])
