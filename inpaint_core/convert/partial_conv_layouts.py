@@ -6,6 +6,7 @@ import re
 
 from torch import Tensor
 
+from ..checkpoints import CheckpointError
 from ..model_card import ModelCard
 from .layout import Layout, Mapping
 
@@ -32,7 +33,7 @@ def _plan_naoto(mapping: Mapping) -> ModelCard:
     for level in range(1, depth + 1):
         for theirs, ours in ((f"enc_{level}", f"encoder.{level - 1}"), (f"dec_{level}", f"decoder.{depth - level}")):
             mapping.move(f"{theirs}.conv.input_conv.weight", f"{ours}.convolution.weight", _divided_by_window)
-            mapping.drop(f"{theirs}.conv.mask_conv.weight", "window sums need no weights")
+            _drop_mask_convolution(mapping, f"{theirs}.conv")
             if level > 1:
                 mapping.move_batch_norm(f"{theirs}.bn", f"{ours}.norm")
     mapping.move("dec_1.conv.input_conv.bias", f"decoder.{depth - 1}.convolution.bias")
@@ -43,6 +44,16 @@ def _plan_naoto(mapping: Mapping) -> ModelCard:
         value_range="imagenet",
         trained_size=256,
     )
+
+
+def _drop_mask_convolution(mapping: Mapping, convolution: str) -> None:
+    name = f"{convolution}.mask_conv.weight"
+    weight = mapping.weights.get(name)
+    if weight is None:
+        return
+    if weight.shape != mapping.weights[f"{convolution}.input_conv.weight"].shape or not bool((weight == 1).all()):
+        raise CheckpointError(f"weight {name!r} is not the window of ones that goes with its convolution")
+    mapping.drop(name, "window sums need no weights")
 
 
 def _divided_by_window(weight: Tensor) -> Tensor:

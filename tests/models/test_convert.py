@@ -266,6 +266,8 @@ def test_a_bare_pickle_is_refused_without_running_it(tmp_path):
         (damaged(lambda w: w.pop("enc_4.bn.running_var")), "'enc_4.bn.running_var' is missing"),
         (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(7)})), "shape .7. instead of .4."),
         (damaged(lambda w: w["enc_2.bn.bias"].fill_(float("nan"))), "NaN or infinity"),
+        (damaged(lambda w: w["dec_2.conv.mask_conv.weight"].mul_(2)), "not the window of ones"),
+        (damaged(lambda w: w.update({"enc_3.conv.mask_conv.weight": torch.ones(7)})), "not the window of ones"),
         (damaged(lambda w: w.update({"enc_1.conv.input_conv.weight": torch.zeros(3)})), "convolution's was expected"),
         (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(4).to_sparse()})), "sparse, quantised"),
         (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(4, dtype=torch.complex64)})), "sparse, quantised"),
