@@ -37,7 +37,8 @@ class ExternalModel:
 
     def __init__(self, descriptor: Any, name: str) -> None:
         self.name = name
-        self.network: nn.Module = descriptor.model.eval()
+        # Faster by a few parts in a hundred on processors, and more in half precision on GPUs.
+        self.network: nn.Module = descriptor.model.eval().to(memory_format=torch.channels_last)
         self._descriptor = descriptor
         sizes = getattr(descriptor, "size_requirements", None)
         self.multiple = int(getattr(sizes, "multiple_of", 1) or 1)

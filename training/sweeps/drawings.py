@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inpaint_core.image_files import to_bytes
 
-from ..callbacks.loss_plot import GRID, INK, LEFT, PANEL_HEIGHT, RIGHT, TOP, WIDTH, Curve, draw_panel, ticks
+from ..callbacks.loss_plot import GRID, INK, LEFT, PANEL_HEIGHT, TOP, WIDTH, Curve, draw_panel, ticks
 from ..callbacks.metrics_log import read_metrics
 from .config import Combination
 from .statistics import Axis
@@ -25,7 +25,7 @@ COLOURS: tuple[Colour, ...] = (
 )
 SCORE = "held_out_hole_psnr"
 TEXT, SMALL = 15, 13
-BAR, GAP, BAR_PANEL = 46, 26, 340
+BAR, GAP, BAR_PANEL, NAMES = 46, 26, 340, 84
 CELL, CAPTION, MARGIN = 128, 20, 8
 
 
@@ -54,13 +54,17 @@ def draw_curves(axes: Mapping[str, Sequence[str]], curves: Sequence[tuple[Combin
     return picture
 
 
-def draw_bars(axes: Sequence[Axis], floor: float, lines: Mapping[str, float]) -> Image.Image:
+def draw_bars(
+    order: Mapping[str, Sequence[str]], axes: Sequence[Axis], floor: float, lines: Mapping[str, float]
+) -> Image.Image:
     """Mean of every level of every axis with its interval; the bars start at what the simplest fill reaches.
 
     Parameters
     ----------
+    order
+        Levels by axis, which gives them the same colours as in the curves.
     axes
-        What to draw.
+        What to draw, best levels first.
     floor
         PSNR of the mean fill in dB.
     lines
@@ -69,7 +73,7 @@ def draw_bars(axes: Sequence[Axis], floor: float, lines: Mapping[str, float]) ->
     shown = [axis for axis in axes if any(level.mean is not None for level in axis.levels)]
     widths = [len(axis.levels) * (BAR + GAP) + GAP for axis in shown]
     font, small = ImageFont.load_default(TEXT), ImageFont.load_default(SMALL)
-    columns = max([max(widths, default=0) + LEFT + RIGHT, 640])
+    columns = max(max(widths, default=0) + LEFT + NAMES, 680)
     picture = Image.new("RGB", (columns, BAR_PANEL * max(len(shown), 1)), "white")
     draw = ImageDraw.Draw(picture)
     lines = {"mean fill": floor, **lines}
@@ -83,7 +87,7 @@ def draw_bars(axes: Sequence[Axis], floor: float, lines: Mapping[str, float]) ->
     low, high = low - 0.04 * (high - low), high + 0.1 * (high - low) or 1.0
     for number, axis in enumerate(shown):
         top, bottom = number * BAR_PANEL + TOP, (number + 1) * BAR_PANEL - 52
-        left, right = LEFT, columns - RIGHT
+        left, right = LEFT, columns - NAMES
         height = _scale(low, high, top, bottom)
         draw.text((left, top - 26), f"by {axis.name}: PSNR in the holes of test pictures (dB)", fill=INK, font=font)
         for tick in ticks(low, high):
@@ -97,7 +101,7 @@ def draw_bars(axes: Sequence[Axis], floor: float, lines: Mapping[str, float]) ->
                 draw.text((centre, height(floor) - 4), "failed", fill=INK, font=small, anchor="mb")
                 continue
             value = level.mean.mean
-            colour = COLOURS[position % len(COLOURS)]
+            colour = COLOURS[list(order[axis.name]).index(level.name) % len(COLOURS)]
             edges = sorted((height(value), height(floor)))
             draw.rectangle((centre - BAR / 2, edges[0], centre + BAR / 2, edges[1]), fill=colour)
             reach = height(value)
@@ -115,7 +119,7 @@ def draw_bars(axes: Sequence[Axis], floor: float, lines: Mapping[str, float]) ->
         for name, value in lines.items():
             if value != floor:
                 _dashed(draw, left, right, height(value))
-            draw.text((right - 2, height(value) - 2), name, fill=INK, font=small, anchor="rb")
+            draw.text((right + 6, height(value)), name, fill=INK, font=small, anchor="lm")
     return picture
 
 

@@ -52,7 +52,8 @@ def write_report(sweep: Sweep, out: Path, runs: Runs, bench: Bench) -> list[str]
         curves = [(run, read_curve(RunFolder(runs.folder(run)).metrics)) for run, _ in done]
         draw_curves(levels, curves).save(temporary)
     with atomic_path(out / BARS) as temporary:
-        draw_bars(analysed, baselines["mean"]["hole_psnr"], {"Telea": baselines["telea"]["hole_psnr"]}).save(temporary)
+        floor, lines = baselines["mean"]["hole_psnr"], {"Telea": baselines["telea"]["hole_psnr"]}
+        draw_bars(levels, analysed, floor, lines).save(temporary)
     with atomic_path(out / PICTURES) as temporary:
         given, filled = _fill(levels, sweep, done, runs, bench)
         draw_pictures(levels, given, filled).save(temporary)
@@ -159,6 +160,7 @@ def _text(
         lines += [f"{len(failed)} of {len(done)} runs failed; they are listed at the end.", ""]
     lines += [f"![Learning curves]({CURVES})", "", f"![Means and intervals]({BARS})", ""]
     lines += [f"![One picture, filled by every combination]({PICTURES})", ""]
+    lines += [f"The same test crop filled with seed {seeds[0]}; below each, the mean over all test crops.", ""]
     for axis in axes:
         lines += _axis_table(axis)
     lines += _all_table(config.axes, done, baselines)
