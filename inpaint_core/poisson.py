@@ -12,7 +12,7 @@ from torch import Tensor
 
 Plane = NDArray[np.float32]
 
-TOLERANCE = 2.0**-12  # of values in 0..1: a sixteenth of an 8-bit step, between the last two cycles
+TOLERANCE = 2.0**-10  # of values in 0..1: a quarter of an 8-bit step, between the last two cycles
 MOST_CYCLES = 12
 NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 # Roots of the third Chebyshev polynomial, mapped to the upper part 0.5..2 of the spectrum of Laplace's operator divided
