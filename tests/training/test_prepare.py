@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from .test_data import make_zoo
 SIZE = 64
 
 
+@cache
 def draw_scene(seed: int, width: int = 200, height: int = 160) -> Image.Image:
     """Something like a photograph: detail at every scale, falling off as one over the frequency (Field 1987)."""
     rng = np.random.default_rng(seed)

@@ -142,7 +142,7 @@ def test_killed_again_and_again_it_ends_with_the_results_of_a_quiet_life(album: 
     for kills in range(KILLS):
         with subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL) as process:
             while process.poll() is None and (len(complete()) <= kills or states() < 4):
-                time.sleep(0.005)
+                time.sleep(0.02)
             before = complete()
             process.send_signal(signal.SIGKILL)
         assert process.returncode == -signal.SIGKILL
