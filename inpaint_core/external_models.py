@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .checkpoints import CARD_KEY, PICKLE_SUFFIXES, CheckpointError
 from .convert.reading import is_torchscript, read_weights
 from .inpainting_model import fill_hole
+from .optimize import fold_batch_norm
 from .padding import crop_padding, pad_to_multiple
 
 GRAY = (0.5, 0.5, 0.5)
@@ -37,8 +38,8 @@ class ExternalModel:
 
     def __init__(self, descriptor: Any, name: str) -> None:
         self.name = name
-        # Faster by a few parts in a hundred on processors, and more in half precision on GPUs.
         self.network: nn.Module = descriptor.model.eval().to(memory_format=torch.channels_last)
+        fold_fourier_convolutions(self.network)
         self._descriptor = descriptor
         sizes = getattr(descriptor, "size_requirements", None)
         self.multiple = int(getattr(sizes, "multiple_of", 1) or 1)
@@ -83,6 +84,39 @@ class ExternalModel:
             with _private_randomness(device):
                 outputs.append(self._descriptor(padded[i : i + 1], padded_mask[i : i + 1]))
         return crop_padding(torch.cat(outputs).float(), window).clamp(0.0, 1.0).to(image.device)
+
+
+@torch.no_grad()
+def fold_fourier_convolutions(network: nn.Module) -> None:
+    """Fold the batch normalisation of LaMa's fast Fourier convolutions into their weights, in place.
+
+    A layer's local half is the sum of two convolutions, its global half that of a convolution and of a spectral
+    transform that ends in one (Chi et al. 2020, "Fast Fourier Convolution", section 3.2; Suvorov et al. 2022, arXiv
+    2109.07161). Other networks have no such layers and stay as they are.
+    """
+    for module in network.modules():
+        kind = type(module).__name__
+        if kind == "FFC_BN_ACT" and not getattr(module.ffc, "gated", True):
+            ffc: Any = module.ffc
+            _fold(module, "bn_l", [ffc.convl2l, ffc.convg2l])
+            _fold(module, "bn_g", [ffc.convl2g, getattr(ffc.convg2g, "conv2", ffc.convg2g)])
+        elif kind == "FourierUnit":
+            _fold(module, "bn", [module.conv_layer])
+    fold_batch_norm(network)
+
+
+def _fold(owner: nn.Module, name: str, summed: list[Any]) -> None:
+    norm = getattr(owner, name, None)
+    convolutions = [module for module in summed if isinstance(module, nn.Conv2d)]
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None or norm.running_var is None:
+        return
+    if not convolutions or any(convolution.bias is not None for convolution in convolutions):
+        return
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    for convolution in convolutions:
+        convolution.weight.mul_(scale.view(-1, 1, 1, 1))
+    convolutions[0].bias = nn.Parameter(norm.bias - norm.running_mean * scale, requires_grad=False)
+    setattr(owner, name, nn.Identity())
 
 
 def is_external(path: str | os.PathLike[str]) -> bool:

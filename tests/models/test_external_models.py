@@ -15,7 +15,12 @@ from torch import nn
 
 from inpaint_core import CheckpointError, inpaint, save_model
 from inpaint_core.commands.inpaint import open_completer
-from inpaint_core.external_models import ExternalModel, is_external, load_external_model
+from inpaint_core.external_models import (
+    ExternalModel,
+    fold_fourier_convolutions,
+    is_external,
+    load_external_model,
+)
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
@@ -185,3 +190,69 @@ def test_lama_loads_through_the_real_spandrel(tmp_path):
     with torch.no_grad():
         expected = network(torch.where(mask > 0, 0.5, image), mask).clamp(0, 1)
     assert torch.allclose(output, expected, atol=1e-5)
+
+
+class FFC(nn.Module):
+    """The part of a fast Fourier convolution that folding looks at: two halves, each a sum of two branches."""
+
+    gated = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("convl2l", "convg2l", "convl2g", "convg2g"):
+            setattr(self, name, nn.Conv2d(4, 4, 3, padding=1, bias=False))
+
+    def forward(self, halves):
+        local, far = halves
+        return self.convl2l(local) + self.convg2l(far), self.convl2g(local) + self.convg2g(far)
+
+
+class FFC_BN_ACT(nn.Module):  # noqa: N801 (folding goes by this name)
+    def __init__(self) -> None:
+        super().__init__()
+        self.ffc, self.bn_l, self.bn_g = FFC(), nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+
+    def forward(self, halves):
+        local, far = self.ffc(halves)
+        return self.bn_l(local), self.bn_g(far)
+
+
+def randomise_norms(network):
+    generator = torch.Generator().manual_seed(1)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            for tensor in (layer.weight, layer.bias, layer.running_mean, layer.running_var):
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+
+
+@torch.no_grad()
+def test_folded_fourier_convolutions_compute_the_same():
+    network = nn.Sequential(FFC_BN_ACT(), FFC_BN_ACT()).eval()
+    randomise_norms(network)
+    halves = tuple(torch.rand(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    expected = network(halves)
+    fold_fourier_convolutions(network)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+    for one, other in zip(network(halves), expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@torch.no_grad()
+def test_folding_leaves_the_real_lama_as_it_is():
+    pytest.importorskip("spandrel", exc_type=ImportError)
+    from spandrel.architectures.LaMa import LaMa
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = LaMa(in_nc=4, out_nc=3).eval()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.add_(0.1)
+            layer.bias.add_(0.05)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 16:40, 20:50] = 1
+    expected = network(image, mask)
+    fold_fourier_convolutions(network)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())
+    assert torch.allclose(network(image, mask), expected, atol=1e-4)
