@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inpaint_core.inpainting_model import InpaintingModel, to_unit
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.reconstruction import hole_and_valid, mse
 from inpaint_core.model_card import ModelCard
@@ -22,35 +21,29 @@ from ..placement import Placement
 from ..randomness import torch_generator
 from ..samples import Batch, shares
 from .collapse_guard import CollapseGuard
-from .inpainting import COLUMNS, composite, hole_measurements, preview_rows
+from .inpainting import InpaintingObjective, composite
 from .tally import Tally
 
 # Of the paper's sizes: the local discriminator sees 96 of 160 pixels.
 LOCAL_SHARE = 0.6
 
 
-class Glcic:
+class Glcic(InpaintingObjective):
     """The completion network alone, then the discriminator alone, then both (paper, algorithm 1).
 
     The discriminator is shown the truth and the completed picture with the known pixels put back, the latter without
     a way back into the generator; its local half looks around the middle of each picture's own hole.
     """
 
-    columns: tuple[str, ...] = COLUMNS
-
     def __init__(
         self, objective: GlcicConfig, config: TrainConfig, card: ModelCard, network: Network, placement: Placement
     ) -> None:
+        super().__init__(config, card, network, placement)
         self._objective = objective
-        self._card = card
-        self._placement = placement
-        self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
-        self._fed = InpaintingModel(card, network)
         self._judge = _build_judge(objective, config, placement)
         self._guard = CollapseGuard(objective.guard)
         self._joint_from = objective.completion_steps + objective.discriminator_steps
         self._step = 0
-        self.remarks: list[str] = []
 
     @property
     def keeps_latest(self) -> bool:
@@ -133,32 +126,6 @@ class Glcic:
         (wanted,) = torch.autograd.grad(error, output, retain_graph=True)
         (given,) = torch.autograd.grad(fooled, output, retain_graph=True)
         return (wanted.norm() / (given.norm() + 1e-6)).clamp(0.0, 1e4).detach()
-
-    def _complete(self, batch: Batch) -> Tensor:
-        with self._generator.autocast():
-            output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
-        return to_unit(output.float(), self._card.value_range)
-
-    def learning_rate(self, step: int) -> float:
-        """See `Objective.learning_rate`."""
-        return self._generator.learning_rate(step)
-
-    def preview(self, batch: Batch) -> Tensor:
-        """See `Objective.preview`."""
-        return preview_rows(InpaintingModel(self._card, self._generator.result), batch)
-
-    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """See `Objective.evaluate`."""
-        return hole_measurements(InpaintingModel(self._card, self._generator.result), batch)
-
-    def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """See `Objective.warning`: the guard speaks for itself."""
-        return None
-
-    def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
-        """See `Objective.export`."""
-        card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
-        return InpaintingModel(card, self._generator.result)
 
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor
 
-from inpaint_core.inpainting_model import InpaintingModel, to_unit
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
 from inpaint_core.losses.perceptual import perceptual_and_style
@@ -21,21 +19,19 @@ from inpaint_core.models.pconv_unet import PConvUNet
 from ..config import ConfigError, PartialConvConfig, TrainConfig
 from ..optimization import Trainable
 from ..placement import Placement
-from ..samples import Batch, shares
-from .inpainting import COLUMNS, composite, hole_measurements, preview_rows
+from ..samples import Batch
+from .inpainting import InpaintingObjective, composite
+from .joint_step import step_together
 from .patch_judge import build_patch_judge, judge_patches
-from .tally import Tally
 
 
-class PartialConv:
+class PartialConv(InpaintingObjective):
     """`L_total` of the paper's eq. 7: valid, hole, perceptual, style and total-variation terms.
 
     In the second phase the encoder's normalisation is frozen and the learning rate lowered (section 4.2): holes disturb
     the statistics that batch normalisation takes from the batch. With `adversarial` above 0 a discriminator of patches
     adds a term; both networks then step at once, on the judgements of before the step.
     """
-
-    columns: tuple[str, ...] = COLUMNS
 
     def __init__(
         self,
@@ -50,15 +46,11 @@ class PartialConv:
                 f"objective.frozen_norm_after: {card.architecture!r} has no encoder normalisation to freeze; "
                 "set it to null or use pconv_unet"
             )
+        super().__init__(config, card, network, placement)
         self._objective = objective
-        self._card = card
-        self._placement = placement
         self._features = build_features(objective, placement)
-        self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
-        self._fed = InpaintingModel(card, network)
         self._judge = build_patch_judge(objective, config, placement) if objective.adversarial > 0.0 else None
         self._step = 0
-        self.remarks: list[str] = []
 
     @property
     def keeps_latest(self) -> bool:
@@ -70,21 +62,9 @@ class PartialConv:
         rate = self._enter_phase(step)
         judge = self._judge if step >= self._objective.adversarial_from else None
         networks: list[Trainable[Network]] = [self._generator] if judge is None else [judge, self._generator]
-        tally = Tally(self._placement)
-        try:
-            for network in networks:
-                network.begin()
-            for part, share, last in shares(parts):
-                with ExitStack() as stack:
-                    for network in networks:
-                        stack.enter_context(network.gathering(last))
-                    tally.add(self._learn(part, share, judge), share)
-            values = tally.read()
-            for network in networks:
-                network.apply(step, rate)
-        finally:
-            for network in networks:
-                network.discard()
+        values = step_together(
+            networks, parts, lambda part, share: self._learn(part, share, judge), self._placement, step, rate
+        )
         self._step = step + 1
         return values
 
@@ -105,9 +85,7 @@ class PartialConv:
     def _learn(self, batch: Batch, share: float, judge: Trainable[Network] | None) -> dict[str, Tensor]:
         """Gradients of the network and of its discriminator, if there is one, as both were before this step."""
         objective = self._objective
-        with self._generator.autocast():
-            output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
-        output = to_unit(output.float(), self._card.value_range)
+        output = self._complete(batch)
         merged = composite(output, batch.image, batch.mask)
         hole, valid = hole_and_valid(l1(output, batch.image), batch.mask)
         variation = hole_total_variation(merged, batch.mask)
@@ -141,23 +119,6 @@ class PartialConv:
         after = self._objective.frozen_norm_after
         factor = self._objective.frozen_norm_rate if after is not None and step >= after else 1.0
         return self._generator.learning_rate(step) * factor
-
-    def preview(self, batch: Batch) -> Tensor:
-        """See `Objective.preview`."""
-        return preview_rows(InpaintingModel(self._card, self._generator.result), batch)
-
-    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """See `Objective.evaluate`."""
-        return hole_measurements(InpaintingModel(self._card, self._generator.result), batch)
-
-    def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """See `Objective.warning`: nothing is known to go wrong."""
-        return None
-
-    def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
-        """See `Objective.export`."""
-        card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
-        return InpaintingModel(card, self._generator.result)
 
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -23,8 +22,8 @@ from ..config import Pix2PixConfig, TrainConfig
 from ..optimization import Trainable
 from ..placement import Placement
 from ..randomness import torch_generator
-from ..samples import Batch, shares
-from .tally import Tally
+from ..samples import Batch
+from .joint_step import step_together
 
 
 class Pix2Pix:
@@ -57,22 +56,9 @@ class Pix2Pix:
         """See `Objective.step`."""
         networks = [self._generator] if self._discriminator is None else [self._discriminator, self._generator]
         draws = torch_generator(self._config.seed, "prepare", step, self._placement.rank)
-        tally = Tally(self._placement)
-        try:
-            for network in networks:
-                network.begin()
-            for part, share, last in shares(parts):
-                with ExitStack() as stack:
-                    for network in networks:
-                        stack.enter_context(network.gathering(last))
-                    tally.add(self._learn(part, share, draws), share)
-            values = tally.read()
-            for network in networks:
-                network.apply(step)
-        finally:
-            for network in networks:
-                network.discard()
-        return values
+        return step_together(
+            networks, parts, lambda part, share: self._learn(part, share, draws), self._placement, step
+        )
 
     def _learn(self, batch: Batch, share: float, draws: torch.Generator) -> dict[str, Tensor]:
         """Gradients of both networks; both judge and are judged as they were before this step."""
