@@ -121,10 +121,17 @@ def test_loading_again_happens_only_when_the_file_changed(nodes, host, network, 
     assert nodes.LoadModel.fingerprint_inputs("small.safetensors") != first
 
 
-def test_without_models_the_list_says_so_and_loading_is_a_sentence(nodes, host):
+def test_without_models_the_list_says_so_and_loading_is_a_sentence(nodes, host, monkeypatch):
+    monkeypatch.setattr(host, "embedded_models", dict)
     (choice,) = nodes.LoadModel.define_schema().inputs[0].options["options"]
     with pytest.raises(ValueError, match=r"not one of the models; refresh the list"):
         nodes.LoadModel.execute(choice)
+
+
+def test_a_model_of_the_pack_is_there_on_a_fresh_machine(nodes):
+    assert "unet-natural" in nodes.LoadModel.define_schema().inputs[0].options["options"]
+    loaded = nodes.LoadModel.execute("unet-natural")[0]
+    assert loaded.model.card.name == "unet-natural"
 
 
 def test_model_info_says_what_the_model_is(nodes, model):

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,15 @@ from .conftest import draw_picture
 
 # `LIMINAL_KILLS=3 pytest tests/training/test_sweep.py` is the full measure.
 KILLS = min(int(os.environ.get("LIMINAL_KILLS", "1")), 3)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As in the processes that are started here: with more threads sums are rounded otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -38,12 +38,16 @@ class Reconstruction(InpaintingObjective):
         return step_together([self._generator], parts, self._learn, self._placement, step)
 
     def _learn(self, batch: Batch, share: float) -> dict[str, Tensor]:
+        losses = self._losses(batch)
+        self._generator.backward(losses["loss"] * share)
+        return losses
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
         error = self._loss(self._complete(batch), batch.image)
         if batch.unknown is not None:
             error = error * (1.0 - batch.unknown)
         hole, valid = hole_and_valid(error, batch.mask)
         loss = self._objective.hole * hole + self._objective.valid * valid
-        self._generator.backward(loss * share)
         return {"loss": loss, "hole": hole, "valid": valid}
 
     def state_dict(self) -> dict[str, Any]:
