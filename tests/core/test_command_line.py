@@ -44,13 +44,16 @@ def make_picture(path, kind):
     picture.save(path, exif=exif)
 
 
+def files(folder):
+    return ["--image", str(folder / "x.png"), "--mask", str(folder / "y.png"), "--out", str(folder / "z.png")]
+
+
 @pytest.mark.parametrize("kind", ["gray", "rgb", "rgba", "rotated", "1x1", "31x17", "2000x1333"])
 def test_inpaint_keeps_every_known_pixel_of_every_kind_of_picture(model, tmp_path, kind):
     make_picture(tmp_path / "x.png", kind)
     before = decode_image(tmp_path / "x.png")
     hole = make_mask(tmp_path / "y.png", *before.image.shape[1:])
-    files = ["--image", str(tmp_path / "x.png"), "--mask", str(tmp_path / "y.png"), "--out", str(tmp_path / "z.png")]
-    assert main(["inpaint", "--model", str(model), *files]) == 0
+    assert main(["inpaint", "--model", str(model), *files(tmp_path)]) == 0
     after = decode_image(tmp_path / "z.png")
     known = ~torch.from_numpy(hole)
     assert torch.equal(after.image[:, known], before.image[:, known])
@@ -64,15 +67,7 @@ def test_inpaint_keeps_every_known_pixel_of_every_kind_of_picture(model, tmp_pat
 def test_a_mask_of_another_size_is_fitted(model, tmp_path):
     make_picture(tmp_path / "x.png", "rgb")
     make_mask(tmp_path / "y.png", 60, 45)
-    arguments = [
-        "--image",
-        str(tmp_path / "x.png"),
-        "--mask",
-        str(tmp_path / "y.png"),
-        "--out",
-        str(tmp_path / "z.png"),
-    ]
-    assert main(["inpaint", "--model", str(model), *arguments]) == 0
+    assert main(["inpaint", "--model", str(model), *files(tmp_path)]) == 0
     changed = (decode_image(tmp_path / "x.png").image != decode_image(tmp_path / "z.png").image).any(0)
     expected = np.asarray(Image.open(tmp_path / "y.png").resize((90, 120), Image.Resampling.NEAREST)) > 0
     assert not (changed.numpy() & ~expected).any()
@@ -82,15 +77,7 @@ def test_a_mask_of_another_size_is_fitted(model, tmp_path):
 def test_a_classical_fill_can_stand_for_a_model(tmp_path, name):
     make_picture(tmp_path / "x.png", "31x17")
     make_mask(tmp_path / "y.png", 31, 17)
-    arguments = [
-        "--image",
-        str(tmp_path / "x.png"),
-        "--mask",
-        str(tmp_path / "y.png"),
-        "--out",
-        str(tmp_path / "z.png"),
-    ]
-    assert main(["inpaint", "--model", name, *arguments]) == 0
+    assert main(["inpaint", "--model", name, *files(tmp_path)]) == 0
 
 
 def test_a_generator_can_make_the_mask(model, tmp_path):

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from inpaint_core.checkpoints import CheckpointError, load_model
-from inpaint_core.classical import ClassicalFill, Method
+from inpaint_core.classical import ClassicalFill
 from inpaint_core.completion import Completer
 from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.metrics import mean_squared_error, psnr
+from inpaint_core.metrics import MAX_PSNR, mean_over, mean_squared_error, psnr
 
 from ..config import ConfigError, DataConfig, TrainConfig, load_recipe
 from ..data import Dataset, DatasetError, Record, load_dataset, split_by_content
 from ..lock import LockedError, hold_lock
-from ..measurement import FIXED_SEED, MAX_PSNR
+from ..measurement import BASELINES, FIXED_SEED
 from ..run_folder import ASIDE, RunFolder, write_json
 from ..samples import Batch, Samples
 from ..session import StoppedError, run_training
@@ -30,7 +30,6 @@ from .config import Combination, Sweep
 
 RESULT = "result.json"
 METRICS = ("hole_psnr", "hole_l1", "hole_mse")
-BASELINES: tuple[Method, ...] = ("mean", "telea")
 MEASURED_TOGETHER = 16
 POLL_SECONDS = 0.5
 # What differs between configurations of the same run; a sweep's run has its steps beside.
@@ -127,8 +126,7 @@ class Bench:
         for batch in self.batches:
             output = fill(model, batch)
             found["hole_psnr"].append(psnr(output, batch.image, batch.mask).clamp(max=MAX_PSNR))
-            error = (output - batch.image).abs() * batch.mask
-            found["hole_l1"].append(error.sum((1, 2, 3)) / (3.0 * batch.mask.sum((1, 2, 3))))
+            found["hole_l1"].append(mean_over((output - batch.image).abs(), batch.mask))
             found["hole_mse"].append(mean_squared_error(output, batch.image, batch.mask))
         return {name: torch.cat(values).mean().item() for name, values in found.items()}
 
