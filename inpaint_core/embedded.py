@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "weights"
+EMBEDDED_INPAINTING = ("pconv-natural", "unet-natural")
+"""Those that fill holes, the best one first: lists that people choose from begin with it."""
+EMBEDDED_TRANSLATION: tuple[str, ...] = ()
+"""Those that translate pictures (Learning to See)."""
 
 
 def embedded_models() -> dict[str, Path]:
@@ -12,7 +16,7 @@ def embedded_models() -> dict[str, Path]:
 
     Examples
     --------
-    >>> all(path.suffix == ".safetensors" for path in embedded_models().values())
-    True
+    >>> list(embedded_models())[0]
+    'pconv-natural'
     """
-    return {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
+    return {name: FOLDER / f"{name}.safetensors" for name in (*EMBEDDED_INPAINTING, *EMBEDDED_TRANSLATION)}

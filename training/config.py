@@ -160,6 +160,9 @@ class PartialConvConfig(Section):
     """What is frozen: the running statistics, or these and the affine parameters."""
     frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)
     """Learning rate of the second phase, in parts of the first one's (the paper's 5e-5 after 2e-4)."""
+    perceptual_form: Literal["l1", "cosine"] = "l1"
+    """How features are compared: the mean absolute difference, as in the paper, or the angle between feature vectors in
+    the hole, which faint textures count in as much as strong edges."""
     adversarial: Weight = 0.0
     """Against a patch discriminator that judges the patches which touch the hole; 0, as in the paper: none."""
     adversarial_from: int = Field(0, ge=0, le=100_000_000)

@@ -18,6 +18,7 @@ from typing import TypeVar
 from inpaint_core.classical import CLASSICAL_METHODS
 from inpaint_core.commands.inpaint import open_completer
 from inpaint_core.completion import STRATEGIES
+from inpaint_core.embedded import EMBEDDED_INPAINTING
 from inpaint_core.masks import GENERATORS
 
 from .evaluation import report as reports
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Method(name, open_completer(model, options.device))
             for name, model in zip(names, options.model, strict=True)
         ]
-        report = compare(methods, settings, options.out, resume=options.resume == "auto")
+        against = [_reference(model, names, options.model) for model in dict.fromkeys(options.against)]
+        report = compare(methods, settings, options.out, resume=options.resume == "auto", against=against)
     except KeyboardInterrupt:
         return _end(INTERRUPTED, "interrupted; the same command goes on where this one was")
     except MemoryError as error:
@@ -66,6 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(reports.short_table(totals))
     print(f"all tables: {options.out / 'report.md'}; pictures: {options.out / 'grid.png'}")
     return DONE
+
+
+def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:
+    """The name of the method that `--against` means."""
+    if model not in models:
+        raise ValueError(f"--against {model}: not among the models that are measured, {', '.join(models)}")
+    return names[models.index(model)]
 
 
 def _end(code: int, sentence: str) -> int:
@@ -86,7 +95,14 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="MODEL",
-        help=f"model files, or {', '.join(CLASSICAL_METHODS)}",
+        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}",
+    )
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="some of these: also report how far the others are from them in the hole, pair by pair",
     )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, subfolders included")
     parser.add_argument(

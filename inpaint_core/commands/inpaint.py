@@ -11,6 +11,7 @@ from torch import Tensor
 from ..checkpoints import load_model
 from ..classical import CLASSICAL_METHODS, ClassicalFill
 from ..completion import BLENDS, STRATEGIES, Completer, inpaint
+from ..embedded import EMBEDDED_INPAINTING
 from ..external_models import is_external, load_external_model
 from ..image_files import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
 from ..inpainting_model import InpaintingModel
@@ -62,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare which model runs, and where."""
     parser.add_argument(
-        "--model", required=True, help=f"a .safetensors model, or one of {', '.join(CLASSICAL_METHODS)}"
+        "--model",
+        required=True,
+        help=f"a .safetensors model, or one of {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}",
     )
     parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
     parser.add_argument(

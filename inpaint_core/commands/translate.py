@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..checkpoints import load_model
+from ..embedded import EMBEDDED_TRANSLATION
 from ..image_files import READABLE_SUFFIXES, WRITABLE_SUFFIXES, ImageFileError, decode_image, list_images, write_image
 from ..live import FrameGrabber, FrameSource, LoopedClip, Meter
 from ..optimize import optimize
@@ -29,7 +30,11 @@ CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--model", required=True, help="a .safetensors model made for translation")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help=f"a .safetensors model made for translation, or {', '.join(EMBEDDED_TRANSLATION)}",
+    )
     parser.add_argument(
         "--input", required=True, help="a picture, a folder of pictures, a video, or camera:N (camera:0 is the first)"
     )

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+SHORTEST = 1e-2  # of a feature vector; below, its direction is noise
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -22,14 +25,43 @@ def gram_matrix(features: Tensor) -> Tensor:
         `[B,C,C]`: `F F^T / (C H W)` with `F` of shape `[C, H W]` (Liu et al. 2018, arXiv 1804.07723, eq. 4-5), in
         float32 also under autocast, where the sum over pixels overflows half precision.
     """
-    batch, channels, height, width = features.shape
-    flat = features.float().reshape(batch, channels, height * width) / (channels * height * width) ** 0.5
+    _, channels, height, width = features.shape
+    flat = features.float().flatten(2)
     with torch.autocast(features.device.type, enabled=False):
-        return flat @ flat.transpose(1, 2)
+        # The gradient of `F F^T` is one product, not two of the same: half of it comes this way, half by symmetry.
+        half = flat @ flat.detach().transpose(1, 2) / (channels * height * width)
+        return half + half.transpose(1, 2) - half.detach()
+
+
+def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
+    """How far the directions of feature vectors are apart, in the hole.
+
+    Parameters
+    ----------
+    features, target
+        Feature maps `[B,C,h,w]`.
+    hole
+        `[B,1,H,W]`, 1 = hole: a position counts by the share of its pixels that are hole.
+
+    Returns
+    -------
+    Tensor
+        A scalar: the sum of `2 - 2 cos`, which is the squared difference of the vectors at length 1 (Zhang et al. 2018,
+        arXiv 1801.03924, eq. 1), divided by the number of positions. Sums over channels are float32 also under
+        autocast. Unlike an absolute difference it counts faint textures as much as strong edges.
+    """
+    dot = (features * target).sum(1, keepdim=True, dtype=torch.float32)
+    length = (features * features).sum(1, keepdim=True, dtype=torch.float32) + SHORTEST**2
+    wanted = (target * target).sum(1, keepdim=True, dtype=torch.float32) + SHORTEST**2
+    share = F.adaptive_avg_pool2d(hole, (features.shape[-2], features.shape[-1]))
+    return ((2.0 - 2.0 * dot * torch.rsqrt(length * wanted)) * share).mean()
 
 
 def perceptual_and_style(
-    extract: Callable[[Tensor], list[Tensor]], made: Sequence[Tensor], target: Tensor
+    extract: Callable[[Tensor], list[Tensor]],
+    made: Sequence[Tensor],
+    target: Tensor,
+    hole: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Perceptual and style loss against the truth.
 
@@ -42,13 +74,16 @@ def perceptual_and_style(
         put back.
     target
         The truth, of the same shape and range.
+    hole
+        `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the mean absolute difference
+        of features, as in the paper.
 
     Returns
     -------
     tuple of Tensor
-        Two scalars, sums over the feature maps of mean absolute differences of features (paper, eq. 3) and of their
-        Gram matrices (eq. 4 and 5), for each of `made`. The truth passes the extractor without a graph, the others in
-        one batch.
+        Two scalars, sums over the feature maps of the distance of features (mean absolute difference: Liu et al. 2018,
+        eq. 3) and of the mean absolute difference of their Gram matrices (eq. 4 and 5), for each of `made`. The truth
+        passes the extractor without a graph, the others in one batch.
     """
     with torch.no_grad():
         wanted = extract(target)
@@ -57,6 +92,7 @@ def perceptual_and_style(
     for features, truth in zip(given, wanted, strict=True):
         truth_gram = gram_matrix(truth)
         for part in features.chunk(len(made)):
-            perceptual = perceptual + (part - truth).abs().mean()
+            distance = F.l1_loss(part, truth) if hole is None else cosine_distance(part, truth, hole)
+            perceptual = perceptual + distance
             style = style + (gram_matrix(part) - truth_gram).abs().mean()
     return perceptual, style

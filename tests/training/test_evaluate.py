@@ -26,7 +26,7 @@ from training import evaluate
 from training.evaluation import comparison
 from training.evaluation.methods import Method, method_names
 from training.evaluation.pairs import BORDER, BUCKETS, Pairs, name_bucket, parse_bucket
-from training.evaluation.report import short_table, summarise
+from training.evaluation.report import differences, short_table, summarise
 from training.evaluation.results import Results, ResultsError
 
 from .conftest import draw_picture
@@ -340,6 +340,7 @@ BAD = {
     "no such file of VGG weights": {"--features": "{tmp}/vgg.safetensors"},
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
+    "--against telea: not among the models that are measured, mean": {"--against": "telea"},
     "unrecognized arguments": {"--colour": "red"},
 }
 
@@ -369,6 +370,36 @@ def test_summaries_of_cells_dealt_in_turn():
     assert counts == [3, 2, 5]
     assert [summary["l1"]["mean"] for summary in summaries] == [20 / 3, 5.0, 6.0]
     assert "pair" not in summaries[0]
+
+
+def test_differences_are_taken_pair_by_pair_and_averaged_over_the_crops_of_a_picture():
+    """Two cells, two pictures, three crops of the first picture and two of the second one in each cell."""
+    generator = np.random.default_rng(0)
+    ours, theirs = generator.normal(size=10), generator.normal(size=10)
+    rows = [[{"pair": n, "hole_psnr": value} for n, value in enumerate(values)] for values in (ours, theirs)]
+    found = differences(*rows, 2, 2)
+    for cell, numbers in enumerate((range(0, 10, 2), range(1, 10, 2), range(10))):
+        of_picture = [[ours[n] - theirs[n] for n in numbers if n // 2 % 2 == picture] for picture in range(2)]
+        means = [statistics.fmean(values) for values in of_picture]
+        assert found[cell]["hole_psnr"]["mean"] == pytest.approx(statistics.fmean(means))
+        assert found[cell]["hole_psnr"]["ci95"] == pytest.approx(1.959964 * statistics.stdev(means) / 2**0.5)
+        assert found[cell].keys() == {"hole_psnr"}
+
+
+def test_differences_from_a_method_are_reported_and_bold_where_they_are_sure(pictures, tmp_path):
+    masks = ["--masks", "rectangles", "--buckets", "0.1-0.2", "--size", SIZE]
+    arguments = ["--model", "telea", "mean", "--data", pictures, *masks, "--out", tmp_path / "o"]
+    assert run(*arguments, "--against", "mean") == 0
+    report = read(tmp_path / "o")
+    (compared,) = report["differences"]
+    assert (compared["from"], [method["name"] for method in compared["methods"]]) == ("mean", ["telea"])
+    telea, mean = (method["cells"][0]["metrics"]["hole_psnr"]["mean"] for method in report["methods"])
+    found = compared["methods"][0]["cells"][0]["hole_psnr"]
+    assert found["mean"] == pytest.approx(telea - mean)
+    section = (tmp_path / "o" / "report.md").read_text().split("## PSNR (dB), hole only, difference from mean")[1]
+    row = next(line for line in section.splitlines() if line.startswith("| telea"))
+    assert ("**" in row) == (found["mean"] > found["ci95"])
+    assert f"{found['mean']:+.2f} ± {found['ci95']:.2f}" in row
 
 
 def test_a_fill_that_is_the_truth_has_a_finite_score(pictures):

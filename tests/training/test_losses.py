@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeaturesError, features_from_weights, load_features
-from inpaint_core.losses.perceptual import gram_matrix, perceptual_and_style
+from inpaint_core.losses.perceptual import SHORTEST, cosine_distance, gram_matrix, perceptual_and_style
 from inpaint_core.losses.reconstruction import ELEMENTWISE, hole_and_valid
 from inpaint_core.losses.total_variation import hole_total_variation
 
@@ -79,6 +79,40 @@ def test_gram_matrix_equals_the_double_loop() -> None:
     np.testing.assert_allclose(gram_matrix(torch.from_numpy(features)).numpy(), expected, rtol=1e-5)
 
 
+def test_gram_matrix_has_the_gradient_of_the_product() -> None:
+    """Also where what follows treats the matrix's two halves differently."""
+    features, weights = picture(11, 2, 3, 4, 5).requires_grad_(), picture(12, 2, 3, 3)
+    (gram_matrix(features) * weights).sum().backward()
+    plain = features.detach().clone().requires_grad_()
+    flat = plain.reshape(2, 3, 20)
+    (torch.einsum("bcp,bdp->bcd", flat, flat) / 60 * weights).sum().backward()
+    torch.testing.assert_close(features.grad, plain.grad)
+
+
+def test_cosine_distance_equals_the_loop_over_positions() -> None:
+    features, target = picture(13, 2, 4, 3, 5) - 0.3, picture(14, 2, 4, 3, 5) - 0.3
+    hole = (picture(15, 2, 1, 6, 10) > 0.6).float()
+    total = 0.0
+    for b in range(2):
+        for y in range(3):
+            for x in range(5):
+                a, t = features[b, :, y, x].numpy(), target[b, :, y, x].numpy()
+                a, t = a / np.hypot(np.linalg.norm(a), SHORTEST), t / np.hypot(np.linalg.norm(t), SHORTEST)
+                share = hole[b, 0, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].numpy().mean()
+                total += (2.0 - 2.0 * (a * t).sum()) * share
+    np.testing.assert_allclose(cosine_distance(features, target, hole).item(), total / 30, rtol=1e-5)
+
+
+def test_cosine_distance_has_finite_gradients_at_zero_and_none_outside_the_hole() -> None:
+    features, hole = torch.zeros(1, 4, 4, 4).requires_grad_(), torch.zeros(1, 1, 8, 8)
+    hole[..., :4] = 1.0
+    cosine_distance(features, picture(16, 1, 4, 4, 4), hole).backward()
+    assert features.grad is not None
+    assert torch.isfinite(features.grad).all()
+    assert features.grad[..., :2].abs().min() > 0.0
+    assert not features.grad[..., 2:].any()
+
+
 def test_perceptual_and_style_equal_the_papers_formulas() -> None:
     output, composite, target = (picture(seed, 2, 3, 8, 8) for seed in (6, 7, 8))
 
@@ -97,6 +131,18 @@ def test_perceptual_and_style_equal_the_papers_formulas() -> None:
             wanted_style += np.abs(grams[0] - grams[1]).mean()
     np.testing.assert_allclose(perceptual.item(), wanted_perceptual, rtol=1e-5)
     np.testing.assert_allclose(style.item(), wanted_style, rtol=1e-5)
+
+
+def test_the_perceptual_loss_in_the_hole_adds_the_stages() -> None:
+    output, target, hole = picture(17, 2, 3, 8, 8), picture(18, 2, 3, 8, 8), (picture(19, 2, 1, 8, 8) > 0.5).float()
+
+    def extract(image: Tensor) -> list[Tensor]:
+        return [image * 2.0, F.avg_pool2d(image, 2) ** 2]
+
+    perceptual, style = perceptual_and_style(extract, [output], target, hole)
+    stages = zip(extract(output), extract(target), strict=True)
+    torch.testing.assert_close(perceptual, sum(cosine_distance(*stage, hole) for stage in stages))
+    torch.testing.assert_close(style, perceptual_and_style(extract, [output], target)[1])
 
 
 def test_total_variation_counts_the_pairs_inside_the_dilated_hole() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -60,7 +60,9 @@ class Settings:
     device: str = "cpu"
 
 
-def compare(methods: Sequence[Method], settings: Settings, out: Path, *, resume: bool = True) -> dict[str, Any]:
+def compare(
+    methods: Sequence[Method], settings: Settings, out: Path, *, resume: bool = True, against: Sequence[str] = ()
+) -> dict[str, Any]:
     """Measure methods on the same pairs and write everything into a folder.
 
     Parameters
@@ -72,6 +74,8 @@ def compare(methods: Sequence[Method], settings: Settings, out: Path, *, resume:
         `scatter.png`.
     resume
         Go on with what is there already; otherwise it is removed.
+    against
+        Names of methods: the report gets every other method's difference from these, pair by pair.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def compare(methods: Sequence[Method], settings: Settings, out: Path, *, resume:
             _remove(out)
         _write_manifest(out / "manifest.json", settings, pairs)
         (out / "results").mkdir(exist_ok=True)
-        columns = _measure(methods, pairs, settings, extract, out / "results")
+        columns, distances = _measure(methods, pairs, settings, extract, out / "results", against)
         seconds = _time(methods, pairs, settings)
         report = {
             "settings": _explain(settings, pairs, extract),
@@ -118,6 +122,7 @@ def compare(methods: Sequence[Method], settings: Settings, out: Path, *, resume:
                 }
                 for method in methods
             ],
+            "differences": distances,
         }
         write_text(out / "report.json", json.dumps(report, indent=1) + "\n")
         write_text(out / "report.md", reports.markdown(report))
@@ -153,9 +158,14 @@ def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
 
 @torch.no_grad()
 def _measure(
-    methods: Sequence[Method], pairs: Pairs, settings: Settings, extract: FeatureExtractor | None, folder: Path
-) -> dict[str, list[dict[str, Any]]]:
-    """Every method on every pair that it has not been measured on; the report's cells of each."""
+    methods: Sequence[Method],
+    pairs: Pairs,
+    settings: Settings,
+    extract: FeatureExtractor | None,
+    folder: Path,
+    against: Sequence[str],
+) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Every method on every pair that it has not been measured on; the report's cells of each, and differences."""
     count = len(pairs)
     size = 0 if extract is None else pooled(extract(_blank(settings))).shape[1]
     with ExitStack() as stack:
@@ -184,7 +194,8 @@ def _measure(
                 for method, (scores, rows) in zip(waiting, measured, strict=True):
                     results[method.name].append(scores, rows)
     wanted = None if truths is None else truths.features(size)
-    return {name: _cells(result, wanted, len(pairs.cells)) for name, result in results.items()}
+    cells = {name: _cells(result, wanted, len(pairs.cells)) for name, result in results.items()}
+    return cells, [_differences(results, name, pairs) for name in against]
 
 
 def _score(
@@ -216,6 +227,20 @@ def _cells(results: Results, truth: Tensor | None, count: int) -> list[dict[str,
             of_cell = slice(None) if cell == count else slice(cell, None, count)
             summary |= _set_distances(rows[of_cell], truth[of_cell])
     return [{"pairs": number, "metrics": summary} for number, summary in zip(counts, summaries, strict=True)]
+
+
+def _differences(results: Mapping[str, Results], reference: str, pairs: Pairs) -> dict[str, Any]:
+    rows = [
+        {
+            "name": name,
+            "cells": reports.differences(
+                result.scores(), results[reference].scores(), len(pairs.cells), pairs.pictures
+            ),
+        }
+        for name, result in results.items()
+        if name != reference
+    ]
+    return {"from": reference, "methods": rows}
 
 
 def _set_distances(rows: Tensor, truth: Tensor) -> reports.Summary:
@@ -292,7 +317,8 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
         "columns": "share of the picture that is hole, low end excluded",
         "seed": str(settings.seed),
         "fill": f"strategy {settings.strategy}, known pixels put back, no feather, not rounded to 8 bits",
-        "values": "mean over pairs ± half the 95 % interval (normal approximation, 1.96 s / sqrt(n))",
+        "values": "mean over pairs ± half the 95 % interval (normal approximation, 1.96 s / sqrt(n)); differences: "
+        "mean over pictures, of which all crops are averaged first",
         "L1": "mean absolute difference on 0..1, times 100",
         "PSNR": f"of each picture, range 1, at most {MAX_PSNR:g} dB; then the mean",
         "SSIM": "RGB mean; Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, population variances, mirrored edges; "

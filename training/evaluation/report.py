@@ -66,6 +66,38 @@ def summarise(scores: Iterable[Mapping[str, float]], cells: int) -> tuple[list[i
     return counts, [{name: _mean(values) for name, values in column.items() if name != "pair"} for column in columns]
 
 
+def differences(
+    scores: Iterable[Mapping[str, float]], reference: Iterable[Mapping[str, float]], cells: int, pictures: int
+) -> list[Summary]:
+    """How far a method is from another one on the same pairs, which tells them apart where plain means overlap.
+
+    Parameters
+    ----------
+    scores, reference
+        Of every pair, in order; pairs are dealt to the cells in turn, and in each cell the pictures come in turn.
+    cells, pictures
+        How many there are.
+
+    Returns
+    -------
+    list of dict
+        For each cell and, last, for all pairs: the mean difference, and its 95 % interval over pictures. Several crops
+        of one picture are not independent, so that they are averaged first.
+    """
+    columns: list[dict[str, dict[int, list[float]]]] = [{} for _ in range(cells + 1)]
+    for number, (ours, theirs) in enumerate(zip(scores, reference, strict=True)):
+        picture = number // cells % pictures
+        for name in ours.keys() & theirs.keys() - {"pair", "hole_ratio"}:
+            for cell in (number % cells, cells):
+                total = columns[cell].setdefault(name, {}).setdefault(picture, [0.0, 0.0])
+                total[0] += ours[name] - theirs[name]
+                total[1] += 1.0
+    return [
+        {name: _mean([total / count for total, count in found.values()]) for name, found in column.items()}
+        for column in columns
+    ]
+
+
 def _mean(values: Sequence[float]) -> dict[str, float | None]:
     count = len(values)
     interval = Z_95 * float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else None
@@ -81,6 +113,9 @@ def markdown(report: Mapping[str, Any]) -> str:
             parts += _section(report, metric, f"{metric.title}, {where}", place + metric.key)
     for metric in SET_METRICS:
         parts += _section(report, metric, f"{metric.title}, whole picture", metric.key)
+    for compared in report["differences"]:
+        for metric in PAIR_METRICS:
+            parts += _difference_section(report["columns"], metric, compared)
     rows = [
         [method["name"], f"{method['parameters']:,}" if method["parameters"] else "none", _seconds(method["seconds"])]
         for method in methods
@@ -101,6 +136,32 @@ def _section(report: Mapping[str, Any], metric: Metric, title: str, key: str) ->
     rows = [[method["name"], *texts] for method, texts in zip(report["methods"], shown, strict=True)]
     better = "higher" if metric.higher_is_better else "lower"
     return [f"## {title}", f"{better.capitalize()} is better.", _table(["method", *columns], rows)]
+
+
+def _difference_section(columns: Sequence[str], metric: Metric, compared: Mapping[str, Any]) -> list[str]:
+    """Heading and table of the differences from one method in the hole; bold where the interval lies beyond 0."""
+    rows = []
+    for method in compared["methods"]:
+        found = [cell.get(f"hole_{metric.key}") for cell in method["cells"]]
+        if any(found):
+            rows.append([method["name"], *(_difference(metric, value) if value else "-" for value in found)])
+    if not rows:
+        return []
+    better = "above" if metric.higher_is_better else "below"
+    return [
+        f"## {metric.title}, hole only, difference from {compared['from']}",
+        f"On the same pairs; better is {better} 0, and bold where the interval is.",
+        _table(["method", *columns, "all"], rows),
+    ]
+
+
+def _difference(metric: Metric, value: Mapping[str, float | None]) -> str:
+    mean, interval = value["mean"] or 0.0, value["ci95"]
+    shown = f"{mean * metric.scale:+.{metric.digits}f}"
+    if interval is None:
+        return shown
+    shown = f"{shown} ± {interval * metric.scale:.{metric.digits}f}"
+    return f"**{shown}**" if (mean if metric.higher_is_better else -mean) > interval else shown
 
 
 def _arguments(value: Mapping[str, float | None]) -> dict[str, Any]:

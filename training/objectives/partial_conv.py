@@ -94,7 +94,8 @@ class PartialConv(InpaintingObjective):
         if self._features is not None:
             looked_at = [merged] if objective.features_of == "composite" else [output, merged]
             with self._generator.autocast():
-                perceptual, style = perceptual_and_style(self._features, looked_at, batch.image)
+                hole_only = batch.mask if objective.perceptual_form == "cosine" else None
+                perceptual, style = perceptual_and_style(self._features, looked_at, batch.image, hole_only)
             loss = loss + objective.perceptual * perceptual + objective.style * style
             terms |= {"perceptual": perceptual, "style": style}
         if judge is not None:
