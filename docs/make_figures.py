@@ -1,30 +1,49 @@
-"""Make the README's pictures: `python docs/make_figures.py MODEL`, with a model of `python -m training.run`.
+"""Make the pictures of README.md and MODELS.md.
 
-Everything is drawn from photographs that scikit-image brings along and that the demo holds out.
+    python docs/make_figures.py                 what the embedded models make
+    python docs/make_figures.py MODEL           also what a model of `python -m training.run` makes, and its last sheet
+
+Everything is drawn from photographs that scikit-image brings along: no embedded model has seen them, and the demo holds
+the cat out.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
-from inpaint_core import inpaint, load_model
+from inpaint_core import inpaint, load_model, translate
+from inpaint_core.atomic import atomic_path
 from inpaint_core.classical import ClassicalFill
+from inpaint_core.embedded import EMBEDDED_INPAINTING
 from inpaint_core.image_files import decode_image, write_image
-from inpaint_core.masks import boundary_overlay, select_segments, slic_labels
+from inpaint_core.masks import boundary_overlay, generate, select_segments, slic_labels, snap_to_labels
+from inpaint_core.reimagine import Strip, reimagine
+from inpaint_core.translation import prepare
+from inpaint_core.translation_model import TranslationModel
+from training.evaluation.drawings import draw_grid, with_hole
 
 IMAGES = Path(__file__).parent / "images"
 GAP = 8  # white pixels between panels
 
 
-def held_out_picture(name: str) -> Tensor:
-    """`[1,3,H,W]` of one of scikit-image's photographs."""
+def photograph(name: str, side: int | None = None) -> Tensor:
+    """`[1,3,H,W]` of one of scikit-image's photographs; with a side, the square in its middle."""
     import skimage
 
-    return decode_image(Path(skimage.data_dir) / name).image[None]
+    image = decode_image(Path(skimage.data_dir) / name).image[None]
+    if side is None:
+        return image
+    height, width = image.shape[-2:]
+    square = min(height, width)
+    top, left = (height - square) // 2, (width - square) // 2
+    return F.interpolate(image[..., top : top + square, left : left + square], size=side, mode="area")
 
 
 def side_by_side(panels: list[Tensor]) -> Tensor:
@@ -34,20 +53,96 @@ def side_by_side(panels: list[Tensor]) -> Tensor:
     return torch.cat(row, 3)[0]
 
 
-def first_figure(model_file: str) -> Path:
+def write_grid(target: Path, columns: list[str], rows: list[list[Tensor]]) -> Path:
+    """Pictures `[3,H,W]` with the columns' names above."""
+    with atomic_path(target) as temporary:
+        draw_grid(columns, [("", row) for row in rows]).save(temporary, "JPEG", quality=90)
+    return target
+
+
+def superpixels_to_fill(model_file: str) -> Path:
     """Superpixels, a choice of them, the trained network's fill and Telea's."""
-    image = held_out_picture("chelsea.png")
+    image = photograph("chelsea.png")
     labels = slic_labels(image[0], n_segments=150, compactness=10.0)
     mask = select_segments(labels, hole_ratio=(0.07, 0.09), seed=4)
     holes = torch.where(mask > 0, torch.ones_like(image), image)
     filled = inpaint(load_model(model_file), image, mask)
     telea = inpaint(ClassicalFill("telea"), image, mask)
     target = IMAGES / "superpixels_to_fill.jpg"
-    panels = [boundary_overlay(image, labels, mask), holes, filled, telea]
+    write_image(target, side_by_side([boundary_overlay(image, labels, mask), holes, filled, telea]))
+    return target
+
+
+def training_sheet(model_file: str) -> Path:
+    """The last contact sheet of the run that a model lies in, its first rows."""
+    sheet = sorted((Path(model_file).parent / "samples").glob("step_*.png"))[-1]
+    target = IMAGES / "training_sheet.jpg"
+    with Image.open(sheet) as opened, atomic_path(target) as temporary:
+        opened.convert("RGB").crop((0, 0, opened.width, min(opened.height, 420))).save(temporary, "JPEG", quality=90)
+    return target
+
+
+def embedded_fills() -> Path:
+    """Every embedded model that fills holes beside Telea's fill and the truth."""
+    rows = []
+    holes = (("strokes", "chelsea.png", 3), ("shapes", "coffee.png", 1), ("rectangles", "rocket.jpg", 6))
+    for family, name, seed in holes:
+        image = photograph(name, 256)
+        mask = generate(family, size=(256, 256), hole_ratio=(0.15, 0.25), seed=seed)
+        completers = [ClassicalFill("telea"), *(load_model(model) for model in EMBEDDED_INPAINTING)]
+        fills = [inpaint(completer, image, mask)[0] for completer in completers]
+        rows.append([with_hole(image[0], mask[0]), *fills, image[0]])
+    columns = ["input", "Telea", *EMBEDDED_INPAINTING, "truth"]
+    return write_grid(IMAGES / "embedded_fills.jpg", columns, rows)
+
+
+def see_flowers() -> Path:
+    """A picture, what the network sees of it, what becomes of it."""
+    model = load_model("see-flowers")
+    rows = []
+    for name in ("coffee.png", "rocket.jpg", "astronaut.png"):
+        image = photograph(name, 256)
+        if isinstance(model, TranslationModel) and model.card.prepare is not None:
+            seen = prepare(image, model.card.prepare).expand(-1, 3, -1, -1)
+            rows.append([image[0], seen[0], translate(model, image)[0]])
+    columns = ["picture", "Learning to See: Prepare", "see-flowers"]
+    return write_grid(IMAGES / "see_flowers.jpg", columns, rows)
+
+
+def snapped_mask() -> Path:
+    """A rough stroke, what superpixels make of it, and the fill."""
+    image = photograph("coffee.png")
+    rough = torch.zeros(1, 1, *image.shape[-2:])
+    rough[..., 232:326, 316:414] = 1.0  # the spoon's bowl, by hand
+    labels = slic_labels(image[0], n_segments=250, compactness=10.0)
+    snapped = snap_to_labels(rough, labels)
+    filled = inpaint(load_model(EMBEDDED_INPAINTING[0]), image, snapped, grow=4)
+    panels = [with_hole(image[0], rough[0])[None], boundary_overlay(image, labels, snapped), filled]
+    target = IMAGES / "snapped_mask.jpg"
     write_image(target, side_by_side(panels))
     return target
 
 
-if __name__ == "__main__":
+def reimagined() -> Path:
+    """A photograph after every round of `reimagine`."""
+    image = photograph("coffee.png")
+    strip = Strip(image[0], rounds=3)
+    reimagine(load_model(EMBEDDED_INPAINTING[0]), image, strength=0.7, rounds=3, seed=1, progress=strip)
+    target = IMAGES / "reimagined.jpg"
+    write_image(target, strip.picture())
+    return target
+
+
+def make(arguments: list[str]) -> Iterator[Path]:
+    """Every figure that the arguments allow."""
     IMAGES.mkdir(exist_ok=True)
-    print(first_figure(sys.argv[1]))
+    for figure in (embedded_fills, see_flowers, snapped_mask, reimagined):
+        yield figure()
+    for model_file in arguments[:1]:
+        yield superpixels_to_fill(model_file)
+        yield training_sheet(model_file)
+
+
+if __name__ == "__main__":
+    for made in make(sys.argv[1:]):
+        print(made)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "weights"
-EMBEDDED_INPAINTING = ("pconv-natural", "unet-natural")
+EMBEDDED_INPAINTING = ("pconv-natural", "unet-natural", "glcic-natural")
 """Those that fill holes, the best one first: lists that people choose from begin with it."""
-EMBEDDED_TRANSLATION: tuple[str, ...] = ()
+EMBEDDED_TRANSLATION = ("see-flowers",)
 """Those that translate pictures (Learning to See)."""
 
 

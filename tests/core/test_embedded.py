@@ -1,0 +1,79 @@
+"""The models that come with the pack: all there, small, and worth choosing."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import pytest
+import skimage
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from inpaint_core import inpaint, load_model, translate
+from inpaint_core.classical import ClassicalFill
+from inpaint_core.embedded import EMBEDDED_INPAINTING, EMBEDDED_TRANSLATION, FOLDER, embedded_models
+from inpaint_core.image_files import decode_image
+from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.masks import generate
+from inpaint_core.metrics import psnr
+from inpaint_core.translation_model import TranslationModel
+
+MOST_BYTES, MOST_BYTES_TOGETHER = 8_000_000, 30_000_000
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png")  # scikit-image's, which no embedded model has seen
+
+
+def photograph(name: str) -> Tensor:
+    """`[1,3,256,256]`, the middle of one of scikit-image's."""
+    image = decode_image(Path(skimage.data_dir) / name).image[None]
+    height, width = image.shape[-2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return F.interpolate(image[..., top : top + side, left : left + side], size=256, mode="area")
+
+
+def test_every_name_has_its_file_and_every_file_its_name():
+    assert set(embedded_models().values()) == set(FOLDER.glob("*.safetensors"))
+
+
+def test_files_are_small_and_in_half_precision():
+    sizes = [path.stat().st_size for path in embedded_models().values()]
+    assert max(sizes) <= MOST_BYTES
+    assert sum(sizes) <= MOST_BYTES_TOGETHER
+    for path in embedded_models().values():
+        assert {tensor.dtype for tensor in load_file(path).values() if tensor.is_floating_point()} == {torch.float16}
+
+
+@pytest.mark.parametrize("name", embedded_models())
+def test_every_name_loads_as_what_it_is_listed_as_and_says_where_it_comes_from(name):
+    model = load_model(name)
+    assert isinstance(model, InpaintingModel if name in EMBEDDED_INPAINTING else TranslationModel)
+    assert model.card.name == name
+    assert model.card.licence
+    assert model.card.steps > 0
+
+
+@pytest.mark.parametrize("name", EMBEDDED_INPAINTING)
+def test_fills_are_nearer_to_photographs_never_seen_than_classical_ones(name):
+    gains = []
+    for number, picture in enumerate(PHOTOGRAPHS * 2):
+        image = photograph(picture)
+        mask = generate("strokes", size=(256, 256), hole_ratio=(0.2, 0.4), seed=number)
+        ours, classical = (
+            psnr(inpaint(completer, image, mask, "whole", feather=0), image, mask)
+            for completer in (load_model(name), ClassicalFill("telea"))
+        )
+        gains.append(float(ours - classical))
+    assert statistics.fmean(gains) > 0.0
+
+
+@pytest.mark.parametrize("name", EMBEDDED_TRANSLATION)
+def test_translations_follow_the_forms_of_a_picture_in_colours_of_their_own(name):
+    model = load_model(name)
+    image = photograph("astronaut.png")
+    made = translate(model, image)
+    assert made.shape == image.shape
+    assert float((made - translate(model, image.flip(3))).abs().mean()) > 0.05
+    assert float(made.std(1).mean()) > 0.05
