@@ -1,7 +1,7 @@
 """Make the pictures of README.md and MODELS.md.
 
     python docs/make_figures.py                 what the embedded models make
-    python docs/make_figures.py MODEL           also what a model of `python -m training.run` makes, and its last sheet
+    python docs/make_figures.py MODEL           also what a model of `python -m training.run` makes
 
 Everything is drawn from photographs that scikit-image brings along: no embedded model has seen them, and the demo holds
 the cat out.
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -70,15 +69,6 @@ def superpixels_to_fill(model_file: str) -> Path:
     telea = inpaint(ClassicalFill("telea"), image, mask)
     target = IMAGES / "superpixels_to_fill.jpg"
     write_image(target, side_by_side([boundary_overlay(image, labels, mask), holes, filled, telea]))
-    return target
-
-
-def training_sheet(model_file: str) -> Path:
-    """The last contact sheet of the run that a model lies in, its first rows."""
-    sheet = sorted((Path(model_file).parent / "samples").glob("step_*.png"))[-1]
-    target = IMAGES / "training_sheet.jpg"
-    with Image.open(sheet) as opened, atomic_path(target) as temporary:
-        opened.convert("RGB").crop((0, 0, opened.width, min(opened.height, 420))).save(temporary, "JPEG", quality=90)
     return target
 
 
@@ -140,7 +130,6 @@ def make(arguments: list[str]) -> Iterator[Path]:
         yield figure()
     for model_file in arguments[:1]:
         yield superpixels_to_fill(model_file)
-        yield training_sheet(model_file)
 
 
 if __name__ == "__main__":

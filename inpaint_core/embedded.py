@@ -19,4 +19,6 @@ def embedded_models() -> dict[str, Path]:
     >>> list(embedded_models())[0]
     'pconv-natural'
     """
-    return {name: FOLDER / f"{name}.safetensors" for name in (*EMBEDDED_INPAINTING, *EMBEDDED_TRANSLATION)}
+    order = {name: place for place, name in enumerate((*EMBEDDED_INPAINTING, *EMBEDDED_TRANSLATION))}
+    found = sorted(FOLDER.glob("*.safetensors"), key=lambda path: (order.get(path.stem, len(order)), path.stem))
+    return {path.stem: path for path in found}

@@ -35,6 +35,7 @@ def photograph(name: str) -> Tensor:
 
 
 def test_every_name_has_its_file_and_every_file_its_name():
+    assert tuple(embedded_models()) == (*EMBEDDED_INPAINTING, *EMBEDDED_TRANSLATION)
     assert set(embedded_models().values()) == set(FOLDER.glob("*.safetensors"))
 
 
