@@ -173,7 +173,12 @@ def test_the_numbers_are_those_of_every_pair_measured_by_hand(pictures, model, t
     second = [json.loads(line)["ssim"] for line in lines][1::2]
     summary = telea["cells"][1]["metrics"]["ssim"]
     assert summary["mean"] == pytest.approx(statistics.mean(second))
-    assert summary["ci95"] == pytest.approx(1.959964 * statistics.stdev(second) / len(second) ** 0.5)
+    deviations: dict[str, float] = {}  # of each picture, summed
+    for pair, value in zip(manifest["pairs"][1::2], second, strict=True):
+        deviations[pair["image"]] = deviations.get(pair["image"], 0.0) + value - summary["mean"]
+    squares = sum(value**2 for value in deviations.values())
+    assert len(deviations) == 8
+    assert summary["ci95"] == pytest.approx(1.959964 * (squares * 8 / 7) ** 0.5 / len(second))
 
 
 def test_further_crops_differ_and_repeat_for_a_seed(pictures):
@@ -372,18 +377,46 @@ def test_summaries_of_cells_dealt_in_turn():
     assert "pair" not in summaries[0]
 
 
-def test_differences_are_taken_pair_by_pair_and_averaged_over_the_crops_of_a_picture():
-    """Two cells, two pictures, three crops of the first picture and two of the second one in each cell."""
+def test_intervals_take_the_pairs_of_a_picture_together():
+    """Two cells, three pictures, two pairs in a cell of the first and second and one of the third."""
     generator = np.random.default_rng(0)
     ours, theirs = generator.normal(size=10), generator.normal(size=10)
     rows = [[{"pair": n, "hole_psnr": value} for n, value in enumerate(values)] for values in (ours, theirs)]
-    found = differences(*rows, 2, 2)
+    plain, apart = summarise(rows[0], 2, 3)[1], differences(*rows, 2, 3)
     for cell, numbers in enumerate((range(0, 10, 2), range(1, 10, 2), range(10))):
-        of_picture = [[ours[n] - theirs[n] for n in numbers if n // 2 % 2 == picture] for picture in range(2)]
-        means = [statistics.fmean(values) for values in of_picture]
-        assert found[cell]["hole_psnr"]["mean"] == pytest.approx(statistics.fmean(means))
-        assert found[cell]["hole_psnr"]["ci95"] == pytest.approx(1.959964 * statistics.stdev(means) / 2**0.5)
-        assert found[cell].keys() == {"hole_psnr"}
+        for values, found in ((ours, plain[cell]), (ours - theirs, apart[cell])):
+            mean = statistics.fmean(values[n] for n in numbers)
+            squares = sum(sum(values[n] - mean for n in numbers if n // 2 % 3 == p) ** 2 for p in range(3))
+            assert found["hole_psnr"]["mean"] == pytest.approx(mean)
+            assert found["hole_psnr"]["ci95"] == pytest.approx(1.959964 * (squares * 3 / 2) ** 0.5 / len(numbers))
+            assert found.keys() == {"hole_psnr"}
+
+
+def test_an_interval_over_pictures_covers_the_truth_where_one_over_pairs_does_not():
+    """Forty pictures of four pairs each; the pairs of a picture share nine tenths of their variance."""
+    generator, hits = np.random.default_rng(0), {None: 0, 40: 0}
+    for _ in range(400):
+        values = np.tile(generator.normal(size=40) * 0.9**0.5, 4) + generator.normal(size=160) * 0.1**0.5
+        rows = [{"l1": value} for value in values]
+        for pictures in hits:
+            found = summarise(rows, 1, pictures)[1][0]["l1"]
+            hits[pictures] += abs(found["mean"]) < found["ci95"]
+    assert 0.91 < hits[40] / 400 < 0.98
+    assert hits[None] / 400 < 0.8
+
+
+def test_a_count_below_the_number_of_pictures_is_drawn_from_all_of_them(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(20):
+            draw_picture(number).save(tmp_path / folder / f"{number:02}.png")
+    arguments = {"size": 32, "buckets": BUCKETS[1:2]}
+    pairs = Pairs(tmp_path, "center", count=20, **arguments)
+    shown = [pairs[number].image for number in range(20)]
+    assert len(set(shown)) == 20
+    assert 4 <= sum(name.startswith("b/") for name in shown) <= 16
+    every = Pairs(tmp_path, "center", **arguments)
+    assert len({every[number].image for number in range(len(every))}) == 40
 
 
 def test_differences_from_a_method_are_reported_and_bold_where_they_are_sure(pictures, tmp_path):

@@ -194,7 +194,7 @@ def _measure(
                 for method, (scores, rows) in zip(waiting, measured, strict=True):
                     results[method.name].append(scores, rows)
     wanted = None if truths is None else truths.features(size)
-    cells = {name: _cells(result, wanted, len(pairs.cells)) for name, result in results.items()}
+    cells = {name: _cells(result, wanted, pairs) for name, result in results.items()}
     return cells, [_differences(results, name, pairs) for name in against]
 
 
@@ -218,9 +218,10 @@ def _score(
     return torch.cat(truths), [(a, torch.cat(b)) for a, b in zip(scores, rows, strict=True)]
 
 
-def _cells(results: Results, truth: Tensor | None, count: int) -> list[dict[str, Any]]:
+def _cells(results: Results, truth: Tensor | None, pairs: Pairs) -> list[dict[str, Any]]:
     """Pairs and metrics of each cell and, last, of all pairs."""
-    counts, summaries = reports.summarise(results.scores(), count)
+    count = len(pairs.cells)
+    counts, summaries = reports.summarise(results.scores(), count, pairs.pictures)
     if truth is not None:
         rows = results.features(truth.shape[1])
         for cell, summary in enumerate(summaries):
@@ -306,7 +307,7 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
     least, more = divmod(len(pairs), len(pairs.cells))
     explained = {
         "pairs": f"{len(pairs)} ({least}{' or one more' * bool(more)} in each column), the same for every "
-        f"method, from {pairs.pictures} pictures; see manifest.json",
+        f"method, from {min(pairs.pictures, least + bool(more))} pictures; see manifest.json",
         "pictures": f"{settings.data.name}: {crops}; {side} pixels, 8 bits",
         "masks": (
             f"{Path(settings.masks).name}, resized to {side} by nearest-exact"
@@ -317,8 +318,7 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
         "columns": "share of the picture that is hole, low end excluded",
         "seed": str(settings.seed),
         "fill": f"strategy {settings.strategy}, known pixels put back, no feather, not rounded to 8 bits",
-        "values": "mean over pairs ± half the 95 % interval (normal approximation, 1.96 s / sqrt(n)); differences: "
-        "mean over pictures, of which all crops are averaged first",
+        "values": "mean over pairs ± half the 95 % interval (normal approximation, pictures as clusters)",
         "L1": "mean absolute difference on 0..1, times 100",
         "PSNR": f"of each picture, range 1, at most {MAX_PSNR:g} dB; then the mean",
         "SSIM": "RGB mean; Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, population variances, mirrored edges; "

@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,7 +72,8 @@ class Pairs:
     Parameters
     ----------
     data
-        Folder of pictures, subfolders included.
+        Folder of pictures, subfolders included. They come in an order drawn with the seed, so that a `count` below
+        their number is a fair sample of them.
     masks
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size
@@ -87,7 +87,7 @@ class Pairs:
     borders
         For each of these, a cell for each bucket: True keeps `BORDER` free of holes, False lets them touch the edge.
     seed
-        Of crops, generated masks and the order of mask files.
+        Of crops, generated masks and the order of pictures and of mask files.
     progress
         Called with each mask file that is looked at.
 
@@ -116,7 +116,7 @@ class Pairs:
             raise DatasetError(f"{data}: no pictures in this folder")
         self.pictures = len(paths)
         """How many pictures there are."""
-        self._pictures = [path.relative_to(data).as_posix() for path in paths]
+        self._pictures = self._shuffle([path.relative_to(data).as_posix() for path in paths], "pictures")
         self._files: tuple[tuple[str, ...], ...] = ()
         if masks not in GENERATORS:
             self._files = self._sort_masks(progress)
@@ -197,10 +197,10 @@ class Pairs:
                 if low < ratio <= high and (keeps_border or not cell.border):
                     files.append(path.relative_to(folder).as_posix())
         self._require_masks(found)
-        return tuple(
-            tuple(np.array(files)[numpy_generator(self._seed, "masks", number).permutation(len(files))].tolist())
-            for number, files in enumerate(found)
-        )
+        return tuple(tuple(self._shuffle(files, "masks", number)) for number, files in enumerate(found))
+
+    def _shuffle(self, names: Sequence[str], *purpose: str | int) -> list[str]:
+        return [names[index] for index in numpy_generator(self._seed, *purpose).permutation(len(names))]
 
     def _require_masks(self, found: Sequence[Sequence[str]]) -> None:
         empty = [cell for cell, files in zip(self.cells, found, strict=True) if not files]
