@@ -12,7 +12,7 @@ from inpaint_core.model_card import ModelCard, ValueRange
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model, describe, find_architecture
 
-from .config import ConfigError, TrainConfig
+from .config import ConfigError, Pix2PixConfig, TrainConfig
 from .data import Dataset
 from .measurement import input_settings, translates
 from .objectives.objective import Model
@@ -21,6 +21,7 @@ from .randomness import torch_generator
 # Partial convolution is trained in ImageNet's normalisation, as its published weights are; what corrects a smooth fill
 # normalises by itself.
 VALUE_RANGES: dict[str, ValueRange] = {"pconv_unet": "imagenet"}
+GRAY = (0.5, 0.5, 0.5)
 
 
 def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model | None]:
@@ -79,6 +80,22 @@ def task_of(config: TrainConfig) -> Literal["inpainting", "translation"]:
     return "translation" if translates(config) else "inpainting"
 
 
+def overruled(config: TrainConfig, initial: Model) -> list[str]:
+    """A sentence for each setting that is not followed, because the model that is trained on decides it."""
+    name, card = Path(config.model.init_from or "").name, initial.card
+    wanted = config.objective.prepare if isinstance(config.objective, Pix2PixConfig) else None
+    found = []
+    if wanted is not None and card.prepare is not None:
+        asked, kept = (settings.model_dump(exclude={"statistics"}) for settings in (wanted, card.prepare))
+        differ = [f"{key} {kept[key]:g} (not {asked[key]:g})" for key in asked if asked[key] != kept[key]]
+        if differ:
+            found.append(f"objective.prepare: {name} keeps the inputs that it was trained on, {', '.join(differ)}")
+    if task_of(config) == "inpainting" and config.model.fill == "gray" and card.fill != GRAY:
+        shade = ", ".join(f"{value:.2f}" for value in card.fill)
+        found.append(f"model.fill: {name} keeps the colour that its holes had, {shade} (not gray)")
+    return found
+
+
 def make_card(
     config: TrainConfig, arguments: dict[str, Any], dataset: Dataset, initial: Model | None, saved: str | None
 ) -> ModelCard:
@@ -99,7 +116,7 @@ def make_card(
     if fed_like is not None:
         fill, value_range, prepare = fed_like.fill, fed_like.value_range, fed_like.prepare
     else:
-        fill = dataset.mean if config.model.fill == "mean" else (0.5, 0.5, 0.5)
+        fill = dataset.mean if config.model.fill == "mean" else GRAY
         default: ValueRange = "signed" if task == "translation" else "unit"
         corrects = arguments.get("head") == "residual"
         value_range = default if corrects else VALUE_RANGES.get(config.model.architecture, default)

@@ -38,7 +38,7 @@ from .faults import DivergedError
 from .lock import hold_lock
 from .loop import Clock, train
 from .measurement import fixed_batches, holes, measure, measure_baselines
-from .network import build_network, make_card
+from .network import build_network, make_card, overruled
 from .objectives import build_objective
 from .objectives.objective import Model, Objective
 from .placement import place
@@ -169,6 +169,7 @@ class _Session:
         state = self._folder.state
         saved_card = None if state is None else state.values["card"]
         self._card = make_card(config, arguments, self._dataset, initial, saved_card)
+        self._overruled = [] if initial is None or saved_card is not None else overruled(config, initial)
         self._objective: Objective = build_objective(config, self._card, network, self._placement)
         self._measured, self._shown = fixed_batches(self._dataset, config, self._placement.device)
         self._sheet = torch.zeros(3, 0, 0)
@@ -362,7 +363,7 @@ class _Session:
             rate = self._objective.learning_rate(start)
             more = f", learning rate {rate:.3g}" if start else ""
             self.emit(Message(self._folder.remark + more))
-        for sentence in self._dataset.remarks():
+        for sentence in (*self._dataset.remarks(), *self._overruled):
             self.emit(Message(sentence, "warning"))
         device = str(self._placement.device)
         self.emit(Started(start, self._config.steps, len(self._dataset.train), len(self._dataset.held_out), device))

@@ -218,6 +218,43 @@ def test_adaptive_weight_follows_the_gradients(pictures: Path, tmp_path: Path) -
     assert any(abs(terms["loss"] - terms["hole"] - terms["adversarial"]) > 0.1 * terms["loss"] for terms in joint)
 
 
+@pytest.mark.parametrize("name", ["partial_conv with an adversary", "glcic", "pix2pix"])
+def test_a_discriminator_that_cannot_be_built_is_refused(name: str, pictures: Path, tmp_path: Path) -> None:
+    for wrong, sentence in (({"brightness": 3}, "objective.discriminator: .*brightness"), ({"width": 0}, "width")):
+        objective = {**OBJECTIVES[name]["objective"], "discriminator": wrong}
+        with pytest.raises(ConfigError, match=sentence):
+            run_training(configure(name, pictures, objective=objective), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("pix2pix", {"objective": {"name": "pix2pix", "prepare": {"reduction": 2}}}, "reduction 24 (not 2)"),
+        ("reconstruction", {"model": {"fill": "gray"}}, "model.fill"),
+    ],
+)
+def test_settings_that_the_initial_model_decides_are_named(
+    name: str, changes: dict[str, Any], sentence: str, pictures: Path, tmp_path: Path
+) -> None:
+    first = run_training(configure(name, pictures, steps=1), out=tmp_path / "first")
+    values = {**tiny_values(pictures), **OBJECTIVES[name]}
+    start = {**values["model"], "init_from": str(first.path)}
+    for model, other, wanted in ((start, {}, 0), ({**start, **changes.get("model", {})}, changes, 1)):
+        warnings: list[str] = []
+
+        def watch(event: Event, said: list[str] = warnings) -> None:
+            if isinstance(event, Message) and event.level == "warning":
+                said.append(event.text)
+
+        changed = {key: {**values[key], **value} for key, value in other.items()} | {"model": model, "steps": 1}
+        result = run_training(
+            configure(name, pictures, **changed), out=tmp_path / f"second{wanted}", callbacks=[watch], resume="none"
+        )
+        assert sum(sentence in text and first.path.name in text for text in warnings) == wanted
+        assert (result.model.card.fill, result.model.card.prepare) == (first.model.card.fill, first.model.card.prepare)
+
+
 def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="made for inpainting"):
         run_training(configure("pix2pix", pictures, model={"architecture": "unet"}), out=tmp_path / "run")

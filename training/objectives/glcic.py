@@ -13,14 +13,13 @@ from inpaint_core.losses.reconstruction import hole_and_valid, mse
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.global_local_discriminator import hole_centers
-from inpaint_core.models.registry import build_model
 
-from ..config import ConfigError, GlcicConfig, TrainConfig
+from ..config import GlcicConfig, TrainConfig
 from ..optimization import Trainable
 from ..placement import Placement
-from ..randomness import torch_generator
 from ..samples import Batch, shares
 from .collapse_guard import CollapseGuard
+from .discriminator import build_discriminator
 from .inpainting import InpaintingObjective, composite
 from .tally import Tally
 
@@ -147,11 +146,6 @@ class Glcic(InpaintingObjective):
 def _build_judge(objective: GlcicConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
     size = config.data.size
     sizes = {"image_size": size, "local_size": max(16, round(LOCAL_SHARE * size))}
-    generator = torch_generator(config.seed, "discriminator")
-    try:
-        network = build_model("global_local_discriminator", generator=generator, **(sizes | objective.discriminator))
-    except ValueError as error:
-        raise ConfigError(f"objective.discriminator: {error}") from None
-    rate = config.optimizer.learning_rate * objective.discriminator_rate
-    optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
-    return Trainable(network, config, optimizer, placement)
+    return build_discriminator(
+        "global_local_discriminator", sizes | objective.discriminator, objective, config, placement
+    )

@@ -7,12 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_core.models.architecture import Network
-from inpaint_core.models.registry import build_model
 
-from ..config import ConfigError, PartialConvConfig, TrainConfig
+from ..config import PartialConvConfig, TrainConfig
 from ..optimization import Trainable
 from ..placement import Placement
-from ..randomness import torch_generator
+from .discriminator import build_discriminator
 
 
 def build_patch_judge(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
@@ -24,16 +23,7 @@ def build_patch_judge(objective: PartialConvConfig, config: TrainConfig, placeme
         Refused arguments, or pictures too small for it.
     """
     arguments = {"norm": "none", "spectral_norm": True, **objective.discriminator, "input_channels": 4}
-    generator = torch_generator(config.seed, "discriminator")
-    try:
-        network = build_model("patch_discriminator", generator=generator, **arguments)
-    except ValueError as error:
-        raise ConfigError(f"objective.discriminator: {error}") from None
-    if config.data.size < network.minimum:
-        raise ConfigError(f"data.size {config.data.size}: the patch discriminator needs at least {network.minimum}")
-    rate = config.optimizer.learning_rate * objective.discriminator_rate
-    optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
-    return Trainable(network, config, optimizer, placement)
+    return build_discriminator("patch_discriminator", arguments, objective, config, placement)
 
 
 def judge_patches(judge: Trainable[Network], network: nn.Module, picture: Tensor, mask: Tensor) -> Tensor:

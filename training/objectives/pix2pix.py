@@ -13,7 +13,6 @@ from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.metrics import psnr
 from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
-from inpaint_core.models.registry import build_model
 from inpaint_core.sensitivity import Sensitivity, measure_sensitivity
 from inpaint_core.translation import prepare
 from inpaint_core.translation_model import TranslationModel
@@ -23,6 +22,7 @@ from ..optimization import Trainable
 from ..placement import Placement
 from ..randomness import torch_generator
 from ..samples import Batch
+from .discriminator import build_discriminator
 from .joint_step import step_together
 
 
@@ -147,8 +147,4 @@ def _judge(judge: Trainable[Network], network: nn.Module, given: Tensor, picture
 def _discriminator(objective: Pix2PixConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
     inputs = 3 if objective.prepare is None else 1
     arguments = {**objective.discriminator, "input_channels": inputs + 3}
-    generator = torch_generator(config.seed, "discriminator")
-    network = build_model("patch_discriminator", generator=generator, **arguments)
-    rate = config.optimizer.learning_rate * objective.discriminator_rate
-    optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
-    return Trainable(network.train(), config, optimizer, placement)
+    return build_discriminator("patch_discriminator", arguments, objective, config, placement)

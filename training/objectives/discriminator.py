@@ -1,0 +1,39 @@
+"""The discriminator of an adversarial objective, as it is configured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inpaint_core.models.architecture import Network
+from inpaint_core.models.registry import build_model
+
+from ..config import ConfigError, GlcicConfig, PartialConvConfig, Pix2PixConfig, TrainConfig
+from ..optimization import Trainable
+from ..placement import Placement
+from ..randomness import torch_generator
+
+
+def build_discriminator(
+    architecture: str,
+    arguments: dict[str, Any],
+    objective: GlcicConfig | PartialConvConfig | Pix2PixConfig,
+    config: TrainConfig,
+    placement: Placement,
+) -> Trainable[Network]:
+    """A freshly initialised discriminator with its own learning rate and no average of its weights.
+
+    Raises
+    ------
+    ConfigError
+        Refused arguments, or pictures too small for it.
+    """
+    generator = torch_generator(config.seed, "discriminator")
+    try:
+        network = build_model(architecture, generator=generator, **arguments)
+    except ValueError as error:
+        raise ConfigError(f"objective.discriminator: {error}") from None
+    if config.data.size < network.minimum:
+        raise ConfigError(f"data.size {config.data.size}: the discriminator needs at least {network.minimum}")
+    rate = config.optimizer.learning_rate * objective.discriminator_rate
+    optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
+    return Trainable(network.train(), config, optimizer, placement)
