@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
-from .residual_head import smooth_start
+from .residual_head import correct_smooth_fill
 
 
 class CompletionNetworkArguments(Arguments):
@@ -81,10 +81,10 @@ class CompletionNetwork(Network):
 
         A residual head may leave 0..1 by what it corrects; the caller clamps.
         """
-        if not self.residual:
-            return self.head(self.layers(torch.cat([image, mask], 1)))
-        start = smooth_start(image, mask)
-        return start.corrected(self.head(self.layers(torch.cat([start.image, mask], 1))))
+        return correct_smooth_fill(self._convolve, image, mask) if self.residual else self._convolve(image, mask)
+
+    def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
+        return self.head(self.layers(torch.cat([image, mask], 1)))
 
 
 ARCHITECTURE = Architecture("glcic", CompletionNetwork, CompletionNetworkArguments, "inpainting")

@@ -13,7 +13,7 @@ from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .partial_conv import PartialConv2d
-from .residual_head import smooth_start
+from .residual_head import correct_smooth_fill
 
 LEAKY_SLOPE = 0.2
 FrozenNorm = Literal["off", "statistics", "affine"]
@@ -97,8 +97,7 @@ class PConvUNet(Network):
             [B,3,H,W], unbounded; 0 where even the last layer's window saw nothing valid (only if the mask is full).
         """
         if self.residual:
-            start = smooth_start(image, mask)
-            return start.corrected(self._convolve(start.image, mask))
+            return correct_smooth_fill(self._convolve, image, mask)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from .architecture import Network
 from .partial_conv import Windows
 from .pconv_unet import PartialConvBlock, PConvUNet
-from .residual_head import smooth_start
+from .residual_head import correct_smooth_fill
 
 
 class PConvUNetInference(Network):
@@ -52,8 +52,7 @@ class PConvUNetInference(Network):
         """See `PConvUNet.forward`."""
         image, mask = image.float(), mask.float()
         if self.residual:
-            start = smooth_start(image, mask)
-            return start.corrected(self._convolve(start.image, mask))
+            return correct_smooth_fill(self._convolve, image, mask)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -41,6 +42,12 @@ def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
     """
     mean, deviation = _known_statistics(image, mask)
     return SmoothStart(pull_push((image - mean) / deviation, mask), mean, deviation)
+
+
+def correct_smooth_fill(correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor) -> Tensor:
+    """The smooth fill of `[B,3,H,W]` with what `correction` makes of it and the mask added."""
+    start = smooth_start(image, mask)
+    return start.corrected(correction(start.image, mask))
 
 
 def _known_statistics(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
-from .residual_head import smooth_start
+from .residual_head import correct_smooth_fill
 
 Head = Literal["sigmoid", "tanh", "residual"]
 
@@ -104,9 +104,9 @@ class UNet(Network):
             `[B,3,H,W]`; known pixels are predicted too and composited by the caller. A residual head may leave 0..1 by
             what it corrects; the caller clamps.
         """
-        start = smooth_start(image, mask) if self.residual else None
-        if start is not None:
-            image = start.image
+        return correct_smooth_fill(self._convolve, image, mask) if self.residual else self._convolve(image, mask)
+
+    def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
         features = self.stem(torch.cat([mask.expand(-1, self.mask_channels, -1, -1), image], 1))
         skips = [features]
         for level in self.encoder:
@@ -115,8 +115,7 @@ class UNet(Network):
         features = self.bottleneck(self.pool(features))
         for level in self.decoder:
             features = level(torch.cat([self.up(features), skips.pop()], 1))
-        output = self.head(torch.cat([self.up(features), skips.pop()], 1))
-        return output if start is None else start.corrected(output)
+        return self.head(torch.cat([self.up(features), skips.pop()], 1))
 
 
 ARCHITECTURE = Architecture("unet", UNet, UNetArguments, "inpainting")
