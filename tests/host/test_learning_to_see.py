@@ -9,35 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint_core.checkpoints import save_model
-from inpaint_core.model_card import ModelCard
-from inpaint_core.models import build_model
-from inpaint_core.prepare_settings import PrepareSettings
-from inpaint_core.translation_model import TranslationModel
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
-ARGUMENTS = {"input_channels": 1, "width": 4, "depth": 5, "upsampling": "nearest"}
-
-
-@pytest.fixture(scope="module")
-def stored_model(comfyui) -> Path:
-    """A model with fresh weights where train_learning_to_see would leave its own."""
-    folder = comfyui.base / "output" / "liminal" / "learning to see"
-    folder.mkdir(parents=True, exist_ok=True)
-    card = ModelCard(
-        architecture="pix2pix_unet",
-        arguments=ARGUMENTS,
-        task="translation",
-        value_range="signed",
-        trained_size=64,
-        prepare=PrepareSettings(reduction=6),
-    )
-    save_model(TranslationModel(card, build_model("pix2pix_unet", **ARGUMENTS)), folder / "model.safetensors")
-    return folder
 
 
 @pytest.fixture
-def prompt(comfyui, api_form, stored_model):
+def prompt(comfyui, api_form):
     """The API form of an example."""
 
     def load(name: str) -> dict:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from inpaint_core.embedded import embedded_models
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "example_workflows").glob("*.json"))
 
@@ -22,9 +24,8 @@ def info() -> dict:
     train = entries["Liminal_TrainModel"]["input"]["required"]
     train["recipe"][1]["options"] = [file.stem for file in (ROOT / "training" / "recipes").glob("*.yaml")]
     train["folder"][1]["options"] = ["(connected images)", "(photographs of scikit-image)"]
-    # What comes with the pack, and what train_learning_to_see leaves for the two others.
     load = entries["Liminal_LoadModel"]["input"]["required"]
-    load["name"][1]["options"] = ["unet-natural", "output/liminal/learning to see"]
+    load["name"][1]["options"] = list(embedded_models())
     return entries
 
 

@@ -1,0 +1,123 @@
+"""Take the pictures of the example workflows in a running ComfyUI, each after a press on Run.
+
+    python docs/take_screenshots.py http://127.0.0.1:8188 [NAME ...]
+
+without names, of all of them; each lands beside its `.json`. Needs `pip install playwright`, and Chromium at
+/usr/bin/chromium or $CHROMIUM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
+WIDTH = 1280  # of a picture
+LARGEST_SCALE = 1.2
+LEFT, TOP = 150, 100  # pixels of the window that the interface covers
+PATIENCE = 900  # seconds that a workflow may run
+# Chromium shows a test picture in place of a camera.
+FLAGS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+HIDE = """async () => {
+  for (const name of ['Comfy.Minimap.Visible', 'Comfy.Graph.CanvasInfo'])
+    await app.ui.settings.setSettingValueAsync(name, false)
+}"""
+LOAD = "workflow => app.loadGraphData(workflow)"
+EXTENT = """() => {
+  const boxes = app.graph._nodes.map(n => [n.pos[0], n.pos[1] - 40, n.pos[0] + n.size[0], n.pos[1] + n.size[1]])
+  const of = (index, pick) => pick(...boxes.map(box => box[index]))
+  return [of(0, Math.min) - 15, of(1, Math.min) - 15, of(2, Math.max) + 15, of(3, Math.max) + 15]
+}"""
+LOOK_AT = """([x, y, scale]) => {
+  app.canvas.ds.scale = scale
+  app.canvas.ds.offset[0] = x
+  app.canvas.ds.offset[1] = y
+  app.canvas.draw(true, true)
+}"""
+
+
+def ask(server: str, route: str) -> dict[str, Any]:
+    """What the server says: `history`, what has run, by prompt; `queue`, what runs and waits."""
+    with urllib.request.urlopen(f"{server}/{route}", timeout=60) as answer:
+        return json.load(answer)
+
+
+def open_interface(page: Page, server: str) -> None:
+    """Wait for the interface, close what greets a newcomer and hide what lies over the canvas."""
+    page.goto(server)
+    page.wait_for_function("window.app?.graph && document.querySelector('canvas')", timeout=120_000)
+    page.wait_for_timeout(6000)
+    for _ in range(3):
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(1000)
+    page.evaluate(HIDE)
+
+
+def run(page: Page, server: str, workflow: Path) -> None:
+    """Open a workflow, press Run, wait until it is done."""
+    page.evaluate(LOAD, json.loads(workflow.read_text(encoding="utf-8")))
+    page.wait_for_timeout(2000)
+    before = ask(server, "history").keys()
+    page.locator("[data-testid='queue-button'] button").first.click()
+    page.wait_for_timeout(5000)
+    deadline = time.monotonic() + PATIENCE
+    while any(ask(server, "queue").values()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{workflow.name} is not done after {PATIENCE} s")
+        page.wait_for_timeout(1000)
+    found = ask(server, "history")
+    done = found.keys() - before
+    if not done:
+        raise RuntimeError(f"{workflow.name} was refused by the server; its log says why")
+    status = found[done.pop()]["status"]
+    if status["status_str"] != "success":
+        raise RuntimeError(f"{workflow.name}: {json.dumps(status)[-1500:]}")
+    page.wait_for_timeout(3000)
+
+
+def photograph(page: Page, target: Path) -> None:
+    """Write what the nodes cover as a JPEG."""
+    left, top, right, bottom = page.evaluate(EXTENT)
+    scale = min(WIDTH / (right - left), LARGEST_SCALE)
+    width, height = int((right - left) * scale), int((bottom - top) * scale)
+    page.set_viewport_size({"width": width + 2 * LEFT, "height": height + 2 * TOP})
+    page.wait_for_timeout(1000)
+    page.evaluate(LOOK_AT, [LEFT / scale - left, TOP / scale - top, scale])
+    page.wait_for_timeout(2000)
+    shot = target.with_suffix(".png")
+    page.screenshot(path=shot, clip={"x": LEFT, "y": TOP, "width": width, "height": height})
+    Image.open(shot).convert("RGB").save(target, quality=88)
+    shot.unlink()
+
+
+def take(server: str, names: list[str]) -> Iterator[Path]:
+    """Every screenshot that is asked for."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS
+        )
+        # Those that train come first: others use what they leave.
+        for workflow in sorted(WORKFLOWS.glob("*.json"), key=lambda path: ("train" not in path.stem, path.stem)):
+            if names and workflow.stem not in names:
+                continue
+            page = browser.new_page(viewport={"width": 1600, "height": 1000})
+            open_interface(page, server)
+            run(page, server, workflow)
+            photograph(page, workflow.with_suffix(".jpg"))
+            page.close()
+            yield workflow.with_suffix(".jpg")
+        browser.close()
+
+
+if __name__ == "__main__":
+    for made in take(sys.argv[1].rstrip("/"), sys.argv[2:]):
+        print(made)
