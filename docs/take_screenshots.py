@@ -1,16 +1,16 @@
 """Take the pictures of the example workflows in a running ComfyUI, each after a press on Run.
 
-    python docs/take_screenshots.py http://127.0.0.1:8188 [NAME ...]
+    python docs/take_screenshots.py http://127.0.0.1:8188
 
-without names, of all of them; each lands beside its `.json`. Needs `pip install playwright`, and Chromium at
+Each lands beside its `.json`. Needs `pip install playwright`, and Chromium at
 /usr/bin/chromium or $CHROMIUM.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -105,10 +105,7 @@ def take(server: str, names: list[str]) -> Iterator[Path]:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS
         )
-        # Those that train come first: others use what they leave.
-        for workflow in sorted(WORKFLOWS.glob("*.json"), key=lambda path: ("train" not in path.stem, path.stem)):
-            if names and workflow.stem not in names:
-                continue
+        for workflow in (WORKFLOWS / f"{name}.json" for name in names):
             page = browser.new_page(viewport={"width": 1600, "height": 1000})
             open_interface(page, server)
             run(page, server, workflow)
@@ -119,5 +116,13 @@ def take(server: str, names: list[str]) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    for made in take(sys.argv[1].rstrip("/"), sys.argv[2:]):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    workflows = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
+    parser.add_argument("server", metavar="URL", help="where ComfyUI is, with this pack and no other")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(workflows)}; default: all")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(workflows)
+    if unknown:
+        parser.error(f"no such workflow: {', '.join(sorted(unknown))}; choose of {', '.join(workflows)}")
+    for made in take(options.server.rstrip("/"), options.names or workflows):
         print(made)

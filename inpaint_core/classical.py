@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Method = Literal["mean", "telea", "navier-stokes", "biharmonic"]
+from .models.pull_push import pull_push
+
+Method = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic"]
 CLASSICAL_METHODS: tuple[Method, ...] = get_args(Method)
 RADIUS = 5  # pixels around each hole pixel that Telea's and the Navier-Stokes fill look at
 
@@ -19,9 +21,10 @@ class ClassicalFill:
     Parameters
     ----------
     method
-        `"mean"`: the mean colour of the known pixels; `"telea"`: fast marching (Telea 2004); `"navier-stokes"`:
-        isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`: the smoothest surface through the
-        rim (Damelin & Hoang 2018), whose cost grows steeply with the hole.
+        `"mean"`: the mean colour of the known pixels; `"smooth"`: colours that run into each other, from coarse to fine
+        (pull-push, Gortler et al. 1996), which is what the networks of the pack start from; `"telea"`: fast marching
+        (Telea 2004); `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`:
+        the smoothest surface through the rim (Damelin & Hoang 2018), whose cost grows steeply with the hole.
 
     Raises
     ------
@@ -50,7 +53,10 @@ class ClassicalFill:
         if self.method == "mean":
             mean = picture[:, ~hole].mean(1).view(3, 1, 1)
             return torch.where(hole, mean, picture)
-        known = torch.where(hole, torch.zeros_like(picture), picture).float().cpu()
+        known = torch.where(hole, torch.zeros_like(picture), picture).float()
+        if self.method == "smooth":
+            return torch.where(hole, pull_push(known[None], hole[None, None].float())[0].to(picture), picture)
+        known = known.cpu()
         values = np.ascontiguousarray(known.permute(1, 2, 0).numpy())
         filled = _biharmonic(values, hole.cpu().numpy()) if self.method == "biharmonic" else self._opencv(values, hole)
         result = torch.from_numpy(filled.astype(np.float32)).permute(2, 0, 1).clamp(0.0, 1.0)

@@ -57,6 +57,9 @@ class EvaluateModel(io.ComfyNode):
                     "rows", default=4, min=1, max=32, tooltip="Pictures shown in the grid; all of them are measured."
                 ),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
+                io.Boolean.Input(
+                    "smooth", default=True, tooltip="Also: the smooth fill that the pack's networks start from."
+                ),
                 *(
                     host.LiminalModel.Input(name, optional=True, tooltip="One more inpainting model to compare.")
                     for name in MODELS[1:]
@@ -85,6 +88,7 @@ class EvaluateModel(io.ComfyNode):
         strategy: Strategy,
         rows: int,
         invert_mask: bool,
+        smooth: bool,
         model_2: host.HostedModel | None = None,
         model_3: host.HostedModel | None = None,
         model_4: host.HostedModel | None = None,
@@ -94,7 +98,13 @@ class EvaluateModel(io.ComfyNode):
         if not hole.any():
             raise ValueError("the mask has no hole, so that there is nothing to measure: connect one with holes")
         models = [model for model in (model_1, model_2, model_3, model_4) if model is not None]
-        chosen = {"telea": telea, "navier-stokes": navier_stokes, "mean": mean, "biharmonic": biharmonic}
+        chosen = {
+            "mean": mean,
+            "smooth": smooth,
+            "telea": telea,
+            "navier-stokes": navier_stokes,
+            "biharmonic": biharmonic,
+        }
         classical = [method for method in CLASSICAL_METHODS if chosen[method]]
         names = unique([model.model.card.name or model.model.card.architecture for model in models] + classical)
 
@@ -107,7 +117,7 @@ class EvaluateModel(io.ComfyNode):
             else:
                 completer = ClassicalFill(classical[number - len(models)])
             scores, seconds, fills = fill_and_measure(completer, truth, hole, strategy, bar, number * len(truth))
-            summary = summarise(scores, 1)[1][-1]
+            summary = summarise(scores, 1, len(scores))[1][-1]
             measured.append({"name": name, "seconds": statistics.median(seconds), "summary": summary})
             columns.append(fills[:rows])
         pictures = [with_hole(*pair) for pair in zip(truth[:rows], hole[:rows], strict=True)]

@@ -177,7 +177,8 @@ class ClassicalFillNode(io.ComfyNode):
                     "method",
                     options=list(CLASSICAL_METHODS),
                     default="telea",
-                    tooltip="mean: the mean colour around. telea, navier-stokes: surroundings continued into the hole "
+                    tooltip="mean: the mean colour around. smooth: colours that run into each other, which is what the "
+                    "networks start from. telea, navier-stokes: surroundings continued into the hole "
                     "(OpenCV). biharmonic: the smoothest surface; slow for large holes.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP, extra_dict=host.ADVANCED),

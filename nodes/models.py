@@ -28,8 +28,9 @@ class LoadModel(io.ComfyNode):
                 io.Combo.Input(
                     "name",
                     options=host.model_names() or [NO_MODEL],
-                    tooltip="A .safetensors file in ComfyUI's models/liminal, or the model of a training run, as "
-                    "output/liminal/<run>. Other formats are refused, because opening them can run code.",
+                    tooltip="A model that comes with the pack, a .safetensors file in ComfyUI's models/liminal, or the "
+                    "model of a training run, as output/liminal/<run>. Other formats are refused, because opening "
+                    "them can run code.",
                 )
             ],
             outputs=[host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The model, for nodes that use it.")],

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inpaint_core.sensitivity import Sensitivity
 
-from ..training.config import TrainConfig, parse_config, read_recipe, recipe_names
+from ..training.config import PartialConvConfig, TrainConfig, parse_config, read_recipe, recipe_names
 from ..training.events import Event, Message, Preview, StepDone
 from . import host
 from .pictures import SMALLEST_SIDE, known_squares
@@ -26,6 +26,10 @@ CONNECTED = "(connected images)"
 PHOTOGRAPHS = "(photographs of scikit-image)"
 AS_RECIPE = "as the recipe says"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
+LEFT_OUT = (
+    "trained without the recipe's perceptual and style terms: they need a VGG, and nodes download nothing; "
+    "python -m training.run has them"
+)
 # The trainer's sentences name options of its command line; on the node they have other names.
 NODE_WORDS = {
     "--data.recursive true": "the switch 'subfolders'",
@@ -53,7 +57,11 @@ class TrainModel(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 io.Combo.Input(
-                    "recipe", options=recipe_names(), default="demo", tooltip="Which network is trained in which way."
+                    "recipe",
+                    options=recipe_names(),
+                    default="demo",
+                    tooltip="Which network is trained in which way. Perceptual and style terms, which need a VGG, are "
+                    "left out here: nodes download nothing.",
                 ),
                 io.Combo.Input(
                     "folder",
@@ -174,7 +182,8 @@ class TrainModel(io.ComfyNode):
         out = host.run_folder(run_name)
         source = picture_source(folder, images, mask)
         with host.training_device() as device:
-            config = configuration(out.name, source, str(device), **settings)
+            wanted = configuration(out.name, source, str(device), **settings)
+            config = without_download(wanted)
             watcher = Watcher(config.steps)
             stop = watcher.progress.cancelled
             try:
@@ -185,12 +194,13 @@ class TrainModel(io.ComfyNode):
             except ValueError as error:
                 raise ValueError(in_node_words(str(error))) from error
         watcher.progress.raise_if_cancelled()
+        remarks = [] if config.objective == wanted.objective else [LEFT_OUT]
         return io.NodeOutput(
             host.hosted(result.model),
             {"loss": [loss for loss in result.losses if math.isfinite(loss)]},
             host.host_image(result.samples[None]),
             str(result.path),
-            report(result),
+            "\n".join([report(result), *remarks]),
             ui={"images": host.newest_pictures(result.path.parent / "samples", 1)},
         )
 
@@ -289,6 +299,14 @@ def configuration(
         kept = values.get(section)
         values[section] = {**kept, **change} if isinstance(kept, dict) else change
     return parse_config(values)
+
+
+def without_download(config: TrainConfig) -> TrainConfig:
+    """The same without terms whose network would have to be fetched: nodes stay off the internet."""
+    objective = config.objective
+    if not isinstance(objective, PartialConvConfig) or objective.features != "vgg16":
+        return config
+    return config.model_copy(update={"objective": objective.model_copy(update={"features": "none"})})
 
 
 def report(result: TrainResult) -> str:

@@ -116,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         "--features",
         type=Path,
         metavar="FILE",
-        help="VGG weights (.safetensors) for the perceptual distance, FID and KID; without, these are left out",
+        help="VGG weights (.safetensors; torchvision's VGG-16 or the normalised VGG-19 of universal style transfer) "
+        "for the perceptual distance, FID and KID; without, these are left out",
     )
     parser.add_argument(
         "--size",
@@ -129,8 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         "--count",
         type=_checked(int, lambda value: value >= 1, "1 or more"),
         metavar="N",
-        help="pairs of a picture and a mask, over all columns of the tables; more than there are pictures gives "
-        "further crops of them (default: every picture once in every column)",
+        help="pairs of a picture and a mask, over all columns of the tables; fewer than pictures x columns takes some "
+        "pictures, drawn with the seed, more gives further crops (default: every picture once in every column, at "
+        "most 1000 in each)",
     )
     parser.add_argument(
         "--buckets",
@@ -147,7 +149,10 @@ def _parser() -> argparse.ArgumentParser:
         help="whether holes keep 50 pixels (of 512) from the edge; both gives two columns for each ratio (default: no)",
     )
     parser.add_argument(
-        "--seed", type=_checked(int, lambda value: value >= 0, "0 or more"), default=0, help="of crops and masks"
+        "--seed",
+        type=_checked(int, lambda value: value >= 0, "0 or more"),
+        default=0,
+        help="of pictures, crops and masks",
     )
     parser.add_argument(
         "--strategy",

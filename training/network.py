@@ -80,19 +80,19 @@ def task_of(config: TrainConfig) -> Literal["inpainting", "translation"]:
     return "translation" if translates(config) else "inpainting"
 
 
-def overruled(config: TrainConfig, initial: Model) -> list[str]:
-    """A sentence for each setting that is not followed, because the model that is trained on decides it."""
-    name, card = Path(config.model.init_from or "").name, initial.card
+def overruled(config: TrainConfig, card: ModelCard) -> list[str]:
+    """A sentence for each setting that is not followed, because the card of what is trained on decides it."""
     wanted = config.objective.prepare if isinstance(config.objective, Pix2PixConfig) else None
     found = []
-    if wanted is not None and card.prepare is not None:
-        asked, kept = (settings.model_dump(exclude={"statistics"}) for settings in (wanted, card.prepare))
-        differ = [f"{key} {kept[key]:g} (not {asked[key]:g})" for key in asked if asked[key] != kept[key]]
-        if differ:
-            found.append(f"objective.prepare: {name} keeps the inputs that it was trained on, {', '.join(differ)}")
-    if task_of(config) == "inpainting" and config.model.fill == "gray" and card.fill != GRAY:
-        shade = ", ".join(f"{value:.2f}" for value in card.fill)
-        found.append(f"model.fill: {name} keeps the colour that its holes had, {shade} (not gray)")
+    if wanted is not None and card.prepare is not None and wanted.reduction != card.prepare.reduction:
+        found.append(
+            f"objective.prepare.reduction {wanted.reduction} is not followed: the network goes on with inputs reduced "
+            f"by {card.prepare.reduction}, which it was trained on"
+        )
+    # A residual head looks at no colour in the hole.
+    looks = card.task == "inpainting" and card.arguments.get("head") != "residual"
+    if looks and config.model.fill == "gray" and card.fill != GRAY:
+        found.append("model.fill gray is not followed: the network goes on with holes in the colour it was trained on")
     return found
 
 
@@ -104,7 +104,8 @@ def make_card(
     Parameters
     ----------
     initial
-        The model that the weights come from: it decides how the network is fed.
+        The model that the weights come from: it decides how the network is fed, but for the random changes of a
+        translation's inputs while training.
     saved
         The card of the run that is resumed, as JSON: it decides before all, also when the pictures have changed since.
     """
@@ -115,6 +116,9 @@ def make_card(
         fed_like = initial.card if initial is not None else None
     if fed_like is not None:
         fill, value_range, prepare = fed_like.fill, fed_like.value_range, fed_like.prepare
+        if saved is None and prepare is not None and isinstance(config.objective, Pix2PixConfig):
+            varied = config.objective.prepare or prepare
+            prepare = prepare.model_copy(update={"brightness": varied.brightness, "contrast": varied.contrast})
     else:
         fill = dataset.mean if config.model.fill == "mean" else GRAY
         default: ValueRange = "signed" if task == "translation" else "unit"

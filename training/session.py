@@ -169,7 +169,7 @@ class _Session:
         state = self._folder.state
         saved_card = None if state is None else state.values["card"]
         self._card = make_card(config, arguments, self._dataset, initial, saved_card)
-        self._overruled = [] if initial is None or saved_card is not None else overruled(config, initial)
+        self._overruled = overruled(config, self._card)
         self._objective: Objective = build_objective(config, self._card, network, self._placement)
         self._measured, self._shown = fixed_batches(self._dataset, config, self._placement.device)
         self._sheet = torch.zeros(3, 0, 0)

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from inpaint_core import save_model
 from inpaint_core.__main__ import main
 from inpaint_core.checkpoints import CARD_KEY
+from inpaint_core.classical import CLASSICAL_METHODS
 from inpaint_core.image_files import decode_image
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
@@ -73,7 +74,7 @@ def test_a_mask_of_another_size_is_fitted(model, tmp_path):
     assert not (changed.numpy() & ~expected).any()
 
 
-@pytest.mark.parametrize("name", ["telea", "navier-stokes", "mean", "biharmonic"])
+@pytest.mark.parametrize("name", CLASSICAL_METHODS)
 def test_a_classical_fill_can_stand_for_a_model(tmp_path, name):
     make_picture(tmp_path / "x.png", "31x17")
     make_mask(tmp_path / "y.png", 31, 17)

@@ -9,27 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint_core import save_model
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
-from inpaint_core.models import build_model
+from inpaint_core.embedded import EMBEDDED_INPAINTING
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "example_workflows" / "compare_models.json"
-MODEL = "compared.safetensors"
 
 
 @pytest.fixture(scope="module")
 def result(comfyui, api_form) -> tuple[dict, dict]:
-    """Prompt and outputs, with a network of random weights: the fills need not be good, only measured."""
-    arguments = {"width": 4, "depth": 3}
-    card = ModelCard(architecture="unet", arguments=arguments, trained_size=64, name="random weights")
-    folder = comfyui.base / "models" / "liminal"
-    folder.mkdir(parents=True, exist_ok=True)
-    save_model(InpaintingModel(card, build_model("unet", **arguments)), folder / MODEL)
-    workflow = json.loads(EXAMPLE.read_text())
-    (loader,) = [node for node in workflow["nodes"] if node["type"] == "Liminal_LoadModel"]
-    loader["widgets_values"] = [MODEL]
-    prompt = api_form.to_api(workflow, comfyui.get("/object_info"))
+    """Prompt and outputs."""
+    prompt = api_form.to_api(json.loads(EXAMPLE.read_text()), comfyui.get("/object_info"))
     return prompt, comfyui.run(prompt, seconds=300)
 
 
@@ -43,9 +31,9 @@ def test_the_table_has_a_line_for_every_method(result):
     header, *lines = text.splitlines()
     assert header.startswith("method")
     assert "hole PSNR (dB)" in header
-    assert [line.split("  ")[0] for line in lines] == ["random weights", "mean", "telea", "navier-stokes"]
+    assert [line.split()[0] for line in lines] == [*EMBEDDED_INPAINTING, "smooth", "telea", "navier-stokes"]
     for line in lines:
-        l1, psnr, ssim = (float(value) for value in line.removeprefix("random weights").split()[-7:-4])
+        l1, psnr, ssim = (float(value) for value in line.split()[1:4])
         assert 0.0 < l1 < 50.0
         assert 5.0 < psnr < 60.0
         assert 0.0 < ssim < 1.0
@@ -54,7 +42,7 @@ def test_the_table_has_a_line_for_every_method(result):
 def test_the_grid_shows_three_holes_in_one_truth(comfyui, result):
     ((image,),) = [output["images"] for output in outputs_of(result, "PreviewImage")]
     grid = np.asarray(Image.open(comfyui.file(image)).convert("RGB"))
-    columns, cell, gap, header = 6, 512, 6, 26
+    columns, cell, gap, header = 8, 512, 6, 26
     assert grid.shape == (header + 3 * (cell + gap), gap + columns * (cell + gap), 3)
     rows = [grid[header + row * (cell + gap) :][:cell] for row in range(3)]
     truths = [row[:, gap + (columns - 1) * (cell + gap) :][:, :cell] for row in rows]

@@ -13,7 +13,14 @@ from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
 
 DEFAULTS = dict(
-    telea=True, navier_stokes=False, mean=True, biharmonic=False, strategy="whole", rows=2, invert_mask=False
+    telea=True,
+    navier_stokes=False,
+    mean=True,
+    biharmonic=False,
+    strategy="whole",
+    rows=2,
+    invert_mask=False,
+    smooth=False,
 )
 
 

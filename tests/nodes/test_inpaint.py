@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from inpaint_core.checkpoints import save_model
+from inpaint_core.classical import CLASSICAL_METHODS
 from inpaint_core.completion import inpaint
 from inpaint_core.inpainting_model import InpaintingModel
 from inpaint_core.model_card import ModelCard
@@ -91,7 +92,7 @@ def test_the_host_is_asked_for_the_models_memory(nodes, model):
     assert call[2] >= 2 * 32 * 32 * 64 * 4
 
 
-@pytest.mark.parametrize("method", ["mean", "telea", "navier-stokes", "biharmonic"])
+@pytest.mark.parametrize("method", CLASSICAL_METHODS)
 def test_classical_fills_keep_known_pixels_and_alpha(nodes, host, method):
     image, mask = random(1, 20, 24, 4), hole(20, 24)
     result = nodes.ClassicalFillNode.execute(image, mask, method, 0, False, 0.5)[0]

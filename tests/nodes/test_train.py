@@ -71,6 +71,18 @@ def test_the_sample_sheet_is_shown_on_the_node(train, host):
     assert shown == {"filename": "step_00000003.png", "subfolder": "liminal/run/samples", "type": "output"}
 
 
+@pytest.mark.parametrize("recipe", ["glcic_natural", "unet_natural"])
+def test_nothing_is_downloaded_for_a_recipe_with_perceptual_terms(recipe, nodes, train, monkeypatch):
+    objective = importlib.import_module(f"{nodes.__name__.removesuffix('.nodes')}.training.objectives.partial_conv")
+
+    def download():
+        raise AssertionError("a node reached for the internet")
+
+    monkeypatch.setattr(objective, "download_vgg16", download)
+    assert "without the recipe's perceptual and style terms" in train(recipe=recipe)[4]
+    assert "perceptual" not in train(recipe="demo")[4]
+
+
 def test_progress_and_a_live_picture_are_sent(train):
     import comfy.utils
 

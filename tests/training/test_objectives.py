@@ -227,32 +227,41 @@ def test_a_discriminator_that_cannot_be_built_is_refused(name: str, pictures: Pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["partial_conv with an adversary", "pix2pix"])
+def test_a_discriminator_refuses_pictures_too_small_for_it(name: str, pictures: Path, tmp_path: Path) -> None:
+    objective = {**OBJECTIVES[name]["objective"], "discriminator": {"width": 4, "layers": 5}}
+    with pytest.raises(ConfigError, match=r"data.size 32: patch_discriminator needs at least \d\d"):
+        run_training(configure(name, pictures, objective=objective), out=tmp_path / "run")
+
+
 @pytest.mark.parametrize(
-    ("name", "changes", "sentence"),
+    ("name", "section", "changes", "sentence"),
     [
-        ("pix2pix", {"objective": {"name": "pix2pix", "prepare": {"reduction": 2}}}, "reduction 24 (not 2)"),
-        ("reconstruction", {"model": {"fill": "gray"}}, "model.fill"),
+        ("pix2pix", "objective", {"prepare": {"reduction": 2, "contrast": 0.5}}, "reduction 2 is not followed"),
+        ("reconstruction", "model", {"fill": "gray"}, "model.fill gray is not followed"),
     ],
 )
 def test_settings_that_the_initial_model_decides_are_named(
-    name: str, changes: dict[str, Any], sentence: str, pictures: Path, tmp_path: Path
+    name: str, section: str, changes: dict[str, Any], sentence: str, pictures: Path, tmp_path: Path
 ) -> None:
-    first = run_training(configure(name, pictures, steps=1), out=tmp_path / "first")
-    values = {**tiny_values(pictures), **OBJECTIVES[name]}
-    start = {**values["model"], "init_from": str(first.path)}
-    for model, other, wanted in ((start, {}, 0), ({**start, **changes.get("model", {})}, changes, 1)):
+    values = {**tiny_values(pictures), **OBJECTIVES[name], "steps": 1}
+    first = run_training(parse_config(values), out=tmp_path / "first")
+    same = {**values, "model": {**values["model"], "init_from": str(first.path)}}
+    other = {**same, section: {**same[section], **changes}, "steps": 2}
+    # The third one goes on with the second.
+    for config, folder, wanted in ((same, "same", 0), (other, "other", 1), ({**other, "steps": 3}, "other", 1)):
         warnings: list[str] = []
 
         def watch(event: Event, said: list[str] = warnings) -> None:
             if isinstance(event, Message) and event.level == "warning":
                 said.append(event.text)
 
-        changed = {key: {**values[key], **value} for key, value in other.items()} | {"model": model, "steps": 1}
-        result = run_training(
-            configure(name, pictures, **changed), out=tmp_path / f"second{wanted}", callbacks=[watch], resume="none"
-        )
-        assert sum(sentence in text and first.path.name in text for text in warnings) == wanted
-        assert (result.model.card.fill, result.model.card.prepare) == (first.model.card.fill, first.model.card.prepare)
+        result = run_training(parse_config(config), out=tmp_path / folder, callbacks=[watch], resume="auto")
+        assert sum(sentence in text for text in warnings) == wanted
+        assert result.model.card.fill == first.model.card.fill
+    kept, began = result.model.card.prepare, first.model.card.prepare
+    if kept is not None and began is not None:
+        assert (kept.reduction, kept.contrast, began.contrast) == (began.reduction, 0.5, 0.15)
 
 
 def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_path: Path) -> None:

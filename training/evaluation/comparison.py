@@ -318,7 +318,8 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
         "columns": "share of the picture that is hole, low end excluded",
         "seed": str(settings.seed),
         "fill": f"strategy {settings.strategy}, known pixels put back, no feather, not rounded to 8 bits",
-        "values": "mean over pairs ± half the 95 % interval (normal approximation, pictures as clusters)",
+        "values": "mean over pairs ± half the 95 % interval, over pictures: all pairs of a picture count as one "
+        "observation; masks are taken as given, and tiles of one photograph count as different pictures",
         "L1": "mean absolute difference on 0..1, times 100",
         "PSNR": f"of each picture, range 1, at most {MAX_PSNR:g} dB; then the mean",
         "SSIM": "RGB mean; Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, population variances, mirrored edges; "

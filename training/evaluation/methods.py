@@ -56,8 +56,17 @@ class Method:
         return digest.hexdigest()
 
     def fill(self, image: Tensor, mask: Tensor, strategy: Strategy = "whole") -> Tensor:
-        """Fill `[B,3,H,W]` without a feather; what is known is put back, as papers measure."""
-        return inpaint(self.completer, image, mask, strategy, feather=0, frames_per_batch=len(image))
+        """Fill `[B,3,H,W]` without a feather; what is known is put back, as papers measure.
+
+        Raises
+        ------
+        ValueError
+            A value that is not finite, of which no score could be made.
+        """
+        filled = inpaint(self.completer, image, mask, strategy, feather=0, frames_per_batch=len(image))
+        if not torch.isfinite(filled).all():
+            raise ValueError(f"{self.name}: its fill has values that are not finite; the model cannot be measured")
+        return filled
 
 
 def method_names(models: Sequence[str]) -> list[str]:

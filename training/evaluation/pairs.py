@@ -72,8 +72,8 @@ class Pairs:
     Parameters
     ----------
     data
-        Folder of pictures, subfolders included. They come in an order drawn with the seed, so that a `count` below
-        their number is a fair sample of them.
+        Folder of pictures, subfolders included. They come in an order drawn with the seed, so that a `count`
+        that does not reach all of them is a fair sample.
     masks
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Z_95 = 1.959964  # of the normal distribution, two-sided
+from ..intervals import student_quantile
+
 Summary = dict[str, dict[str, float | None]]
 """For each metric, `mean` and `ci95`: half the width of the interval, None where there is none."""
 
@@ -42,44 +42,39 @@ SET_METRICS = (Metric("fid", "FID", 2), Metric("kid", "KID x 1000", 2, scale=100
 PLACES = {"": "whole picture", "hole_": "hole only"}
 
 
-def summarise(
-    scores: Iterable[Mapping[str, float]], cells: int, pictures: int | None = None
-) -> tuple[list[int], list[Summary]]:
+def summarise(scores: Iterable[Mapping[str, float]], cells: int, pictures: int) -> tuple[list[int], list[Summary]]:
     """Means over pairs with their 95 % intervals over pictures.
 
     Parameters
     ----------
     scores
         Of every pair, in order; pairs are dealt to the cells in turn, and in each cell the pictures come in turn.
-    cells
-        How many cells there are.
-    pictures
-        How many pictures there are; None: as many as pairs.
+    cells, pictures
+        How many there are.
 
     Returns
     -------
     tuple
-        Counts of pairs and summaries, of each cell and, last, of all pairs together. Holes and crops of one picture
-        are not independent, so that an interval is `1.96 s` with the standard error for clusters: squared sums of each
-        picture's deviations (Cameron and Miller 2015, doi:10.3368/jhr.50.2.317). Where no picture comes twice
-        that is the usual `1.96 s / sqrt(n)`.
+        Counts of pairs and summaries, of each cell and, last, of all pairs together.
+
+    Notes
+    -----
+    Holes and crops of one picture are not independent. The standard error is that for clusters, from the sum of each
+    picture's deviations, and the quantile Student's of one degree less than there are pictures (Cameron and Miller
+    2015, doi:10.3368/jhr.50.2.317). Where no picture comes twice that is Student's interval of the values. That masks
+    come twice is not taken into account.
     """
-    columns: list[dict[str, array[float]]] = [{} for _ in range(cells + 1)]
+    columns: list[dict[str, tuple[array[float], array[int]]]] = [{} for _ in range(cells + 1)]
     counts = [0] * (cells + 1)
-    for number, values in enumerate(scores):
+    for number, row in enumerate(scores):
         for cell in (number % cells, cells):
             counts[cell] += 1
-            for name, value in values.items():
-                columns[cell].setdefault(name, array("d")).append(value)
-    summaries = [
-        {
-            name: _mean(np.asarray(values), _clusters(len(values), pictures, 1 if cell < cells else cells))
-            for name, values in column.items()
-            if name != "pair"
-        }
-        for cell, column in enumerate(columns)
-    ]
-    return counts, summaries
+            for name, value in row.items():
+                if name != "pair":
+                    values, of_picture = columns[cell].setdefault(name, (array("d"), array("l")))
+                    values.append(value)
+                    of_picture.append(number // cells % pictures)
+    return counts, [{name: _mean(*found) for name, found in column.items()} for column in columns]
 
 
 def differences(
@@ -96,19 +91,13 @@ def differences(
     return summarise(rows, cells, pictures)[1]
 
 
-def _clusters(count: int, pictures: int | None, cells: int) -> NDArray[np.int64]:
-    """Of which picture each of a column's pairs is."""
-    turns = np.arange(count) // cells
-    return turns if pictures is None else turns % pictures
-
-
-def _mean(values: NDArray[np.float64], clusters: NDArray[np.int64]) -> dict[str, float | None]:
-    mean, groups = float(values.mean()), len(np.unique(clusters))
-    if groups < 2:
+def _mean(values: Sequence[float], of_picture: Sequence[int]) -> dict[str, float | None]:
+    mean = float(np.mean(values))
+    sums = np.bincount(np.unique(of_picture, return_inverse=True)[1], np.asarray(values) - mean)
+    if len(sums) < 2:
         return {"mean": mean, "ci95": None}
-    sums = np.bincount(clusters, values - mean)
-    error = math.sqrt(groups / (groups - 1) * float(sums @ sums)) / len(values)
-    return {"mean": mean, "ci95": Z_95 * error}
+    error = math.sqrt(len(sums) / (len(sums) - 1) * float(sums @ sums)) / len(values)
+    return {"mean": mean, "ci95": student_quantile(len(sums) - 1) * error}
 
 
 def markdown(report: Mapping[str, Any]) -> str:

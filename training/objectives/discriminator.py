@@ -33,7 +33,7 @@ def build_discriminator(
     except ValueError as error:
         raise ConfigError(f"objective.discriminator: {error}") from None
     if config.data.size < network.minimum:
-        raise ConfigError(f"data.size {config.data.size}: the discriminator needs at least {network.minimum}")
+        raise ConfigError(f"data.size {config.data.size}: {architecture} needs at least {network.minimum}")
     rate = config.optimizer.learning_rate * objective.discriminator_rate
     optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
     return Trainable(network.train(), config, optimizer, placement)

@@ -10,7 +10,8 @@ from statistics import fmean
 
 import numpy as np
 
-CONFIDENCE = 0.95
+from ..intervals import student_quantile
+
 Cell = tuple[str, ...]
 Scores = Mapping[Cell, Sequence[float | None]]
 """One score for each seed, None where the run failed, by one level of every axis."""
@@ -100,10 +101,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def _half_width(values: np.ndarray, correction: float = 1.0) -> float:
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2))
-    return quantile * math.sqrt(correction * float(values.var(ddof=1)) / len(values))
+    return student_quantile(len(values) - 1) * math.sqrt(correction * float(values.var(ddof=1)) / len(values))
 
 
 def _analyse(number: int, axes: Mapping[str, Sequence[str]], scores: Scores) -> Axis:
