@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "weights"
-EMBEDDED_INPAINTING = ("pconv-natural", "unet-natural", "glcic-natural")
+EMBEDDED_INPAINTING = ("unet-natural", "pconv-natural", "glcic-natural")
 """Those that fill holes, the best one first: lists that people choose from begin with it."""
 EMBEDDED_TRANSLATION = ("see-flowers",)
 """Those that translate pictures (Learning to See)."""
@@ -17,7 +17,7 @@ def embedded_models() -> dict[str, Path]:
     Examples
     --------
     >>> list(embedded_models())[0]
-    'pconv-natural'
+    'unet-natural'
     """
     order = {name: place for place, name in enumerate((*EMBEDDED_INPAINTING, *EMBEDDED_TRANSLATION))}
     found = sorted(FOLDER.glob("*.safetensors"), key=lambda path: (order.get(path.stem, len(order)), path.stem))
