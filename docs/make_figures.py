@@ -79,7 +79,11 @@ def embedded_fills() -> Path:
     for family, name, seed in holes:
         image = photograph(name, 256)
         mask = generate(family, size=(256, 256), hole_ratio=(0.15, 0.25), seed=seed)
-        completers = [ClassicalFill("telea"), ClassicalFill("smooth"), *(load_model(model) for model in EMBEDDED_INPAINTING)]
+        completers = [
+            ClassicalFill("telea"),
+            ClassicalFill("smooth"),
+            *(load_model(model) for model in EMBEDDED_INPAINTING),
+        ]
         fills = [inpaint(completer, image, mask)[0] for completer in completers]
         rows.append([with_hole(image[0], mask[0]), *fills, image[0]])
     columns = ["input", "Telea", "smooth", *EMBEDDED_INPAINTING, "truth"]

@@ -27,7 +27,8 @@ LEFT, TOP = 150, 100  # pixels of the window that the interface covers
 PATIENCE = 900  # seconds that a workflow may run
 # Chromium shows a test picture in place of a camera.
 FLAGS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-HIDE = """async () => {
+SETTINGS = """async () => {
+  await app.ui.settings.setSettingValueAsync('Comfy.TutorialCompleted', true)
   for (const name of ['Comfy.Minimap.Visible', 'Comfy.Graph.CanvasInfo'])
     await app.ui.settings.setSettingValueAsync(name, false)
 }"""
@@ -52,14 +53,12 @@ def ask(server: str, route: str) -> dict[str, Any]:
 
 
 def open_interface(page: Page, server: str) -> None:
-    """Wait for the interface, close what greets a newcomer and hide what lies over the canvas."""
-    page.goto(server)
-    page.wait_for_function("window.app?.graph && document.querySelector('canvas')", timeout=120_000)
-    page.wait_for_timeout(6000)
-    for _ in range(3):
-        page.keyboard.press("Escape")
-        page.wait_for_timeout(1000)
-    page.evaluate(HIDE)
+    """Wait for the interface, without what greets a newcomer and what lies over the canvas."""
+    for _ in range(2):  # the settings hold from the second time on
+        page.goto(server)
+        page.wait_for_function("window.app?.graph && document.querySelector('canvas')", timeout=120_000)
+        page.wait_for_timeout(4000)
+        page.evaluate(SETTINGS)
 
 
 def run(page: Page, server: str, workflow: Path) -> None:
@@ -105,12 +104,12 @@ def take(server: str, names: list[str]) -> Iterator[Path]:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS
         )
+        page = browser.new_page()
         for workflow in (WORKFLOWS / f"{name}.json" for name in names):
-            page = browser.new_page(viewport={"width": 1600, "height": 1000})
+            page.set_viewport_size({"width": 1600, "height": 1000})
             open_interface(page, server)
             run(page, server, workflow)
             photograph(page, workflow.with_suffix(".jpg"))
-            page.close()
             yield workflow.with_suffix(".jpg")
         browser.close()
 
