@@ -23,12 +23,13 @@ from playwright.sync_api import Page, sync_playwright
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
 LARGEST_SCALE = 1.2
-LEFT, TOP = 150, 100  # pixels of the window that the interface covers
+LEFT, TOP = 150, 150  # pixels of the window that the interface covers
 PATIENCE = 900  # seconds that a workflow may run
 # Chromium shows a test picture in place of a camera.
 FLAGS = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 SETTINGS = """async () => {
   await app.ui.settings.setSettingValueAsync('Comfy.TutorialCompleted', true)
+  await app.ui.settings.setSettingValueAsync('LiteGraph.Canvas.MinFontSizeForLOD', 0)
   for (const name of ['Comfy.Minimap.Visible', 'Comfy.Graph.CanvasInfo'])
     await app.ui.settings.setSettingValueAsync(name, false)
 }"""
@@ -94,7 +95,7 @@ def photograph(page: Page, target: Path) -> None:
     page.wait_for_timeout(2000)
     shot = target.with_suffix(".png")
     page.screenshot(path=shot, clip={"x": LEFT, "y": TOP, "width": width, "height": height})
-    Image.open(shot).convert("RGB").save(target, quality=88)
+    Image.open(shot).convert("RGB").save(target, quality=80)
     shot.unlink()
 
 
