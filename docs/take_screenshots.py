@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
@@ -93,10 +92,8 @@ def photograph(page: Page, target: Path) -> None:
     page.wait_for_timeout(1000)
     page.evaluate(LOOK_AT, [LEFT / scale - left, TOP / scale - top, scale])
     page.wait_for_timeout(2000)
-    shot = target.with_suffix(".png")
-    page.screenshot(path=shot, clip={"x": LEFT, "y": TOP, "width": width, "height": height})
-    Image.open(shot).convert("RGB").save(target, quality=80)
-    shot.unlink()
+    clip = {"x": LEFT, "y": TOP, "width": width, "height": height}
+    page.screenshot(path=target, type="jpeg", quality=80, clip=clip)
 
 
 def take(server: str, names: list[str]) -> Iterator[Path]:
