@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core import inpaint, load_model, translate
-from inpaint_core.atomic import atomic_path
-from inpaint_core.classical import ClassicalFill
-from inpaint_core.embedded import EMBEDDED_INPAINTING
-from inpaint_core.image_files import decode_image, write_image
+from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
+from inpaint_core.checkpoints.translation_model import TranslationModel
+from inpaint_core.files.atomic import atomic_path
+from inpaint_core.files.images import decode_image, write_image
+from inpaint_core.inpainting.classical import ClassicalFill
+from inpaint_core.inpainting.reimagine import Strip, reimagine
 from inpaint_core.masks import boundary_overlay, generate, select_segments, slic_labels, snap_to_labels
-from inpaint_core.reimagine import Strip, reimagine
 from inpaint_core.translation import prepare
-from inpaint_core.translation_model import TranslationModel
 from training.evaluation.drawings import draw_grid, with_hole
 
 IMAGES = Path(__file__).parent / "images"

@@ -10,9 +10,9 @@ import torch
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.classical import CLASSICAL_METHODS, ClassicalFill
-from inpaint_core.completion import STRATEGIES, Completer, Strategy, inpaint
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
+from inpaint_core.inpainting.inpaint import STRATEGIES, Completer, Strategy, inpaint
 
 from ..training.evaluation.drawings import draw_grid, with_hole
 from ..training.evaluation.methods import Scores, score, unique

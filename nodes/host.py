@@ -20,11 +20,11 @@ from comfy_api.v0_0_2 import io
 from PIL import Image
 from torch import Tensor
 
-from inpaint_core.embedded import embedded_models
-from inpaint_core.image_files import to_bytes, write_image
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.embedded import embedded_models
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
+from inpaint_core.files.images import to_bytes, write_image
 from inpaint_core.masks.normalise import normalize_mask
-from inpaint_core.translation_model import TranslationModel
 
 LiminalModel = io.Custom("LIMINAL_MODEL")
 """The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""

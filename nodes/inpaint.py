@@ -5,9 +5,9 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.classical import CLASSICAL_METHODS, ClassicalFill, Method
-from inpaint_core.completion import BLENDS, STRATEGIES, Blend, Strategy, inpaint
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, Method
+from inpaint_core.inpainting.inpaint import BLENDS, STRATEGIES, Blend, Strategy, inpaint
 
 from . import host
 from .live_preview import LivePreview

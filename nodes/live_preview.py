@@ -7,7 +7,7 @@ import time
 from PIL import Image
 from torch import Tensor
 
-from inpaint_core.image_files import to_bytes
+from inpaint_core.files.images import to_bytes
 
 from . import host
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from comfy_api.v0_0_2 import io, ui
 
-from inpaint_core.checkpoints import load_model
-from inpaint_core.description import describe_model
+from inpaint_core.checkpoints.description import describe_model
+from inpaint_core.checkpoints.files import load_model
 
 from . import host
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.completion import BLENDS, Blend
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.reimagine import PARTS, Parts, Strip, reimagine
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.inpaint import BLENDS, Blend
+from inpaint_core.inpainting.reimagine import PARTS, Parts, Strip, reimagine
 
 from . import host
 from .inpaint import FEATHER_TOOLTIP

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.sensitivity import Sensitivity
+from inpaint_core.translation.sensitivity import Sensitivity
 
 from ..training.config import PartialConvConfig, TrainConfig, parse_config, read_recipe, recipe_names
 from ..training.events import Event, Message, Preview, StepDone
@@ -18,7 +18,7 @@ from . import host
 from .pictures import SMALLEST_SIDE, known_squares
 
 if TYPE_CHECKING:
-    from ..training.session import TrainResult
+    from ..training.engine.session import TrainResult
 
 logger = logging.getLogger("liminal")
 
@@ -177,7 +177,7 @@ class TrainModel(io.ComfyNode):
         **settings: Any,
     ) -> io.NodeOutput:
         # Not needed before somebody trains, and the host's start waits for every import.
-        from ..training.session import StoppedError, run_training
+        from ..training.engine.session import StoppedError, run_training
 
         out = host.run_folder(run_name)
         source = picture_source(folder, images, mask)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.prepare_settings import PrepareSettings
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.translation import FITS, Fit, FrameTranslator, LiveControls, prepare, translate
-from inpaint_core.translation_model import TranslationModel
 
 from . import host
 

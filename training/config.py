@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.masks import MaskMix, MaskSource
 from inpaint_core.models.registry import describe
-from inpaint_core.prepare_settings import PrepareSettings
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 

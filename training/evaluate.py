@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from inpaint_core.classical import CLASSICAL_METHODS
+from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
 from inpaint_core.commands.inpaint import open_completer
-from inpaint_core.completion import STRATEGIES
-from inpaint_core.embedded import EMBEDDED_INPAINTING
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS
+from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks import GENERATORS
 
 from .evaluation import report as reports
@@ -26,7 +26,7 @@ from .evaluation.comparison import Settings, compare
 from .evaluation.methods import Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
 from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser
-from .run_folder import check_writable
+from .runs.folder import check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 LEAST_SIZE, LARGEST_SIZE = 32, 4096

@@ -38,16 +38,16 @@ from typing import Any, Literal, TypeVar
 from PIL import Image
 from torch import Tensor
 
-from inpaint_core.atomic import atomic_path, write_text
-from inpaint_core.image_files import ImageFileError
+from inpaint_core.files.atomic import atomic_path, write_text
+from inpaint_core.files.images import ImageFileError
 
 from .config import ConfigError, DataConfig
-from .data import LeftOut, list_pictures, look_at, read_pixels, stored_shape
-from .lock import hold_lock
-from .near_duplicates import DEFAULT_THRESHOLD, appearance
+from .dataset.near_duplicates import DEFAULT_THRESHOLD, appearance
+from .dataset.scan import LeftOut, list_pictures, look_at, read_pixels, stored_shape
+from .dataset.selection import SPLITS, Source, choose
 from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser
-from .run_folder import check_writable, write_json
-from .selection import SPLITS, Source, choose
+from .runs.folder import check_writable, write_json
+from .runs.lock import hold_lock
 
 REPORT, LEDGER, LOCK = "report.json", ".prepared.jsonl", ".prepare.lock"
 REPORT_FORMAT = 1
@@ -100,7 +100,7 @@ class Settings:
 
 
 def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
-    """Make the data set, or bring it up to date. See `training.selection.choose` for what is kept and how it is split.
+    """Make the data set, or bring it up to date. See `training.dataset.selection.choose` for what is kept and where.
 
     Parameters
     ----------

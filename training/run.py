@@ -29,14 +29,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.models.registry import describe
 
 from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
-from .run_folder import Resume, RunFolder
+from .runs.folder import Resume, RunFolder
 
 if TYPE_CHECKING:
-    from .session import TrainResult
+    from .engine.session import TrainResult
 
 DONE, BAD_INPUT, FAILED, INTERRUPTED = 0, 2, 1, 130
 
@@ -77,10 +77,10 @@ class StopSignals:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
-    from .faults import TrainingError
+    from .dataset.single_picture import repair
+    from .engine.session import StoppedError, run_training
+    from .errors import TrainingError
     from .placement import process_group
-    from .session import StoppedError, run_training
-    from .single_picture import repair
 
     stop = StopSignals()
     try:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from .config import ConfigError
 from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals
-from .run_folder import check_writable
+from .runs.folder import check_writable
 
 if TYPE_CHECKING:
     from .sweeps.config import Combination
@@ -150,7 +150,7 @@ def _helpers(request: Request) -> Iterator[None]:
 
 def _help(request: Request, leave: Event) -> None:
     """What a helper does: it takes runs until none is left, or until the process that started it is gone."""
-    from .session import StoppedError
+    from .engine.session import StoppedError
     from .sweeps.config import make_sweep
     from .sweeps.runs import Bench, Runs
 
@@ -224,7 +224,7 @@ def _whole(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    from .session import StoppedError
+    from .engine.session import StoppedError
 
     stop = StopSignals()
     try:

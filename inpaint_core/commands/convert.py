@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..checkpoints import save_model
-from ..convert import convert_checkpoint
+from ..checkpoints.files import save_model
+from ..foreign import convert_checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..checkpoints import load_model
-from ..description import describe_model
+from ..checkpoints.description import describe_model
+from ..checkpoints.files import load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

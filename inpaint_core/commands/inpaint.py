@@ -8,13 +8,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..checkpoints import load_model
-from ..classical import CLASSICAL_METHODS, ClassicalFill
-from ..completion import BLENDS, STRATEGIES, Completer, inpaint
-from ..embedded import EMBEDDED_INPAINTING
-from ..external_models import is_external, load_external_model
-from ..image_files import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
-from ..inpainting_model import InpaintingModel
+from ..checkpoints.embedded import EMBEDDED_INPAINTING
+from ..checkpoints.files import load_model
+from ..checkpoints.inpainting_model import InpaintingModel
+from ..files.images import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
+from ..foreign.external_models import is_external, load_external_model
+from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
+from ..inpainting.inpaint import BLENDS, STRATEGIES, Completer, inpaint
 from ..masks import GENERATORS, generate
 from . import picture_folders
 

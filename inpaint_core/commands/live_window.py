@@ -9,9 +9,9 @@ from typing import Any, get_args
 import numpy as np
 from torch import Tensor
 
+from ..files.videos import VideoError, to_bgr
 from ..translation import FrameTranslator, LiveControls
 from ..translation.controls import Stretch
-from ..video_files import VideoError, to_bgr
 
 TITLE = "Learning to See"
 HELP = "space: freeze   [ ]: smoothing   c: contrast   q: quit"

@@ -12,9 +12,9 @@ import torch
 from pydantic.fields import FieldInfo
 from torch import Tensor
 
-from ..image_files import ImageFileError, decode_image, list_images, write_image
+from ..files.images import ImageFileError, decode_image, list_images, write_image
 from ..masks import GENERATORS, generate, segment_masks, slic_labels
-from ..masks.contact_sheet import draw_contact_sheet
+from ..masks.generators.contact_sheet import draw_contact_sheet
 
 SUMMARIES = {
     "random_walk": "the cells that a random walk visits",

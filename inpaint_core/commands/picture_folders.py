@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..image_files import WRITABLE_SUFFIXES, ImageFileError, list_images
+from ..files.images import WRITABLE_SUFFIXES, ImageFileError, list_images
 
 # As `atomic_path` names what it has not finished; what nobody has written to for so long was left by a killed process.
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part\.\w+")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..completion import BLENDS
-from ..image_files import decode_image, decode_mask, write_image
-from ..reimagine import PARTS, Strip, reimagine
+from ..files.images import decode_image, decode_mask, write_image
+from ..inpainting.inpaint import BLENDS
+from ..inpainting.reimagine import PARTS, Strip, reimagine
 from . import picture_folders
 from .inpaint import add_model_arguments, open_completer
 

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..checkpoints import load_model
-from ..embedded import EMBEDDED_TRANSLATION
-from ..image_files import READABLE_SUFFIXES, WRITABLE_SUFFIXES, ImageFileError, decode_image, list_images, write_image
-from ..live import FrameGrabber, FrameSource, LoopedClip, Meter
-from ..optimize import optimize
+from ..checkpoints.embedded import EMBEDDED_TRANSLATION
+from ..checkpoints.files import load_model
+from ..checkpoints.inference_form import optimize
+from ..checkpoints.translation_model import TranslationModel
+from ..files.images import READABLE_SUFFIXES, WRITABLE_SUFFIXES, ImageFileError, decode_image, list_images, write_image
+from ..files.videos import READABLE_CLIPS, ClipWriter, VideoError, VideoReader, from_bgr, write_clip
 from ..translation import FITS, FrameTranslator, LiveControls
 from ..translation.frames import MEASURED_FRAMES
-from ..translation_model import TranslationModel
-from ..video_files import READABLE_CLIPS, ClipWriter, VideoError, VideoReader, from_bgr, write_clip
+from ..translation.live import FrameGrabber, FrameSource, LoopedClip, Meter
 from .live_window import LiveWindow
 
 CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny", "invert", "stretch")

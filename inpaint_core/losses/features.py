@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..inpainting_model import IMAGENET_MEAN, IMAGENET_STD
+from ..checkpoints.inpainting_model import IMAGENET_MEAN, IMAGENET_STD
 
 VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14)
 VGG16_POOLS = (4, 9, 16)

@@ -1,11 +1,11 @@
 """Masks: random ones, superpixels, and what can be done to any of them. 1 = hole everywhere."""
 
-from .mix import MaskMix, MaskSource, SuperpixelCache
+from .generators.mix import MaskMix, MaskSource, SuperpixelCache
+from .generators.registry import GENERATORS, generate
 from .normalise import normalize_mask
-from .pictures import boundary_overlay, label_map, posterise
-from .registry import GENERATORS, generate
-from .segments import mean_colors, segment_masks, select_segments, snap_to_labels
-from .slic import slic_labels
+from .superpixels.pictures import boundary_overlay, label_map, posterise
+from .superpixels.selection import mean_colors, segment_masks, select_segments, snap_to_labels
+from .superpixels.slic import slic_labels
 
 __all__ = [
     "GENERATORS",

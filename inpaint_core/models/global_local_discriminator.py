@@ -7,10 +7,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..padding import pad_to_multiple
 from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, constrain_spectrum, norm_layer
+from .padding import pad_to_multiple
 
 
 class GlobalLocalDiscriminatorArguments(Arguments):

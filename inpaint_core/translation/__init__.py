@@ -1,6 +1,6 @@
 """Learning to See: pictures abstracted into inputs, and translated into what a network was trained on."""
 
-from ..prepare_settings import InputStatistics, PrepareSettings
+from ..checkpoints.prepare_settings import InputStatistics, PrepareSettings
 from .controls import LiveControls
 from .frames import FITS, Fit, FrameTranslator, translate
 from .preparation import measure_clip, prepare

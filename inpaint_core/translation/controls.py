@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..prepare_settings import InputStatistics
+from ..checkpoints.prepare_settings import InputStatistics
 
 Stretch = Literal["none", "percentile", "clahe"]
 Gradient = Annotated[float, Field(ge=0.0, le=10_000.0)]

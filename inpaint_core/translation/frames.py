@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..prepare_settings import InputStatistics, PrepareSettings
-from ..translation_model import TranslationModel
+from ..checkpoints.prepare_settings import InputStatistics, PrepareSettings
+from ..checkpoints.translation_model import TranslationModel
 from .controls import LiveControls
 from .preparation import measure_clip, prepare
 from .smoothing import CutDetector, ExponentialSmoothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..prepare_settings import InputStatistics, PrepareSettings
+from ..checkpoints.prepare_settings import InputStatistics, PrepareSettings
 from .controls import LiveControls, equalise, match, measure, move, redraw
 from .resampling import enlarge_cubic, reduce_area
 

@@ -25,9 +25,9 @@ import pytest
 import torch
 
 from inpaint_core import inpaint
-from inpaint_core.external_models import ExternalModel
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.foreign.external_models import ExternalModel
 from inpaint_core.models import build_model
 
 HOLE = 256

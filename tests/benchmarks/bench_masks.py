@@ -19,7 +19,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from inpaint_core.image_files import decode_image
+from inpaint_core.files.images import decode_image
 from inpaint_core.masks import generate, slic_labels
 from inpaint_core.masks.morphology import feather, grow
 

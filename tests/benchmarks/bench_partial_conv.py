@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inference_form import inference_form, optimize
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.masks import generate
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
-from inpaint_core.optimize import inference_form, optimize
 
 from ..models.dense_mask_reference import DenseMaskUNet
 

@@ -19,18 +19,18 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from inpaint_core.inpainting_model import fill_hole, to_range, to_unit
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import fill_hole, to_range, to_unit
 from inpaint_core.losses.features import load_features
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
 from training.config import TrainConfig, parse_config
-from training.data import load_dataset
+from training.dataset.samples import Samples, prefetch
+from training.dataset.scan import load_dataset
+from training.engine.measurement import holes
+from training.engine.session import run_training
 from training.events import Event, StepDone
-from training.measurement import holes
 from training.objectives.partial_conv import PartialConv
 from training.placement import Placement, choose_device
-from training.samples import Samples, prefetch
-from training.session import run_training
 
 from ..models.dense_mask_reference import DenseMaskUNet
 from ..training.test_losses import vgg16_weights

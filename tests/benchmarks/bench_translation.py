@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from inpaint_core.checkpoints import load_model, save_model
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.files import load_model, save_model
+from inpaint_core.checkpoints.inference_form import optimize
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import build_model
-from inpaint_core.optimize import optimize
 from inpaint_core.translation import FrameTranslator
-from inpaint_core.translation_model import TranslationModel
 from training.config import load_recipe
 
 RECIPES = ("l2s_fast", "l2s_unet", "l2s_resnet")

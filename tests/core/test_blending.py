@@ -9,8 +9,8 @@ from scipy.sparse.linalg import spsolve
 from skimage import data
 
 from inpaint_core import inpaint
-from inpaint_core.grain import noise_deviation
-from inpaint_core.poisson import solve_membrane
+from inpaint_core.inpainting.grain import noise_deviation
+from inpaint_core.inpainting.poisson import solve_membrane
 
 
 def photograph(name, height=256, width=320):

@@ -7,10 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inpaint_core import CheckpointError, embedded, load_model, save_model
-from inpaint_core.checkpoints import CARD_KEY, read_card
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core import CheckpointError, load_model, save_model
+from inpaint_core.checkpoints import embedded
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.files import CARD_KEY, read_card
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.models import build_model
 
 ARGUMENTS = {"width": 4, "depth": 2}
@@ -162,7 +163,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(model, path, monkeypat
     def full_disk(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inpaint_core.checkpoints.save_file", full_disk)
+    monkeypatch.setattr("inpaint_core.checkpoints.files.save_file", full_disk)
     with pytest.raises(OSError, match="No space"):
         save_model(model, path)
     assert path.read_bytes() == before

@@ -8,11 +8,11 @@ from safetensors.torch import save_file
 
 from inpaint_core import save_model
 from inpaint_core.__main__ import main
-from inpaint_core.checkpoints import CARD_KEY
-from inpaint_core.classical import CLASSICAL_METHODS
-from inpaint_core.image_files import decode_image
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.files import CARD_KEY
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.files.images import decode_image
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.models import build_model
 
 RNG = np.random.default_rng(1)

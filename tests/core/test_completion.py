@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inpaint_core import inpaint
-from inpaint_core.classical import CLASSICAL_METHODS, ClassicalFill
-from inpaint_core.completion import BLENDS, STRATEGIES
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
+from inpaint_core.inpainting.inpaint import BLENDS, STRATEGIES
 from inpaint_core.models import build_model
 
 

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core import inpaint, load_model, translate
-from inpaint_core.classical import ClassicalFill
-from inpaint_core.embedded import EMBEDDED_INPAINTING, EMBEDDED_TRANSLATION, FOLDER, embedded_models
-from inpaint_core.image_files import decode_image
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING, EMBEDDED_TRANSLATION, FOLDER, embedded_models
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
+from inpaint_core.files.images import decode_image
+from inpaint_core.inpainting.classical import ClassicalFill
 from inpaint_core.masks import generate
 from inpaint_core.metrics import psnr
-from inpaint_core.translation_model import TranslationModel
 
 MOST_BYTES, MOST_BYTES_TOGETHER = 8_000_000, 30_000_000
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png")  # scikit-image's, which no embedded model has seen

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaint_core.hires import MOST_REGIONS, ROUND, hole_regions, reduced_size, tiles, whole_frame
+from inpaint_core.inpainting.windows import MOST_REGIONS, ROUND, hole_regions, reduced_size, tiles, whole_frame
 
 
 def random_mask(height, width, kind, seed):

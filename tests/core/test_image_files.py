@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from inpaint_core.image_files import ImageFileError, decode_image, decode_mask, list_images, write_image
+from inpaint_core.files.images import ImageFileError, decode_image, decode_mask, list_images, write_image
 
 RNG = np.random.default_rng(0)
 COLORS = RNG.integers(0, 256, (17, 31, 3), dtype=np.uint8)

@@ -5,8 +5,10 @@ import logging
 import pytest
 import torch
 
-from inpaint_core import completion, inpaint, memory, multiscale
-from inpaint_core.memory import free_bytes, is_out_of_memory
+from inpaint_core import inpaint
+from inpaint_core.inpainting import inpaint as completion
+from inpaint_core.inpainting import memory, multiscale
+from inpaint_core.inpainting.memory import free_bytes, is_out_of_memory
 
 
 class Card:

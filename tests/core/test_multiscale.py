@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inpaint_core.multiscale import fill, hole_depth, reduce
+from inpaint_core.inpainting.multiscale import fill, hole_depth, reduce
 
 
 def case(height=300, width=420):

@@ -8,11 +8,11 @@ from skimage import data
 
 from inpaint_core import save_model
 from inpaint_core.__main__ import main
-from inpaint_core.image_files import decode_image
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.files.images import decode_image
+from inpaint_core.inpainting.reimagine import PARTS, reimagine
 from inpaint_core.models import build_model
-from inpaint_core.reimagine import PARTS, reimagine
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inpaint_core.embedded import EMBEDDED_INPAINTING
+from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "example_workflows" / "compare_models.json"
 

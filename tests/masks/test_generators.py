@@ -192,7 +192,7 @@ def test_the_walk_visits_connected_cells() -> None:
 
 
 def test_the_folded_walk_is_a_walk_that_stays_at_walls() -> None:
-    from inpaint_core.masks.random_walk import _fold
+    from inpaint_core.masks.generators.random_walk import _fold
 
     rng = np.random.default_rng(0)
     for length in (1, 2, 7):
@@ -211,7 +211,7 @@ def test_the_folded_walk_is_a_walk_that_stays_at_walls() -> None:
 def test_lines_are_as_wide_as_asked_on_average(width: float) -> None:
     import cv2
 
-    from inpaint_core.masks.pen import thickness_for
+    from inpaint_core.masks.generators.pen import thickness_for
 
     rng = np.random.default_rng(1)
     widths = []

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from inpaint_core.masks import slic_labels
-from inpaint_core.masks.clustering import Clusters, _assign, cluster, place_seeds
-from inpaint_core.masks.pieces import absorb, connected_pieces, merge_smallest
+from inpaint_core.masks.superpixels.clustering import Clusters, _assign, cluster, place_seeds
+from inpaint_core.masks.superpixels.pieces import absorb, connected_pieces, merge_smallest
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "test" / "bsd100"
 BUNDLED = ("astronaut", "coffee", "chelsea", "rocket")
@@ -57,7 +57,7 @@ def test_labels_are_connected_contiguous_and_as_many_as_asked(name: str, n_segme
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="needs the test photographs")
 @pytest.mark.parametrize("n_segments", [20, 100, 500])
 def test_the_count_is_met_on_ten_photographs(n_segments: int) -> None:
-    from inpaint_core.image_files import decode_image
+    from inpaint_core.files.images import decode_image
 
     for file in sorted(PHOTOGRAPHS.iterdir())[:10]:
         count = int(slic_labels(decode_image(file).image, n_segments, max_side=160).max()) + 1

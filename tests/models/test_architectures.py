@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from inpaint_core import load_model, save_model
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import ARCHITECTURES, build_model
 from inpaint_core.models.global_local_discriminator import crop_around, hole_centers
+from inpaint_core.models.padding import pad_to_multiple
 from inpaint_core.models.registry import build_empty
-from inpaint_core.padding import pad_to_multiple
-from inpaint_core.translation_model import TranslationModel
 
 SMALL = {
     "unet": {"width": 4, "max_width": 8},

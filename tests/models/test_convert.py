@@ -16,7 +16,7 @@ import torch
 
 from inpaint_core import CheckpointError, load_model, save_model
 from inpaint_core.__main__ import main
-from inpaint_core.convert import convert_checkpoint
+from inpaint_core.foreign import convert_checkpoint
 
 from . import public_layouts as public
 

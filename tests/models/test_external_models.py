@@ -14,15 +14,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from inpaint_core import CheckpointError, inpaint, save_model
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.commands.inpaint import open_completer
-from inpaint_core.external_models import (
+from inpaint_core.foreign.external_models import (
     ExternalModel,
     fold_fourier_convolutions,
     is_external,
     load_external_model,
 )
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
 
 

@@ -8,13 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from inpaint_core import CheckpointError, save_model
-from inpaint_core import optimize as optimisation
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints import inference_form as optimisation
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inference_form import FoldedNetwork, inference_form, optimize
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import ARCHITECTURES, build_model
 from inpaint_core.models.pconv_unet_inference import PConvUNetInference, renormalise, transposed_upsampling_weight
-from inpaint_core.optimize import FoldedNetwork, inference_form, optimize
-from inpaint_core.translation_model import TranslationModel
 
 SMALL = {
     "unet": {"width": 4, "max_width": 8},

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaint_core.padding import crop_padding, pad_to_multiple
+from inpaint_core.models.padding import crop_padding, pad_to_multiple
 
 
 @settings(deadline=None, max_examples=60)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inpaint_core.classical import ClassicalFill
-from inpaint_core.completion import inpaint
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.classical import ClassicalFill
+from inpaint_core.inpainting.inpaint import inpaint
 from inpaint_core.metrics import l1_percent, psnr, ssim
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
 
 DEFAULTS = dict(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inpaint_core.checkpoints import save_model
-from inpaint_core.classical import CLASSICAL_METHODS
-from inpaint_core.completion import inpaint
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.files import save_model
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS
+from inpaint_core.inpainting.inpaint import inpaint
 from inpaint_core.models import build_model
 
 DEFAULTS = dict(strategy="auto", grow=0, feather=8, blend="alpha", color_match=False, invert_mask=False, threshold=0.5)

@@ -251,7 +251,7 @@ def test_every_family_covers_what_is_asked_with_two_values_and_follows_the_seed(
 
 
 def test_masks_of_a_folder_are_used_and_other_folders_refused(nodes, host):
-    from inpaint_core.image_files import write_image
+    from inpaint_core.files.images import write_image
 
     folder = host.allowed_roots()["input"] / "masks"
     folder.mkdir()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.models import build_model
 
 DEFAULTS = dict(strength=1.0, rounds=3, seed=0, parts="cells", part_count=20, feather=4, blend="alpha")

@@ -208,7 +208,7 @@ def test_the_hidden_part_of_a_picture_is_never_learnt_from(nodes, host):
     mask[:, 40:60, 40:70] = 1
     images[:, 40:60, 40:70] = 1.0
     folder = nodes.train.picture_source(nodes.train.CONNECTED, images.clamp(max=0.9) + mask[..., None], mask)
-    from inpaint_core.image_files import decode_image
+    from inpaint_core.files.images import decode_image
 
     parts = [decode_image(file).image for file in sorted(folder.iterdir())]
     assert all(part.max() < 0.95 and min(part.shape[1:]) >= 32 for part in parts)
@@ -272,7 +272,7 @@ def test_optimizers_are_those_of_the_configuration(nodes):
 
 
 def test_cancel_is_noticed_between_the_measurements_of_a_validation(nodes):
-    measurement = importlib.import_module(nodes.__name__.replace(".nodes", ".training.measurement"))
+    measurement = importlib.import_module(nodes.__name__.replace(".nodes", ".training.engine.measurement"))
     measured = []
 
     class Objective:

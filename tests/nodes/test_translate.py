@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.prepare_settings import InputStatistics, PrepareSettings
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import build_model
-from inpaint_core.prepare_settings import InputStatistics, PrepareSettings
 from inpaint_core.translation import FrameTranslator, LiveControls, prepare, translate
-from inpaint_core.translation_model import TranslationModel
 
 ARGUMENTS = {"input_channels": 1, "width": 4, "depth": 4}
 SETTINGS = PrepareSettings(reduction=6, statistics=InputStatistics(low=0.2, high=0.7))

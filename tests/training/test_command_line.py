@@ -14,8 +14,8 @@ import yaml
 
 from training import run
 from training.config import ConfigError, TrainConfig, dump_config, load_recipe, parse_config, recipe_names
-from training.run_folder import RunFolder
-from training.session import run_training
+from training.engine.session import run_training
+from training.runs.folder import RunFolder
 
 from .conftest import draw_picture
 
@@ -143,6 +143,6 @@ def test_configuration_names_every_mistake_in_one_line() -> None:
 
 def test_importing_the_command_loads_nothing_heavy() -> None:
     heavy = ("cv2", "skimage", "torchmetrics", "pydantic_settings", "tensorboard", "wandb")
-    program = f"import sys, training.run, training.session; print([m for m in {heavy} if m in sys.modules])"
+    program = f"import sys, training.run, training.engine.session; print([m for m in {heavy} if m in sys.modules])"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"

@@ -14,10 +14,10 @@ from PIL import Image
 
 from inpaint_core.masks import MaskMix, MaskSource
 from training.config import DEFAULT_HOLES, DataConfig, TrainConfig
-from training.data import DatasetError, load_dataset, read_pixels, split_by_content
-from training.samples import Samples, prefetch
-from training.session import run_training
-from training.windows import Crop, Windows, cut
+from training.dataset.samples import Samples, prefetch
+from training.dataset.scan import DatasetError, load_dataset, read_pixels, split_by_content
+from training.dataset.windows import Crop, Windows, cut
+from training.engine.session import run_training
 
 from .conftest import draw_picture
 

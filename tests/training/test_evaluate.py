@@ -17,11 +17,11 @@ from safetensors.torch import save_file
 from scipy.stats import t as student_t
 
 from inpaint_core import inpaint, load_model, save_model
-from inpaint_core.classical import ClassicalFill
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.classical import ClassicalFill
 from inpaint_core.masks import generate
 from inpaint_core.metrics import frechet_distance, l1_percent, psnr
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models import build_model
 from training import evaluate
 from training.evaluation import comparison

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from inpaint_core import load_model
-from training import state as state_module
 from training.callbacks.metrics_log import MetricsLog
 from training.config import TrainConfig
+from training.engine.session import run_training
+from training.errors import DivergedError, OutOfMemoryError
 from training.events import Event, Message, RolledBack, StepDone
-from training.faults import DivergedError, OutOfMemoryError
 from training.objectives.reconstruction import Reconstruction
-from training.session import run_training
-from training.state import load_newest_state
+from training.runs import state as state_module
+from training.runs.state import load_newest_state
 
 from .test_resume import assert_same_files, history
 

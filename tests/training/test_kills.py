@@ -13,8 +13,8 @@ import pytest
 
 from inpaint_core import load_model
 from training.config import TrainConfig
-from training.session import run_training
-from training.state import load_newest_state
+from training.engine.session import run_training
+from training.runs.state import load_newest_state
 
 from .test_resume import assert_same_files
 
@@ -28,7 +28,7 @@ def test_random_kills_lose_no_saved_state(tiny: TrainConfig, tmp_path: Path) -> 
     config = tiny.model_copy(update={"steps": 1_000_000, "checkpoint_every": 3})
     out = tmp_path / "killed"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training.session"])
+    context.set_forkserver_preload(["training.engine.session"])
     moments = random.Random(0)
     saved = -1
     for _ in range(KILLS):

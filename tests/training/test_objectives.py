@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import save_file
 
 from training.config import ConfigError, GlcicConfig, GuardConfig, PartialConvConfig, TrainConfig, parse_config
+from training.engine.session import run_training
+from training.errors import CollapsedError
 from training.events import Event, Message, StepDone
-from training.faults import CollapsedError
 from training.objectives.collapse_guard import CollapseGuard
 from training.objectives.patch_judge import build_patch_judge, judge_patches
 from training.placement import Placement
-from training.session import run_training
-from training.state import load_newest_state
+from training.runs.state import load_newest_state
 
 from .conftest import tiny_values
 from .test_losses import vgg16_weights

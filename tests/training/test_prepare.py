@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from training import prepare as command
-from training.near_duplicates import SAME_COLOURS, Appearance, appearance, find_repeats
+from training.dataset.near_duplicates import SAME_COLOURS, Appearance, appearance, find_repeats
+from training.dataset.selection import SPLITS, Source, choose, draw_split
 from training.prepare import PrepareError, Settings, prepare, tile_places
-from training.selection import SPLITS, Source, choose, draw_split
 
 from .test_data import make_zoo
 

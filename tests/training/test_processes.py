@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from training.config import TrainConfig, dump_config
-from training.session import run_training
-from training.state import load_newest_state
+from training.engine.session import run_training
+from training.runs.state import load_newest_state
 
 from .test_objectives import configure
 

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 
 from training.config import TrainConfig
+from training.engine.session import run_training
 from training.events import Event, StepDone
-from training.run_folder import RunError, RunFolder
-from training.session import run_training
-from training.state import load_newest_state
+from training.runs.folder import RunError, RunFolder
+from training.runs.state import load_newest_state
 
 
 def stop_after(step: int) -> tuple[Callable[[], bool], Callable[[Event], None]]:
@@ -161,7 +161,7 @@ def test_plain_second_run_starts_beside_a_finished_one_and_goes_on_with_an_unfin
 
 
 def test_two_trainers_in_one_folder_are_refused(tiny: TrainConfig, tmp_path: Path) -> None:
-    from training.lock import LockedError
+    from training.runs.lock import LockedError
 
     def start_another(event: Event) -> None:
         if isinstance(event, StepDone):
@@ -178,7 +178,7 @@ def test_killed_run_resumes_to_the_same_weights(tiny: TrainConfig, tmp_path: Pat
     config.write_text(dump_config(tiny))
     program = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from training.config import load_recipe; from training.session import run_training\n"
+        "from training.config import load_recipe; from training.engine.session import run_training\n"
         "from training.events import StepDone\n"
         "def kill(event):\n"
         "    if isinstance(event, StepDone) and event.step == 5: os.kill(os.getpid(), signal.SIGKILL)\n"

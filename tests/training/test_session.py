@@ -13,8 +13,8 @@ from PIL import Image
 
 from inpaint_core import inpaint, load_model
 from training.config import ConfigError, TrainConfig
+from training.engine.session import StoppedError, run_training
 from training.events import CheckpointSaved, Event, Finished, Message, Preview, Scanning, Started, StepDone, Validated
-from training.session import StoppedError, run_training
 
 
 def test_run_folder_holds_everything_that_was_promised(tiny: TrainConfig, tmp_path: Path) -> None:

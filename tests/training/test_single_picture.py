@@ -12,10 +12,10 @@ from torch import Tensor
 
 from training import run
 from training.config import DEFAULT_HOLES, DataConfig, TrainConfig, dump_config
-from training.data import DatasetError
-from training.samples import Samples
-from training.session import run_training
-from training.single_picture import single_picture
+from training.dataset.samples import Samples
+from training.dataset.scan import DatasetError
+from training.dataset.single_picture import single_picture
+from training.engine.session import run_training
 
 from .conftest import draw_picture
 

@@ -24,9 +24,9 @@ from inpaint_core import load_model
 from training import sweep as command
 from training.callbacks.metrics_log import read_metrics
 from training.config import ConfigError
-from training.run_folder import RunFolder
-from training.samples import Samples
-from training.session import StoppedError
+from training.dataset.samples import Samples
+from training.engine.session import StoppedError
+from training.runs.folder import RunFolder
 from training.sweep import Request, run_sweep
 from training.sweeps.config import make_sweep, read_sweep
 from training.sweeps.runs import Bench, Runs

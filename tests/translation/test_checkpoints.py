@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from inpaint_core import CheckpointError, load_model, save_model, translate
-from inpaint_core.description import describe_model
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.description import describe_model
+from inpaint_core.checkpoints.prepare_settings import InputStatistics, PrepareSettings
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import build_model
-from inpaint_core.prepare_settings import InputStatistics, PrepareSettings
-from inpaint_core.translation_model import TranslationModel
 
 SETTINGS = PrepareSettings(reduction=5, statistics=InputStatistics(mean=0.4, std=0.1, low=0.2, high=0.6))
 

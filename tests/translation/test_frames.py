@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inpaint_core import translate
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models.architecture import Network
-from inpaint_core.prepare_settings import PrepareSettings
 from inpaint_core.translation import CutDetector, ExponentialSmoothing, FrameTranslator, LiveControls, prepare
-from inpaint_core.translation_model import TranslationModel
 
 
 class Texture(Network):

@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaint_core.image_files import decode_image
-from inpaint_core.model_card import ModelCard
-from inpaint_core.prepare_settings import InputStatistics, PrepareSettings
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.prepare_settings import InputStatistics, PrepareSettings
+from inpaint_core.files.images import decode_image
 from inpaint_core.translation import LiveControls, measure_clip, prepare
 from inpaint_core.translation.resampling import area_matrix, enlarge_cubic, reduce_area
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from inpaint_core.prepare_settings import PrepareSettings
-from inpaint_core.sensitivity import COLLAPSED, Sensitivity, measure_sensitivity
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.translation import prepare
+from inpaint_core.translation.sensitivity import COLLAPSED, Sensitivity, measure_sensitivity
 
 
 @pytest.fixture

@@ -8,17 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inpaint_core.checkpoints import load_model
-from inpaint_core.image_files import write_image
-from inpaint_core.prepare_settings import PrepareSettings
+from inpaint_core.checkpoints.files import load_model
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.checkpoints.translation_model import TranslationModel
+from inpaint_core.files.images import write_image
 from inpaint_core.translation import prepare
-from inpaint_core.translation_model import TranslationModel
 from training.config import ConfigError, DataConfig, TrainConfig, load_recipe, parse_config
-from training.data import load_dataset
+from training.dataset.samples import Batch, Samples
+from training.dataset.scan import load_dataset
+from training.engine.measurement import fixed_batches, input_settings, measure_mean_picture
+from training.engine.session import TrainResult, run_training
 from training.events import Event, Message, Validated
-from training.measurement import fixed_batches, input_settings, measure_mean_picture
-from training.samples import Batch, Samples
-from training.session import TrainResult, run_training
 
 CPU = torch.device("cpu")
 

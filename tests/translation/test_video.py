@@ -16,15 +16,15 @@ import pytest
 import torch
 
 from inpaint_core.__main__ import main
-from inpaint_core.checkpoints import save_model
-from inpaint_core.image_files import decode_image, write_image
-from inpaint_core.live import FrameGrabber, LoopedClip, Meter
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.files import save_model
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.checkpoints.translation_model import TranslationModel
+from inpaint_core.files.images import decode_image, write_image
+from inpaint_core.files.videos import VideoError, VideoReader, from_bgr, to_bgr, write_clip
 from inpaint_core.models.registry import build_model
-from inpaint_core.prepare_settings import PrepareSettings
 from inpaint_core.translation import FrameTranslator
-from inpaint_core.translation_model import TranslationModel
-from inpaint_core.video_files import VideoError, VideoReader, from_bgr, to_bgr, write_clip
+from inpaint_core.translation.live import FrameGrabber, LoopedClip, Meter
 
 cv2 = pytest.importorskip("cv2")
 ROOT = Path(__file__).parents[2]
@@ -268,7 +268,7 @@ def test_without_a_display_a_window_is_refused_in_one_line(
 def test_an_inpainting_model_is_refused_by_translate_and_the_other_way_round(
     tmp_path: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from inpaint_core.inpainting_model import InpaintingModel
+    from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 
     arguments = {"width": 4, "depth": 2}
     inpainter = tmp_path / "inpainter.safetensors"

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from inpaint_core.atomic import atomic_path
+from inpaint_core.files.atomic import atomic_path
 
 from ..events import Event, Finished, Preview, RolledBack, StepDone, Validated
 from .metrics_log import read_metrics

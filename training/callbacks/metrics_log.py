@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from inpaint_core.atomic import write_text
+from inpaint_core.files.atomic import write_text
 
 from ..events import Event, Finished, RolledBack, StepDone, Validated
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from inpaint_core.atomic import atomic_path
-from inpaint_core.image_files import to_bytes
+from inpaint_core.files.atomic import atomic_path
+from inpaint_core.files.images import to_bytes
 
 from ..events import Event, Preview
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from inpaint_core.image_files import to_bytes
+from inpaint_core.files.images import to_bytes
 
 from ..config import TrainConfig
 from ..events import Event, Finished, Preview, StepDone, Validated

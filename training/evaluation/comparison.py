@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from inpaint_core.atomic import atomic_path, write_text
-from inpaint_core.completion import Strategy
+from inpaint_core.files.atomic import atomic_path, write_text
+from inpaint_core.inpainting.inpaint import Strategy
 from inpaint_core.losses.features import FeatureExtractor, load_features
 from inpaint_core.metrics import MAX_PSNR, frechet_distance, kernel_distance
 
-from ..lock import hold_lock
+from ..runs.lock import hold_lock
 from . import report as reports
 from .drawings import draw_grid, draw_scatter, with_hole
 from .methods import Method, Scores, name_features, pooled, score, seconds_per_picture

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from inpaint_core.image_files import to_bytes
+from inpaint_core.files.images import to_bytes
 
 from ..callbacks.loss_plot import BLUE, GRID, INK, ticks
 

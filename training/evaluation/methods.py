@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from inpaint_core.completion import Completer, Strategy, inpaint
+from inpaint_core.inpainting.inpaint import Completer, Strategy, inpaint
 from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.metrics import (
     MAX_PSNR,

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inpaint_core.image_files import decode_image, decode_mask
+from inpaint_core.files.images import decode_image, decode_mask
 from inpaint_core.masks import GENERATORS, generate
-from inpaint_core.masks.folder import list_masks
+from inpaint_core.masks.generators.folder import list_masks
+from inpaint_core.masks.generators.request import margin_in_pixels
 from inpaint_core.masks.normalise import normalize_mask
-from inpaint_core.masks.request import margin_in_pixels
 
-from ..data import DatasetError, list_pictures
+from ..dataset.scan import DatasetError, list_pictures
+from ..dataset.windows import Crop, cut
 from ..randomness import derive_seed, numpy_generator
-from ..windows import Crop, cut
 
 Bucket = tuple[float, float]
 BUCKETS: tuple[Bucket, ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))

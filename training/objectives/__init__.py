@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inpaint_core.model_card import ModelCard
+from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.models.architecture import Network
 
 from ..config import GlcicConfig, PartialConvConfig, Pix2PixConfig, TrainConfig

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..config import GuardConfig
-from ..faults import CollapsedError
+from ..errors import CollapsedError
 
 
 class CollapseGuard:

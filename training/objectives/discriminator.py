@@ -8,9 +8,9 @@ from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model
 
 from ..config import ConfigError, GlcicConfig, PartialConvConfig, Pix2PixConfig, TrainConfig
-from ..optimization import Trainable
 from ..placement import Placement
 from ..randomness import torch_generator
+from .optimization import Trainable
 
 
 def build_discriminator(

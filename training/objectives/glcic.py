@@ -8,19 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.reconstruction import hole_and_valid, mse
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.global_local_discriminator import hole_centers
 
 from ..config import GlcicConfig, TrainConfig
-from ..optimization import Trainable
+from ..dataset.samples import Batch, shares
 from ..placement import Placement
-from ..samples import Batch, shares
 from .collapse_guard import CollapseGuard
 from .discriminator import build_discriminator
 from .inpainting import InpaintingObjective, composite
+from .optimization import Trainable
 from .tally import Tally
 
 # Of the paper's sizes: the local discriminator sees 96 of 160 pixels.

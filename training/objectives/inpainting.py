@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from inpaint_core.inpainting_model import InpaintingModel, to_unit
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel, to_unit
 from inpaint_core.metrics import psnr
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 
 from ..config import TrainConfig
-from ..optimization import Trainable
+from ..dataset.samples import Batch
 from ..placement import Placement
-from ..samples import Batch
+from .optimization import Trainable
 
 COLUMNS = ("input", "hole", "output", "composite", "truth")
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 from torch import Tensor
 
-from ..optimization import Trainable
+from ..dataset.samples import Batch, shares
 from ..placement import Placement
-from ..samples import Batch, shares
+from .optimization import Trainable
 from .tally import Tally
 
 

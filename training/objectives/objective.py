@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from inpaint_core.inpainting_model import InpaintingModel
-from inpaint_core.translation_model import TranslationModel
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
 
-from ..samples import Batch
+from ..dataset.samples import Batch
 
 Model = InpaintingModel | TranslationModel
 

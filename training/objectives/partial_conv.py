@@ -7,21 +7,21 @@ from typing import Any
 
 from torch import Tensor
 
+from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
 from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.losses.reconstruction import hole_and_valid, l1
 from inpaint_core.losses.total_variation import hole_total_variation
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.pconv_unet import PConvUNet
 
 from ..config import ConfigError, PartialConvConfig, TrainConfig
-from ..optimization import Trainable
+from ..dataset.samples import Batch
 from ..placement import Placement
-from ..samples import Batch
 from .inpainting import InpaintingObjective, composite
 from .joint_step import step_together
+from .optimization import Trainable
 from .patch_judge import build_patch_judge, judge_patches
 
 

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from inpaint_core.models.architecture import Network
 
 from ..config import PartialConvConfig, TrainConfig
-from ..optimization import Trainable
 from ..placement import Placement
 from .discriminator import build_discriminator
+from .optimization import Trainable
 
 
 def build_patch_judge(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:

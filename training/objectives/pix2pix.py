@@ -8,22 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inpaint_core.inpainting_model import to_range
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inpainting_model import to_range
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.metrics import psnr
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
-from inpaint_core.sensitivity import Sensitivity, measure_sensitivity
 from inpaint_core.translation import prepare
-from inpaint_core.translation_model import TranslationModel
+from inpaint_core.translation.sensitivity import Sensitivity, measure_sensitivity
 
 from ..config import Pix2PixConfig, TrainConfig
-from ..optimization import Trainable
+from ..dataset.samples import Batch
 from ..placement import Placement
 from ..randomness import torch_generator
-from ..samples import Batch
 from .discriminator import build_discriminator
 from .joint_step import step_together
+from .optimization import Trainable
 
 
 class Pix2Pix:

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import Tensor
 
+from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.reconstruction import ELEMENTWISE, hole_and_valid
-from inpaint_core.model_card import ModelCard
 from inpaint_core.models.architecture import Network
 
 from ..config import ReconstructionConfig, TrainConfig
+from ..dataset.samples import Batch
 from ..placement import Placement
-from ..samples import Batch
 from .inpainting import InpaintingObjective
 from .joint_step import step_together
 

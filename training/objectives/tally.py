@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..optimization import NonFiniteError
 from ..placement import Placement
+from .optimization import NonFiniteError
 
 
 class Tally:

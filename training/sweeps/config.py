@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError, model_validator
 from inpaint_core.models.registry import describe
 
 from ..config import ConfigError, Section, TrainConfig, load_recipe, parse_config, read_recipe
-from ..measurement import translates
-from ..network import build_network
+from ..engine.measurement import translates
+from ..engine.network import build_network
 
 SWEEP_FOLDER = Path(__file__).parent
 MAX_RUNS = 10_000

@@ -10,7 +10,7 @@ from statistics import fmean
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from inpaint_core.image_files import to_bytes
+from inpaint_core.files.images import to_bytes
 
 from ..callbacks.loss_plot import GRID, INK, LEFT, PANEL_HEIGHT, TOP, WIDTH, Curve, draw_panel, ticks
 from ..callbacks.metrics_log import read_metrics

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inpaint_core.atomic import atomic_path, write_text
-from inpaint_core.classical import ClassicalFill
+from inpaint_core.files.atomic import atomic_path, write_text
+from inpaint_core.inpainting.classical import ClassicalFill
 
 from ..objectives.inpainting import composite
-from ..run_folder import RunFolder, write_json
+from ..runs.folder import RunFolder, write_json
 from .config import Combination, Sweep
 from .drawings import draw_bars, draw_curves, draw_pictures, read_curve
 from .runs import Bench, Outcome, Runs, fill, load_filler

@@ -13,19 +13,19 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from inpaint_core.checkpoints import CheckpointError, load_model
-from inpaint_core.classical import ClassicalFill
-from inpaint_core.completion import Completer
-from inpaint_core.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.files import CheckpointError, load_model
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.inpainting.classical import ClassicalFill
+from inpaint_core.inpainting.inpaint import Completer
 from inpaint_core.metrics import MAX_PSNR, mean_over, mean_squared_error, psnr
 
 from ..config import ConfigError, DataConfig, TrainConfig, load_recipe
-from ..data import Dataset, DatasetError, Record, load_dataset, split_by_content
-from ..lock import LockedError, hold_lock
-from ..measurement import BASELINES, FIXED_SEED
-from ..run_folder import ASIDE, RunFolder, write_json
-from ..samples import Batch, Samples
-from ..session import StoppedError, run_training
+from ..dataset.samples import Batch, Samples
+from ..dataset.scan import Dataset, DatasetError, Record, load_dataset, split_by_content
+from ..engine.measurement import BASELINES, FIXED_SEED
+from ..engine.session import StoppedError, run_training
+from ..runs.folder import ASIDE, RunFolder, write_json
+from ..runs.lock import LockedError, hold_lock
 from .config import Combination, Sweep
 
 RESULT = "result.json"

@@ -1,0 +1,24 @@
+"""The models that come with the pack, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "weights"
+EMBEDDED_INPAINTING = ("unet-natural", "pconv-natural", "glcic-natural")
+"""Those that fill holes, the best one first: lists that people choose from begin with it."""
+EMBEDDED_TRANSLATION = ("see-flowers",)
+"""Those that translate pictures (Learning to See)."""
+
+
+def embedded_models() -> dict[str, Path]:
+    """Names that `load_model` takes instead of a path, and their files.
+
+    Examples
+    --------
+    >>> list(embedded_models())[0]
+    'unet-natural'
+    """
+    order = {name: place for place, name in enumerate((*EMBEDDED_INPAINTING, *EMBEDDED_TRANSLATION))}
+    found = sorted(FOLDER.glob("*.safetensors"), key=lambda path: (order.get(path.stem, len(order)), path.stem))
+    return {path.stem: path for path in found}

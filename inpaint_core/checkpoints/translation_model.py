@@ -1,0 +1,67 @@
+"""A network with its card, as something that turns pictures into other pictures."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from ..models.architecture import Network
+from ..models.padding import crop_padding, pad_to_multiple
+from .card import ModelCard
+from .inpainting_model import from_range, to_range
+
+
+class TranslationModel:
+    """A translation network and what it is to be fed with.
+
+    Parameters
+    ----------
+    card
+        `card.prepare` says how the input is made from a picture; None for a network that reads pictures as they are.
+    network
+        Takes `[B,C,H,W]`, see `inpaint_core.models`; put into evaluation mode here, so that nothing in it is random and
+        no frame depends on others.
+    """
+
+    def __init__(self, card: ModelCard, network: Network) -> None:
+        self.card = card
+        self.network = network.eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: torch.device | str) -> TranslationModel:
+        """Move the weights; returns itself."""
+        self.network.to(device)
+        return self
+
+    def clone(self) -> TranslationModel:
+        """A copy that shares nothing, for fine-tuning a model that others still use."""
+        with torch.inference_mode(False):
+            return TranslationModel(self.card, copy.deepcopy(self.network))
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor) -> Tensor:
+        """Run the network.
+
+        Parameters
+        ----------
+        inputs
+            What the network is trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
+            for it, colour `[B,3,H,W]` otherwise; any size from 1x1, on any device.
+
+        Returns
+        -------
+        Tensor
+            Float32 `[B,3,H,W]` in 0..1 on the device of `inputs`; half precision is used inside on a CUDA GPU.
+        """
+        device = self.device
+        feed = to_range(inputs.to(device, torch.float32), self.card.value_range)
+        padded, window = pad_to_multiple(feed, self.network.multiple, self.network.minimum)
+        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
+            output = self.network(padded)
+        return from_range(crop_padding(output.float(), window), self.card.value_range).to(inputs.device)

@@ -1,0 +1,170 @@
+"""Clips on disk and cameras, frame by frame, through OpenCV."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .atomic import atomic_path
+from .images import to_bytes
+
+# Codecs that OpenCV's own wheels can write, by suffix.
+CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
+READABLE_CLIPS = frozenset({*CODECS, ".webm", ".m4v", ".mpg", ".mpeg"})
+ASSUMED_RATE = 25.0  # where a camera or file does not say
+
+
+class VideoError(ValueError):
+    """A clip or camera cannot be opened, read or written; the message is one line."""
+
+
+class VideoReader:
+    """A clip or a camera, as frames.
+
+    Parameters
+    ----------
+    source
+        A file, or the number of a camera.
+
+    Attributes
+    ----------
+    rate
+        Frames a second as the source states them, 25 where it does not.
+    count
+        Frames in all as a file's header states them, 0 for a camera.
+
+    Raises
+    ------
+    VideoError
+        No such file or camera, or nothing that can be decoded.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | int) -> None:
+        cv2 = _opencv()
+        self.name = f"camera:{source}" if isinstance(source, int) else str(source)
+        if not isinstance(source, int) and not Path(source).is_file():
+            raise VideoError(f"{source}: no such video file")
+        # OpenCV tries one driver after the other and prints a page about each that does not work.
+        talk = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            self._capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+            self._first = self._grab()
+        finally:
+            cv2.utils.logging.setLogLevel(talk)
+        if self._first is None:
+            self._capture.release()
+            if isinstance(source, int):
+                raise VideoError(
+                    f"no camera {source}: none is connected, another program uses it, or access is not allowed; "
+                    "a video file can stand in for it (--input FILE)"
+                )
+            raise VideoError(f"{source}: not a video that can be decoded")
+        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.rate = rate if 0.0 < rate <= 1000.0 else ASSUMED_RATE
+        self.count = 0 if isinstance(source, int) else max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.height, self.width = self._first.shape[:2]
+
+    def read(self) -> np.ndarray[Any, Any] | None:
+        """The next frame, uint8 `[H,W,3]` in BGR; None at the end."""
+        if self._first is not None:
+            frame, self._first = self._first, None
+            return frame
+        return self._grab()
+
+    def _grab(self) -> np.ndarray[Any, Any] | None:
+        read, frame = self._capture.read()
+        return frame if read else None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """All frames that are left, float32 `[3,H,W]`, RGB in 0..1."""
+        while (frame := self.read()) is not None:
+            yield from_bgr(frame)
+
+    def close(self) -> None:
+        """Let the file or camera go."""
+        self._capture.release()
+
+
+class ClipWriter:
+    """Takes the frames of `write_clip`."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self.written = 0
+
+    def write(self, frame: Tensor) -> None:
+        """Append `[3,H,W]`, RGB in 0..1."""
+        self._writer.write(to_bgr(frame))
+        self.written += 1
+
+
+@contextmanager
+def write_clip(path: str | os.PathLike[str], rate: float, height: int, width: int) -> Iterator[ClipWriter]:
+    """Write a clip.
+
+    The file appears when the context ends, also when it ends by an interruption or an error: it then holds the frames
+    that were written until then. Without any frame nothing is written.
+
+    Parameters
+    ----------
+    path
+        .mp4, .mov, .mkv (MPEG-4) or .avi (Motion JPEG); an existing file is replaced at the end.
+    rate
+        Frames a second.
+    height, width
+        Of every frame.
+
+    Raises
+    ------
+    VideoError
+        Another suffix, no such folder, or a size that the codec refuses.
+    """
+    cv2 = _opencv()
+    target = Path(path)
+    codec = CODECS.get(target.suffix.lower())
+    if codec is None:
+        raise VideoError(f"{path}: a video's name must end in one of {', '.join(CODECS)}")
+    if not target.parent.is_dir():
+        raise VideoError(f"{path}: the folder {target.parent} does not exist; make it first")
+    ended_by: BaseException | None = None
+    with atomic_path(target) as temporary:
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
+        if not writer.isOpened():
+            raise VideoError(f"{target}: this OpenCV cannot write {width}x{height} pixels as {codec}")
+        clip = ClipWriter(writer)
+        try:
+            yield clip
+        except BaseException as error:
+            if clip.written == 0:
+                raise
+            ended_by = error  # raised once the file is in its place
+        finally:
+            writer.release()
+    if ended_by is not None:
+        raise ended_by
+
+
+def from_bgr(frame: np.ndarray[Any, Any]) -> Tensor:
+    """OpenCV's uint8 `[H,W,3]` as float32 `[3,H,W]`, RGB in 0..1."""
+    return torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1).float() / 255.0
+
+
+def to_bgr(frame: Tensor) -> np.ndarray[Any, Any]:
+    """`[3,H,W]`, RGB in 0..1, as OpenCV's uint8 `[H,W,3]`."""
+    return np.ascontiguousarray(to_bytes(frame)[..., ::-1])
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise VideoError(f"videos and cameras need OpenCV (pip install opencv-python): {error}") from None
+    return cv2

@@ -1,0 +1,149 @@
+"""Public checkpoints as plain dictionaries of tensors, without running anything that they contain."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..checkpoints.files import CheckpointError
+
+# Where the usual trainers put the weights inside what they save.
+WEIGHT_KEYS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "generator")
+STEP_KEYS = ("n_iter", "global_step")
+# The ways in which reading a damaged file fails, found by damaging files at random.
+DAMAGE = (
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    OSError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
+# What wrappers put before every name: DataParallel, torch.compile, Lightning, and Lightning around a GAN.
+PREFIXES = ("module.", "_orig_mod.", "model.", "generator.")
+# Lightning stores the landscape inpainter's network as an object too, among the hyper-parameters beside the weights.
+NETWORK_OBJECTS = re.compile(r"(?:src\.models|__main__)\.(?:UNet|EncoderDecoder)|torch\.nn\.modules\.\w+\.\w+")
+
+
+class _Ignored:
+    """Stands where a file holds a network as an object: nothing of the network's class is imported, built or run."""
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
+    """Read the weights and the number of training steps from a `.pth`, `.pt` or `.ckpt` file.
+
+    Opened with `torch.load(weights_only=True)`: only tensors and plain containers are built, and a pickle that asks for
+    anything else is refused before it can run. A network that is stored as an object beside its weights is passed over.
+
+    Returns
+    -------
+    weights
+        Tensors by name, as they are in the file.
+    steps
+        0 if the file does not say.
+
+    Raises
+    ------
+    CheckpointError
+        No such file, not a checkpoint, truncated, a pickle with code or objects in it, or no weights inside.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise CheckpointError(f"{source}: no such file")
+    if source.suffix.lower() == ".safetensors":
+        raise CheckpointError(f"{source.name}: safetensors already; only .pth, .pt and .ckpt files need conversion")
+    if is_torchscript(source):
+        raise CheckpointError(
+            f"{source.name}: a TorchScript program, not weights; "
+            "LaMa's big-lama.pt loads as it is, without conversion, where spandrel is installed"
+        )
+    try:
+        content = _load(source)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{source.name}: {_refusal(str(error))}") from None
+    except DAMAGE as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{source.name}: damaged, or not a PyTorch checkpoint ({reason})") from None
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{source.name}: holds a {type(content).__name__}, not the weights of a network")
+    weights = _find_weights(content)
+    if weights is None:
+        names = ", ".join(repr(str(key)) for key in list(content)[:6]) or "nothing"
+        raise CheckpointError(f"{source.name}: no weights found; at its top level it holds {names}")
+    for key, tensor in weights.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantised, complex or without values")
+    step = next((content[key] for key in STEP_KEYS if isinstance(content.get(key), int)), 0)
+    return weights, max(0, int(step))
+
+
+def without_prefixes(weights: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The weights under every shorter set of names that they might be known by, the longest names first."""
+    yield weights
+    for prefix in PREFIXES:
+        if weights and all(key.startswith(prefix) for key in weights):
+            yield from without_prefixes({key[len(prefix) :]: value for key, value in weights.items()})
+
+
+def is_torchscript(source: Path) -> bool:
+    """Whether a file is a TorchScript archive, which is a program and not a checkpoint."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return any(name.endswith("constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, *DAMAGE):
+        return False
+
+
+def _load(source: Path) -> object:
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        names = _foreign_names(source)
+        if not names or not all(NETWORK_OBJECTS.fullmatch(name) for name in names):
+            raise
+    with torch.serialization.safe_globals([(_Ignored, name) for name in names]):
+        return torch.load(source, map_location="cpu", weights_only=True)
+
+
+def _foreign_names(source: Path) -> list[str]:
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(source)
+    except (pickle.UnpicklingError, *DAMAGE):
+        return []
+
+
+def _find_weights(content: Mapping[object, object]) -> dict[str, Tensor] | None:
+    if content and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
+        return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    for key in WEIGHT_KEYS:
+        inner = content.get(key)
+        if isinstance(inner, Mapping):
+            found = _find_weights(inner)
+            if found is not None:
+                return found
+    return None
+
+
+def _refusal(message: str) -> str:
+    unsafe = re.search(r"(?:GLOBAL|class) ['\"`]?([\w.]+)['\"`]?", message)
+    what = f"asks for {unsafe.group(1)!r}" if unsafe else "holds more than tensors"
+    return (
+        f"refused, nothing was run: it {what}, and only tensors are opened; "
+        "save the weights alone with torch.save(network.state_dict(), file)"
+    )

@@ -1,0 +1,349 @@
+"""inpaint(): any Completer, any size, any batch, and not one known pixel changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, get_args
+
+import torch
+from torch import Tensor
+
+from ..masks.morphology import feather as feather_mask
+from ..masks.morphology import grow as grow_mask
+from ..masks.morphology import shrink as shrink_mask
+from ..masks.normalise import normalize_mask
+from . import multiscale
+from .blending import join, match_colors
+from .grain import match_grain
+from .memory import Allowance, is_out_of_memory
+from .windows import Region, Window, hole_regions, whole_frame
+
+Strategy = Literal["auto", "whole", "crop", "resize", "tile"]
+Blend = Literal["alpha", "poisson"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+BLENDS: tuple[Blend, ...] = get_args(Blend)
+
+SLIGHT = 1.25  # a fill reduced by no more than this is as good as one at full size
+SOFTEST = 2.0  # a fill made at less than 1 / SOFTEST of the full size looks too soft beside it and is refined
+SHALLOW = 8  # every pixel of a hole is within trained size / SHALLOW of a known one: tiles see enough around it
+SURROUNDINGS = 32  # seams look at the hole and so many pixels around it
+LEAST_WINDOW = 64  # for models without a trained size, classical fills say
+
+Progress = Callable[[int, int, Tensor], None]
+"""Called after every pass with windows done, windows in all, and the picture `[C,H,W]` that the last one belongs to, as
+far as it is done. What it raises ends the work: that is how a host cancels."""
+
+
+class Completer(Protocol):
+    """Anything that can fill holes: a loaded network, a classical fill, a foreign model.
+
+    One with a `trained_size`, of its own or on its `card`, is shown windows of about that size, see `inpaint`; one with
+    a `device` and a `to` can be moved to the CPU when memory runs out.
+    """
+
+    def complete(self, image: Tensor, mask: Tensor) -> Tensor:
+        """`[B,3,H,W]` in 0..1 and `[B,1,H,W]` (exactly 0 or 1, 1 = hole) give `[B,3,H,W]` in 0..1."""
+        ...
+
+
+@torch.no_grad()
+def inpaint(
+    model: Completer,
+    image: Tensor,
+    mask: Tensor,
+    strategy: Strategy = "auto",
+    grow: int = 0,
+    feather: int = 8,
+    blend: Blend = "alpha",
+    color_match: bool = False,
+    *,
+    size: int | None = None,
+    context: float = 0.5,
+    grain: float = 0.0,
+    seed: int = 0,
+    frames_per_batch: int | None = None,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Fill the holes of pictures.
+
+    Parameters
+    ----------
+    model
+        Fills holes; a network should be in evaluation mode (as `load_model` returns it).
+    image
+        `[B,C,H,W]`, 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA); any height and width from 1, any floating-point type.
+    mask
+        1 = hole. `[H,W]`, `[B,H,W]` or `[B,1,H,W]`, of any size: it is resized to the picture (nearest-exact) and cut
+        at 0.5. One mask serves many pictures, one picture serves many masks.
+    strategy
+        `"whole"`: the model sees the whole frame at once. `"resize"`: the whole frame, reduced to `size` where it is
+        larger. `"crop"`: each hole (near ones together) in a window around it, cut out first and then reduced if it is
+        larger than `size`. `"tile"`: the same windows, larger ones in overlapping tiles; where a hole is too deep for
+        that, small first and then in tiles of growing size. `"auto"`: of these, per hole, what costs least without a
+        visible loss: as it is where it fits, in tiles when thin, reduced to half at most, else small first.
+    grow
+        Pixels by which the hole is enlarged first (shrunk when negative), to catch the fringe of what is removed.
+    feather
+        Width in pixels, inwards from the rim of the hole, over which the fill is led over to the surrounding colours.
+    blend
+        `"alpha"`: the correction of `feather`; `"poisson"`: the fill's gradients joined to the rim without any step
+        (Perez et al. 2003), over the whole hole, `feather` unused.
+    color_match
+        Shift the fill's mean colour to that of a ring around the hole.
+    size
+        Longer side in pixels of what the model sees at once (not for `"whole"`). None: from the size that it was
+        trained on and the memory there is. A size that is given is kept.
+    context
+        Windows show this share of the hole's longer side on every side of the hole.
+    grain
+        0..1: how much of the noise that the surroundings have and the fill lacks is added.
+    seed
+        For the grain.
+    frames_per_batch
+        Windows that the model sees at once. None: one on a CPU, elsewhere what memory allows. A number that is given is
+        kept.
+    progress
+        See `Progress`.
+
+    Returns
+    -------
+    Tensor
+        `[B,C,H,W]`, type and device of `image`. Outside the (grown) hole it equals `image` bit for bit; alpha leaves as
+        it came; where the mask is empty, so does everything.
+
+    Raises
+    ------
+    ValueError
+        Shapes or options that do not fit; both batch sizes are named when they differ.
+    MemoryError
+        Memory ran out and neither fewer windows at once, nor smaller ones, nor the CPU helped, or these were not tried
+        because `size` or `frames_per_batch` was given. The message says what was tried.
+    """
+    _check(image, strategy, feather, blend, size, context, grain, frames_per_batch)
+    hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
+    count = _common_count(image, hole)
+    if grow > 0:
+        hole = grow_mask(hole, grow)
+    elif grow < 0:
+        hole = shrink_mask(hole, -grow)
+    output = image.expand(count, -1, -1, -1).clone(memory_format=torch.contiguous_format)
+    settings = _Settings(strategy, feather, blend, color_match, context, grain, seed)
+    allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
+    _Work(model, output, hole, settings, allowance, progress).run()
+    return output
+
+
+@dataclass(frozen=True)
+class _Settings:
+    strategy: Strategy
+    feather: int
+    blend: Blend
+    color_match: bool
+    context: float
+    grain: float
+    seed: int
+
+
+class _Job(NamedTuple):
+    picture: int
+    region: Region
+    depth: float
+
+
+class _Work:
+    """One call of inpaint: windows of all pictures, filled in place pass by pass."""
+
+    def __init__(
+        self,
+        model: Completer,
+        output: Tensor,
+        hole: Tensor,
+        settings: _Settings,
+        allowance: Allowance,
+        progress: Progress | None,
+    ) -> None:
+        self.model = model
+        self.output = output
+        self.hole = hole
+        self.settings = settings
+        self.allowance = allowance
+        self.progress = progress
+
+    def run(self) -> None:
+        jobs = self._plan()
+        done = 0
+        home: torch.device | None = None
+        try:
+            while done < len(jobs):
+                batch = self._next_batch(jobs[done:])
+                try:
+                    self._fill(batch)
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    home = self._take_less(batch, error) or home
+                    continue
+                done += len(batch)
+                if self.progress is not None:
+                    self.progress(done, len(jobs), self.output[batch[-1].picture])
+        finally:
+            if home is not None:
+                self.model.to(home)  # type: ignore[attr-defined]
+
+    def _plan(self) -> list[_Job]:
+        framewise = self.settings.strategy in ("whole", "resize")
+        least = min(_trained_side(self.model) or LEAST_WINDOW, self.allowance.side or LEAST_WINDOW)
+        jobs: list[_Job] = []
+        for index in range(len(self.hole)):
+            plane = self.hole[index, 0]
+            if not bool(plane.any()):
+                continue
+            regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, self.settings.context)
+            depths = [multiscale.hole_depth(plane[region.window.inside]) for region in regions]
+            pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
+            jobs += [_Job(i, *item) for i in pictures for item in zip(regions, depths, strict=True)]
+        # Windows of one size follow each other, so that they can be shown together.
+        return sorted(jobs, key=lambda job: (job.region.window.height, job.region.window.width))
+
+    def _method(self, job: _Job) -> multiscale.Method:
+        window = job.region.window
+        longest = max(window.height, window.width)
+        side = self.allowance.side
+        if self.settings.strategy == "whole" or side is None or longest <= self.allowance.limit(longest):
+            return "direct"
+        if self.settings.strategy in ("crop", "resize"):
+            return "reduced"
+        thin = job.depth <= side / SHALLOW
+        if self.settings.strategy == "auto" and longest <= (SLIGHT if thin else SOFTEST) * side:
+            return "reduced"
+        if thin:
+            return "tiles"
+        return "coarse-to-fine"
+
+    def _next_batch(self, jobs: Sequence[_Job]) -> list[_Job]:
+        first = jobs[0]
+        method = self._method(first)
+        window = first.region.window
+        # Tiles are batched within their window.
+        most = self.allowance.batch(self._pixels(window.height, window.width)) if method in ("direct", "reduced") else 1
+        batch = [first]
+        for job in jobs[1:most]:
+            other = job.region.window
+            if (other.height, other.width) != (window.height, window.width) or self._method(job) != method:
+                break
+            batch.append(job)
+        return batch
+
+    def _pixels(self, height: int, width: int) -> int:
+        limit = self.allowance.limit(max(height, width)) if self.settings.strategy != "whole" else max(height, width)
+        return min(height, limit) * min(width, limit)
+
+    def _fill(self, jobs: list[_Job]) -> None:
+        holes = torch.stack([self.hole[job.picture % len(self.hole)][job.region.window.inside] for job in jobs])
+        pictures = torch.stack([self.output[job.picture][job.region.window.inside] for job in jobs])
+        colors = pictures[:, :3].float().expand(-1, 3, -1, -1)
+        # Hidden values may be anything (NaN behind full transparency, say); no arithmetic may see them.
+        colors = torch.where(holes > 0.5, torch.zeros_like(colors), colors)
+        window = jobs[0].region.window
+        longest = max(window.height, window.width)
+        side = self.allowance.side or longest
+        tile_batch = self.allowance.batch(min(side, longest) ** 2)
+        prediction = multiscale.fill(self.model.complete, colors, holes, self._method(jobs[0]), side, tile_batch)
+        for row, job in enumerate(jobs):
+            one = slice(row, row + 1)
+            self._join(prediction[one], colors[one], holes[one], job)
+
+    def _join(self, prediction: Tensor, colors: Tensor, hole: Tensor, job: _Job) -> None:
+        settings = self.settings
+        window = job.region.window
+        box = _box_around(job.region.own, SURROUNDINGS)
+        prediction, colors, hole = prediction[box.inside], colors[box.inside], hole[box.inside]
+        if settings.color_match:
+            prediction = match_colors(prediction, colors, hole)
+        if settings.blend == "poisson":
+            prediction = join(prediction, colors, hole, torch.ones_like(hole))
+        elif settings.feather > 0:
+            prediction = join(prediction, colors, hole, 1.0 - feather_mask(hole, settings.feather))
+        if settings.grain > 0.0:
+            seed = (settings.seed * 1_000_003 + window.top) * 1_000_003 + window.left
+            prediction = match_grain(prediction, colors, hole, settings.grain, seed)
+        target = self.output[job.picture][window.inside][box.inside]
+        if len(target) == 1:
+            prediction = prediction.mean(1, keepdim=True)
+        kept = target[:3]  # alpha leaves as it came
+        filled = prediction[0].clamp(0.0, 1.0).to(target.dtype)
+        kept.copy_(torch.where(job.region.own[box.inside], filled, kept))
+
+    def _take_less(self, batch: list[_Job], error: BaseException) -> torch.device | None:
+        """Shrink the allowance; the device that the model has to return to when it was moved to the CPU for it."""
+        window = batch[0].region.window
+        longest = max(window.height, window.width)
+        method = self._method(batch[0])
+        side = self.allowance.side or longest
+        shown = len(batch) if method in ("direct", "reduced") else self.allowance.batch(min(side, longest) ** 2)
+        if self.allowance.shrink(shown, longest, resizable=self.settings.strategy != "whole"):
+            return None
+        if self.allowance.may_move() and hasattr(self.model, "to"):
+            home = self.allowance.device
+            self.model.to("cpu")
+            self.allowance = self.allowance.on_cpu()
+            return home
+        raise MemoryError(self.allowance.failure()) from error
+
+
+def _box_around(own: Tensor, margin: int) -> Window:
+    rows, columns = torch.nonzero(own.any(1)).flatten().tolist(), torch.nonzero(own.any(0)).flatten().tolist()
+    height, width = own.shape
+    return Window(
+        max(0, rows[0] - margin),
+        max(0, columns[0] - margin),
+        min(height, rows[-1] + 1 + margin),
+        min(width, columns[-1] + 1 + margin),
+    )
+
+
+def _device_of(model: Completer, image: Tensor) -> torch.device:
+    device = getattr(model, "device", None)
+    return device if isinstance(device, torch.device) else image.device
+
+
+def _trained_side(model: Completer) -> int | None:
+    return getattr(getattr(model, "card", model), "trained_size", None)
+
+
+def _check(
+    image: Tensor,
+    strategy: str,
+    feather: int,
+    blend: str,
+    size: int | None,
+    context: float,
+    grain: float,
+    frames_per_batch: int | None,
+) -> None:
+    if image.ndim != 4 or image.shape[1] not in (1, 3, 4) or 0 in image.shape:
+        raise ValueError(f"image has shape {list(image.shape)}: expected [B,C,H,W] with C = 1, 3 or 4")
+    if not image.is_floating_point():
+        raise ValueError(f"image holds {image.dtype}: expected floating-point values in 0..1")
+    if strategy not in STRATEGIES:
+        raise ValueError(f"unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
+    if blend not in BLENDS:
+        raise ValueError(f"unknown blend {blend!r}: choose one of {', '.join(BLENDS)}")
+    if feather < 0:
+        raise ValueError(f"feather is {feather}: expected 0 or more pixels")
+    if size is not None and size < 16:
+        raise ValueError(f"size is {size}: expected at least 16 pixels")
+    if not 0.0 <= context <= 8.0:
+        raise ValueError(f"context is {context}: expected a share of the hole's side in 0..8")
+    if not 0.0 <= grain <= 1.0:
+        raise ValueError(f"grain is {grain}: expected 0..1")
+    if frames_per_batch is not None and frames_per_batch < 1:
+        raise ValueError(f"frames_per_batch is {frames_per_batch}: expected at least 1")
+
+
+def _common_count(image: Tensor, mask: Tensor) -> int:
+    images, masks = image.shape[0], mask.shape[0]
+    if images != masks and 1 not in (images, masks):
+        raise ValueError(f"{images} images and {masks} masks do not match: give equal counts, or one of either")
+    return max(images, masks)

@@ -1,0 +1,104 @@
+"""People's own masks: pictures from a folder and its subfolders."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from .request import Canvas, Options, Request, adjust, count_holes
+
+TRIES = 16  # files looked at before the one that comes nearest to the asked ratio is adjusted
+CACHED_FILES = 1024  # at one bit a pixel, 32 KiB for 512x512
+
+
+class FolderOptions(Options):
+    """Where the masks lie.
+
+    Attributes
+    ----------
+    folder
+        Pictures of any size.
+    hole_is_white
+        False where black marks the hole, as in the masks of pytorch-inpainting-with-partial-conv and SneakySketchers.
+    flip
+        Mirror at random, along both axes.
+    """
+
+    folder: Path = Field(...)
+    hole_is_white: bool = True
+    flip: bool = False
+
+
+def draw(request: Request, options: FolderOptions, rng: np.random.Generator) -> Canvas:
+    """A mask from the folder, cut to the proportions asked for and resized (nearest-exact).
+
+    A mask of the asked ratio is looked for first; failing that, the rim of the nearest is moved until it has it.
+    """
+    files = list_masks(options.folder)
+    nearest, smallest_error = request.blank(), float("inf")
+    for _ in range(TRIES):
+        canvas = _load(files[int(rng.integers(len(files)))], request, options, rng)
+        count = count_holes(canvas)
+        if request.target is None or request.accepts(count):
+            return canvas
+        error = abs(count - request.target)
+        if error < smallest_error:
+            nearest, smallest_error = canvas, error
+    return adjust(nearest, request)
+
+
+def list_masks(folder: Path) -> tuple[Path, ...]:
+    """Mask files under a folder, sorted.
+
+    Raises
+    ------
+    ValueError
+        No such folder, or no pictures in it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder of masks")
+    files = _list_masks(folder, folder.stat().st_mtime_ns)
+    if not files:
+        raise ValueError(f"{folder}: no pictures in this folder of masks")
+    return files
+
+
+@lru_cache(maxsize=16)
+def _list_masks(folder: Path, _changed: int) -> tuple[Path, ...]:
+    from ...files.images import READABLE_SUFFIXES
+
+    return tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES))
+
+
+@lru_cache(maxsize=CACHED_FILES)
+def _decode(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    from ...files.images import decode_mask
+
+    mask = decode_mask(path)[0, 0].numpy()
+    return np.packbits(mask.astype(np.bool_)), (mask.shape[0], mask.shape[1])
+
+
+def _load(path: Path, request: Request, options: FolderOptions, rng: np.random.Generator) -> Canvas:
+    import cv2
+
+    bits, shape = _decode(path)
+    mask: Canvas = np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape)
+    zoom = min(shape[0] / request.height, shape[1] / request.width)
+    height, width = max(1, round(zoom * request.height)), max(1, round(zoom * request.width))
+    top, left = int(rng.integers(shape[0] - height + 1)), int(rng.integers(shape[1] - width + 1))
+    mask = mask[top : top + height, left : left + width]
+    if (height, width) != (request.height, request.width):
+        size = (request.width, request.height)
+        mask = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    if not options.hole_is_white:
+        mask = 1 - mask
+    if options.flip:
+        rows, columns = (1 - 2 * int(side) for side in rng.integers(0, 2, 2))
+        mask = mask[::rows, ::columns]
+    canvas = request.blank()
+    request.inner(canvas)[:] = request.inner(mask)
+    return canvas

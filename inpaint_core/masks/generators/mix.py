@@ -1,0 +1,199 @@
+"""Mixtures of mask families for training: which ones, how often, with which options."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from torch import Tensor
+
+from ..superpixels.slic import slic_labels
+from .registry import Seed, draw_mask, find_generator
+from .request import Options
+
+
+class MaskSource(BaseModel):
+    """One family of a mixture.
+
+    Attributes
+    ----------
+    name
+        A key of `GENERATORS`.
+    weight
+        How often it is drawn, relative to the others.
+    options
+        The family's own options.
+    hole_ratio, border
+        As for `generate`; where None, those of the mixture hold.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    weight: float = Field(1.0, gt=0.0)
+    options: dict[str, Any] = Field(default_factory=dict)
+    hole_ratio: tuple[float, float] | None = None
+    border: float | None = Field(None, ge=0.0)
+
+    _options: Options = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _check(self) -> MaskSource:
+        self._options = find_generator(self.name).parse(self.options)
+        return self
+
+
+class MaskMix(BaseModel):
+    """A weighted mixture of mask families, from which a trainer draws.
+
+    Attributes
+    ----------
+    sources
+        The families.
+    hole_ratio
+        `(low, high]` for all families that do not say otherwise; None leaves it to the families.
+    border
+        Distance that holes keep from the edge (see `generate`), for all families that do not say otherwise. Families
+        that touch the edge by nature (`border`) are left as they are.
+
+    Examples
+    --------
+    >>> thin = {"name": "strokes", "options": {"brush": "thin"}}
+    >>> mix = MaskMix(sources=(thin, {"name": "rectangles", "weight": 0.5}), hole_ratio=(0.1, 0.3))
+    >>> mix.draw((64, 64), seed=(1, 2)).shape
+    torch.Size([1, 1, 64, 64])
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: tuple[MaskSource, ...] = Field(min_length=1)
+    hole_ratio: tuple[float, float] | None = None
+    border: float | None = Field(None, ge=0.0)
+
+    _ends: list[float] = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _check(self) -> MaskMix:
+        for interval in (self.hole_ratio, *(source.hole_ratio for source in self.sources)):
+            if interval is not None and not 0.0 <= interval[0] < interval[1] <= 1.0:
+                raise ValueError(f"hole_ratio is {interval}: expected 0 <= low < high <= 1")
+        weights = np.array([source.weight for source in self.sources])
+        self._ends = np.cumsum(weights / weights.sum()).tolist()
+        return self
+
+    @property
+    def uses_picture(self) -> bool:
+        """Whether any family follows the picture, so that `draw` needs it or its superpixels."""
+        return any(source.name == "slic" for source in self.sources)
+
+    def draw(
+        self, size: tuple[int, int], seed: Seed, image: Tensor | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        """Draw one mask.
+
+        Parameters
+        ----------
+        size
+            `(H, W)`.
+        seed
+            A whole number, several (such as run, epoch, sample: the mask then depends on nothing else), or a generator.
+        image
+            `[C,H,W]`, where a family follows the picture.
+        labels
+            int `[H,W]`, its superpixels where they are known (see `SuperpixelCache`); `image` is then not needed.
+
+        Returns
+        -------
+        Tensor
+            float32 `[1,1,H,W]`, exactly 0 or 1.
+
+        Raises
+        ------
+        ValueError
+            As `generate`.
+        """
+        rng = np.random.default_rng(seed)
+        chance = rng.random()
+        index = next((i for i, end in enumerate(self._ends) if chance < end), len(self._ends) - 1)
+        source = self.sources[index]
+        border = self.border if source.border is None else source.border
+        canvas = draw_mask(
+            find_generator(source.name),
+            source._options,
+            size,
+            self.hole_ratio if source.hole_ratio is None else source.hole_ratio,
+            None if source.name == "border" else border,
+            rng,
+            image,
+            None if labels is None else labels.numpy(),
+        )
+        return torch.from_numpy(canvas.astype(np.float32))[None, None]
+
+    def batch(
+        self,
+        size: tuple[int, int],
+        seeds: Sequence[Seed],
+        images: Tensor | None = None,
+        labels: Sequence[Tensor] | Tensor | None = None,
+    ) -> Tensor:
+        """Draw one mask for every seed: float32 `[B,1,H,W]`.
+
+        `images` is `[B,C,H,W]`, `labels` holds one `[H,W]` for each; see `draw`.
+        """
+        masks = [
+            self.draw(size, seed, None if images is None else images[i], None if labels is None else labels[i])
+            for i, seed in enumerate(seeds)
+        ]
+        return torch.cat(masks)
+
+
+class SuperpixelCache:
+    """Superpixels of training pictures, computed once for each.
+
+    Parameters
+    ----------
+    n_segments, compactness, max_side
+        See `slic_labels`.
+    capacity
+        Pictures kept; beyond, the one not asked for the longest time goes. At two bytes a pixel, 4096 pictures of
+        256x256 take 512 MiB.
+    """
+
+    def __init__(
+        self, n_segments: int = 100, compactness: float = 10.0, max_side: int = 160, capacity: int = 4096
+    ) -> None:
+        if not 1 <= n_segments < 1 << 15:
+            raise ValueError(f"n_segments={n_segments}: expected 1 to {(1 << 15) - 1}")
+        if capacity < 1:
+            raise ValueError(f"capacity={capacity}: expected at least 1")
+        self._arguments = (n_segments, compactness, max_side)
+        self._capacity = capacity
+        self._labels: OrderedDict[Hashable, Tensor] = OrderedDict()
+
+    def labels(self, key: Hashable, image: Tensor) -> Tensor:
+        """Superpixels of a picture.
+
+        Parameters
+        ----------
+        key
+            What tells the picture from others, such as its number in the data set.
+        image
+            `[C,H,W]`; looked at only the first time.
+
+        Returns
+        -------
+        Tensor
+            int16 `[H,W]`; to be cropped and flipped like the picture, never written to.
+        """
+        found = self._labels.get(key)
+        if found is None:
+            found = slic_labels(image, *self._arguments).to(torch.int16)
+            if len(self._labels) >= self._capacity:
+                self._labels.popitem(last=False)
+            self._labels[key] = found
+        self._labels.move_to_end(key)
+        return found

@@ -1,0 +1,155 @@
+"""Families of masks by name: what the command line, the nodes and the trainer draw from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from torch import Tensor
+
+from . import border, center, folder, random_walk, rectangles, salt_and_pepper, shapes, strokes, superpixels
+from .augmentation import draw_augmented
+from .request import Canvas, Options, Request, counts_of_interval, margin_in_pixels
+
+Seed = int | Sequence[int] | np.random.Generator
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A family of masks: its options and the function `draw(request, options, rng)` that draws one."""
+
+    name: str
+    options: type[Options]
+    draw: Callable[[Request, Any, np.random.Generator], Canvas]
+
+    def parse(self, values: Mapping[str, object]) -> Options:
+        """Check options given by name.
+
+        Raises
+        ------
+        ValueError
+            An unknown option or a value out of range, in one sentence.
+        """
+        try:
+            return self.options.model_validate(values)
+        except ValidationError as error:
+            raise ValueError(f"mask {self.name!r} refuses {_describe(error)}") from None
+
+
+GENERATORS: dict[str, Generator] = {
+    generator.name: generator
+    for generator in (
+        Generator("random_walk", random_walk.RandomWalkOptions, random_walk.draw),
+        Generator("strokes", strokes.StrokesOptions, strokes.draw),
+        Generator("shapes", shapes.ShapesOptions, shapes.draw),
+        Generator("rectangles", rectangles.RectanglesOptions, rectangles.draw),
+        Generator("center", center.CenterOptions, center.draw),
+        Generator("border", border.BorderOptions, border.draw),
+        Generator("salt_and_pepper", salt_and_pepper.SaltAndPepperOptions, salt_and_pepper.draw),
+        Generator("slic", superpixels.SlicOptions, superpixels.draw),
+        Generator("folder", folder.FolderOptions, folder.draw),
+    )
+}
+
+
+def find_generator(name: str) -> Generator:
+    """Look a family up by name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the sentence lists those that exist.
+    """
+    try:
+        return GENERATORS[name]
+    except KeyError:
+        raise ValueError(f"unknown mask {name!r}: choose one of {', '.join(sorted(GENERATORS))}") from None
+
+
+def generate(
+    name: str,
+    size: tuple[int, int],
+    hole_ratio: tuple[float, float] | None = None,
+    border: float | None = None,
+    seed: Seed = 0,
+    image: Tensor | None = None,
+    labels: Tensor | None = None,
+    **options: object,
+) -> Tensor:
+    """Draw a random mask.
+
+    Parameters
+    ----------
+    name
+        A key of `GENERATORS`.
+    size
+        `(H, W)`.
+    hole_ratio
+        `(low, high)`: the share of hole pixels lies in `(low, high]`, spread over the interval from seed to seed.
+        None leaves it to the family.
+    border
+        Distance that holes keep from the picture's edge: below 1 a share of the shorter side, from 1 up pixels of a
+        picture whose shorter side is 512 (Liu et al. 2018 keep 50). None: holes may touch the edge.
+    seed
+        A whole number, several of them, or a generator to draw from. The global random states are left alone.
+    image
+        `[C,H,W]` or `[1,C,H,W]`, the picture that the mask is for; only `slic` looks at it.
+    labels
+        int `[H,W]`, superpixels of that picture where they are known already (`slic` only).
+    **options
+        Fields of the family's options class, `GENERATORS[name].options`.
+
+    Returns
+    -------
+    Tensor
+        float32 `[1,1,H,W]` on the CPU, exactly 0 or 1, 1 = hole.
+
+    Raises
+    ------
+    ValueError
+        Unknown name or option, or a ratio or border that this family cannot reach in this size.
+    """
+    generator = find_generator(name)
+    picture = image[0] if image is not None and image.ndim == 4 and len(image) == 1 else image
+    known = None if labels is None else labels.detach().cpu().numpy()
+    rng = np.random.default_rng(seed)
+    canvas = draw_mask(generator, generator.parse(options), size, hole_ratio, border, rng, picture, known)
+    return torch.from_numpy(canvas.astype(np.float32))[None, None]
+
+
+def draw_mask(
+    generator: Generator,
+    options: Options,
+    size: tuple[int, int],
+    hole_ratio: tuple[float, float] | None,
+    border: float | None,
+    rng: np.random.Generator,
+    image: Tensor | None = None,
+    labels: NDArray[np.integer] | None = None,
+) -> Canvas:
+    """`generate` for checked options, as uint8 `[H,W]`."""
+    height, width = (int(side) for side in size)
+    if height < 1 or width < 1:
+        raise ValueError(f"a mask of {height}x{width} pixels cannot be drawn")
+    margin = margin_in_pixels(border, (height, width))
+    low = high = target = None
+    if hole_ratio is not None:
+        low, high = counts_of_interval(hole_ratio, (height, width), margin)
+        target = int(rng.integers(low, high + 1))
+    request = Request(height, width, margin, low, high, target, image, labels)
+    if options.augments:
+        return draw_augmented(generator.draw, request, options, rng)
+    return generator.draw(request, options, rng)
+
+
+def _describe(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_url=False):
+        where = ".".join(str(step) for step in item["loc"])
+        parts.append(f"{where} = {item['input']!r:.60}: {item['msg']}" if where else item["msg"])
+    return "; ".join(parts)

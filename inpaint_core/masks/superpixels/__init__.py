@@ -1,0 +1,16 @@
+"""Superpixels: SLIC, choosing some of them, snapping a mask to them, following them from frame to frame."""
+
+from .pictures import boundary_overlay, label_map, posterise
+from .selection import mean_colors, segment_masks, select_segments, snap_to_labels
+from .slic import slic_labels
+
+__all__ = [
+    "boundary_overlay",
+    "label_map",
+    "mean_colors",
+    "posterise",
+    "segment_masks",
+    "select_segments",
+    "slic_labels",
+    "snap_to_labels",
+]

@@ -1,0 +1,305 @@
+"""Choosing superpixels: by number, place, colour, size or chance, and snapping a rough mask to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..generators.request import counts_of_interval
+from ..normalise import normalize_mask
+
+Point = tuple[float, float]
+Flags = NDArray[np.bool_]
+
+
+def select_segments(
+    labels: Tensor,
+    *,
+    indices: Sequence[int] | None = None,
+    points: Sequence[Point] | None = None,
+    negative_points: Sequence[Point] | None = None,
+    box: tuple[float, float, float, float] | None = None,
+    box_share: float = 0.5,
+    color: tuple[float, float, float] | None = None,
+    color_tolerance: float = 20.0,
+    brightness: tuple[float, float] | None = None,
+    area: tuple[float, float] | None = None,
+    touching_border: bool | None = None,
+    largest: int | None = None,
+    smallest: int | None = None,
+    hole_ratio: tuple[float, float] | None = None,
+    seed: int | np.random.Generator = 0,
+    image: Tensor | None = None,
+    all_but: bool = False,
+    frame: int | None = None,
+) -> Tensor:
+    """Make a mask of the superpixels that meet every given criterion (all of them when none is given).
+
+    Parameters
+    ----------
+    labels
+        int `[H,W]` or `[B,H,W]`, as `slic_labels` returns them.
+    indices
+        Label numbers.
+    points, negative_points
+        `(x, y)` in pixels, as ComfyUI's points: superpixels under a positive point are taken, those under a negative
+        one are not. Points outside the picture are moved to its edge.
+    box
+        `(x0, y0, x1, y1)` in pixels: superpixels of which at least `box_share` lies inside.
+    color, color_tolerance
+        RGB in 0..1, and the greatest CIELAB distance of a superpixel's mean colour from it (2 is just noticeable, 100
+        is black to white). Needs `image`.
+    brightness
+        Range of a superpixel's mean CIE lightness, as 0 (black) to 1 (white), both ends included. Needs `image`.
+    area
+        Range of a superpixel's share of the picture, both ends included.
+    touching_border
+        True: only those that touch the picture's edge; False: only those that do not.
+    largest, smallest
+        Then the so many largest or smallest of those that are left.
+    hole_ratio
+        Then, at random, as many of those that are left as cover a share in `(low, high]` of the picture.
+    seed
+        For the random choice; frame i of a batch draws from `(seed, i)`.
+    image
+        `[C,H,W]` or `[B,C,H,W]`, the picture that was divided, or one for all.
+    all_but
+        Take all superpixels but those chosen (the ratio is then of those left known).
+    frame
+        Choose in this picture of the batch only and take the same numbers in all others: for labels that are stable
+        across the frames of a clip. None chooses in every picture anew.
+
+    Returns
+    -------
+    Tensor
+        float32 `[B,1,H,W]` on the device of `labels`, exactly 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        A criterion that needs a picture without one, a ratio that no choice of superpixels reaches, or sizes that do
+        not fit.
+    """
+    batch = _as_batch(labels)
+    pictures = _pictures(image, batch) if color is not None or brightness is not None else None
+
+    def choose(index: int) -> Flags:
+        plane = batch[index]
+        count = int(plane.max()) + 1
+        sizes = np.bincount(plane.ravel(), minlength=count)
+        chosen = sizes > 0
+        if indices is not None:
+            chosen &= _flags(np.asarray(indices, dtype=np.int64), count)
+        if points is not None:
+            chosen &= _flags(_labels_at(plane, points), count)
+        if negative_points is not None:
+            chosen &= ~_flags(_labels_at(plane, negative_points), count)
+        if box is not None:
+            chosen &= _inside_box(plane, sizes, box, box_share)
+        if pictures is not None:
+            chosen &= _by_color(pictures[index], plane, sizes, color, color_tolerance, brightness)
+        if area is not None:
+            chosen &= (sizes >= area[0] * plane.size) & (sizes <= area[1] * plane.size)
+        if touching_border is not None:
+            rim = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+            chosen &= _flags(rim, count) == touching_border
+        if largest is not None:
+            chosen = _keep_first(chosen, np.argsort(-sizes, kind="stable"), largest)
+        if smallest is not None:
+            chosen = _keep_first(chosen, np.argsort(sizes, kind="stable"), smallest)
+        if hole_ratio is not None:
+            low, high = counts_of_interval(hole_ratio, plane.shape, 0)
+            rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng([seed, index])
+            chosen = choose_at_random(sizes * chosen, low, high, rng)
+        return chosen != all_but
+
+    if frame is not None:
+        if not 0 <= frame < len(batch):
+            raise ValueError(f"frame {frame} asked for, but there are {len(batch)}: count from 0")
+        everywhere = np.full(int(batch.max()) + 1, all_but)
+        chosen = choose(frame)
+        everywhere[: len(chosen)] = chosen
+        result = everywhere[batch]
+    else:
+        result = np.stack([choose(index)[plane] for index, plane in enumerate(batch)])
+    return torch.from_numpy(result.astype(np.float32))[:, None].to(labels.device)
+
+
+def choose_at_random(sizes: NDArray[np.integer], low: int, high: int, rng: np.random.Generator) -> Flags:
+    """Choose superpixels at random until their pixels count `low`..`high`.
+
+    Parameters
+    ----------
+    sizes
+        Pixels of every superpixel; those of size 0 are never chosen.
+    low, high
+        Least and greatest total.
+    rng
+        Source of the choice.
+
+    Raises
+    ------
+    ValueError
+        If no choice was found.
+    """
+    target = rng.integers(low, high + 1)
+    for _ in range(100):
+        order = rng.permutation(len(sizes))
+        order = order[sizes[order] > 0]
+        totals = np.cumsum(sizes[order])
+        taken = int(np.searchsorted(totals, target, side="right"))
+        total = int(totals[taken - 1]) if taken else 0
+        chosen = list(order[:taken])
+        for index in order[taken:]:
+            if total >= low:
+                break
+            if total + sizes[index] <= high:
+                total += int(sizes[index])
+                chosen.append(index)
+        if low <= total <= high:
+            return _flags(np.asarray(chosen, np.int64), len(sizes))
+    raise ValueError(
+        f"no choice among {int((sizes > 0).sum())} superpixels covers {low} to {high} pixels: "
+        "widen the ratio, or use more superpixels"
+    )
+
+
+def snap_to_labels(mask: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor:
+    """Snap a rough mask to the borders of superpixels: those become hole of which the mask covers enough.
+
+    Parameters
+    ----------
+    mask
+        Any mask that `normalize_mask` accepts; it is resized to the labels. One mask serves many label maps, one map
+        many masks.
+    labels
+        int `[H,W]` or `[B,H,W]`.
+    overlap
+        Least share of a superpixel that the mask covers, 0..1; at 0 a single pixel is enough.
+
+    Returns
+    -------
+    Tensor
+        float32 `[B,1,H,W]` on the device of `labels`, exactly 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        Batches that differ, or an overlap outside 0..1.
+    """
+    if not 0.0 <= overlap <= 1.0:
+        raise ValueError(f"overlap is {overlap}: expected a share in 0..1")
+    batch = _as_batch(labels)
+    rough = normalize_mask(mask, (batch.shape[1], batch.shape[2])).cpu().numpy()[:, 0]
+    if len(rough) != len(batch) and 1 not in (len(rough), len(batch)):
+        raise ValueError(
+            f"{len(rough)} masks and {len(batch)} label maps do not match: give equal counts, or one of either"
+        )
+    frames = max(len(rough), len(batch))
+    result = np.empty((frames, *batch.shape[1:]), np.float32)
+    for index in range(frames):
+        plane = batch[index % len(batch)]
+        sizes = np.bincount(plane.ravel())
+        covered = np.bincount(plane.ravel(), weights=rough[index % len(rough)].ravel(), minlength=len(sizes))
+        result[index] = ((covered > 0) & (covered >= overlap * sizes - 1e-6))[plane]
+    return torch.from_numpy(result)[:, None].to(labels.device)
+
+
+def segment_masks(labels: Tensor) -> Tensor:
+    """One mask for every superpixel of a picture: labels `[H,W]` with n superpixels become float32 `[n,1,H,W]`."""
+    if labels.ndim != 2:
+        raise ValueError(f"one mask per superpixel needs the labels [H,W] of one picture, not {list(labels.shape)}")
+    return (labels[None] == torch.arange(int(labels.max()) + 1, device=labels.device)[:, None, None]).float()[:, None]
+
+
+def mean_colors(image: Tensor, labels: Tensor) -> Tensor:
+    """Mean of a picture over every superpixel.
+
+    Parameters
+    ----------
+    image
+        `[C,H,W]`.
+    labels
+        int `[H,W]`, with n superpixels.
+
+    Returns
+    -------
+    Tensor
+        float32 `[n,C]` on the CPU; zeros for numbers that do not occur.
+    """
+    if image.ndim != 3 or image.shape[-2:] != labels.shape:
+        raise ValueError(f"the picture {list(image.shape)} and the labels {list(labels.shape)} differ in size")
+    flat = labels.cpu().numpy().ravel()
+    planes = image.detach().to("cpu", torch.float32).numpy().reshape(image.shape[0], -1)
+    sizes = np.maximum(np.bincount(flat), 1)
+    means = [np.bincount(flat, weights=plane) / sizes for plane in planes]
+    return torch.from_numpy(np.stack(means, axis=1).astype(np.float32))
+
+
+def _as_batch(labels: Tensor) -> NDArray[np.integer]:
+    if labels.ndim not in (2, 3) or labels.is_floating_point() or labels.numel() == 0:
+        raise ValueError(f"labels are whole numbers [H,W] or [B,H,W], not {labels.dtype} {list(labels.shape)}")
+    planes = labels.detach().cpu().numpy()
+    if planes.min() < 0:
+        raise ValueError("labels must not be negative")
+    return planes if planes.ndim == 3 else planes[None]
+
+
+def _pictures(image: Tensor | None, batch: NDArray[np.integer]) -> list[Tensor]:
+    if image is None:
+        raise ValueError("choosing by colour or brightness needs the picture: give image")
+    pictures = image if image.ndim == 4 else image[None]
+    if pictures.ndim != 4 or pictures.shape[-2:] != batch.shape[-2:] or len(pictures) not in (1, len(batch)):
+        raise ValueError(f"the picture {list(image.shape)} does not fit labels {list(batch.shape)}")
+    return [pictures[index % len(pictures)] for index in range(len(batch))]
+
+
+def _flags(numbers: NDArray[np.integer], count: int) -> Flags:
+    flags = np.zeros(count, np.bool_)
+    flags[numbers[(numbers >= 0) & (numbers < count)]] = True
+    return flags
+
+
+def _labels_at(plane: NDArray[np.integer], points: Sequence[Point]) -> NDArray[np.integer]:
+    places = np.asarray(points, np.float64).reshape(-1, 2)
+    columns = np.clip(np.floor(places[:, 0]), 0, plane.shape[1] - 1).astype(np.int64)
+    rows = np.clip(np.floor(places[:, 1]), 0, plane.shape[0] - 1).astype(np.int64)
+    return plane[rows, columns]
+
+
+def _inside_box(plane: NDArray[np.integer], sizes: NDArray[np.integer], box: tuple[float, ...], share: float) -> Flags:
+    (x0, x1), (y0, y1) = sorted((box[0], box[2])), sorted((box[1], box[3]))
+    part = plane[max(0, round(y0)) : max(0, round(y1)), max(0, round(x0)) : max(0, round(x1))]
+    inside = np.bincount(part.ravel(), minlength=len(sizes))
+    return (inside > 0) & (inside >= share * sizes - 1e-6)
+
+
+def _by_color(
+    image: Tensor,
+    plane: NDArray[np.integer],
+    sizes: NDArray[np.integer],
+    color: tuple[float, float, float] | None,
+    tolerance: float,
+    brightness: tuple[float, float] | None,
+) -> Flags:
+    import cv2
+
+    means = mean_colors(image[:3], torch.from_numpy(plane))
+    lab = cv2.cvtColor(means.expand(-1, 3).contiguous().numpy()[None], cv2.COLOR_RGB2LAB)[0]
+    chosen = sizes > 0
+    if color is not None:
+        wanted = cv2.cvtColor(np.asarray(color, np.float32).reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0]
+        chosen &= np.sqrt(((lab - wanted) ** 2).sum(axis=1)) <= tolerance
+    if brightness is not None:
+        chosen &= (lab[:, 0] >= 100.0 * brightness[0] - 1e-4) & (lab[:, 0] <= 100.0 * brightness[1] + 1e-4)
+    return chosen
+
+
+def _keep_first(chosen: Flags, order: NDArray[np.integer], count: int) -> Flags:
+    if count < 1:
+        raise ValueError(f"{count} superpixels asked for: expected at least 1")
+    return _flags(order[chosen[order]][:count], len(chosen))

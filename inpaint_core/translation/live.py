@@ -1,0 +1,142 @@
+"""Live pictures: a thread that always holds the newest frame, and a file that stands in for a camera."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..files.videos import VideoError, VideoReader
+
+LONGEST_WAIT = 5.0  # seconds; a camera that gives nothing for so long is gone
+
+
+class FrameSource(Protocol):
+    """What frames are grabbed from."""
+
+    def read(self) -> np.ndarray[Any, Any] | None:
+        """The next frame, uint8 `[H,W,3]` in BGR, waiting for it as a camera does; None at the end."""
+
+    def close(self) -> None:
+        """Let go of the device or file."""
+
+
+class LoopedClip:
+    """A file behind the same interface as a camera: its frames at their own rate, again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader = VideoReader(path)
+        self._due = time.perf_counter()
+
+    def read(self) -> np.ndarray[Any, Any] | None:
+        """The next frame, when its time has come."""
+        self._due = max(self._due + 1.0 / self._reader.rate, time.perf_counter() - 1.0)
+        time.sleep(max(0.0, self._due - time.perf_counter()))
+        frame = self._reader.read()
+        if frame is None:
+            self._reader.close()
+            self._reader = VideoReader(self._path)
+            frame = self._reader.read()
+        return frame
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+
+@dataclass(frozen=True)
+class Grabbed:
+    """A frame, uint8 `[H,W,3]` in BGR, its number from 1, and when it came (`time.perf_counter`)."""
+
+    frame: np.ndarray[Any, Any]
+    number: int
+    time: float
+
+
+class FrameGrabber:
+    """Reads a source in a thread of its own and keeps only the newest frame, so that a slow reader is never behind.
+
+    Use as a context; at its end the thread has stopped and the source is closed.
+    """
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+        self._changed = threading.Condition()
+        self._newest: Grabbed | None = None
+        self._ended: str | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="frame grabber", daemon=True)
+
+    def __enter__(self) -> FrameGrabber:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping = True
+        self._thread.join(LONGEST_WAIT)
+        self._source.close()
+
+    def newer_than(self, number: int) -> Grabbed:
+        """The newest frame, once there is one after the frame of this number (0 for any).
+
+        Raises
+        ------
+        VideoError
+            The source has ended, or gave nothing for five seconds.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._has_newer(number), LONGEST_WAIT)
+            if self._newest is not None and self._newest.number > number:
+                return self._newest
+            raise VideoError(self._ended or f"the camera gave no picture for {LONGEST_WAIT:.0f} seconds")
+
+    def _has_newer(self, number: int) -> bool:
+        return self._newest is not None and self._newest.number > number
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stopping:
+            try:
+                frame = self._source.read()
+            except VideoError as error:
+                frame, reason = None, str(error)
+            else:
+                reason = "the camera gives no more pictures"
+            with self._changed:
+                if frame is None:
+                    self._ended = reason
+                else:
+                    number += 1
+                    self._newest = Grabbed(frame, number, time.perf_counter())
+                self._changed.notify_all()
+            if frame is None:
+                return
+
+
+class Meter:
+    """Frames a second and latency as they really were, over the latest second and a half."""
+
+    def __init__(self, span: float = 1.5) -> None:
+        self._span = span
+        self._shown: list[tuple[float, float]] = []
+
+    def add(self, grabbed: float, shown: float) -> None:
+        """A frame that came at `grabbed` was on screen at `shown` (`time.perf_counter`)."""
+        self._shown = [pair for pair in self._shown if shown - pair[0] < self._span] + [(shown, shown - grabbed)]
+
+    @property
+    def frames_per_second(self) -> float:
+        """0 until two frames were shown."""
+        if len(self._shown) < 2:
+            return 0.0
+        return (len(self._shown) - 1) / max(self._shown[-1][0] - self._shown[0][0], 1e-9)
+
+    @property
+    def latency(self) -> float:
+        """Mean seconds from the arrival of a frame to its translation being shown."""
+        return sum(latency for _, latency in self._shown) / max(len(self._shown), 1)

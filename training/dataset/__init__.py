@@ -1,0 +1,1 @@
+"""Folders of pictures turned into batches."""

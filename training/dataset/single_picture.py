@@ -1,0 +1,70 @@
+"""Training on the very picture that is to be repaired: holes are drawn in its known part."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inpaint_core.files.images import ImageFileError, decode_image, decode_mask, write_image
+from inpaint_core.inpainting.inpaint import Completer, inpaint
+from inpaint_core.masks import normalize_mask
+
+from ..config import DataConfig
+from .scan import Dataset, DatasetError, Record, to_stored_size
+
+
+def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Dataset:
+    """A data set of one picture file of which a part, white in the mask file, is unknown.
+
+    Raises
+    ------
+    DatasetError
+        One of the files cannot be read, or nothing of the picture is known.
+    """
+    try:
+        image, mask = decode_image(path).image[None], decode_mask(mask_path)
+    except ImageFileError as error:
+        raise DatasetError(str(error)) from None
+    return single_picture(image, mask, config, path.name)
+
+
+def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = "picture") -> Dataset:
+    """A data set of one picture of which a part is unknown.
+
+    Parameters
+    ----------
+    image
+        `[1,3,H,W]` in 0..1.
+    mask
+        `[1,1,h,w]`, 1 = unknown; of another size, it is resized.
+    name
+        What the picture is called in messages.
+
+    Raises
+    ------
+    DatasetError
+        Nothing is unknown, or nothing is known.
+    """
+    image, mask = image.detach().cpu().float(), normalize_mask(mask.detach().cpu(), (image.shape[-2], image.shape[-1]))
+    if not 0.0 < mask.mean() < 1.0:
+        if mask.mean() == 0.0:
+            raise DatasetError(f"{name}: nothing is marked in its mask, so there is nothing to repair")
+        raise DatasetError(f"{name}: everything is marked in its mask, so there is nothing to learn from")
+    mean = (image * (1.0 - mask)).sum((0, 2, 3)) / (1.0 - mask).sum()
+    joined = to_stored_size(torch.cat([torch.where(mask > 0.5, mean.view(1, 3, 1, 1), image), mask], 1)[0], config)
+    # Every pixel that the unknown part has touched in resizing is unknown.
+    pixels = torch.cat([joined[:3], (joined[3:] > 0).to(torch.uint8) * 255])
+    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    red, green, blue = mean.tolist()
+    record = Record(name, Path(name), digest, pixels.shape[1], pixels.shape[2], (red, green, blue), pixels)
+    return Dataset(name, [record], [])
+
+
+def repair(model: Completer, path: Path, mask_path: Path, out: Path) -> None:
+    """Fill what is marked in a picture file and write the result; known pixels stay as they are."""
+    picture = decode_image(path)
+    filled = inpaint(model, picture.image[None], decode_mask(mask_path))
+    write_image(out, filled[0], like=picture)

@@ -1,0 +1,208 @@
+"""The one loop: batches into an objective, events out. It prints nothing and knows no user interface."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+from ..config import TrainConfig
+from ..dataset.samples import Batch
+from ..errors import CollapsedError, DivergedError, OutOfMemoryError
+from ..events import Event, Message, StepDone
+from ..objectives.objective import Objective
+from ..objectives.optimization import NonFiniteError
+from ..placement import Placement
+from ..randomness import derive_seed, isolated_randomness
+
+RECENT_STEPS = 50
+SKIPPED_IN_A_ROW = 10
+ROLLBACKS = 3
+# What allocators other than CUDA's say in a plain RuntimeError.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Keeper(Protocol):
+    """What the loop asks to be done between steps."""
+
+    def emit(self, event: Event) -> None:
+        """Tell those who watch; whatever this raises ends the loop."""
+
+    def preview(self, step: int) -> None:
+        """Show what the network does."""
+
+    def validate(self, step: int) -> bool:
+        """Look at the held-out pictures; true when the training should stop because nothing gets better."""
+
+    def save(self, step: int) -> None:
+        """Write a state for resuming."""
+
+    def skipped(self, step: int, batch: Batch, reason: str) -> None:
+        """Take note of a batch that nothing could be learnt from."""
+
+    def roll_back(self) -> int:
+        """Go back to the newest saved state; returns its step."""
+
+
+@dataclass
+class Clock:
+    """How long steps take, and how long they wait for their pictures."""
+
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_STEPS))
+    started: float = field(default_factory=time.perf_counter)
+    steps: int = 0
+    stepping: float = 0.0
+    waiting: float = 0.0
+
+    def add(self, waited: float, stepped: float) -> None:
+        """Count one step."""
+        self.steps += 1
+        self.waiting += waited
+        self.stepping += waited + stepped
+        self.recent.append(waited + stepped)
+
+    def images_per_second(self, images: int) -> float:
+        """Over the latest steps, previews and measurements not counted."""
+        return images * len(self.recent) / max(sum(self.recent), 1e-9)
+
+    def report(self, images: int) -> dict[str, float]:
+        """Figures for the summary, for `images` per step."""
+        stepping = max(self.stepping, 1e-9)
+        return {
+            "seconds": round(time.perf_counter() - self.started, 2),
+            "images_per_second": round(images * self.steps / stepping, 2),
+            "share_of_time_waiting_for_pictures": round(self.waiting / stepping, 4),
+        }
+
+    def seconds_left(self, steps: int) -> float:
+        """For `steps` more, previews and measurements counted."""
+        return (time.perf_counter() - self.started) / max(self.steps, 1) * steps
+
+
+def train(
+    objective: Objective,
+    batches: Iterator[Batch],
+    config: TrainConfig,
+    placement: Placement,
+    *,
+    start: int,
+    keeper: Keeper,
+    should_stop: Callable[[], bool],
+    clock: Clock,
+) -> tuple[int, bool]:
+    """Step until the configured number of steps is done or somebody wants to stop.
+
+    Parameters
+    ----------
+    start
+        Steps already done.
+    keeper
+        Told about every step, asked to save, show and measure.
+    should_stop
+        Asked before every step.
+
+    Returns
+    -------
+    tuple of int and bool
+        Steps done, and whether the loop was asked to stop. The caller saves.
+
+    Raises
+    ------
+    BaseException
+        Whatever a watcher raises, after the state of the finished step was saved.
+    """
+    step, parts, skipped, rollbacks = start, config.accumulate, 0, 0
+    images = config.batch_size * placement.processes
+    finished = False
+    # Between steps the networks are whole: whatever a watcher raises then, they can be saved.
+    whole = True
+    try:
+        while step < config.steps and not finished:
+            if placement.any(should_stop()):
+                return step, True
+            asked = time.perf_counter()
+            batch = next(batches)
+            given = time.perf_counter()
+            whole = False
+            try:
+                parts, losses = _learn(objective, batch, parts, step, config, placement, keeper)
+                whole = True
+            except CollapsedError:
+                whole = True
+                raise
+            except NonFiniteError as error:
+                whole = True
+                keeper.skipped(step, batch, str(error))
+                skipped += 1
+                if skipped == SKIPPED_IN_A_ROW:
+                    if rollbacks == ROLLBACKS:
+                        raise DivergedError(
+                            f"stopped at step {step}: {error}, also after going back {ROLLBACKS} times; "
+                            "lower the learning rate, or set a smaller optimizer.clip_norm"
+                        ) from None
+                    step, skipped, rollbacks = keeper.roll_back(), 0, rollbacks + 1
+                continue
+            skipped = 0
+            clock.add(given - asked, time.perf_counter() - given)
+            rate = objective.learning_rate(step)
+            step += 1
+            for remark in objective.remarks:
+                keeper.emit(Message(remark))
+            objective.remarks.clear()
+            left = clock.seconds_left(config.steps - step)
+            keeper.emit(StepDone(step, config.steps, losses, rate, clock.images_per_second(images), left))
+            last = step == config.steps
+            if last or step % config.preview_every == 0:
+                keeper.preview(step)
+            if last or step % config.validation.every == 0:
+                finished = placement.any(keeper.validate(step))
+            if not last and step % config.checkpoint_every == 0:
+                keeper.save(step)
+    except BaseException:
+        if whole:
+            keeper.save(step)
+            # The other processes wait to hear whether to go on.
+            if step < config.steps:
+                placement.any(True)
+        raise
+    return step, False
+
+
+def _learn(
+    objective: Objective,
+    batch: Batch,
+    parts: int,
+    step: int,
+    config: TrainConfig,
+    placement: Placement,
+    keeper: Keeper,
+) -> tuple[int, dict[str, float]]:
+    """One step, in as many parts as memory asks for; returns that number and the losses."""
+    while True:
+        try:
+            with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):
+                return parts, objective.step(batch.split(parts), step)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error) or placement.processes > 1:
+                raise
+            reason = str(error).splitlines()[0]
+        # Outside the handler, which keeps the failed step's tensors alive.
+        if parts >= len(batch):
+            raise OutOfMemoryError(
+                f"one picture at a time does not fit into memory at data.size {config.data.size} ({reason}); "
+                "choose a smaller data.size or a smaller network"
+            )
+        if placement.device.type == "cuda":
+            torch.cuda.empty_cache()
+        parts = min(2 * parts, len(batch))
+        keeper.emit(
+            Message(f"out of memory at step {step}: from now on each batch is computed in {parts} parts", "warning")
+        )
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
