@@ -310,5 +310,5 @@ class RandomMask(io.ComfyNode):
         for index in range(count):
             host.raise_if_cancelled()
             picture = None if planes is None else planes[index % len(planes)]
-            masks.append(draw(generator | changes, size, ratio, margin or None, [seed, index], picture))
+            masks.append(draw(generator, changes, size, ratio, margin or None, [seed, index], picture))
         return io.NodeOutput(host.host_mask(torch.cat(masks)))

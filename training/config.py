@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.masks import MaskMix, MaskSource
-from inpaint_core.models.registry import describe
+from inpaint_core.validation import describe
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 

@@ -19,7 +19,7 @@ from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
 from inpaint_core.commands.inpaint import open_completer
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.inpainting.inpaint import STRATEGIES
-from inpaint_core.masks import GENERATORS
+from inpaint_core.masks.generators.registry import names_without_options
 
 from .evaluation import report as reports
 from .evaluation.comparison import Settings, compare
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    generators = ", ".join(sorted(set(GENERATORS) - {"folder"}))
+    generators = ", ".join(names_without_options())
     parser.add_argument(
         "--model",
         nargs="+",

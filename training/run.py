@@ -30,7 +30,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.models.registry import describe
+from inpaint_core.validation import describe
 
 from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
 from .runs.folder import Resume, RunFolder

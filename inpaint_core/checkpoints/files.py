@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files.atomic import atomic_path
-from ..models.registry import build_empty, describe, find_architecture
+from ..models.registry import build_empty, find_architecture
+from ..validation import describe
 from .card import FORMAT, ModelCard
 from .embedded import embedded_models
 from .inpainting_model import InpaintingModel

@@ -15,7 +15,8 @@ from ..files.images import ImageFileError, Picture, decode_image, decode_mask, l
 from ..foreign.external_models import is_external, load_external_model
 from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from ..inpainting.inpaint import BLENDS, STRATEGIES, Completer, inpaint
-from ..masks import GENERATORS, generate
+from ..masks import generate
+from ..masks.generators.registry import names_without_options
 from . import picture_folders
 
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mask",
         required=True,
         help="white = hole: a picture for all images, a folder with masks of the same names, "
-        f"or a generator ({', '.join(sorted(GENERATORS))})",
+        f"or a generator ({', '.join(names_without_options())})",
     )
     parser.add_argument(
         "--strategy",
@@ -115,7 +116,7 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
 
 
 def _mask_for(arguments: argparse.Namespace, source: Path, picture: Picture) -> Tensor:
-    if arguments.mask in GENERATORS:
+    if arguments.mask in names_without_options():
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
         # By name: each picture of a folder gets another mask, and the same one whichever others are there.

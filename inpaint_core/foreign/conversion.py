@@ -17,7 +17,8 @@ from ..checkpoints.card import ModelCard
 from ..checkpoints.files import CheckpointError
 from ..checkpoints.inpainting_model import InpaintingModel
 from ..checkpoints.translation_model import TranslationModel
-from ..models.registry import build_empty, describe
+from ..models.registry import build_empty
+from ..validation import describe
 from . import glcic_layouts, landscape_layouts, partial_conv_layouts, pix2pix_layouts
 from .layout import Layout, Mapping, Refusal
 from .reading import read_weights, without_prefixes

@@ -14,6 +14,7 @@ from torch import Tensor
 from inpaint_core.files.images import decode_image, decode_mask
 from inpaint_core.masks import GENERATORS, generate
 from inpaint_core.masks.generators.folder import list_masks
+from inpaint_core.masks.generators.registry import names_without_options
 from inpaint_core.masks.generators.request import margin_in_pixels
 from inpaint_core.masks.normalise import normalize_mask
 
@@ -120,8 +121,8 @@ class Pairs:
         self._files: tuple[tuple[str, ...], ...] = ()
         if masks not in GENERATORS:
             self._files = self._sort_masks(progress)
-        elif masks == "folder":
-            raise ValueError("--masks folder: give the folder itself")
+        elif GENERATORS[masks].required:
+            raise ValueError(f"--masks {masks}: give the {' and the '.join(sorted(GENERATORS[masks].required))} itself")
         self.count = min(len(paths), MOST_PER_CELL) * len(self.cells) if count is None else count
 
     def __len__(self) -> int:
@@ -182,9 +183,7 @@ class Pairs:
         """Mask files of each cell, in an order drawn with the seed."""
         folder, size = Path(self._masks), (self._size, self._size)
         if not folder.is_dir():
-            raise DatasetError(
-                f"{folder}: neither a folder of masks nor one of {', '.join(sorted(set(GENERATORS) - {'folder'}))}"
-            )
+            raise DatasetError(f"{folder}: neither a folder of masks nor one of {', '.join(names_without_options())}")
         margin = margin_in_pixels(BORDER, size)
         found: list[list[str]] = [[] for _ in self.cells]
         for path in progress(list_masks(folder)):

@@ -58,7 +58,7 @@ class MaskMix(BaseModel):
         `(low, high]` for all families that do not say otherwise; None leaves it to the families.
     border
         Distance that holes keep from the edge (see `generate`), for all families that do not say otherwise. Families
-        that touch the edge by nature (`border`) are left as they are.
+        that touch the edge by nature are left as they are.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class MaskMix(BaseModel):
     @property
     def uses_picture(self) -> bool:
         """Whether any family follows the picture, so that `draw` needs it or its superpixels."""
-        return any(source.name == "slic" for source in self.sources)
+        return any(find_generator(source.name).divide is not None for source in self.sources)
 
     def draw(
         self, size: tuple[int, int], seed: Seed, image: Tensor | None = None, labels: Tensor | None = None
@@ -120,13 +120,14 @@ class MaskMix(BaseModel):
         chance = rng.random()
         index = next((i for i, end in enumerate(self._ends) if chance < end), len(self._ends) - 1)
         source = self.sources[index]
+        generator = find_generator(source.name)
         border = self.border if source.border is None else source.border
         canvas = draw_mask(
-            find_generator(source.name),
+            generator,
             source._options,
             size,
             self.hole_ratio if source.hole_ratio is None else source.hole_ratio,
-            None if source.name == "border" else border,
+            None if generator.touches_edge else border,
             rng,
             image,
             None if labels is None else labels.numpy(),

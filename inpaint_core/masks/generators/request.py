@@ -20,23 +20,22 @@ CLOSENESS = 64  # a scale is close enough when it misses the target by this part
 
 
 class Options(BaseModel):
-    """Options that every family of masks has; lengths are shares of the picture's shorter side.
-
-    Attributes
-    ----------
-    dilate
-        Greatest radius by which holes are widened, at random.
-    rotate
-        Greatest angle in degrees by which the mask is turned, either way, at random; mirrored at the edges.
-    crop
-        Least share of the mask's height and width that is cut out and enlarged, at random; 1 takes all of it.
-    """
+    """Options that every family of masks has; each field's description explains it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dilate: float = Field(0.0, ge=0.0, le=0.25)
-    rotate: float = Field(0.0, ge=0.0, le=180.0)
-    crop: float = Field(1.0, ge=0.1, le=1.0)
+    dilate: float = Field(
+        0.0, ge=0.0, le=0.25, description="Widen holes at random by up to this part of the shorter side."
+    )
+    rotate: float = Field(
+        0.0,
+        ge=0.0,
+        le=180.0,
+        description="Turn the mask at random by up to this many degrees either way, mirrored at the edges.",
+    )
+    crop: float = Field(
+        1.0, ge=0.1, le=1.0, description="Cut out and enlarge at least this part of height and width, at random."
+    )
 
     @property
     def augments(self) -> bool:
