@@ -22,7 +22,7 @@ from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks.generators.registry import names_without_options
 
 from .evaluation import report as reports
-from .evaluation.comparison import Settings, compare
+from .evaluation.comparison import EvaluationSettings, compare
 from .evaluation.methods import Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
 from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
-        settings = Settings(
+        settings = EvaluationSettings(
             data=options.data,
             masks=options.masks,
             size=options.size,

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from ..eight_bit import from_uint8, to_uint8
 from . import sixteen_bit
 from .atomic import atomic_path
 
@@ -177,8 +178,8 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def to_bytes(image: Tensor) -> np.ndarray:
-    """`[C,H,W]` in 0..1 as uint8 `[H,W,C]`, rounded half up: exact for values that came from 8 bits."""
-    return (image.detach().float().clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    """`[C,H,W]` in 0..1 as uint8 `[H,W,C]`: exact for values that came from 8 bits."""
+    return to_uint8(image.detach().float()).permute(1, 2, 0).cpu().numpy()
 
 
 def _sixteen_bit_colors(path: Path, picture: Image.Image) -> Tensor | None:
@@ -196,7 +197,7 @@ def _sixteen_bit_colors(path: Path, picture: Image.Image) -> Tensor | None:
 
 def _to_tensor(picture: Image.Image) -> Tensor:
     values = np.array(picture, dtype=np.uint8)
-    return torch.from_numpy(values).reshape(picture.height, picture.width, -1).permute(2, 0, 1).float() / 255.0
+    return from_uint8(torch.from_numpy(values).reshape(picture.height, picture.width, -1).permute(2, 0, 1))
 
 
 def _to_pillow(target: Path, image: Tensor, like: Picture | None) -> Image.Image:

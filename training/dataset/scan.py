@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from inpaint_core.eight_bit import to_uint8
 from inpaint_core.files.images import READABLE_FORMATS, READABLE_SUFFIXES, ImageFileError, decode_image
 
 from ..config import DataConfig
@@ -243,7 +243,7 @@ def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
     height, width = stored_shape(image.shape[-2], image.shape[-1], config)
     if (height, width) != tuple(image.shape[-2:]):
         image = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True, align_corners=False)[0]
-    return (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+    return to_uint8(image)
 
 
 def stored_shape(height: int, width: int, config: DataConfig) -> tuple[int, int]:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
-from inpaint_core.inpainting.classical import ClassicalFill, Method
+from inpaint_core.eight_bit import round_to_8_bits
+from inpaint_core.inpainting.classical import ClassicalFill, ClassicalMethod
 from inpaint_core.masks import MaskMix
 from inpaint_core.metrics import MAX_PSNR, psnr
 from inpaint_core.translation import measure_clip
@@ -18,7 +19,7 @@ from ..dataset.samples import Batch, Samples
 from ..dataset.scan import Dataset
 from ..objectives.objective import Objective
 
-BASELINES: tuple[Method, ...] = ("mean", "telea")
+BASELINES: tuple[ClassicalMethod, ...] = ("mean", "telea")
 PREVIEW_ROWS = 6
 MEASURED_TOGETHER = 8  # also when batches are smaller: some measurements compare pictures with one another
 MEASURED_TRAINING_PICTURES = 256
@@ -97,7 +98,7 @@ def measure_baselines(config: TrainConfig, dataset: Dataset, batches: Sequence[B
         values = []
         for batch in batches:
             image, mask = batch.image.cpu(), batch.mask.cpu()
-            output = (fill.complete(image, mask) * 255.0).round() / 255.0
+            output = round_to_8_bits(fill.complete(image, mask))
             values.append(psnr(output, image, mask).clamp(max=MAX_PSNR))
         results[method] = torch.cat(values).mean().item()
     return results

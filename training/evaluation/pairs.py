@@ -8,9 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from inpaint_core.eight_bit import from_uint8, to_uint8
 from inpaint_core.files.images import decode_image, decode_mask
 from inpaint_core.masks import GENERATORS, generate
 from inpaint_core.masks.generators.folder import list_masks
@@ -150,8 +150,8 @@ class Pairs:
         ValueError
             A file that cannot be read, a mask that cannot be drawn.
         """
-        pixels = (decode_image(self._data / pair.image).image * 255.0).round().to(torch.uint8)
-        image = cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size).float() / 255.0
+        pixels = to_uint8(decode_image(self._data / pair.image).image)
+        image = from_uint8(cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
         size = (self._size, self._size)
         if pair.mask_seed is None:
             return image, normalize_mask(decode_mask(Path(self._masks) / pair.mask), size)[0]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel, to_unit
+from inpaint_core.eight_bit import round_to_8_bits
 from inpaint_core.metrics import psnr
 from inpaint_core.models.architecture import Network
 
@@ -35,7 +36,7 @@ def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
 
 def hole_measurements(model: InpaintingModel, batch: Batch) -> dict[str, Tensor]:
     """PSNR in dB in the hole, of 8-bit output as it would be written to a file."""
-    output = (model.complete(batch.image, batch.mask) * 255.0).round() / 255.0
+    output = round_to_8_bits(model.complete(batch.image, batch.mask))
     return {"hole_psnr": psnr(output, batch.image, batch.mask)}
 
 
