@@ -116,7 +116,7 @@ def inpaint(
     Raises
     ------
     ValueError
-        Shapes or settings that do not fit; both batch sizes are named when they differ.
+        Shapes or options that do not fit; both batch sizes are named when they differ.
     MemoryError
         Memory ran out and neither fewer windows at once, nor smaller ones, nor the CPU helped, or these were not tried
         because `size` or `frames_per_batch` was given. The message says what was tried.
