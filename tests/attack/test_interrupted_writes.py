@@ -49,7 +49,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ["training.run", "--config", str(base / "tiny.yaml"), "--out", str(base / "model")], base / "log"
     )
     assert first.code == 0, first.said
-    yield base
+    return base
 
 
 def lines(base: Path) -> dict[str, Line]:
