@@ -23,7 +23,10 @@ TIMINGS = re.compile(r"second|images_per|share_of_time|duration|\brun\b|date|cre
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["training.run", "training.evaluate", "training.sweep", "training.prepare", "training.engine.session", "inpaint_core.__main__", "inpaint_core.commands.inpaint", "cv2"]
+    [
+        *("training.run", "training.evaluate", "training.sweep", "training.prepare", "training.engine.session"),
+        *("inpaint_core.__main__", "inpaint_core.commands.inpaint", "cv2"),
+    ]
 )
 
 
