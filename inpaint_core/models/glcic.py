@@ -14,7 +14,6 @@ from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .residual_head import correct_smooth_fill
 
-
 Head = Literal["sigmoid", "residual", "detailed"]
 
 

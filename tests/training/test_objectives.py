@@ -166,7 +166,7 @@ def test_an_adversary_of_features_teaches_both_networks_and_resumes_exactly(pict
     blind = configure(
         "partial_conv with an adversary", pictures, objective={**objective, "features": "none"}, data=data
     )
-    with pytest.raises(ConfigError, match="objective.adversary features"):
+    with pytest.raises(ConfigError, match="needs a feature extractor"):
         run_training(blind, out=tmp_path / "blind")
 
 

@@ -131,9 +131,7 @@ class PartialConv(InpaintingObjective):
         self, features: FeatureExtractor, looked_at: Sequence[Tensor], batch: Batch, step: int
     ) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
         """Feature maps of each of `looked_at` and of the truth, and the mask of what was looked at."""
-        (*views, truth), mask = feature_view(
-            [*looked_at, batch.image], batch.mask, self._objective.features_side, step
-        )
+        (*views, truth), mask = feature_view([*looked_at, batch.image], batch.mask, self._objective.features_side, step)
         with self._generator.autocast():
             with torch.no_grad():
                 wanted = features(truth)
@@ -167,9 +165,7 @@ class PartialConv(InpaintingObjective):
         self._step = state["step"]
 
 
-def build_features(
-    objective: PartialConvConfig, config: TrainConfig, placement: Placement
-) -> FeatureExtractor | None:
+def build_features(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> FeatureExtractor | None:
     """The feature extractor of the perceptual and style terms; None when nothing looks through it.
 
     Raises

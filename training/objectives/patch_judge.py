@@ -41,10 +41,8 @@ def judge_patches(judge: Trainable[Network], network: nn.Module, picture: Tensor
     return _touching(logits, mask)
 
 
-def judge_features(
-    judge: Trainable[Network], network: nn.Module, maps: Sequence[Tensor], mask: Tensor
-) -> list[Tensor]:
-    """Logits `[N]` of every feature map where its cells touch the hole: as `judge_patches`, whose mask may be shares."""
+def judge_features(judge: Trainable[Network], network: nn.Module, maps: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
+    """Logits `[N]` of each feature map where its cells touch the hole, a mask of shares in 0..1; see `judge_patches`."""
     with judge.autocast():
         found = network(list(maps))
     return [_touching(logits.float(), mask) for logits in found]
