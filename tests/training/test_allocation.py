@@ -16,10 +16,10 @@ import resource, torch
 from training.allocation import keep_freed_memory
 if {kept}:
     assert keep_freed_memory()
-torch.ones(2**24).add_(1)
+torch.ones(2**22).add_(1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
-    torch.ones(2**24).add_(1)
+    torch.ones(2**22).add_(1)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 

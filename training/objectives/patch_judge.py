@@ -42,7 +42,7 @@ def judge_patches(judge: Trainable[Network], network: nn.Module, picture: Tensor
 
 
 def judge_features(judge: Trainable[Network], network: nn.Module, maps: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
-    """Logits `[N]` of each feature map where its cells touch the hole, a mask of shares in 0..1; see `judge_patches`."""
+    """Logits `[N]` of each map where its cells touch the hole; the mask may hold shares. See `judge_patches`."""
     with judge.autocast():
         found = network(list(maps))
     return [_touching(logits.float(), mask) for logits in found]
