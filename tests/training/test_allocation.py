@@ -16,10 +16,10 @@ import resource, torch
 from training.allocation import keep_freed_memory
 if {kept}:
     assert keep_freed_memory()
-torch.ones(2**22).add_(1)
+torch.ones(2**24).add_(1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
-    torch.ones(2**22).add_(1)
+    torch.ones(2**24).add_(1)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
@@ -30,7 +30,7 @@ def test_kept_memory_causes_few_page_faults() -> None:
         program = PROGRAM.format(kept=kept)
         return int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
 
-    assert 5 * faults(True) < faults(False)
+    assert 2 * faults(True) < faults(False)
 
 
 def test_automatic_precision_is_reduced_only_where_the_device_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
