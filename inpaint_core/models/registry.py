@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from . import (
     encoder_decoder,
+    feature_discriminator,
     glcic,
     global_local_discriminator,
     patch_discriminator,
@@ -28,6 +29,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         pix2pix_resnet,
         patch_discriminator,
         global_local_discriminator,
+        feature_discriminator,
     )
 }
 

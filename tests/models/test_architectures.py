@@ -22,6 +22,7 @@ SMALL = {
     "pix2pix_unet": {"width": 4},
     "pix2pix_resnet": {"width": 4, "blocks": 2},
     "patch_discriminator": {"width": 4},
+    "feature_discriminator": {"width": 4},
     "global_local_discriminator": {
         "width": 4,
         "image_size": 32,
@@ -31,6 +32,7 @@ SMALL = {
     },
 }
 INPAINTING = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "inpainting"]
+OF_PICTURES = [name for name in ARCHITECTURES if name != "feature_discriminator"]
 TRANSLATION = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "translation"]
 
 
@@ -81,7 +83,7 @@ def test_parameter_counts_are_those_of_the_originals(name, arguments, count):
     assert sum(parameter.numel() for parameter in build_empty(name, arguments).parameters()) == count
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OF_PICTURES)
 @torch.no_grad()
 def test_a_batch_gives_what_its_pictures_give_alone(name):
     network = small(name)
@@ -100,7 +102,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(name):
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "instance", "group"])
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "unet"])
+@pytest.mark.parametrize("name", [name for name in OF_PICTURES if name != "unet"])
 def test_every_norm_trains_and_is_deterministic_at_inference(name, norm):
     network = small(name, norm=norm).train()
     output = run(name, network)
@@ -120,14 +122,14 @@ def test_dropout_acts_in_training_only(name):
         assert not torch.equal(run(name, network), run(name, network))
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_a_picture_of_the_smallest_size_can_be_trained_on_alone(name):
     network = small(name).train()
     run(name, network, batch=1, size=max(network.multiple, network.minimum)).mean().backward()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 70), (37, 2), (431, 1071)])
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OF_PICTURES)
 @torch.no_grad()
 def test_every_size_goes_through(name, height, width):
     network = small(name)
@@ -171,6 +173,19 @@ def test_spectral_normalisation_divides_by_the_largest_singular_value(name):
             assert float(torch.linalg.matrix_norm(module.weight.flatten(1), 2)) == pytest.approx(1, abs=0.05)
             checked += 1
     assert checked >= 5
+
+
+def test_the_discriminator_of_features_judges_each_of_the_maps_of_both_extractors():
+    network = small("feature_discriminator").train()
+    for side in (network.minimum, 48):
+        for coarser in (1, 2):  # in front of the poolings, or behind them
+            maps = [picture(side // coarser // 2**k, side // coarser // 2**k, 2, 64 * 2**k) for k in range(3)]
+            logits = network(maps)
+            assert [value.shape for value in logits] == [
+                (2, 1, -(-value.shape[-2] // 2), -(-value.shape[-1] // 2)) for value in maps
+            ]
+    sum(value.mean() for value in logits).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("pix2pix_unet", {"depth": 4}), ("pix2pix_resnet", {})])
