@@ -9,7 +9,6 @@ from torch import Tensor
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
-from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
 from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.losses.reconstruction import hole_and_valid, l1
 from inpaint_core.losses.total_variation import hole_total_variation
@@ -19,6 +18,7 @@ from inpaint_core.models.pconv_unet import PConvUNet
 from ..config import ConfigError, PartialConvConfig, TrainConfig
 from ..dataset.samples import Batch
 from ..placement import Placement
+from .features import build_features
 from .inpainting import InpaintingObjective, composite
 from .joint_step import step_together
 from .optimization import Trainable
@@ -132,24 +132,3 @@ class PartialConv(InpaintingObjective):
         if self._judge is not None and state["discriminator"] is not None:
             self._judge.load_state_dict(state["discriminator"])
         self._step = state["step"]
-
-
-def build_features(objective: PartialConvConfig, placement: Placement) -> FeatureExtractor | None:
-    """The feature extractor of the perceptual and style terms; None when both weigh nothing or are done without.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be had; the sentence offers to go on without these terms.
-    """
-    if objective.features == "none" or objective.perceptual == objective.style == 0.0:
-        return None
-    try:
-        if objective.features == "vgg16":
-            return download_vgg16().to(placement.device)
-        return load_features(objective.features).to(placement.device)
-    except FeaturesError as error:
-        raise ConfigError(
-            f"the perceptual and style terms need a VGG: {error} with --objective.features FILE.safetensors; "
-            "to train without these two terms: --objective.features none"
-        ) from None
