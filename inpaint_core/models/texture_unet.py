@@ -50,17 +50,17 @@ class TextureUnet(Network):
         channels = [width * min(2**level, 8) for level in range(depth)]
         inputs = [input_channels, *channels[:-1]]
         self.down = nn.ModuleList(
-            _Block(before, after, 4, 2, norm if level else "none")
+            nn.Sequential(_convolution(before, after, 4, 2, norm if level else "none"), nn.LeakyReLU(SLOPE))
             for level, (before, after) in enumerate(zip(inputs, channels, strict=True))
         )
-        deepest = channels[-1]
-        self.middle = nn.ModuleList([_NoisyBlock(deepest, deepest, norm) for _ in range(2)])
-        self.up = nn.ModuleList(
-            _NoisyBlock(channels[level] + channels[level - 1], channels[level - 1], norm)
-            for level in range(depth - 1, 0, -1)
-        )
+        self.middle = nn.ModuleList(_NoisyBlock(channels[-1], channels[-1], norm) for _ in range(2))
         fine = max(4, width // 2)
-        self.narrow = nn.Conv2d(channels[0], fine, 1)
+        outputs = [*channels[-2::-1], fine]
+        # Narrowed before they are enlarged, which is the same and costs a quarter.
+        self.narrow = nn.ModuleList(
+            nn.Conv2d(before, after, 1) for before, after in zip(channels[::-1], outputs, strict=True)
+        )
+        self.up = nn.ModuleList(_NoisyBlock(2 * number, number, norm) for number in channels[-2::-1])
         self.fine = _NoisyBlock(fine, fine, norm)
         self.head = nn.Conv2d(fine, 3, 3, padding=1, padding_mode="replicate")
 
@@ -83,23 +83,18 @@ class TextureUnet(Network):
         features = skips.pop()
         for layer in self.middle:
             features = features + layer(features)
-        for layer in self.up:
-            features = layer(torch.cat([_doubled(features), skips.pop()], 1))
-        return torch.tanh(self.head(self.fine(_doubled(self.narrow(features)))))
+        *narrow, last = self.narrow
+        for thin, layer in zip(narrow, self.up, strict=True):
+            features = layer(torch.cat([_doubled(thin(features)), skips.pop()], 1))
+        return torch.tanh(self.head(self.fine(_doubled(last(features)))))
 
 
-class _Block(nn.Module):
-    """Convolution, normalisation, leaky ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, norm: Norm) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(
-            inputs, outputs, kernel, stride, padding=1, padding_mode="replicate", bias=norm != "batch"
-        )
-        self.norm = norm_layer(norm, outputs)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return F.leaky_relu(self.norm(self.convolution(features)), SLOPE)
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int, norm: Norm) -> nn.Sequential:
+    """A convolution with repeated borders, and its normalisation."""
+    convolution = nn.Conv2d(
+        inputs, outputs, kernel, stride, padding=1, padding_mode="replicate", bias=norm in ("instance", "none")
+    )
+    return nn.Sequential(convolution, norm_layer(norm, outputs))
 
 
 class _NoisyBlock(nn.Module):
@@ -109,13 +104,12 @@ class _NoisyBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate", bias=norm != "batch")
-        self.norm = norm_layer(norm, outputs)
+        self.convolution = _convolution(inputs, outputs, 3, 1, norm)
         self.strength = nn.Parameter(torch.empty(1, outputs, 1, 1))
         self.register_buffer("noise", torch.empty(1, 1, TILE, TILE))
 
     def forward(self, features: Tensor) -> Tensor:
-        features = self.norm(self.convolution(features))
+        features = self.convolution(features)
         grain = self._grain(features.shape[-2], features.shape[-1])
         return F.leaky_relu(features + self.strength * grain.to(features.dtype), SLOPE)
 

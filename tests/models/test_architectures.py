@@ -21,6 +21,7 @@ SMALL = {
     "glcic": {"width": 4},
     "pix2pix_unet": {"width": 4},
     "pix2pix_resnet": {"width": 4, "blocks": 2},
+    "texture_unet": {"width": 4, "depth": 3, "input_channels": 3},
     "patch_discriminator": {"width": 4},
     "global_local_discriminator": {
         "width": 4,
