@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
 from inpaint_core.models.registry import describe
 
@@ -221,9 +222,21 @@ class Pix2PixConfig(Section):
     """How the input is made of the picture (Learning to See); null for pairs."""
     l1: Weight = 100.0
     """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
+    l1_reduction: int = Field(1, ge=1, le=64)
+    """Both pictures are reduced so many times before they are compared: above 1 only colours and forms are held to the
+    truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
+    perceptual: Weight = 0.0
+    """Of the angles between feature vectors of output and truth."""
+    style: Weight = 0.0
+    """Of the difference of their Gram matrices: textures without their places."""
+    features: str = Field("none", max_length=4096)
+    """Where both look: `vgg16` (torchvision's, downloaded on first use), a safetensors file with VGG weights, or `none`
+    to do without both."""
+    features_reduction: int = Field(1, ge=1, le=8)
+    """They look at pictures reduced so many times: larger forms, in a fraction of the time."""
     adversarial: Weight = 1.0
     """0 trains without a discriminator."""
-    adversarial_loss: Literal["logistic", "least_squares"] = "logistic"
+    adversarial_loss: AdversarialLoss = "logistic"
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the patch discriminator; its input_channels follow from the inputs."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)

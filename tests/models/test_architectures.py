@@ -21,6 +21,7 @@ SMALL = {
     "glcic": {"width": 4},
     "pix2pix_unet": {"width": 4},
     "pix2pix_resnet": {"width": 4, "blocks": 2},
+    "texture_unet": {"width": 4, "depth": 3, "input_channels": 3},
     "patch_discriminator": {"width": 4},
     "feature_discriminator": {"width": 4},
     "global_local_discriminator": {
@@ -199,6 +200,27 @@ def test_upsampling_by_repetition_has_no_transposed_convolution(name, arguments)
 def test_the_translation_u_net_comes_in_the_widths_of_the_live_models(width):
     first = build_empty("pix2pix_unet", {"width": width, "input_channels": 1}).state_dict()["down.0.0.weight"]
     assert first.shape == (width, 1, 4, 4)
+
+
+@torch.no_grad()
+def test_the_texture_u_net_makes_something_of_nothing_without_a_grid():
+    network = small("texture_unet", norm="none", input_channels=1)
+    made = network(torch.zeros(1, 1, 128, 128))
+    assert float(made.std()) > 0.01
+    # A grid is a difference between the means of the columns, or rows, of each place within a stride.
+    for stride in (2, 4, 8):
+        for means in (made.mean(2), made.mean(3)):
+            phases = means.unflatten(-1, (-1, stride)).mean(-2)
+            assert float(phases.std(-1).max()) < 0.25 * float(made.std())
+
+
+@torch.no_grad()
+def test_the_noise_of_the_texture_u_net_stands_still_and_moves_in_training():
+    network = small("texture_unet", norm="none")
+    image = picture(32, 32)
+    assert torch.equal(network(image), network(image))
+    network.train()
+    assert not torch.equal(network(image), network(image))
 
 
 def test_hole_centers_are_the_middles_of_the_bounding_boxes():

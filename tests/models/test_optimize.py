@@ -23,6 +23,7 @@ SMALL = {
     "glcic": {"width": 4},
     "pix2pix_unet": {"width": 4},
     "pix2pix_resnet": {"width": 4, "blocks": 2, "norm": "batch"},
+    "texture_unet": {"width": 4, "depth": 3, "input_channels": 3},
 }
 
 

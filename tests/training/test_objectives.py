@@ -55,6 +55,15 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         },
         "objective": {"name": "pix2pix", "discriminator": {"width": 4, "layers": 2}},
     },
+    "pix2pix with noise and a hinge": {
+        "model": {"architecture": "texture_unet", "arguments": {"width": 4, "depth": 3}},
+        "objective": {
+            "name": "pix2pix",
+            "adversarial_loss": "hinge",
+            "l1_reduction": 4,
+            "discriminator": {"width": 4, "layers": 2, "norm": "none", "spectral_norm": True},
+        },
+    },
 }
 
 
@@ -347,3 +356,38 @@ def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_pat
     objective = {"name": "partial_conv", "features": "none", "frozen_norm_after": 1}
     with pytest.raises(ConfigError, match="no encoder normalisation"):
         run_training(configure("reconstruction", pictures, objective=objective), out=tmp_path / "run")
+
+
+def pix2pix_terms(pictures: Path, out: Path, **objective: Any) -> dict[str, float]:
+    """What the first step of a translation is measured by."""
+    terms: list[dict[str, float]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            terms.append(dict(event.losses))
+
+    settings = {"name": "pix2pix", "adversarial": 0.0, **objective}
+    run_training(configure("pix2pix", pictures, objective=settings, steps=1), out=out, callbacks=[watch])
+    return terms[0]
+
+
+def test_pix2pix_compares_pictures_as_coarsely_as_it_is_told(pictures: Path, tmp_path: Path) -> None:
+    every_pixel, coarse = (
+        pix2pix_terms(pictures, tmp_path / str(factor), l1_reduction=factor)["l1"] for factor in (1, 8)
+    )
+    # Means of absolute values are never below absolute values of means.
+    assert 0.0 < coarse < every_pixel
+
+
+def test_pix2pix_adds_perceptual_and_style_terms_by_their_weights(pictures: Path, tmp_path: Path) -> None:
+    save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
+    terms = pix2pix_terms(
+        pictures, tmp_path / "run", l1=2.0, perceptual=0.5, style=30.0, features=str(tmp_path / "vgg.safetensors")
+    )
+    assert min(terms.values()) > 0.0
+    assert terms["loss"] == pytest.approx(2.0 * terms["l1"] + 0.5 * terms["perceptual"] + 30.0 * terms["style"])
+
+
+def test_pix2pix_says_what_to_do_without_a_vgg(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--objective\.features none"):
+        pix2pix_terms(pictures, tmp_path / "run", style=1.0, features=str(tmp_path / "missing.safetensors"))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
-from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
+from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.losses.reconstruction import hole_and_valid, l1
 from inpaint_core.losses.total_variation import hole_total_variation
@@ -21,10 +21,16 @@ from ..config import ConfigError, PartialConvConfig, TrainConfig
 from ..dataset.samples import Batch
 from ..placement import Placement
 from .feature_view import feature_view
+from .features import build_features
 from .inpainting import InpaintingObjective, composite
 from .joint_step import step_together
 from .optimization import Trainable
 from .patch_judge import build_judge, judge_features, judge_patches
+
+
+def judged_by_features(objective: PartialConvConfig) -> bool:
+    """Whether a discriminator reads the feature maps."""
+    return objective.adversarial > 0.0 and objective.adversary == "features"
 
 
 class PartialConv(InpaintingObjective):
@@ -50,7 +56,7 @@ class PartialConv(InpaintingObjective):
             )
         super().__init__(config, card, network, placement)
         self._objective = objective
-        self._features = build_features(objective, config, placement)
+        self._features = build_features(objective, config, placement, needed=judged_by_features(objective))
         self._judge = build_judge(objective, config, placement) if objective.adversarial > 0.0 else None
         self._step = 0
 
@@ -163,30 +169,3 @@ class PartialConv(InpaintingObjective):
         if self._judge is not None and state["discriminator"] is not None:
             self._judge.load_state_dict(state["discriminator"])
         self._step = state["step"]
-
-
-def build_features(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> FeatureExtractor | None:
-    """The feature extractor of the perceptual and style terms; None when nothing looks through it.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be had; the sentence offers to go on without these terms.
-    """
-    judged = objective.adversarial > 0.0 and objective.adversary == "features"
-    if objective.features == "none":
-        if judged:
-            raise ConfigError("objective.adversary features: needs a feature extractor, but objective.features is none")
-        return None
-    if objective.perceptual == objective.style == 0.0 and not judged:
-        return None
-    try:
-        extractor = download_vgg16() if objective.features == "vgg16" else load_features(objective.features)
-    except FeaturesError as error:
-        raise ConfigError(
-            f"the perceptual and style terms need a VGG: {error} with --objective.features FILE.safetensors; "
-            "to train without these two terms: --objective.features none"
-        ) from None
-    if config.channels_last:
-        extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return extractor.to(placement.device)
