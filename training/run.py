@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.validation import describe
 
+from .allocation import keep_freed_memory
 from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
 from .runs.folder import Resume, RunFolder
 
@@ -230,4 +231,5 @@ def _override(values: dict[str, Any], arguments: Sequence[str]) -> TrainConfig:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())
