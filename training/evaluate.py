@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
-from inpaint_core.commands.inpaint import open_completer
+from inpaint_core.foreign.completers import open_completer
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks.generators.registry import names_without_options

@@ -62,7 +62,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         _compare(source.name, {key: value.shape for key, value in network.state_dict().items()}, tensors)
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict(floats, assign=True)
-        network = network.to(device)
+        network = network.to(device).eval()
         if card.task == "translation":
             # Faster by a third and more, on processors and in half precision on GPUs.
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -9,12 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from ..checkpoints.embedded import EMBEDDED_INPAINTING
-from ..checkpoints.files import load_model
-from ..checkpoints.inpainting_model import InpaintingModel
 from ..files.images import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
-from ..foreign.external_models import is_external, load_external_model
-from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
-from ..inpainting.inpaint import BLENDS, STRATEGIES, Completer, inpaint
+from ..foreign.completers import open_completer
+from ..inpainting.classical import CLASSICAL_METHODS
+from ..inpainting.inpaint import BLENDS, STRATEGIES, inpaint
 from ..masks import generate
 from ..masks.generators.registry import names_without_options
 from . import picture_folders
@@ -101,18 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
         write_image(target, result[0], like=picture)
 
     return picture_folders.run_over(arguments, work)
-
-
-def open_completer(name: str, device: str = "cpu") -> Completer:
-    """A classical fill by name, or a network from a file: one of ours, or one that spandrel knows."""
-    if name in CLASSICAL_METHODS:
-        return ClassicalFill(name)
-    if is_external(name):
-        return load_external_model(name, device)
-    model = load_model(name, device)
-    if not isinstance(model, InpaintingModel):
-        raise ValueError(f"{name}: this model fills no holes; use it with python -m inpaint_core translate")
-    return model
 
 
 def _mask_for(arguments: argparse.Namespace, source: Path, picture: Picture) -> Tensor:

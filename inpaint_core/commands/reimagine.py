@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 
 from ..files.images import decode_image, decode_mask, write_image
+from ..foreign.completers import open_completer
 from ..inpainting.inpaint import BLENDS
 from ..inpainting.reimagine import PARTS, Strip, reimagine
 from . import picture_folders
-from .inpaint import add_model_arguments, open_completer
+from .inpaint import add_model_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

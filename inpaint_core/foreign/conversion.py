@@ -164,5 +164,5 @@ def _build(card: ModelCard, tensors: dict[str, Tensor]) -> InpaintingModel | Tra
                 raise CheckpointError(f"weight {key!r} holds NaN or infinity")
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict({key: value.contiguous() for key, value in floats.items()}, assign=True)
-        network.requires_grad_(True)
+        network.eval().requires_grad_(True)
         return InpaintingModel(card, network) if card.task == "inpainting" else TranslationModel(card, network)

@@ -71,7 +71,7 @@ def inpaint(
     Parameters
     ----------
     model
-        Fills holes; a network should be in evaluation mode (as `load_model` returns it).
+        Fills holes: what `load_model` returns, a classical fill, anything with `complete(image, mask)`.
     image
         `[B,C,H,W]`, 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA); any height and width from 1, any floating-point type.
     mask
@@ -115,12 +115,15 @@ def inpaint(
 
     Raises
     ------
+    TypeError
+        `model` is no Completer.
     ValueError
         Shapes or options that do not fit; both batch sizes are named when they differ.
     MemoryError
         Memory ran out and neither fewer windows at once, nor smaller ones, nor the CPU helped, or these were not tried
         because `size` or `frames_per_batch` was given. The message says what was tried.
     """
+    _check_completer(model)
     _check(image, strategy, feather, blend, size, context, grain, frames_per_batch)
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = common_count(len(image), len(hole), ("images", "masks"))
@@ -311,6 +314,18 @@ def _device_of(model: Completer, image: Tensor) -> torch.device:
 
 def _trained_side(model: Completer) -> int | None:
     return getattr(getattr(model, "card", model), "trained_size", None)
+
+
+def _check_completer(model: object) -> None:
+    if callable(getattr(model, "complete", None)):
+        return
+    kind = type(model).__name__
+    if isinstance(model, torch.nn.Module):
+        raise TypeError(
+            f"model is a bare network ({kind}): wrap it as "
+            "inpaint_core.checkpoints.InpaintingModel(ModelCard(architecture=...), network), or use load_model"
+        )
+    raise TypeError(f"model is a {kind}, which has no complete(image, mask): give a loaded model or a ClassicalFill")
 
 
 def _check(
