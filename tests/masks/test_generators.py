@@ -197,13 +197,13 @@ def test_the_walk_visits_connected_cells() -> None:
 
 
 def test_the_folded_walk_is_a_walk_that_stays_at_walls() -> None:
-    from inpaint_core.masks.generators.random_walk import _fold
+    from inpaint_core.masks.generators.random_walk import fold_walk
 
     rng = np.random.default_rng(0)
     for length in (1, 2, 7):
         steps = rng.integers(-1, 2, 500)
         free = np.cumsum(steps).astype(np.int32)
-        folded = _fold(free, length)
+        folded = fold_walk(free, length)
         assert folded.min() >= 0
         assert folded.max() <= length - 1
         assert (np.abs(np.diff(folded)) <= 1).all()

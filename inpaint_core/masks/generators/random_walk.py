@@ -56,8 +56,8 @@ def _walk(
         steps_down, steps_along = ROW_STEPS[steps], COLUMN_STEPS[steps]
         steps_down[0] += row
         steps_along[0] += column
-        path = _fold(np.cumsum(steps_down, out=steps_down), rows) * columns
-        path += _fold(np.cumsum(steps_along, out=steps_along), columns)
+        path = fold_walk(np.cumsum(steps_down, out=steps_down), rows) * columns
+        path += fold_walk(np.cumsum(steps_along, out=steps_along), columns)
         # Assigned back to front, the step that stays is that of the first visit.
         first_visit = np.full(cells, cells, np.int32)
         first_visit[path[::-1]] = np.arange(cells - 1, -1, -1, dtype=np.int32)
@@ -75,7 +75,7 @@ def _walk(
         row, column = divmod(int(path[-1]), columns)
 
 
-def _fold(positions: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+def fold_walk(positions: NDArray[np.int32], length: int) -> NDArray[np.int32]:
     """Mirror a free walk into 0..length-1: a step into the wall then stays where it is, as when clipped."""
     folded = positions % (2 * length)
     return np.minimum(folded, 2 * length - 1 - folded)
