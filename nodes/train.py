@@ -13,7 +13,7 @@ from torch import Tensor
 from inpaint_core.batches import paired
 from inpaint_core.translation.sensitivity import Sensitivity
 
-from ..training.config import PartialConvConfig, TrainConfig, parse_config, read_recipe, recipe_names
+from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names
 from ..training.events import Event, Message, Preview, StepDone
 from . import host
 from .pictures import SMALLEST_SIDE, known_squares
@@ -305,7 +305,7 @@ def configuration(
 def without_download(config: TrainConfig) -> TrainConfig:
     """The same without terms whose network would have to be fetched: nodes stay off the internet."""
     objective = config.objective
-    if not isinstance(objective, PartialConvConfig) or objective.features != "vgg16":
+    if not isinstance(objective, CompositeConfig) or objective.features != "vgg16":
         return config
     return config.model_copy(update={"objective": objective.model_copy(update={"features": "none"})})
 

@@ -33,7 +33,15 @@ from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.validation import describe
 
 from .allocation import keep_freed_memory
-from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
+from .config import (
+    ConfigError,
+    ReconstructionConfig,
+    TrainConfig,
+    any_objective,
+    parse_config,
+    read_recipe,
+    recipe_names,
+)
 from .runs.folder import Resume, RunFolder
 
 if TYPE_CHECKING:
@@ -211,6 +219,9 @@ def _override(values: dict[str, Any], arguments: Sequence[str]) -> TrainConfig:
         """The configuration with the command line on top of the recipe."""
 
         model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+        # The command line offers the options of every objective, so it has to know all types.
+        objective: any_objective() = ReconstructionConfig()  # type: ignore[valid-type]
 
         @classmethod
         def settings_customise_sources(  # type: ignore[override]

@@ -15,7 +15,7 @@ from inpaint_core.files.images import decode_image, decode_mask
 from inpaint_core.masks import GENERATORS, generate
 from inpaint_core.masks.generators.folder import list_masks
 from inpaint_core.masks.generators.registry import names_without_options
-from inpaint_core.masks.generators.request import margin_in_pixels
+from inpaint_core.masks.hole_ratio import margin_in_pixels
 from inpaint_core.masks.normalise import normalize_mask
 
 from ..dataset.scan import DatasetError, list_pictures

@@ -7,7 +7,7 @@ from typing import Any
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model
 
-from ..config import ConfigError, GlcicConfig, PartialConvConfig, Pix2PixConfig, TrainConfig
+from ..config import CompositeConfig, ConfigError, GlcicConfig, Pix2PixConfig, TrainConfig
 from ..placement import Placement
 from ..randomness import torch_generator
 from .optimization import Trainable
@@ -16,7 +16,7 @@ from .optimization import Trainable
 def build_discriminator(
     architecture: str,
     arguments: dict[str, Any],
-    objective: GlcicConfig | PartialConvConfig | Pix2PixConfig,
+    objective: GlcicConfig | CompositeConfig | Pix2PixConfig,
     config: TrainConfig,
     placement: Placement,
 ) -> Trainable[Network]:

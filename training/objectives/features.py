@@ -6,12 +6,12 @@ import torch
 
 from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
 
-from ..config import ConfigError, PartialConvConfig, Pix2PixConfig, TrainConfig
+from ..config import CompositeConfig, ConfigError, Pix2PixConfig, TrainConfig
 from ..placement import Placement
 
 
 def build_features(
-    objective: PartialConvConfig | Pix2PixConfig, config: TrainConfig, placement: Placement, needed: bool = False
+    objective: CompositeConfig | Pix2PixConfig, config: TrainConfig, placement: Placement, needed: bool = False
 ) -> FeatureExtractor | None:
     """Build the feature extractor of the perceptual and style losses.
 

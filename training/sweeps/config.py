@@ -13,7 +13,6 @@ from pydantic import Field, ValidationError, model_validator
 from inpaint_core.validation import describe
 
 from ..config import ConfigError, Section, TrainConfig, load_recipe, parse_config, read_recipe
-from ..engine.measurement import translates
 from ..engine.network import build_network
 
 SWEEP_FOLDER = Path(__file__).parent
@@ -182,8 +181,10 @@ def make_sweep(values: Mapping[str, object], data: str | None = None, steps: int
 def _training(values: Mapping[str, Any], name: str, seed: int) -> TrainConfig:
     try:
         config = parse_config({**values, "name": name[:100], "seed": seed, "trackers": ()})
-        if translates(config):
-            raise ConfigError("objective pix2pix makes translations, and a sweep measures how holes are filled")
+        if config.objective.task != "inpainting":
+            raise ConfigError(
+                f"objective {config.objective.name} trains a translation model, but a sweep evaluates fills of holes"
+            )
         if config.data.picture is not None:
             raise ConfigError("data.picture: a sweep needs a folder of pictures, some of them to measure on")
         build_network(config)

@@ -23,8 +23,9 @@ from inpaint_core.metrics import MAX_PSNR, mean_over, mean_squared_error, psnr
 from ..config import ConfigError, DataConfig, TrainConfig, load_recipe
 from ..dataset.samples import Batch, Samples
 from ..dataset.scan import Dataset, DatasetError, Record, load_dataset, split_by_content
-from ..engine.measurement import BASELINES, FIXED_SEED
+from ..engine.measurement import FIXED_SEED
 from ..engine.session import StoppedError, run_training
+from ..objectives.inpainting import BASELINES
 from ..runs.folder import ASIDE, RunFolder, write_json
 from ..runs.lock import LockedError, hold_lock
 from .config import Combination, Sweep

@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..hole_ratio import counts_of_interval, margin_in_pixels
 from . import border, center, folder, random_walk, rectangles, salt_and_pepper, shapes, strokes, superpixels
 from .augmentation import draw_augmented
 from .generator import Generator
-from .request import Canvas, Options, Request, counts_of_interval, margin_in_pixels
+from .request import Canvas, Options, Request
 
 Seed = int | Sequence[int] | np.random.Generator
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...batches import common_count
-from ..generators.request import counts_of_interval
+from ..hole_ratio import counts_of_interval
 from ..normalise import normalize_mask
 
 Point = tuple[float, float]
