@@ -48,7 +48,7 @@ class Generator:
     examples
         Shown on the contact sheet, in this order.
     controls
-        The options that a node offers, in the order of its widgets: append only.
+        The options that a node offers, in the order of its widgets; once published, they stay as they are.
     max_hole_ratio
         The greatest share of a picture that holes can cover.
     touches_edge
