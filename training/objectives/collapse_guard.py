@@ -54,8 +54,8 @@ class CollapseGuard:
             # Told at the start of the next step, when this one is complete and can be saved.
             self._failed = (
                 f"stopped at step {step}: the discriminator separates real from fake (loss {self._average:.2g}) "
-                f"although it was held back {self._interventions} times, so the generator no longer learns from it; train the "
-                "generator longer first, or give the discriminator a lower learning rate or fewer channels"
+                f"although it was held back {self._interventions} times, so the generator no longer learns from it; "
+                "train the generator longer first, or give the discriminator a lower learning rate or fewer channels"
             )
             return None
         self._interventions += 1
