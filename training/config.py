@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
-from inpaint_core.validation import describe
+
+from .errors import SettingError
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -28,7 +29,7 @@ DEFAULT_HOLES = MaskMix(
 Tracker = Literal["tensorboard", "wandb"]
 
 
-class ConfigError(ValueError):
+class ConfigError(SettingError):
     """A configuration cannot be used; the message is one line."""
 
 
@@ -371,7 +372,21 @@ def parse_config(values: Mapping[str, object]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"configuration: {describe(error)}") from None
+        raise config_error(error) from None
+
+
+def config_error(error: ValidationError) -> SettingError:
+    """What pydantic found, as an error that knows its fields."""
+    problems: list[tuple[str | None, str]] = []
+    for item in error.errors(include_url=False):
+        message = item["msg"].removeprefix("Value error, ")
+        where = ".".join(str(step) for step in item["loc"] if step not in OBJECTIVE_CONFIGS)
+        if item["type"] == "value_error":
+            # Sentences of this project, which say what was given.
+            problems.append((where or None, message))
+        else:
+            problems.append((where or None, f"{item['input']!r:.60} was given: {message[:1].lower()}{message[1:]}"))
+    return ConfigError.several(problems)
 
 
 def recipe_names() -> list[str]:

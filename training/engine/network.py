@@ -42,24 +42,25 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
         architecture = find_architecture(model.architecture)
         arguments = architecture.complete(model.arguments)
     except ValidationError as error:
-        raise ConfigError(f"model.arguments: {model.architecture!r} refuses {describe(error)}") from None
+        raise ConfigError(f"{model.architecture!r} refuses {describe(error)}", "model.arguments") from None
     except ValueError as error:
-        raise ConfigError(f"model.architecture: {error}") from None
+        raise ConfigError(str(error), "model.architecture") from None
     task = config.objective.task
     if architecture.task != task:
         raise ConfigError(
-            f"model.architecture: {model.architecture!r} is made for {architecture.task}, "
-            f"objective {config.objective.name!r} trains for {task}"
+            f"{model.architecture!r} is for {architecture.task}, but objective {config.objective.name!r} is for {task}",
+            "model.architecture",
         )
     channels = 3 if config.data.paired else 1
     if task == "translation" and architecture.input_channels(arguments) != channels:
-        inputs = "pairs are in colour" if config.data.paired else "prepared inputs are gray"
-        raise ConfigError(f"model.arguments: input_channels must be {channels}: {inputs}")
+        inputs = "pairs are in color" if config.data.paired else "prepared inputs are gray"
+        raise ConfigError(f"input_channels must be {channels}: {inputs}", "model.arguments")
     network = build_model(model.architecture, generator=torch_generator(config.seed, "weights"), **arguments)
     if config.data.size % network.multiple or config.data.size < network.minimum:
         raise ConfigError(
-            f"data.size {config.data.size}: {model.architecture!r} needs a multiple of {network.multiple}, "
-            f"at least {network.minimum}"
+            f"{config.data.size} was given, but {model.architecture!r} needs a multiple of {network.multiple}, "
+            f"at least {network.minimum}",
+            "data.size",
         )
     if model.init_from is None:
         return arguments, network, None
@@ -72,8 +73,9 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
         network.load_state_dict(network.state_dict() | initial.network.state_dict())
         return arguments, network, initial
     raise ConfigError(
-        f"model.init_from: {Path(model.init_from).name} is {initial.card.architecture} "
-        f"{dict(initial.card.arguments)}, the configuration says {model.architecture} {arguments}"
+        f"{Path(model.init_from).name} is {initial.card.architecture} "
+        f"{dict(initial.card.arguments)}, the configuration says {model.architecture} {arguments}",
+        "model.init_from",
     )
 
 

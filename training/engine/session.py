@@ -371,7 +371,7 @@ class _Session:
     def _train(self, start: int) -> tuple[int, bool]:
         config, placement = self._config, self._placement
         if start >= config.steps:
-            self.emit(Message(f"all {config.steps} steps are already done; ask for more with --steps"))
+            self.emit(Message(f"all {config.steps} steps are already done; to train longer, raise `steps`"))
             return start, False
         # What a stop has cut short is made up for, or the best model would be another one than without the stop.
         missed = start % config.validation.every == 0 and self._progress["looked"] < start

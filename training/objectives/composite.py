@@ -51,8 +51,8 @@ class Composite(InpaintingObjective):
     ) -> None:
         if objective.frozen_norm_after is not None and not isinstance(network, PConvUNet):
             raise ConfigError(
-                f"objective.frozen_norm_after: {card.architecture!r} has no encoder normalisation to freeze; "
-                "set it to null or use pconv_unet"
+                f"{card.architecture!r} has no encoder normalisation to freeze; set it to null or use pconv_unet",
+                "objective.frozen_norm_after",
             )
         super().__init__(config, card, network, placement)
         self._objective = objective

@@ -31,9 +31,11 @@ def build_discriminator(
     try:
         network = build_model(architecture, generator=generator, **arguments)
     except ValueError as error:
-        raise ConfigError(f"objective.discriminator: {error}") from None
+        raise ConfigError(str(error), "objective.discriminator") from None
     if config.data.size < network.minimum:
-        raise ConfigError(f"data.size {config.data.size}: {architecture} needs at least {network.minimum}")
+        raise ConfigError(
+            f"{config.data.size} was given, but {architecture} needs at least {network.minimum}", "data.size"
+        )
     rate = config.optimizer.learning_rate * objective.discriminator_rate
     optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
     return Trainable(network.train(), config, optimizer, placement)

@@ -200,15 +200,15 @@ class Runs:
             folder = self.folder(run)
             values = _read_result(folder)
             if values is not None and values["identity"] != self._identities[run.name]:
-                raise ConfigError(f"{folder}: was run with other settings or pictures; choose another --out")
+                raise ConfigError(f"{folder}: was run with other settings or pictures; choose another `out`")
             if RunFolder(folder).config.exists():
                 known = load_recipe(RunFolder(folder).config)
                 if known.model_dump(exclude=SAME_RUN) != run.config.model_dump(exclude=SAME_RUN):
-                    raise ConfigError(f"{folder}: was trained with other settings; choose another --out")
+                    raise ConfigError(f"{folder}: was trained with other settings; choose another `out`")
             steps = 0 if values is None else values["steps"]
             if steps > run.config.steps:
                 raise ConfigError(
-                    f"{folder}: was trained for {steps} steps, {run.config.steps} are wanted; choose another --out"
+                    f"{folder}: was trained for {steps} steps, {run.config.steps} are wanted; choose another `out`"
                 )
 
     def outcome(self, run: Combination) -> Outcome | None:
@@ -314,5 +314,5 @@ def _read_result(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         values = None
     if not isinstance(values, Mapping) or not {"identity", "steps", "outcome", "metrics"} <= set(values):
-        raise ConfigError(f"{folder / RESULT}: is not a result of a sweep; move it, or choose another --out")
+        raise ConfigError(f"{folder / RESULT}: is not a result of a sweep; move it, or choose another `out`")
     return dict(values)
