@@ -388,5 +388,5 @@ def _too_few(
     if ignored:
         found += f"; other files: {', '.join(f'{count} {suffix}' for suffix, count in sorted(ignored.items()))}"
     if not config.recursive and folder.is_dir() and any(path.is_dir() for path in folder.iterdir()):
-        found += "; it has subfolders, which are searched if `data.recursive` is true"
+        found += "; it has subfolders; to search them too, turn on `data.recursive`"
     return f"{folder}: {found}"
