@@ -201,7 +201,7 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
         colors = _to_gray(colors)
     deep = like.values is not None and (suffix in TIFF_SUFFIXES or (suffix == ".png" and like.sixteen_bit))
     metadata, lost = like.metadata.fit(target, deep)
-    if like.values is not None and not deep:
+    if like.values is not None and not deep and like.values.kind != "uint8":
         lost.append(f"its {like.values.kind} values are reduced to the 8 bits of a {suffix} file")
     with atomic_path(target) as temporary:
         if deep:
@@ -232,7 +232,7 @@ def check_writable(path: str | os.PathLike[str], like: Picture | None = None) ->
         return
     if like.alpha is not None and suffix in OPAQUE_SUFFIXES:
         raise ImageFileError(f"{target}: this format has no transparency, which the picture has; use .png")
-    if like.values is not None and not like.sixteen_bit and suffix not in TIFF_SUFFIXES:
+    if like.values is not None and like.values.kind not in ("uint8", "uint16") and suffix not in TIFF_SUFFIXES:
         raise ImageFileError(
             f"{target}: the picture holds {like.values.kind} values from {like.values.low:g} to {like.values.high:g}, "
             "which only a TIFF keeps; use .tif (in a folder: --keep-format)"
@@ -279,7 +279,9 @@ def _remarks(header: Header, values: Samples | None, problems: Any) -> tuple[str
     if header.frames > 1:
         kind = "pages" if header.format == "TIFF" else "frames"
         remarks.append(f"it holds {header.frames} {kind}, of which only the first is used")
-    if values is not None and (values.low, values.high) not in ((0.0, 1.0), (0.0, 65535.0)):
+    if header.unnamed_band:
+        remarks.append("its last band has no name and is taken for transparency")
+    if values is not None and values.stretched:
         remarks.append(f"its {values.kind} values are taken for a picture from {values.low:g} to {values.high:g}")
     return tuple(remarks)
 

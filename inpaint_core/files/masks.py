@@ -21,6 +21,7 @@ Plane = NDArray[np.float64]
 UNEQUAL = 1.02  # proportions that differ by more than this do not come from rounding a size
 COLOURFUL = 0.125  # between the channels of a gray JPEG there is less
 NOISE = 8.0 / 255.0  # what a JPEG makes of pure black
+FAINT = 32.0 / 255.0  # and what is left of it around what was white once
 FEW = 16  # values that are listed in a message
 
 
@@ -130,7 +131,9 @@ def _by_brightness(path: Path, gray: Plane, picture: Picture) -> tuple[NDArray[n
     if levels[0] < 0.0:
         raise ImageFileError(f"{path}: the mask holds {_held(levels, picture)}: make the hole white and the rest black")
     hole = gray >= 0.5
-    if not hole.any() and float(levels[-1]) > NOISE:
+    lossy = picture.header is not None and picture.header.format == "JPEG"
+    noise = float(levels[-1]) <= FAINT and (lossy or len(levels) > FEW)
+    if not hole.any() and float(levels[-1]) > 0.0 and not noise:
         raise ImageFileError(
             f"{path}: the mask holds {_held(levels, picture)}, nothing of half brightness or more: which is the hole? "
             "Make it white and the rest black"

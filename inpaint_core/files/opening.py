@@ -55,6 +55,8 @@ class Header:
         Pictures in the file: pages of a TIFF, frames of an animation.
     transparent
         There is an alpha channel or a transparent colour.
+    unnamed_band
+        It is a TIFF that does not say what its last band is; that is taken for alpha.
     """
 
     format: str
@@ -64,6 +66,7 @@ class Header:
     orientation: int = 1
     frames: int = 1
     transparent: bool = False
+    unnamed_band: bool = False
 
 
 def add_limit_argument(parser: Any) -> None:

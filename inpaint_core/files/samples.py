@@ -25,7 +25,7 @@ Values = NDArray[Any]
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CIELAB = 0, 1, 2, 8  # TIFF's photometric interpretations
-ASSOCIATED, UNASSOCIATED = 1, 2  # its kinds of alpha
+ASSOCIATED, UNASSOCIATED = 1, 2  # its kinds of further bands that are alpha
 NODATA = 42113  # GDAL's tag: the value that stands for "not measured"
 # Whole numbers up to these are taken for that many bits in a wider file: 8, 12 and 16.
 USUAL_GREATEST = (255, 4095, 65535)
@@ -54,6 +54,12 @@ class Samples:
     def kind(self) -> str:
         """The type of number, such as `uint16`."""
         return str(self.values.dtype)
+
+    @property
+    def stretched(self) -> bool:
+        """Black and white are not those that the type of number has by itself."""
+        usual = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(self.kind, (0.0, 1.0))
+        return (self.low, self.high) != usual
 
     def to_tensor(self) -> Tensor:
         """Float32 `[C,H,W]` in 0..1; NaN where a value is missing or no finite number."""
@@ -142,7 +148,9 @@ def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture
 
 
 def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
-    """The header of a TIFF whose values are not 8 bits; None for other files.
+    """The header of a TIFF that Pillow would not read as it is: not of 8 bits, or with a band that has no name.
+
+    None for other files.
 
     Raises
     ------
@@ -154,7 +162,8 @@ def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
     with blame(path), _open_tiff(path) as file:
         page = file.pages.first
         _refuse_foreign_colors(path, page)
-        if page.dtype is None or page.dtype.kind == "b" or page.dtype == np.uint8:
+        unnamed = _further_bands(page) == 1 and UNASSOCIATED not in _kinds_of_bands(page)
+        if page.dtype is None or page.dtype.kind == "b" or (page.dtype == np.uint8 and not unnamed):
             return None
         orientation = _orientation(page)
         height, width = page.imagelength, page.imagewidth
@@ -162,7 +171,7 @@ def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
         if orientation >= 5:
             height, width = width, height
         frames = sum(not one.is_reduced for one in file.pages)
-        return Header("TIFF", "", height, width, orientation, frames, bool(page.extrasamples))
+        return Header("TIFF", "", height, width, orientation, frames, _further_bands(page) > 0, unnamed)
 
 
 def read_tiff(path: Path) -> tuple[DeepPicture, Metadata]:
@@ -289,17 +298,26 @@ def _orientation(page: Any) -> int:
     return tag.value if tag is not None and tag.value in TURNS else 1
 
 
+def _kinds_of_bands(page: Any) -> list[int]:
+    return [int(kind) for kind in page.extrasamples or ()]
+
+
+def _further_bands(page: Any) -> int:
+    """Bands beside those of gray or RGB."""
+    if page.photometric not in (BLACK_IS_ZERO, RGB):
+        return 0
+    return int(page.samplesperpixel) - (3 if page.photometric == RGB else 1)
+
+
 def _refuse_foreign_colors(path: Path, page: Any) -> None:
     """Colours that could only be converted: known pixels would not stay what they are."""
     if page.photometric == CIELAB:
         raise ImageFileError(f"{path}: CIELAB colours are not read; save the picture as RGB")
-    extra = [int(kind) for kind in page.extrasamples or ()]
-    if ASSOCIATED in extra:
+    if ASSOCIATED in _kinds_of_bands(page):
         raise ImageFileError(
             f"{path}: its colours are multiplied by alpha (premultiplied), which loses some: save straight alpha"
         )
-    bands = page.samplesperpixel - (3 if page.photometric == RGB else 1)
-    if page.photometric in (BLACK_IS_ZERO, RGB) and (bands > 1 or (bands == 1 and extra != [UNASSOCIATED])):
+    if _further_bands(page) > 1:
         raise ImageFileError(
             f"{path}: {page.samplesperpixel} bands, more than gray or RGB with alpha; save those that form the picture"
         )

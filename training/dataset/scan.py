@@ -401,8 +401,9 @@ def _notes(header: Header, picture: Picture | None = None) -> list[NoteKind]:
     """What is unusual about a file."""
     notes: list[NoteKind] = []
     if picture is not None and picture.values is not None:
-        notes.append("16-bit" if picture.sixteen_bit else "numbers")
-        if (picture.values.low, picture.values.high) not in ((0.0, 1.0), (0.0, 65535.0)):
+        if picture.values.kind != "uint8":
+            notes.append("16-bit" if picture.sixteen_bit else "numbers")
+        if picture.values.stretched:
             notes.append("stretched")
     if (picture is not None and picture.gray) or header.mode in ("1", "L", "LA", "F") or header.mode.startswith("I"):
         notes.append("gray")
