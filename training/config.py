@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.files.opening import pixel_limit
 from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
 from inpaint_core.models.registry import describe
@@ -64,6 +65,8 @@ class DataConfig(Section):
     recolour: bool = False
     """Random order, contrast and brightness of each colour channel: with few pictures a network otherwise learns their
     colours by heart."""
+    max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
+    """Pictures of more million pixels are left out; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
     """Pictures with a shorter side below this are left out as tiny."""
     minimum_pictures: int = Field(1, ge=1, le=1_000_000)
@@ -94,6 +97,11 @@ class DataConfig(Section):
     def paired(self) -> bool:
         """Whether every picture comes with an input for it."""
         return self.input_side is not None or self.input_folder is not None
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels that a picture may have."""
+        return pixel_limit(self.max_megapixels)
 
     @property
     def stored_side(self) -> int:

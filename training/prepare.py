@@ -2,6 +2,7 @@
 
 usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [--shorter-side N] [--split 80/10/10]
                                   [--recursive] [--format jpg|png] [--quality 95] [--threshold BITS] [--seed S]
+                                  [--max-megapixels N]
 
   --data DIR         folder of pictures; nothing in it is changed
   --out DIR          gets train/, val/, test/ and report.json; a rerun brings what it wrote there up to date, and files
@@ -11,8 +12,9 @@ usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [-
   --shorter-side N   with --tiles: first reduce larger pictures until their shorter side has so many pixels
   --split A/B/C      shares of training, validation and test pictures
   --recursive        look into subfolders too
-  --format, --quality   png, or jpg of this quality (1 to 100)
+  --format, --quality   png, or jpg of this quality (1 to 100); pictures with transparent parts become png
   --threshold BITS   near duplicates differ in at most so many of the 64 bits of their perceptual hashes (default 12)
+  --max-megapixels N accept pictures of up to so many million pixels (default 89)
   --seed S           another division into train, val and test
 
 exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted; run again to go on
@@ -35,11 +37,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal, TypeVar
 
+import torch
 from PIL import Image
 from torch import Tensor
 
 from inpaint_core.files.atomic import atomic_path, write_text
-from inpaint_core.files.images import ImageFileError
+from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit
 
 from .config import ConfigError, DataConfig
 from .dataset.near_duplicates import DEFAULT_THRESHOLD, appearance
@@ -86,17 +89,20 @@ class Settings:
     quality: int = 95
     threshold: int = DEFAULT_THRESHOLD
     seed: int = 0
+    max_megapixels: float | None = None
 
     @property
     def looking(self) -> DataConfig:
         """How pictures are read to be compared: as large as they are."""
-        return DataConfig(size=self.size, shorter_side=WHOLE, minimum_side=self.size)
+        return DataConfig(
+            size=self.size, shorter_side=WHOLE, minimum_side=self.size, max_megapixels=self.max_megapixels
+        )
 
     @property
     def cutting(self) -> DataConfig:
         """How pictures are read to be cut."""
         shorter = (self.shorter_side or WHOLE) if self.tiles else self.size
-        return DataConfig(size=self.size, shorter_side=shorter)
+        return DataConfig(size=self.size, shorter_side=shorter, max_megapixels=self.max_megapixels)
 
 
 def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
@@ -271,7 +277,9 @@ def _look(data: Path, paths: Sequence[Path], settings: Settings, quiet: bool) ->
             return record
         pixels = record.pixels if record.pixels is not None else read_pixels(path, config)
         digest = hashlib.sha256(f"{record.height} {record.width} ".encode() + pixels.numpy().tobytes()).hexdigest()
-        return Source(record.file, path, record.width, record.height, digest, appearance(pixels), record.notes)
+        seen = appearance(pixels[:3])
+        partial = len(pixels) == 4
+        return Source(record.file, path, record.width, record.height, digest, seen, record.notes, partial=partial)
 
     sources, left_out = [], []
     for found in _in_threads(look, paths, "looking", quiet):
@@ -286,13 +294,17 @@ def _names(source: Source, settings: Settings) -> list[str]:
     """Names of what is cut out of a picture; its digest in them tells pictures of the same name apart."""
     stem = re.sub(r"[^\w.-]+", "_", Path(source.file).stem, flags=re.ASCII)[:LONGEST_STEM] or "picture"
     name = f"{source.split}/{stem}-{source.pixels[:12]}"
+    suffix = _format(source, settings)
     if not settings.tiles:
-        return [f"{name}.{settings.format}"]
+        return [f"{name}.{suffix}"]
     size = settings.size
     height, width = stored_shape(source.height, source.width, settings.cutting)
-    return [
-        f"{name}_{row}_{column}.{settings.format}" for row in range(height // size) for column in range(width // size)
-    ]
+    return [f"{name}_{row}_{column}.{suffix}" for row in range(height // size) for column in range(width // size)]
+
+
+def _format(source: Source, settings: Settings) -> str:
+    """What a picture's squares are written as; JPEG has no alpha, which tells that a part is unknown."""
+    return "png" if source.partial else settings.format
 
 
 def _write(sources: Sequence[Source], settings: Settings, ledger: Ledger, quiet: bool) -> list[LeftOut]:
@@ -308,7 +320,7 @@ def _write(sources: Sequence[Source], settings: Settings, ledger: Ledger, quiet:
         if len(places) != len(source.written):
             return LeftOut(source.file, "unreadable", "was changed while it was being prepared")
         for name, (top, left) in zip(source.written, places, strict=True):
-            ledger.write(name, _encode(pixels[:, top : top + size, left : left + size], settings))
+            ledger.write(name, _encode(pixels[:, top : top + size, left : left + size], source, settings))
         return None
 
     size = settings.size
@@ -316,10 +328,12 @@ def _write(sources: Sequence[Source], settings: Settings, ledger: Ledger, quiet:
     return [found for found in _in_threads(cut, kept, "writing", quiet) if found is not None]
 
 
-def _encode(square: Tensor, settings: Settings) -> bytes:
+def _encode(square: Tensor, source: Source, settings: Settings) -> bytes:
     buffer = io.BytesIO()
+    if len(square) == 4:
+        square = torch.cat([square[:3], 255 - square[3:]])
     picture = Image.fromarray(square.permute(1, 2, 0).numpy())
-    if settings.format == "jpg":
+    if _format(source, settings) == "jpg":
         picture.save(buffer, "JPEG", quality=settings.quality, subsampling=0)
     else:
         picture.save(buffer, "PNG")
@@ -408,6 +422,9 @@ def summarise(report: Mapping[str, Any], out: Path) -> str:
     if outcomes:
         parts = [f"{count} {names.get(kind, kind)}" for kind, count in outcomes.items()]
         lines.append(f"left out: {', '.join(parts)} (which and why: {REPORT})")
+    too_large = next((line for line in report["files"] if line["outcome"] == "bomb"), None)
+    if too_large is not None:
+        lines.append(f"{too_large['file']}: {too_large['reason']}")
     for split, found in counts["splits"].items():
         lines.append(f"  {split:<6} {found['pictures']:>6} pictures {found['squares']:>7} squares")
     shares = zip(counts["splits"].items(), report["settings"]["split"], strict=True)
@@ -438,6 +455,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--threshold", type=_whole(0, LARGEST_THRESHOLD), default=Settings.threshold)
     parser.add_argument("--seed", type=_whole(0, 2**53), default=Settings.seed)
     parser.add_argument("-h", "--help", action="store_true")
+    add_limit_argument(parser)
     known = vars(parser.parse_args(arguments))
     if known.pop("help"):
         print(__doc__)
@@ -446,6 +464,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
         if known[option] is None:
             raise ConfigError(f"--{option} DIR is missing")
     settings = Settings(**known)
+    pixel_limit(settings.max_megapixels)
     if settings.shorter_side is not None and not settings.tiles:
         raise ConfigError("--shorter-side is for --tiles: without, the shorter side is reduced to --size")
     if settings.shorter_side is not None and settings.shorter_side < settings.size:

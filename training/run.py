@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = config.data
         if data.picture is not None and data.picture_mask is not None and isinstance(result.model, InpaintingModel):
             filled = folder / "filled.png"
-            repair(result.model, Path(data.picture), Path(data.picture_mask), filled)
+            filled = repair(result.model, Path(data.picture), Path(data.picture_mask), filled, data.max_pixels)
             print(f"{Path(data.picture).name}, repaired with it: {filled}")
     return DONE
 

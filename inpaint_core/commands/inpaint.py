@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import zlib
 from pathlib import Path
 
@@ -11,12 +12,17 @@ from torch import Tensor
 from ..checkpoints.embedded import EMBEDDED_INPAINTING
 from ..checkpoints.files import load_model
 from ..checkpoints.inpainting_model import InpaintingModel
-from ..files.images import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
+from ..devices import find_device
+from ..files.images import Picture, check_writable, decode_image, list_images, write_image
+from ..files.masks import read_mask
+from ..files.opening import ImageFileError, pixel_limit
 from ..foreign.external_models import is_external, load_external_model
 from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from ..inpainting.inpaint import BLENDS, STRATEGIES, Completer, inpaint
 from ..masks import GENERATORS, generate
+from ..masks.morphology import grow
 from . import picture_folders
+from .notes import Notes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="white = hole: a picture for all images, a folder with masks of the same names, "
         f"or a generator ({', '.join(sorted(GENERATORS))})",
+    )
+    parser.add_argument("--invert", action="store_true", help="black = hole: exchange hole and known in the mask")
+    parser.add_argument(
+        "--opaque",
+        action="store_true",
+        help="make what is filled opaque; otherwise the fill of a transparent part stays invisible",
     )
     parser.add_argument(
         "--strategy",
@@ -79,13 +91,18 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fill, write, and say where; in a folder a bad file is listed and the others are done."""
     model = open_completer(arguments.model, arguments.device)
+    limit = pixel_limit(arguments.max_megapixels)
+    notes = Notes()
 
     def work(source: Path, target: Path) -> None:
-        picture = decode_image(source)
+        picture = decode_image(source, limit)
+        check_writable(target, picture)
+        notes.say(source, picture.remarks)
+        hole = _mask_for(arguments, source, picture, notes)
         result = inpaint(
             model,
-            picture.image[None],
-            _mask_for(arguments, source, picture),
+            picture.planes[None],
+            hole,
             strategy=arguments.strategy,
             grow=arguments.grow,
             feather=arguments.feather,
@@ -97,13 +114,21 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             frames_per_batch=arguments.frames_per_batch,
         )
-        write_image(target, result[0], like=picture)
+        notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
+        notes.say(target, write_image(target, result[0], like=picture))
 
     return picture_folders.run_over(arguments, work)
 
 
 def open_completer(name: str, device: str = "cpu") -> Completer:
-    """A classical fill by name, or a network from a file: one of ours, or one that spandrel knows."""
+    """A classical fill by name, or a network from a file: one of ours, or one that spandrel knows.
+
+    Raises
+    ------
+    ValueError
+        No such model or device, or a model that fills no holes.
+    """
+    find_device(device)
     if name in CLASSICAL_METHODS:
         return ClassicalFill(name)
     if is_external(name):
@@ -114,17 +139,41 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
     return model
 
 
-def _mask_for(arguments: argparse.Namespace, source: Path, picture: Picture) -> Tensor:
+def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
+    """Make what was filled opaque in `result` if asked to; otherwise say what part of it will not be seen."""
+    if picture.alpha is None:
+        return []
+    said = ["it is fully transparent, so nothing of it is known"] * bool(picture.unknown.all())
+    filled = grow(hole, max(arguments.grow, 0)) > 0.5
+    if arguments.opaque:
+        result[:, 3:][filled] = 1.0
+        return said
+    hidden = float((filled & (picture.alpha == 0.0)).sum()) / max(float(filled.sum()), 1.0)
+    if hidden > 0.0:
+        share = f"{max(1, round(100 * hidden))} % of the hole" if hidden < 1.0 else "the hole"
+        said.append(f"{share} is fully transparent, where the fill stays invisible; --opaque lets it be seen")
+    return said
+
+
+def _mask_for(arguments: argparse.Namespace, source: Path, picture: Picture, notes: Notes) -> Tensor:
+    """The hole `[1,1,H,W]` of a picture."""
     if arguments.mask in GENERATORS:
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
         # By name: each picture of a folder gets another mask, and the same one whichever others are there.
-        seed = arguments.seed + (zlib.crc32(source.name.encode()) if arguments.image.is_dir() else 0)
-        return generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.image)
-    path = Path(arguments.mask)
+        seed = arguments.seed + (zlib.crc32(os.fsencode(source.name)) if arguments.image.is_dir() else 0)
+        hole = generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.cut_out)
+        return 1.0 - hole if arguments.invert else hole
+    path = _mask_file(Path(arguments.mask), source)
+    mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
+    notes.say(path, mask.remarks)
+    return mask.hole
+
+
+def _mask_file(path: Path, source: Path) -> Path:
     if not path.is_dir():
-        return decode_mask(path)
+        return path
     matches = [candidate for candidate in list_images(path) if candidate.stem == source.stem]
     if len(matches) != 1:
         raise ImageFileError(f"{source}: {len(matches) or 'no'} masks named {source.stem} in {path}, one is needed")
-    return decode_mask(matches[0])
+    return matches[0]

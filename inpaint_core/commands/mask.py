@@ -12,9 +12,11 @@ import torch
 from pydantic.fields import FieldInfo
 from torch import Tensor
 
-from ..files.images import ImageFileError, decode_image, list_images, write_image
+from ..files.images import decode_image, list_images, write_image
+from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
 from ..masks import GENERATORS, generate, segment_masks, slic_labels
 from ..masks.generators.contact_sheet import draw_contact_sheet
+from .notes import Notes
 
 SUMMARIES = {
     "random_walk": "the cells that a random walk visits",
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         family.add_argument(
             "--seed", type=int, default=0, help="of the first mask; the next ones count on (default: 0)"
         )
+        add_limit_argument(family)
         if name == "slic":
             family.add_argument(
                 "--each-segment", action="store_true", help="one mask for every superpixel instead of random ones"
@@ -61,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sheet.add_argument("--hole-ratio", type=float, nargs=2, default=(0.2, 0.3), metavar=("LOW", "HIGH"))
     sheet.add_argument("--seed", type=int, default=0)
     sheet.add_argument("--side", type=int, default=256, help="longer side of a tile (default: 256)")
+    add_limit_argument(sheet)
     sheet.add_argument("--folder", type=Path, help="masks to show for the family 'folder'")
 
 
@@ -73,10 +77,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.number < 1:
         raise ValueError(f"--number {arguments.number}: expected at least 1")
     sources = _sources(arguments)
+    notes = Notes()
     several = len(sources) > 1 or arguments.number > 1 or getattr(arguments, "each_segment", False)
     written = 0
     for index, source in enumerate(sources):
-        masks = _masks(arguments, source, index)
+        masks = _masks(arguments, source, index, notes)
         stem = arguments.generator if source is None else source.stem
         for number, mask in enumerate(masks):
             numbered = arguments.number > 1 or getattr(arguments, "each_segment", False)
@@ -128,11 +133,15 @@ def _sources(arguments: argparse.Namespace) -> list[Path | None]:
     return images
 
 
-def _masks(arguments: argparse.Namespace, source: Path | None, index: int) -> Iterator[Tensor]:
+def _masks(arguments: argparse.Namespace, source: Path | None, index: int, notes: Notes) -> Iterator[Tensor]:
     """Masks `[1,H,W]` for one picture."""
     prefix = "option_"
     options = {name[len(prefix) :]: value for name, value in vars(arguments).items() if name.startswith(prefix)}
-    image = None if source is None else decode_image(source).image
+    image = None
+    if source is not None:
+        picture = decode_image(source, pixel_limit(arguments.max_megapixels))
+        notes.say(source, picture.remarks)
+        image = picture.cut_out
     size = tuple(arguments.size) if image is None else (image.shape[1], image.shape[2])
     labels = None
     if arguments.generator == "slic" and image is not None:
@@ -161,7 +170,7 @@ def _target(out: Path, name: str, several: bool) -> Path:
 
 
 def _write_sheet(arguments: argparse.Namespace) -> int:
-    image = decode_image(arguments.image).image
+    image = decode_image(arguments.image, pixel_limit(arguments.max_megapixels)).visible()
     factor = arguments.side / max(image.shape[1:])
     if factor < 1.0:
         size = [max(1, round(side * factor)) for side in image.shape[1:]]

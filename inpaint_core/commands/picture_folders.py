@@ -12,7 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..files.images import WRITABLE_SUFFIXES, ImageFileError, list_images
+from ..files.images import WRITABLE_SUFFIXES, list_images
+from ..files.opening import ImageFileError, add_limit_argument
+from .notes import blamed
 
 # As `atomic_path` names what it has not finished; what nobody has written to for so long was left by a killed process.
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part\.\w+")
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-existing", action="store_true", help="in a folder: leave out pictures that are in --out already"
     )
+    add_limit_argument(parser)
 
 
 def run_over(arguments: argparse.Namespace, work: Callable[[Path, Path], None]) -> int:
@@ -70,7 +73,7 @@ def run_over(arguments: argparse.Namespace, work: Callable[[Path, Path], None]) 
                 try:
                     work(image, target)
                 except (ValueError, OSError, MemoryError) as error:
-                    failures.append(" ".join(str(error).split()))
+                    failures.append(blamed(image, error))
                     tqdm.write(f"failed: {failures[-1]}", file=sys.stderr)
             bar.update()
     done = len(images) - len(failures) - skipped

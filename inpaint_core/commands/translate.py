@@ -18,12 +18,15 @@ from ..checkpoints.embedded import EMBEDDED_TRANSLATION
 from ..checkpoints.files import load_model
 from ..checkpoints.inference_form import optimize
 from ..checkpoints.translation_model import TranslationModel
-from ..files.images import READABLE_SUFFIXES, WRITABLE_SUFFIXES, ImageFileError, decode_image, list_images, write_image
+from ..devices import find_device
+from ..files.images import READABLE_SUFFIXES, WRITABLE_SUFFIXES, decode_image, list_images, write_image
+from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
 from ..files.videos import READABLE_CLIPS, ClipWriter, VideoError, VideoReader, from_bgr, write_clip
 from ..translation import FITS, FrameTranslator, LiveControls
 from ..translation.frames import MEASURED_FRAMES
 from ..translation.live import FrameGrabber, FrameSource, LoopedClip, Meter
 from .live_window import LiveWindow
+from .notes import Notes, blamed
 
 CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny", "invert", "stretch")
 
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--frames-per-batch", type=int, default=8, metavar="N", help="for videos (default: 8)")
     parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
+    add_limit_argument(parser)
     controls = parser.add_argument_group("live controls, in this order")
     controls.add_argument("--zoom", type=float, help="0.25 to 8")
     controls.add_argument("--shift-x", type=float, help="part of the width, -1 to 1")
@@ -95,7 +99,9 @@ class _Task:
         arguments = self.arguments
         if arguments.frames_per_batch < 1:
             raise ValueError(f"--frames-per-batch {arguments.frames_per_batch}: at least 1 is needed")
-        model = load_model(arguments.model, arguments.device)
+        self._limit = pixel_limit(arguments.max_megapixels)
+        self._notes = Notes()
+        model = load_model(arguments.model, find_device(arguments.device))
         if not isinstance(model, TranslationModel):
             raise ValueError(f"{arguments.model}: this model fills holes; use it with python -m inpaint_core inpaint")
         self._model = optimize(model)
@@ -135,13 +141,17 @@ class _Task:
                 write_image(out / f"{picture.stem}.png", self._translate_picture(picture))
             except (ValueError, OSError) as error:
                 failures += 1
-                print(f"skipped: {error}", file=sys.stderr)
+                print(f"skipped: {blamed(picture, error)}", file=sys.stderr)
         print(f"{len(pictures) - failures} of {len(pictures)} pictures written to {out}")
         return 2 if failures else 0
 
     def _translate_picture(self, source: Path) -> Tensor:
         # Pictures of a folder are no clip: each one is looked at alone.
-        return self._translator(smooth=False)(decode_image(source).image[None])[0]
+        picture = decode_image(source, self._limit)
+        self._notes.say(source, picture.remarks)
+        if bool(picture.unknown.any()):
+            self._notes.say(source, ["its transparent parts are seen in the colours around them, and become opaque"])
+        return self._translator(smooth=False)(picture.visible()[None])[0]
 
     def clip(self, source: Path) -> int:
         """Video to video: rate, size and number of frames stay."""

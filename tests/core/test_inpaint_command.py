@@ -179,7 +179,7 @@ def test_a_picture_that_needs_too_much_memory_is_one_line(model, tmp_path, capsy
 
     monkeypatch.setattr(InpaintingModel, "complete", never)
     Image.fromarray(colors()).save(tmp_path / "a.png")
-    mask = mask_file(tmp_path / "mask.png")
+    mask = mask_file(tmp_path / "mask.png", 40, 50)
     assert main(command(model, tmp_path / "a.png", mask, tmp_path / "b.png")) == 2
     error = capsys.readouterr().err
     assert "out of memory; tried" in error

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inpaint_core.files.images import READABLE_SUFFIXES, ImageFileError, decode_image
+from inpaint_core.files.images import READABLE_SUFFIXES, decode_image
+from inpaint_core.files.opening import ImageFileError
 
 from ..config import DataConfig
 
@@ -28,14 +29,14 @@ def read_pair(path: Path, config: DataConfig) -> Tensor:
     ImageFileError
         As `inpaint_core.files.images.decode_image`.
     """
-    picture = decode_image(path).image
+    picture = decode_image(path, config.max_pixels).visible()
     if config.input_side is not None:
         if picture.shape[2] % 2:
             raise UnpairedError(f"{path}: {picture.shape[2]} pixels wide, which two pictures side by side cannot be")
         left, right = picture.chunk(2, 2)
         return torch.cat([right, left] if config.input_side == "left" else [left, right])
     partner = input_path(path, config)
-    given = decode_image(partner).image
+    given = decode_image(partner, config.max_pixels).visible()
     if given.shape != picture.shape:
         sizes = [f"{image.shape[2]}x{image.shape[1]}" for image in (given, picture)]
         raise UnpairedError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_core.files.images import ImageFileError
+from inpaint_core.files.opening import ImageFileError
 
 from ..config import DataConfig
 from ..randomness import numpy_generator

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inpaint_core.files.images import decode_image, decode_mask
+from inpaint_core.files.images import decode_image
+from inpaint_core.files.masks import read_mask
+from inpaint_core.files.opening import MAX_PIXELS, ImageFileError
 from inpaint_core.masks import GENERATORS, generate
 from inpaint_core.masks.generators.folder import list_masks
 from inpaint_core.masks.generators.request import margin_in_pixels
@@ -89,7 +93,13 @@ class Pairs:
     seed
         Of crops, generated masks and the order of pictures and of mask files.
     progress
-        Called with each mask file that is looked at.
+        Called with the files that are looked at, pictures first.
+    invert
+        Black = hole in the folder of masks.
+    max_pixels
+        Larger pictures are left out.
+    say
+        Told of each file that cannot be used, in one sentence.
 
     Raises
     ------
@@ -108,12 +118,16 @@ class Pairs:
         borders: Sequence[bool] = (False,),
         seed: int = 0,
         progress: Callable[[Sequence[Path]], Any] = lambda files: files,
+        invert: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.cells = tuple(Cell(bucket, border) for bucket, border in product(buckets, borders))
         self._data, self._masks, self._size, self._seed = data, masks, size, seed
-        paths = list_pictures(data, recursive=True)[0]
+        self._invert, self._max_pixels, self._say = invert, max_pixels, say
+        paths = self._usable(list_pictures(data, recursive=True)[0], progress)
         if not paths:
-            raise DatasetError(f"{data}: no pictures in this folder")
+            raise DatasetError(f"{data}: no pictures in this folder that can be read")
         self.pictures = len(paths)
         """How many pictures there are."""
         self._pictures = self._shuffle([path.relative_to(data).as_posix() for path in paths], "pictures")
@@ -149,14 +163,34 @@ class Pairs:
         ValueError
             A file that cannot be read, a mask that cannot be drawn.
         """
-        pixels = (decode_image(self._data / pair.image).image * 255.0).round().to(torch.uint8)
+        pixels = (decode_image(self._data / pair.image, self._max_pixels).visible() * 255.0).round().to(torch.uint8)
         image = cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size).float() / 255.0
         size = (self._size, self._size)
         if pair.mask_seed is None:
-            return image, normalize_mask(decode_mask(Path(self._masks) / pair.mask), size)[0]
+            return image, self._read_mask(Path(self._masks) / pair.mask)[0]
         cell = self.cells[pair.cell]
         border = BORDER if cell.border else None
         return image, generate(pair.mask, size, cell.bucket, border, pair.mask_seed, image)[0]
+
+    def _usable(self, paths: Sequence[Path], progress: Callable[[Sequence[Path]], Any]) -> list[Path]:
+        """Pictures that can be read, found out before anything is measured: no bad one ends a long evaluation."""
+
+        def problem(path: Path) -> str | None:
+            try:
+                picture = decode_image(path, self._max_pixels)
+            except ImageFileError as error:
+                return str(error)
+            return f"{path}: nothing of it is known" if bool(picture.unknown.all()) else None
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            problems = list(pool.map(problem, progress(paths)))
+        for found in problems:
+            if found is not None:
+                self._say(f"left out: {found}")
+        return [path for path, found in zip(paths, problems, strict=True) if found is None]
+
+    def _read_mask(self, path: Path) -> Tensor:
+        return normalize_mask(read_mask(path, invert=self._invert).hole, (self._size, self._size))
 
     def _crop(self, pair: Pair, height: int, width: int) -> Crop:
         largest = min(height, width)
@@ -188,7 +222,11 @@ class Pairs:
         margin = margin_in_pixels(BORDER, size)
         found: list[list[str]] = [[] for _ in self.cells]
         for path in progress(list_masks(folder)):
-            hole = normalize_mask(decode_mask(path), size)[0, 0]
+            try:
+                hole = self._read_mask(path)[0, 0]
+            except ImageFileError as error:
+                self._say(f"left out: {error}")
+                continue
             ratio = int(hole.sum()) / hole.numel()
             inside = hole[margin : self._size - margin, margin : self._size - margin]
             keeps_border = bool(inside.sum() == hole.sum())

@@ -76,9 +76,9 @@ def _list_masks(folder: Path, _changed: int) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=CACHED_FILES)
 def _decode(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    from ...files.images import decode_mask
+    from ...files.masks import read_mask
 
-    mask = decode_mask(path)[0, 0].numpy()
+    mask = read_mask(path).hole[0, 0].numpy()
     return np.packbits(mask.astype(np.bool_)), (mask.shape[0], mask.shape[1])
 
 
