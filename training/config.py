@@ -41,7 +41,10 @@ class DataConfig(Section):
     """Which pictures, and how samples are cut from them."""
 
     folder: str | None = Field(None, max_length=4096)
-    """Folder of pictures; None for the photographs that scikit-image ships."""
+    """Folder of pictures, or a clip; None for the photographs that scikit-image ships. Of a folder that is divided into
+    train, val and test, train is learnt from, val is held out, and test is never looked at."""
+    frames: int = Field(500, ge=2, le=100_000)
+    """Frames that are drawn from a clip; those that show nearly the same are dropped."""
     picture: str | None = Field(None, max_length=4096)
     """Train on this single picture instead of a folder, to repair it afterwards."""
     picture_mask: str | None = Field(None, max_length=4096)

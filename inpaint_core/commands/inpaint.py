@@ -13,9 +13,10 @@ from ..checkpoints.embedded import EMBEDDED_INPAINTING
 from ..checkpoints.files import load_model
 from ..checkpoints.inpainting_model import InpaintingModel
 from ..devices import find_device
-from ..files.images import Picture, check_writable, decode_image, list_images, write_image
+from ..files.folders import Listing, find_partner, list_pictures
+from ..files.images import Picture, check_writable, decode_image, write_image
 from ..files.masks import read_mask
-from ..files.opening import ImageFileError, pixel_limit
+from ..files.opening import ImageFileError, pixel_limit, read_header
 from ..foreign.external_models import is_external, load_external_model
 from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from ..inpainting.inpaint import BLENDS, STRATEGIES, Completer, inpaint
@@ -93,12 +94,13 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
+    masks, read = _look_at_masks(arguments, limit)
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
         notes.say(source, picture.remarks)
-        hole = _mask_for(arguments, source, picture, notes)
+        hole = _mask_for(arguments, source, picture, masks, notes)
         result = inpaint(
             model,
             picture.planes[None],
@@ -117,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
         notes.say(target, write_image(target, result[0], like=picture))
 
-    return picture_folders.run_over(arguments, work)
+    return picture_folders.run_over(arguments, work, notes, also_read=read)
 
 
 def open_completer(name: str, device: str = "cpu") -> Completer:
@@ -155,25 +157,43 @@ def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor
     return said
 
 
-def _mask_for(arguments: argparse.Namespace, source: Path, picture: Picture, notes: Notes) -> Tensor:
+def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
+    """The folder of masks, None where there is none, and all files that masks are read from.
+
+    Raises
+    ------
+    ImageFileError
+        A mask for all pictures that is no picture, or a folder without masks.
+    """
+    path = Path(arguments.mask)
+    if arguments.mask in GENERATORS:
+        return None, []
+    if not path.is_dir():
+        read_header(path, limit)
+        return None, [path]
+    listing = list_pictures(path, recursive=True)
+    files = [*listing.pictures, *(mask for masks in listing.masks.values() for mask in masks)]
+    if not files:
+        raise ImageFileError(f"{path}: no masks in this folder{listing.found()}")
+    return listing, files
+
+
+def _mask_for(
+    arguments: argparse.Namespace, source: Path, picture: Picture, masks: Listing | None, notes: Notes
+) -> Tensor:
     """The hole `[1,1,H,W]` of a picture."""
+    root = arguments.image if arguments.image.is_dir() else source.parent
     if arguments.mask in GENERATORS:
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
         # By name: each picture of a folder gets another mask, and the same one whichever others are there.
-        seed = arguments.seed + (zlib.crc32(os.fsencode(source.name)) if arguments.image.is_dir() else 0)
+        name = os.fsencode(source.relative_to(root).as_posix())
+        seed = arguments.seed + (zlib.crc32(name) if arguments.image.is_dir() else 0)
         hole = generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.cut_out)
         return 1.0 - hole if arguments.invert else hole
-    path = _mask_file(Path(arguments.mask), source)
+    path = Path(arguments.mask) if masks is None else find_partner(source, root, masks)
+    if masks is None and picture.alpha is None and path.exists() and source.samefile(path):
+        raise ImageFileError(f"{source}: is given as its own mask; give the file that the hole is drawn in")
     mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
     notes.say(path, mask.remarks)
     return mask.hole
-
-
-def _mask_file(path: Path, source: Path) -> Path:
-    if not path.is_dir():
-        return path
-    matches = [candidate for candidate in list_images(path) if candidate.stem == source.stem]
-    if len(matches) != 1:
-        raise ImageFileError(f"{source}: {len(matches) or 'no'} masks named {source.stem} in {path}, one is needed")
-    return matches[0]

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from ..files.images import check_writable, decode_image, write_image
 from ..files.masks import read_mask
-from ..files.opening import pixel_limit
+from ..files.opening import pixel_limit, read_header
 from ..inpainting.inpaint import BLENDS
 from ..inpainting.reimagine import PARTS, Strip, reimagine
 from . import picture_folders
 from .inpaint import add_model_arguments, open_completer
 from .notes import Notes
+
+STRIP = ".strip.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
+    if arguments.protect is not None:
+        read_header(arguments.protect, limit)
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
@@ -71,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         notes.say(target, write_image(target, result[0], like=picture))
         if arguments.strip:
-            write_image(target.with_suffix(".strip.png"), strip.picture())
+            write_image(target.with_name(target.stem + STRIP), strip.picture())
 
-    return picture_folders.run_over(arguments, work)
+    read = [] if arguments.protect is None else [arguments.protect]
+    companions = (STRIP,) if arguments.strip else ()
+    return picture_folders.run_over(arguments, work, notes, also_read=read, companions=companions)

@@ -30,17 +30,19 @@ from .opening import (
 )
 from .samples import Samples
 
-READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
+JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 WRITABLE_SUFFIXES: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG"},
-    ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
+    ".jpg": JPEG,
+    ".jpeg": JPEG,
+    ".jfif": JPEG,
+    ".jpe": JPEG,
     ".webp": {"format": "WEBP", "lossless": True, "exact": True},
     ".tif": {"format": "TIFF", "compression": "tiff_lzw"},
     ".tiff": {"format": "TIFF", "compression": "tiff_lzw"},
     ".bmp": {"format": "BMP"},
 }
-OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
+OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".bmp")
 TIFF_SUFFIXES = (".tif", ".tiff")
 
 
@@ -237,15 +239,6 @@ def check_writable(path: str | os.PathLike[str], like: Picture | None = None) ->
             f"{target}: the picture holds {like.values.kind} values from {like.values.low:g} to {like.values.high:g}, "
             "which only a TIFF keeps; use .tif (in a folder: --keep-format)"
         )
-
-
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """Files of a folder, by name, whose suffix is a picture's."""
-    return sorted(
-        entry
-        for entry in Path(folder).iterdir()
-        if entry.suffix.lower() in READABLE_SUFFIXES and entry.is_file() and not entry.name.startswith(".")
-    )
 
 
 def to_bytes(image: Tensor) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from inpaint_core.files.images import decode_image, list_images, write_image
+from inpaint_core.files.images import decode_image, write_image
 from inpaint_core.files.masks import read_mask
 from inpaint_core.files.opening import ImageFileError
 
@@ -128,10 +128,3 @@ def test_a_write_that_fails_half_way_keeps_the_old_file(tmp_path, monkeypatch):
         write_image(tmp_path / "a.png", torch.ones(3, 4, 4))
     assert (tmp_path / "a.png").read_bytes() == before
     assert [item.name for item in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_listing_a_folder_takes_pictures_only(tmp_path):
-    for name in ("b.PNG", "a.jpg", "notes.txt", ".hidden.png"):
-        (tmp_path / name).write_bytes(b"")
-    (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in list_images(tmp_path)] == ["a.jpg", "b.PNG"]

@@ -335,9 +335,9 @@ BAD = {
     "no pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
     "give the folder itself": {"--masks": "folder"},
-    "no masks with a hole ratio of 0.3-0.4; give --buckets 0.1-0.2": {
+    "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; give other --buckets": {
         "--masks": "{tmp}/masks",
-        "--buckets": "0.1-0.2 0.3-0.4",
+        "--buckets": "0.3-0.4 0.4-0.5",
     },
     "'half' is no range of hole ratios": {"--buckets": "half"},
     "is not a folder": {"--out": "{tmp}/file/below"},

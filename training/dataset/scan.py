@@ -11,7 +11,7 @@ import importlib.util
 import os
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_core.files.images import READABLE_SUFFIXES, Picture, decode_image
+from inpaint_core.files.folders import spell_others
+from inpaint_core.files.images import Picture, decode_image
 from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
+from inpaint_core.files.videos import READABLE_CLIPS
 
 from ..config import DataConfig
+from .layout import Layout, find_layout
 from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
 
 # Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
@@ -35,6 +38,7 @@ DEMO_TRAIN = (
 )
 DEMO_HELD_OUT = ("chelsea.png", "rocket.jpg")
 MAX_LISTED = 10
+RECURSIVE = "--data.recursive true"
 
 FAINT = 1.0 / 12.0  # of the range; pictures that all use less look equal to any measure of their differences
 
@@ -108,6 +112,7 @@ class Dataset:
     held_out: list[Record]
     left_out: list[LeftOut] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def mean(self) -> tuple[float, float, float]:
@@ -124,7 +129,7 @@ class Dataset:
 
     def remarks(self) -> list[str]:
         """What somebody who trains on these pictures should know, in sentences."""
-        sentences = []
+        sentences = list(self.notes)
         if self.left_out:
             listed = ", ".join(f"{item.file} ({item.kind})" for item in self.left_out[:MAX_LISTED])
             more = f" and {len(self.left_out) - MAX_LISTED} more" if len(self.left_out) > MAX_LISTED else ""
@@ -172,8 +177,8 @@ class Dataset:
         }
 
 
-def load_dataset(config: DataConfig, progress: Progress | None = None) -> Dataset:
-    """Scan the configured folder, or the embedded photographs, and split it.
+def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int = 0) -> Dataset:
+    """Scan the configured folder, clip, or the embedded photographs, and split it.
 
     Parameters
     ----------
@@ -181,6 +186,8 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
         Where the pictures are and how large they are kept.
     progress
         Called with (files looked at, files in all); what it raises ends the scan.
+    seed
+        Draws the frames of a clip.
 
     Raises
     ------
@@ -190,39 +197,35 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
     if config.folder is None:
         return _load_embedded(config)
     folder = Path(config.folder).expanduser().resolve()
-    paths, ignored = list_pictures(folder, config.recursive)
+    if folder.suffix.lower() in READABLE_CLIPS and folder.is_file():
+        from .clip import read_clip
+
+        return read_clip(folder, config, seed, progress)
+    try:
+        layout = find_layout(folder, config.recursive)
+    except ImageFileError as error:
+        raise DatasetError(str(error)) from None
+    paths = [path for listing in layout.listings for path in listing.pictures]
     records, left_out = _scan(folder, paths, config, progress)
     if config.paired:
         records, left_out = _leave_out_unpaired(records, left_out, paths, config)
     if len(records) < config.minimum_pictures:
-        raise DatasetError(_too_few(folder, config, len(records), left_out, ignored))
-    train, held_out = split_by_content(records, config.held_out)
-    return Dataset(str(folder), train, held_out, left_out, ignored)
+        raise DatasetError(_too_few(layout, config, len(records), left_out))
+    train, held_out = _divide(records, layout, config)
+    return Dataset(str(folder), train, held_out, left_out, layout.ignored, tuple(layout.remarks(RECURSIVE)))
 
 
-def list_pictures(folder: Path, recursive: bool) -> tuple[list[Path], dict[str, int]]:
-    """Picture files of a folder in a fixed order, and how many other files of which suffix lie there.
-
-    Raises
-    ------
-    DatasetError
-        No such folder, or it cannot be listed.
-    """
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of pictures")
-    paths, ignored = [], Counter[str]()
-    try:
-        candidates: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
-        for path in sorted(candidates):
-            if path.name.startswith(".") or not (path.is_file() or path.is_symlink()):
-                continue
-            if path.suffix.lower() in READABLE_SUFFIXES:
-                paths.append(path)
-            else:
-                ignored[path.suffix.lower() or "(none)"] += 1
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from None
-    return paths, dict(ignored)
+def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[list[Record], list[Record]]:
+    """Training and held-out pictures: as the folder says, otherwise by their content."""
+    if layout.validation is None or config.held_out == 0.0:
+        apart = set() if layout.validation is None else set(layout.validation.pictures)
+        return split_by_content([record for record in records if record.path not in apart], config.held_out)
+    held_out = set(layout.validation.pictures)
+    train = [record for record in records if record.path not in held_out]
+    held = [record for record in records if record.path in held_out]
+    if not train:
+        raise DatasetError(f"{layout.train.folder}: no usable picture to train on")
+    return (train, held) if held else split_by_content(train, config.held_out)
 
 
 def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Record], list[Record]]:
@@ -299,7 +302,7 @@ def _leave_out_unpaired(
             kept.append(record)
         else:
             left_out.append(LeftOut(record.file, "unpaired", reason))
-    for path in lonely_inputs({path.stem for path in paths}, config):
+    for path in lonely_inputs(paths, config):
         left_out.append(LeftOut(str(path), "unpaired", "an input that no picture has the name of"))
     return kept, left_out
 
@@ -420,16 +423,14 @@ def _notes(header: Header, picture: Picture | None = None) -> list[NoteKind]:
     return notes
 
 
-def _too_few(
-    folder: Path, config: DataConfig, usable: int, left_out: Sequence[LeftOut], ignored: dict[str, int]
-) -> str:
+def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence[LeftOut]) -> str:
     found = f"{usable} usable picture{'s' * (usable != 1)}, at least {config.minimum_pictures} needed"
     if left_out:
         kinds = Counter(item.kind for item in left_out)
         found += f"; left out: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
         found += f" (first: {left_out[0].file}, {left_out[0].reason})"
-    if ignored:
-        found += f"; other files: {', '.join(f'{count} {suffix}' for suffix, count in sorted(ignored.items()))}"
-    if not config.recursive and folder.is_dir() and any(path.is_dir() for path in folder.iterdir()):
-        found += "; it has subfolders, which --data.recursive true looks into"
-    return f"{folder}: {found}"
+    if layout.ignored:
+        found += f"; other files: {spell_others(layout.ignored)}"
+    if layout.train.deeper:
+        found += f"; it has subfolders with pictures, which {RECURSIVE} looks into"
+    return f"{layout.folder}: {found}"

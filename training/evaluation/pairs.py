@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inpaint_core.files.folders import Listing
 from inpaint_core.files.images import decode_image
 from inpaint_core.files.masks import read_mask
 from inpaint_core.files.opening import MAX_PIXELS, ImageFileError
@@ -21,7 +22,8 @@ from inpaint_core.masks.generators.folder import list_masks
 from inpaint_core.masks.generators.request import margin_in_pixels
 from inpaint_core.masks.normalise import normalize_mask
 
-from ..dataset.scan import DatasetError, list_pictures
+from ..dataset.layout import find_unseen
+from ..dataset.scan import DatasetError
 from ..dataset.windows import Crop, cut
 from ..randomness import derive_seed, numpy_generator
 
@@ -76,8 +78,8 @@ class Pairs:
     Parameters
     ----------
     data
-        Folder of pictures, subfolders included. They come in an order drawn with the seed, so that a `count`
-        that does not reach all of them is a fair sample.
+        Folder of pictures, subfolders included; of one that is divided into train, val and test only test. They come in
+        an order drawn with the seed, so that a `count` that does not reach all of them is a fair sample.
     masks
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size
@@ -87,7 +89,7 @@ class Pairs:
     count
         How many pairs; None: every picture once in every cell, but at most 1000 for a cell.
     buckets
-        Hole ratios.
+        Hole ratios. Those that a folder holds no masks for are left out.
     borders
         For each of these, a cell for each bucket: True keeps `BORDER` free of holes, False lets them touch the edge.
     seed
@@ -104,7 +106,7 @@ class Pairs:
     Raises
     ------
     ValueError
-        No such folder, no pictures, no masks for a cell, a ratio that a generator cannot draw.
+        No such folder, no pictures, no masks for any cell, a ratio that a generator cannot draw.
     """
 
     def __init__(
@@ -125,9 +127,10 @@ class Pairs:
         self.cells = tuple(Cell(bucket, border) for bucket, border in product(buckets, borders))
         self._data, self._masks, self._size, self._seed = data, masks, size, seed
         self._invert, self._max_pixels, self._say = invert, max_pixels, say
-        paths = self._usable(list_pictures(data, recursive=True)[0], progress)
+        listing = self._search(data)
+        paths = self._usable(listing.pictures, progress)
         if not paths:
-            raise DatasetError(f"{data}: no pictures in this folder that can be read")
+            raise DatasetError(f"{data}: no pictures in this folder that can be read{listing.found()}")
         self.pictures = len(paths)
         """How many pictures there are."""
         self._pictures = self._shuffle([path.relative_to(data).as_posix() for path in paths], "pictures")
@@ -171,6 +174,17 @@ class Pairs:
         cell = self.cells[pair.cell]
         border = BORDER if cell.border else None
         return image, generate(pair.mask, size, cell.bucket, border, pair.mask_seed, image)[0]
+
+    def _search(self, data: Path) -> Listing:
+        try:
+            listing = find_unseen(data)
+        except ImageFileError as error:
+            raise DatasetError(str(error)) from None
+        for sentence in listing.remarks():
+            self._say(f"{listing.folder}: {sentence}")
+        if listing.folder != data:
+            self._say(f"{data} is divided: measured on {listing.folder.name}/ alone")
+        return listing
 
     def _usable(self, paths: Sequence[Path], progress: Callable[[Sequence[Path]], Any]) -> list[Path]:
         """Pictures that can be read, found out before anything is measured: no bad one ends a long evaluation."""
@@ -234,22 +248,24 @@ class Pairs:
                 low, high = cell.bucket
                 if low < ratio <= high and (keeps_border or not cell.border):
                     files.append(path.relative_to(folder).as_posix())
-        self._require_masks(found)
-        return tuple(tuple(self._shuffle(files, "masks", number)) for number, files in enumerate(found))
+        self._keep_filled(found)
+        return tuple(tuple(self._shuffle(files, "masks", number)) for number, files in enumerate(found) if files)
 
     def _shuffle(self, names: Sequence[str], *purpose: str | int) -> list[str]:
         return [names[index] for index in numpy_generator(self._seed, *purpose).permutation(len(names))]
 
-    def _require_masks(self, found: Sequence[Sequence[str]]) -> None:
+    def _keep_filled(self, found: Sequence[Sequence[str]]) -> None:
+        """Keep the cells that there are masks for, and say which are left out."""
         empty = [cell for cell, files in zip(self.cells, found, strict=True) if not files]
-        if not empty:
-            return
-        away = f" and holes at least {BORDER:g}/512 of the side away from the edge" if empty[0].border else ""
-        without = {cell.bucket for cell in empty}
-        rest = [name_bucket(cell.bucket) for cell in self.cells if cell.bucket not in without]
-        advice = f"give --buckets {' '.join(dict.fromkeys(rest))}" if rest else "give other --buckets or --border no"
-        wanted = f"a hole ratio of {name_bucket(empty[0].bucket)}{away}"
-        raise DatasetError(f"{self._masks}: no masks with {wanted}; {advice}, or more masks")
+        named = ", ".join(dict.fromkeys(name_bucket(cell.bucket) + " with a border" * cell.border for cell in empty))
+        if len(empty) == len(self.cells):
+            raise DatasetError(
+                f"{self._masks}: no masks with a hole ratio of {named}; give other --buckets or --border no, "
+                "or more masks"
+            )
+        if empty:
+            self._say(f"{self._masks}: no masks with a hole ratio of {named}, so these columns are left out")
+        self.cells = tuple(cell for cell, files in zip(self.cells, found, strict=True) if files)
 
 
 def name_bucket(bucket: Bucket) -> str:
