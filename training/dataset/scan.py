@@ -131,7 +131,7 @@ class Dataset:
         """What somebody who trains on these pictures should know, in sentences."""
         sentences = list(self.notes)
         if self.left_out:
-            listed = ", ".join(f"{item.file} ({item.kind})" for item in self.left_out[:MAX_LISTED])
+            listed = ", ".join(_name_left_out(item) for item in self.left_out[:MAX_LISTED])
             more = f" and {len(self.left_out) - MAX_LISTED} more" if len(self.left_out) > MAX_LISTED else ""
             usable = len(self.train) + len(self.held_out)
             sentences.append(f"{len(self.left_out)} of {usable + len(self.left_out)} pictures left out: {listed}{more}")
@@ -423,6 +423,10 @@ def _notes(header: Header, picture: Picture | None = None) -> list[NoteKind]:
     return notes
 
 
+def _name_left_out(item: LeftOut) -> str:
+    return f"{item.file} ({item.reason if item.kind == 'duplicate' else item.kind})"
+
+
 def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence[LeftOut]) -> str:
     found = f"{usable} usable picture{'s' * (usable != 1)}, at least {config.minimum_pictures} needed"
     if left_out:
@@ -431,6 +435,6 @@ def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence
         found += f" (first: {left_out[0].file}, {left_out[0].reason})"
     if layout.ignored:
         found += f"; other files: {spell_others(layout.ignored)}"
-    if layout.train.deeper:
-        found += f"; it has subfolders with pictures, which {RECURSIVE} looks into"
+    if not layout.divided and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
+        found += f"; it has subfolders, which {RECURSIVE} looks into"
     return f"{layout.folder}: {found}"
