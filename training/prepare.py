@@ -32,6 +32,7 @@ from typing import Any
 from inpaint_core.files.folders import Listing, list_pictures
 from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit
 
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .config import ConfigError
 from .dataset.scan import DatasetError, LeftOut
 from .dataset.selection import SPLITS, choose
@@ -39,7 +40,6 @@ from .preparation.cutting import look_at_all, name_squares, write_squares
 from .preparation.ledger import Ledger
 from .preparation.report import REPORT, earlier_splits, make_report, summarise
 from .preparation.settings import WHOLE, PrepareError, Settings
-from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser
 from .runs.folder import check_writable, write_json
 from .runs.lock import hold_lock
 
@@ -182,24 +182,22 @@ def _shares(text: str) -> tuple[float, float, float]:
     return train, validation, test
 
 
+COMMAND = "training.prepare"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         report = prepare(settings, quiet=False)
     except ValueError as error:
-        return _end(BAD_INPUT, " ".join(str(error).split()))
+        return end(COMMAND, BAD_INPUT, error)
     except OSError as error:
-        return _end(FAILED, f"{error}; what is there is whole, run the same command again to go on")
+        return end(COMMAND, FAILED, f"{error}; what is there is whole, run the same command again to go on")
     except KeyboardInterrupt:
-        return _end(INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
+        return end(COMMAND, INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
     print(summarise(report, settings.out))
     return DONE
-
-
-def _end(code: int, sentence: str) -> int:
-    print(f"training.prepare: {sentence}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -367,7 +367,9 @@ def test_a_damaged_picture_is_left_out_with_its_name(pictures, tmp_path, capsys)
     arguments = ["--model", "mean", "--data", pictures, "--masks", "center", "--out", tmp_path / "o", "--size", 32]
     assert run(*arguments, "--buckets", "0.1-0.2") == 0
     assert "5.png: the picture is damaged" in capsys.readouterr().err
-    assert "5.png" not in {pair["image"] for pair in json.loads((tmp_path / "o" / "manifest.json").read_text())["pairs"]}
+    assert "5.png" not in {
+        pair["image"] for pair in json.loads((tmp_path / "o" / "manifest.json").read_text())["pairs"]
+    }
 
 
 def test_summaries_of_cells_dealt_in_turn():

@@ -27,6 +27,7 @@ from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsErro
 from inpaint_core.files.videos import READABLE_CLIPS
 
 from ..config import DataConfig
+from ..errors import SettingError
 from .layout import Layout, find_layout
 from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
 
@@ -58,7 +59,7 @@ NoteKind = Literal[
 Progress = Callable[[int, int], None]
 
 
-class DatasetError(ValueError):
+class DatasetError(SettingError):
     """A folder cannot be trained on; the message is one line that names the folder and what was found in it."""
 
 
@@ -310,12 +311,12 @@ def _leave_out_unpaired(
 def _load_embedded(config: DataConfig) -> Dataset:
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise DatasetError("scikit-image is not installed, and the demo trains on its photographs; give --data DIR")
+        raise DatasetError("scikit-image is not installed, and the demo trains on its photographs; set `data.folder`")
     folder = Path(spec.origin).parent / "data"
     records, left_out = _scan(folder, [folder / name for name in DEMO_TRAIN + DEMO_HELD_OUT], config, None)
     train = [record for record in records if record.file in DEMO_TRAIN]
     if not train:
-        raise DatasetError(f"{folder}: none of scikit-image's photographs is here; give --data DIR")
+        raise DatasetError(f"{folder}: none of scikit-image's photographs is here; set `data.folder`")
     return Dataset("photographs of scikit-image", train, [r for r in records if r.file in DEMO_HELD_OUT], left_out)
 
 
@@ -436,5 +437,5 @@ def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence
     if layout.ignored:
         found += f"; other files: {spell_others(layout.ignored)}"
     if not layout.divided and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
-        found += f"; it has subfolders, which {RECURSIVE} looks into"
+        found += "; it has subfolders, which are searched if `data.recursive` is true"
     return f"{layout.folder}: {found}"
