@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.files.opening import pixel_limit
+from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
 from inpaint_core.models.registry import describe
 
@@ -162,6 +163,9 @@ class PartialConvConfig(Section):
     features_of: Literal["both", "composite"] = "both"
     """What they look at: the output and the composite, as in the paper, or the composite alone, in two thirds of the
     time."""
+    features_side: int | None = Field(None, ge=32, le=2048)
+    """Side in pixels of what they look at: in even steps a window around a point of the hole, in odd ones the whole
+    picture, reduced; None: the whole picture as it is. At half of `data.size` a quarter of the time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
     """From this step on the encoder's normalisation is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
@@ -172,11 +176,14 @@ class PartialConvConfig(Section):
     """How features are compared: the mean absolute difference, as in the paper, or the angle between feature vectors in
     the hole, which faint textures count in as much as strong edges."""
     adversarial: Weight = 0.0
-    """Against a patch discriminator that judges the patches which touch the hole; 0, as in the paper: none."""
+    """Against a discriminator that judges what touches the hole; 0, as in the paper: none."""
+    adversary: Literal["patches", "features"] = "patches"
+    """What it judges: patches of the composite with the mask, or the feature maps that the perceptual and style terms
+    look at, which takes fewer pictures to learn and sees textures through a trained eye."""
     adversarial_from: int = Field(0, ge=0, le=100_000_000)
     """The discriminator joins at this step."""
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
-    """Arguments of the patch discriminator, which sees the composite and the mask."""
+    """Arguments of the discriminator (`patch_discriminator` or `feature_discriminator`)."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
     """The discriminator's learning rate, in multiples of the network's."""
 
@@ -223,9 +230,21 @@ class Pix2PixConfig(Section):
     """How the input is made of the picture (Learning to See); null for pairs."""
     l1: Weight = 100.0
     """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
+    l1_reduction: int = Field(1, ge=1, le=64)
+    """Both pictures are reduced so many times before they are compared: above 1 only colours and forms are held to the
+    truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
+    perceptual: Weight = 0.0
+    """Of the angles between feature vectors of output and truth."""
+    style: Weight = 0.0
+    """Of the difference of their Gram matrices: textures without their places."""
+    features: str = Field("none", max_length=4096)
+    """Where both look: `vgg16` (torchvision's, downloaded on first use), a safetensors file with VGG weights, or `none`
+    to do without both."""
+    features_reduction: int = Field(1, ge=1, le=8)
+    """They look at pictures reduced so many times: larger forms, in a fraction of the time."""
     adversarial: Weight = 1.0
     """0 trains without a discriminator."""
-    adversarial_loss: Literal["logistic", "least_squares"] = "logistic"
+    adversarial_loss: AdversarialLoss = "logistic"
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the patch discriminator; its input_channels follow from the inputs."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
@@ -254,7 +273,9 @@ class TrainConfig(Section):
     """A batch is computed in so many parts, one after the other, to save memory."""
     device: str = Field("auto", max_length=32)
     """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """`auto`: bfloat16 (on older GPUs float16) where the device multiplies faster in it, otherwise float32. A CPU
+    without AVX512-BF16 or AMX takes ten times as long in bfloat16."""
     channels_last: bool = False
     compile: bool = False
     data: DataConfig = DataConfig()

@@ -41,6 +41,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inpaint_core.commands.notes import print_any_name
 from inpaint_core.files.atomic import atomic_path, write_text
 from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit
 
@@ -497,6 +498,7 @@ def _shares(text: str) -> tuple[float, float, float]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    print_any_name()
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         report = prepare(settings, quiet=False)

@@ -30,8 +30,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.commands.notes import print_any_name
 from inpaint_core.models.registry import describe
 
+from .allocation import keep_freed_memory
 from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
 from .runs.folder import Resume, RunFolder
 
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .errors import TrainingError
     from .placement import process_group
 
+    print_any_name()
     stop = StopSignals()
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
@@ -230,4 +233,5 @@ def _override(values: dict[str, Any], arguments: Sequence[str]) -> TrainConfig:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -23,6 +23,7 @@ SMALL = {
     "glcic": {"width": 4},
     "pix2pix_unet": {"width": 4},
     "pix2pix_resnet": {"width": 4, "blocks": 2, "norm": "batch"},
+    "texture_unet": {"width": 4, "depth": 3, "input_channels": 3},
 }
 
 
@@ -70,9 +71,10 @@ def test_the_rewritten_partial_convolution_u_net_computes_the_same_in_float32(de
         assert torch.allclose(form(picture(size, 2), mask), expected, atol=2e-5 * max(1, float(expected.abs().max())))
 
 
+@pytest.mark.parametrize("head", ["residual", "detailed"])
 @torch.no_grad()
-def test_the_rewritten_network_keeps_the_residual_head():
-    network = model("pconv_unet", depth=3, head="residual").network
+def test_the_rewritten_network_keeps_the_head(head):
+    network = model("pconv_unet", depth=3, head=head).network
     network.decoder[-1].convolution.weight.normal_(generator=torch.Generator().manual_seed(0))
     expected = network(picture(32), holes(32))
     assert torch.allclose(PConvUNetInference(network, torch.float32)(picture(32), holes(32)), expected, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Training translations: inputs made on the fly, pairs, the slideshow warning, resuming."""
+"""Training translations: inputs made on the fly, pairs, the mode-collapse warning, resuming."""
 
 from __future__ import annotations
 
@@ -90,12 +90,14 @@ def test_batches_computed_in_parts_train_the_same(tmp_path: Path) -> None:
         torch.testing.assert_close(first[key], second[key], atol=1e-5, rtol=1e-4)
 
 
-def test_a_network_that_ignores_its_input_is_called_a_slideshow_and_does_not_replace_the_model(tmp_path: Path) -> None:
+def test_a_network_that_ignores_its_input_is_reported_as_collapsed_and_does_not_replace_the_model(
+    tmp_path: Path,
+) -> None:
     events: list[Event] = []
     # Fresh weights hardly let the input through.
     train(tmp_path / "run", config(optimizer={"learning_rate": 1e-9}), events)
     warnings = [event.text for event in events if isinstance(event, Message) and event.level == "warning"]
-    assert any("your model has become a slideshow" in text for text in warnings)
+    assert any("mode collapse" in text for text in warnings)
     looks = [event for event in events if isinstance(event, Validated)]
     assert [look.best for look in looks] == [True, False]
 

@@ -22,6 +22,7 @@ from .measurement import input_settings, translates
 # normalises by itself.
 VALUE_RANGES: dict[str, ValueRange] = {"pconv_unet": "imagenet"}
 GRAY = (0.5, 0.5, 0.5)
+SMOOTH_START_HEADS = ("residual", "detailed")
 
 
 def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model | None]:
@@ -67,12 +68,17 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     if model.init_from is None:
         return arguments, network, None
     initial = load_model(Path(model.init_from))
-    if (initial.card.architecture, _complete(initial.card)) != (model.architecture, arguments):
-        raise ConfigError(
-            f"model.init_from: {Path(model.init_from).name} is {initial.card.architecture} "
-            f"{dict(initial.card.arguments)}, the configuration says {model.architecture} {arguments}"
-        )
-    return arguments, initial.network, initial
+    said = (initial.card.architecture, _complete(initial.card))
+    if said == (model.architecture, arguments):
+        return arguments, initial.network, initial
+    # Detail is copied into what a network has learnt already: only what decides on it is learnt anew.
+    if said == (model.architecture, arguments | {"head": "residual"}) and arguments.get("head") == "detailed":
+        network.load_state_dict(network.state_dict() | initial.network.state_dict())
+        return arguments, network, initial
+    raise ConfigError(
+        f"model.init_from: {Path(model.init_from).name} is {initial.card.architecture} "
+        f"{dict(initial.card.arguments)}, the configuration says {model.architecture} {arguments}"
+    )
 
 
 def task_of(config: TrainConfig) -> Literal["inpainting", "translation"]:
@@ -90,7 +96,7 @@ def overruled(config: TrainConfig, card: ModelCard) -> list[str]:
             f"by {card.prepare.reduction}, which it was trained on"
         )
     # A residual head looks at no colour in the hole.
-    looks = card.task == "inpainting" and card.arguments.get("head") != "residual"
+    looks = card.task == "inpainting" and card.arguments.get("head") not in SMOOTH_START_HEADS
     if looks and config.model.fill == "gray" and card.fill != GRAY:
         found.append("model.fill gray is not followed: the network goes on with holes in the colour it was trained on")
     return found
@@ -122,7 +128,7 @@ def make_card(
     else:
         fill = dataset.mean if config.model.fill == "mean" else GRAY
         default: ValueRange = "signed" if task == "translation" else "unit"
-        corrects = arguments.get("head") == "residual"
+        corrects = arguments.get("head") in SMOOTH_START_HEADS
         value_range = default if corrects else VALUE_RANGES.get(config.model.architecture, default)
         prepare = input_settings(config, dataset)
     return ModelCard(

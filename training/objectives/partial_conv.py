@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
-from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
+from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.losses.reconstruction import hole_and_valid, l1
 from inpaint_core.losses.total_variation import hole_total_variation
@@ -19,10 +20,17 @@ from inpaint_core.models.pconv_unet import PConvUNet
 from ..config import ConfigError, PartialConvConfig, TrainConfig
 from ..dataset.samples import Batch
 from ..placement import Placement
+from .feature_view import feature_view
+from .features import build_features
 from .inpainting import InpaintingObjective, composite
 from .joint_step import step_together
 from .optimization import Trainable
-from .patch_judge import build_patch_judge, judge_patches
+from .patch_judge import build_judge, judge_features, judge_patches
+
+
+def judged_by_features(objective: PartialConvConfig) -> bool:
+    """Whether a discriminator reads the feature maps."""
+    return objective.adversarial > 0.0 and objective.adversary == "features"
 
 
 class PartialConv(InpaintingObjective):
@@ -48,8 +56,8 @@ class PartialConv(InpaintingObjective):
             )
         super().__init__(config, card, network, placement)
         self._objective = objective
-        self._features = build_features(objective, placement)
-        self._judge = build_patch_judge(objective, config, placement) if objective.adversarial > 0.0 else None
+        self._features = build_features(objective, config, placement, needed=judged_by_features(objective))
+        self._judge = build_judge(objective, config, placement) if objective.adversarial > 0.0 else None
         self._step = 0
 
     @property
@@ -63,7 +71,7 @@ class PartialConv(InpaintingObjective):
         judge = self._judge if step >= self._objective.adversarial_from else None
         networks: list[Trainable[Network]] = [self._generator] if judge is None else [judge, self._generator]
         values = step_together(
-            networks, parts, lambda part, share: self._learn(part, share, judge), self._placement, step, rate
+            networks, parts, lambda part, share: self._learn(part, share, judge, step), self._placement, step, rate
         )
         self._step = step + 1
         return values
@@ -82,7 +90,7 @@ class PartialConv(InpaintingObjective):
                 self.remarks.append(f"second phase from step {step}: the encoder's normalisation is frozen")
         return self._objective.frozen_norm_rate if step >= after else 1.0
 
-    def _learn(self, batch: Batch, share: float, judge: Trainable[Network] | None) -> dict[str, Tensor]:
+    def _learn(self, batch: Batch, share: float, judge: Trainable[Network] | None, step: int) -> dict[str, Tensor]:
         """Gradients of the network and of its discriminator, if there is one, as both were before this step."""
         objective = self._objective
         output = self._complete(batch)
@@ -91,29 +99,58 @@ class PartialConv(InpaintingObjective):
         variation = hole_total_variation(merged, batch.mask)
         terms = {"hole": hole, "valid": valid, "total_variation": variation}
         loss = objective.hole * hole + objective.valid * valid + objective.total_variation * variation
+        real, fake, seen_mask = [batch.image], [merged], batch.mask
         if self._features is not None:
-            looked_at = [merged] if objective.features_of == "composite" else [output, merged]
+            looked_at = [merged] if objective.features_of == "composite" else [merged, output]
+            made, wanted, mask = self._extract(self._features, looked_at, batch, step)
             with self._generator.autocast():
-                hole_only = batch.mask if objective.perceptual_form == "cosine" else None
-                perceptual, style = perceptual_and_style(self._features, looked_at, batch.image, hole_only)
+                hole_only = mask if objective.perceptual_form == "cosine" else None
+                perceptual, style = perceptual_and_style(made, wanted, hole_only)
             loss = loss + objective.perceptual * perceptual + objective.style * style
             terms |= {"perceptual": perceptual, "style": style}
+            if objective.adversary == "features":
+                real, fake, seen_mask = wanted, made[0], mask
         if judge is not None:
-            told_apart = discriminator_loss(
-                judge_patches(judge, judge.forward, batch.image, batch.mask),
-                judge_patches(judge, judge.forward, merged.detach(), batch.mask),
-                "logistic",
-            )
+            told_apart = torch.stack(
+                [
+                    discriminator_loss(truth, lie, "logistic")
+                    for truth, lie in zip(
+                        self._judged(judge, judge.forward, real, seen_mask),
+                        self._judged(judge, judge.forward, [maps.detach() for maps in fake], seen_mask),
+                        strict=True,
+                    )
+                ]
+            ).mean()
             judge.backward(told_apart * share)
             judge.network.requires_grad_(False)
             # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
-            fooled = generator_loss(judge_patches(judge, judge.network, merged, batch.mask), "logistic")
+            judged = self._judged(judge, judge.network, fake, seen_mask)
+            fooled = torch.stack([generator_loss(logits, "logistic") for logits in judged]).mean()
             loss = loss + objective.adversarial * fooled
             terms |= {"adversarial": fooled, "discriminator": told_apart}
         self._generator.backward(loss * share)
         if judge is not None:
             judge.network.requires_grad_(True)
         return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}}
+
+    def _extract(
+        self, features: FeatureExtractor, looked_at: Sequence[Tensor], batch: Batch, step: int
+    ) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
+        """Feature maps of each of `looked_at` and of the truth, and the mask of what was looked at."""
+        (*views, truth), mask = feature_view([*looked_at, batch.image], batch.mask, self._objective.features_side, step)
+        with self._generator.autocast():
+            with torch.no_grad():
+                wanted = features(truth)
+            given = features(torch.cat(views))
+        return [list(maps) for maps in zip(*(found.chunk(len(views)) for found in given), strict=True)], wanted, mask
+
+    def _judged(
+        self, judge: Trainable[Network], network: nn.Module, seen: Sequence[Tensor], mask: Tensor
+    ) -> list[Tensor]:
+        """Logits where the hole is touched, of pictures or of feature maps."""
+        if self._objective.adversary == "features":
+            return judge_features(judge, network, seen, mask)
+        return [judge_patches(judge, network, seen[0], mask)]
 
     def learning_rate(self, step: int) -> float:
         """See `Objective.learning_rate`."""
@@ -132,24 +169,3 @@ class PartialConv(InpaintingObjective):
         if self._judge is not None and state["discriminator"] is not None:
             self._judge.load_state_dict(state["discriminator"])
         self._step = state["step"]
-
-
-def build_features(objective: PartialConvConfig, placement: Placement) -> FeatureExtractor | None:
-    """The feature extractor of the perceptual and style terms; None when both weigh nothing or are done without.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be had; the sentence offers to go on without these terms.
-    """
-    if objective.features == "none" or objective.perceptual == objective.style == 0.0:
-        return None
-    try:
-        if objective.features == "vgg16":
-            return download_vgg16().to(placement.device)
-        return load_features(objective.features).to(placement.device)
-    except FeaturesError as error:
-        raise ConfigError(
-            f"the perceptual and style terms need a VGG: {error} with --objective.features FILE.safetensors; "
-            "to train without these two terms: --objective.features none"
-        ) from None

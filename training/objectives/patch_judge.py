@@ -1,6 +1,8 @@
-"""A discriminator of patches for inpainting: only patches that touch the hole are judged."""
+"""Discriminators for inpainting: only what touches the hole is judged."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +16,16 @@ from .discriminator import build_discriminator
 from .optimization import Trainable
 
 
-def build_patch_judge(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
-    """The configured patch discriminator over a picture and its mask.
+def build_judge(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
+    """The configured discriminator, of patches of a picture and its mask or of feature maps.
 
     Raises
     ------
     ConfigError
         Refused arguments, or pictures too small for it.
     """
+    if objective.adversary == "features":
+        return build_discriminator("feature_discriminator", objective.discriminator, objective, config, placement)
     arguments = {"norm": "none", "spectral_norm": True, **objective.discriminator, "input_channels": 4}
     return build_discriminator("patch_discriminator", arguments, objective, config, placement)
 
@@ -34,5 +38,16 @@ def judge_patches(judge: Trainable[Network], network: nn.Module, picture: Tensor
     """
     with judge.autocast():
         logits = network(torch.cat([picture * 2.0 - 1.0, mask], 1)).float()
-    touched = F.adaptive_max_pool2d(mask, logits.shape[-2:]) > 0.5
+    return _touching(logits, mask)
+
+
+def judge_features(judge: Trainable[Network], network: nn.Module, maps: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
+    """Logits `[N]` of each map where its cells touch the hole; the mask may hold shares. See `judge_patches`."""
+    with judge.autocast():
+        found = network(list(maps))
+    return [_touching(logits.float(), mask) for logits in found]
+
+
+def _touching(logits: Tensor, mask: Tensor) -> Tensor:
+    touched = F.adaptive_max_pool2d(mask, logits.shape[-2:]) > 0.0
     return logits[touched] if bool(touched.any()) else logits.flatten() * 0.0

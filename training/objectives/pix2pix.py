@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inpaint_core.checkpoints.card import ModelCard
-from inpaint_core.checkpoints.inpainting_model import to_range
+from inpaint_core.checkpoints.inpainting_model import to_range, to_unit
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
+from inpaint_core.losses.features import FeatureExtractor
+from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.metrics import psnr
 from inpaint_core.models.architecture import Network
 from inpaint_core.translation import prepare
@@ -22,12 +25,14 @@ from ..dataset.samples import Batch
 from ..placement import Placement
 from ..randomness import torch_generator
 from .discriminator import build_discriminator
+from .features import build_features
 from .joint_step import step_together
 from .optimization import Trainable
 
 
 class Pix2Pix:
-    """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4).
+    """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4), and
+    perceptual and style terms where they are asked for.
 
     Both networks step at once, on the judgements of before the step.
     """
@@ -46,6 +51,7 @@ class Pix2Pix:
         self._config = config
         self._card = card
         self._placement = placement
+        self._features = build_features(objective, config, placement)
         self.remarks: list[str] = []
         self._generator = Trainable(network, config, config.optimizer, placement)
         self._discriminator = _discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
@@ -67,9 +73,13 @@ class Pix2Pix:
         truth = to_range(batch.image, card.value_range)
         with self._generator.autocast():
             made = self._generator.forward(given)
-        l1 = (made.float() - truth).abs().mean()
+        l1 = (_reduced(made.float(), objective.l1_reduction) - _reduced(truth, objective.l1_reduction)).abs().mean()
         loss = objective.l1 * l1
         terms = {"l1": l1.detach()}
+        if self._features is not None:
+            perceptual, style = self._look_alike(made.float(), batch.image, self._features)
+            loss = loss + objective.perceptual * perceptual + objective.style * style
+            terms |= {"perceptual": perceptual.detach(), "style": style.detach()}
         judge = self._discriminator
         if judge is not None:
             kind = objective.adversarial_loss
@@ -86,6 +96,16 @@ class Pix2Pix:
         if judge is not None:
             judge.network.requires_grad_(True)
         return {"loss": loss.detach(), **terms}
+
+    def _look_alike(self, made: Tensor, truth: Tensor, features: FeatureExtractor) -> tuple[Tensor, Tensor]:
+        """Perceptual and style loss of `made`, in the network's own range, against `truth` in 0..1."""
+        factor = self._objective.features_reduction
+        picture = _reduced(to_unit(made, self._card.value_range), factor)
+        everywhere = torch.ones_like(picture[:, :1])
+        with self._generator.autocast():
+            with torch.no_grad():
+                wanted = features(_reduced(truth, factor))
+            return perceptual_and_style([features(picture)], wanted, everywhere)
 
     def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
         """What the network is given, in 0..1: made of the truth, or its partner."""
@@ -137,6 +157,10 @@ class Pix2Pix:
         self._generator.load_state_dict(state["generator"])
         if self._discriminator is not None and state["discriminator"] is not None:
             self._discriminator.load_state_dict(state["discriminator"])
+
+
+def _reduced(picture: Tensor, factor: int) -> Tensor:
+    return picture if factor == 1 else F.avg_pool2d(picture, min(factor, *picture.shape[-2:]))
 
 
 def _judge(judge: Trainable[Network], network: nn.Module, given: Tensor, picture: Tensor) -> Tensor:
