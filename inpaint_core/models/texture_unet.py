@@ -126,4 +126,11 @@ def _doubled(features: Tensor) -> Tensor:
     return F.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
-ARCHITECTURE = Architecture("texture_unet", TextureUnet, TextureUnetArguments, "translation")
+ARCHITECTURE = Architecture(
+    "texture_unet",
+    TextureUnet,
+    TextureUnetArguments,
+    "translation",
+    value_range="signed",
+    small={"width": 4, "depth": 3, "input_channels": 3},
+)

@@ -57,7 +57,9 @@ def test_a_mask_that_is_clear_is_read_however_it_was_drawn(tmp_path, name):
     assert np.array_equal(read_mask(tmp_path / name, invert=True).hole[0, 0].numpy() < 0.5, HOLE)
 
 
-@pytest.mark.parametrize("name", [name for name in CLEAR if name.startswith(("zero", "red", "dark", "black", "rubbed"))])
+@pytest.mark.parametrize(
+    "name", [name for name in CLEAR if name.startswith(("zero", "red", "dark", "black", "rubbed"))]
+)
 def test_what_decides_is_said_when_it_is_not_white(tmp_path, name):
     CLEAR[name]().save(tmp_path / name)
     assert "the hole is" in " ".join(read_mask(tmp_path / name).remarks)

@@ -14,31 +14,13 @@ from inpaint_core.models.global_local_discriminator import crop_around, hole_cen
 from inpaint_core.models.padding import pad_to_multiple
 from inpaint_core.models.registry import build_empty
 
-SMALL = {
-    "unet": {"width": 4, "max_width": 8},
-    "encoder_decoder": {"width": 4},
-    "pconv_unet": {"width": 4},
-    "glcic": {"width": 4},
-    "pix2pix_unet": {"width": 4},
-    "pix2pix_resnet": {"width": 4, "blocks": 2},
-    "texture_unet": {"width": 4, "depth": 3, "input_channels": 3},
-    "patch_discriminator": {"width": 4},
-    "feature_discriminator": {"width": 4},
-    "global_local_discriminator": {
-        "width": 4,
-        "image_size": 32,
-        "local_size": 16,
-        "global_layers": 3,
-        "local_layers": 3,
-    },
-}
 INPAINTING = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "inpainting"]
 OF_PICTURES = [name for name in ARCHITECTURES if name != "feature_discriminator"]
 TRANSLATION = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "translation"]
 
 
 def small(name, **arguments):
-    return build_model(name, **{**SMALL.get(name, {}), **arguments})
+    return build_model(name, **{**ARCHITECTURES[name].small, **arguments})
 
 
 def picture(height, width, batch=1, channels=3, seed=0):
@@ -270,7 +252,7 @@ def test_a_preview_in_the_middle_of_training_is_what_the_saved_file_gives(name, 
         run(name, network).square().mean().backward()
         optimizer.step()
     task = ARCHITECTURES[name].task
-    card = ModelCard(architecture=name, arguments=SMALL[name], task=task)
+    card = ModelCard(architecture=name, arguments=ARCHITECTURES[name].small, task=task)
     model = (InpaintingModel if task == "inpainting" else TranslationModel)(card, network)
     save_model(model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path / "model.safetensors")

@@ -16,9 +16,10 @@ from inpaint_core.translation import prepare
 from training.config import ConfigError, DataConfig, TrainConfig, load_recipe, parse_config
 from training.dataset.samples import Batch, Samples
 from training.dataset.scan import load_dataset
-from training.engine.measurement import fixed_batches, input_settings, measure_mean_picture
+from training.engine.measurement import fixed_batches
 from training.engine.session import TrainResult, run_training
 from training.events import Event, Message, Validated
+from training.objectives.pix2pix import Pix2Pix
 
 CPU = torch.device("cpu")
 
@@ -111,7 +112,7 @@ def test_without_a_discriminator_l1_alone_is_learnt(tmp_path: Path) -> None:
 def test_statistics_are_those_of_the_prepared_training_pictures() -> None:
     settings = config()
     dataset = load_dataset(settings.data)
-    measured = input_settings(settings, dataset)
+    measured = Pix2Pix.input_settings(settings, dataset, None)
     assert measured is not None
     assert measured.statistics is not None
     samples = Samples(dataset.train, settings.data, None, seed=0, device=CPU, augment=False)
@@ -129,7 +130,7 @@ def test_the_mean_picture_is_the_baseline() -> None:
     mean = samples.batch(0, len(dataset.train)).image.mean(0)
     error = sum((image - mean).abs().mean() for batch in batches for image in batch.image)
     expected = float(error) / sum(map(len, batches))
-    assert measure_mean_picture(settings, dataset, batches) == pytest.approx(expected, rel=1e-5)
+    assert Pix2Pix.baselines(settings, dataset, batches)["mean_picture_l1"] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["l2s_unet", "l2s_resnet", "l2s_fast", "facades"])
@@ -233,7 +234,7 @@ def test_pairs_train_a_model_that_reads_colours(tmp_path: Path) -> None:
         ({"objective": {"name": "pix2pix", "prepare": None}}, "is needed without them"),
         (
             {"data": {"folder": "x", "input_side": "left"}, "objective": {"name": "reconstruction"}},
-            "inputs are for a translation only",
+            "paired inputs are only for a translation",
         ),
         ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give one"),
         ({"data": {"input_side": "left"}}, "pairs need a folder"),

@@ -25,6 +25,7 @@ from inpaint_core.files.images import READABLE_SUFFIXES, Picture, decode_image
 from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
 
 from ..config import DataConfig
+from ..errors import SettingError
 from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
 
 # Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
@@ -54,7 +55,7 @@ NoteKind = Literal[
 Progress = Callable[[int, int], None]
 
 
-class DatasetError(ValueError):
+class DatasetError(SettingError):
     """A folder cannot be trained on; the message is one line that names the folder and what was found in it."""
 
 
@@ -307,12 +308,12 @@ def _leave_out_unpaired(
 def _load_embedded(config: DataConfig) -> Dataset:
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise DatasetError("scikit-image is not installed, and the demo trains on its photographs; give --data DIR")
+        raise DatasetError("scikit-image is not installed, and the demo trains on its photographs; set `data.folder`")
     folder = Path(spec.origin).parent / "data"
     records, left_out = _scan(folder, [folder / name for name in DEMO_TRAIN + DEMO_HELD_OUT], config, None)
     train = [record for record in records if record.file in DEMO_TRAIN]
     if not train:
-        raise DatasetError(f"{folder}: none of scikit-image's photographs is here; give --data DIR")
+        raise DatasetError(f"{folder}: none of scikit-image's photographs is here; set `data.folder`")
     return Dataset("photographs of scikit-image", train, [r for r in records if r.file in DEMO_HELD_OUT], left_out)
 
 
@@ -431,5 +432,5 @@ def _too_few(
     if ignored:
         found += f"; other files: {', '.join(f'{count} {suffix}' for suffix, count in sorted(ignored.items()))}"
     if not config.recursive and folder.is_dir() and any(path.is_dir() for path in folder.iterdir()):
-        found += "; it has subfolders, which --data.recursive true looks into"
+        found += "; it has subfolders, which are searched if `data.recursive` is true"
     return f"{folder}: {found}"

@@ -6,12 +6,12 @@ import torch
 
 from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
 
-from ..config import ConfigError, PartialConvConfig, Pix2PixConfig, TrainConfig
+from ..config import CompositeConfig, ConfigError, Pix2PixConfig, TrainConfig
 from ..placement import Placement
 
 
 def build_features(
-    objective: PartialConvConfig | Pix2PixConfig, config: TrainConfig, placement: Placement, needed: bool = False
+    objective: CompositeConfig | Pix2PixConfig, config: TrainConfig, placement: Placement, needed: bool = False
 ) -> FeatureExtractor | None:
     """Build the feature extractor of the perceptual and style losses.
 
@@ -32,7 +32,9 @@ def build_features(
     """
     if objective.features == "none":
         if needed:
-            raise ConfigError("objective.adversary features: needs a feature extractor, but objective.features is none")
+            raise ConfigError(
+                "features needs a feature extractor, but `objective.features` is none", "objective.adversary"
+            )
         return None
     if objective.perceptual == objective.style == 0.0 and not needed:
         return None
@@ -40,8 +42,9 @@ def build_features(
         extractor = download_vgg16() if objective.features == "vgg16" else load_features(objective.features)
     except FeaturesError as error:
         raise ConfigError(
-            f"the perceptual and style terms need a VGG: {error} with --objective.features FILE.safetensors; "
-            "to train without these two terms: --objective.features none"
+            f"the perceptual and style losses need a VGG: {error} (give a .safetensors file, or none to train without "
+            "these losses)",
+            "objective.features",
         ) from None
     if config.channels_last:
         extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
