@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
 from inpaint_core.commands.inpaint import open_completer
+from inpaint_core.commands.notes import print_any_name
 from inpaint_core.devices import find_device
 from inpaint_core.files.opening import add_limit_argument
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS
@@ -43,6 +44,7 @@ COMMAND = "training.evaluate"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    print_any_name()
     try:
         options = _parser().parse_args(arguments)
         check_writable(options.out)

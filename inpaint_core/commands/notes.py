@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,13 @@ class Notes:
             if (str(path), sentence) not in self._said:
                 self._said.add((str(path), sentence))
                 tqdm.write(f"note: {path}: {sentence}", file=sys.stderr)
+
+
+def print_any_name() -> None:
+    """Let names be printed that are no UTF-8, which a file system may hold: such bytes are shown as numbers."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def blamed(path: Path, error: BaseException) -> str:

@@ -138,8 +138,9 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
         deep, metadata = samples.read_tiff(source)
         return _of_values(deep, header, metadata, ())
     with open_picture(source, max_pixels) as opened:
+        is_deep = samples.is_deep(opened)
         header = describe(opened)
-        values = samples.read_deep(source, opened, header.orientation)
+        values = samples.read_deep(source, opened, header.orientation) if is_deep else None
         picture = upright(opened)
         metadata, problems = read_metadata(opened)
         if values is not None:

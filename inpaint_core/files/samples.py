@@ -116,31 +116,34 @@ class DeepPicture:
     alpha: Samples | None
 
 
-def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture | None:
-    """Values of a file, opened but not decoded, that Pillow would reduce to 8 bits; None for files of 8 bits.
+def is_deep(picture: Image.Image) -> bool:
+    """Whether a file, opened but not decoded (looking at a PNG's EXIF data decodes it), has values beyond 8 bits."""
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        return True
+    several = len(picture.getbands()) > 1
+    if picture.format == "PNG":
+        return several and ";16" in str(vars(picture)["tile"])
+    return picture.format == "PPM" and picture.mode == "RGB" and _greatest_of_ppm(picture) > 255
+
+
+def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture:
+    """Values of a file that `is_deep` says have more than 8 bits; Pillow reduces those of colours to 8.
 
     Raises
     ------
     ImageFileError
         Values that no part here can read.
     """
-    if (picture.format == "PNG" and ";16" in str(vars(picture)["tile"]) and len(picture.getbands()) > 1) or (
-        picture.format == "PPM" and picture.mode == "RGB" and _greatest_of_ppm(picture) > 255
-    ):
-        pass
-    elif picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # gray PNG and PGM: Pillow keeps their values
-        transparent = picture.info.get("transparency")
-        picture.load()
+    transparent = picture.info.get("transparency")
+    picture.load()
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # gray, whose values Pillow keeps
         values = _upright(np.asarray(picture), orientation)
         colors = of_values(values.astype(np.float32 if picture.mode == "F" else np.uint16)[..., None])
         if not isinstance(transparent, int):
             return DeepPicture(colors, None)
         opaque = np.where(values != transparent, 65535, 0).astype(np.uint16)[..., None]
         return DeepPicture(colors, Samples(opaque, 0.0, 65535.0))
-    else:
-        return None
     values = _upright(_read_with_opencv(path), orientation)
-    transparent = picture.info.get("transparency")
     if values.shape[2] == 3 and isinstance(transparent, tuple):
         opaque = (values != np.array(transparent)).any(2, keepdims=True)
         values = np.concatenate([values, np.where(opaque, 65535, 0).astype(values.dtype)], 2)
