@@ -145,6 +145,7 @@ class Inpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
+        host.remark_on_hole(mask, hole, planes)
         completer = host.on_device(model, planes, InpaintingModel)
         filled = inpaint(
             completer,
@@ -208,6 +209,7 @@ class ClassicalFillNode(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
+        host.remark_on_hole(mask, hole, planes)
         filled = inpaint(
             ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview(pictures=False)
         )

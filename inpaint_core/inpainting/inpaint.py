@@ -74,6 +74,8 @@ def inpaint(
         Fills holes: what `load_model` returns, a classical fill, anything with `complete(image, mask)`.
     image
         `[B,C,H,W]`, 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA); any height and width from 1, any floating-point type.
+        Pixels that are fully transparent or no finite numbers are unknown: they stay as they are outside the hole, and
+        nothing is filled from them.
     mask
         1 = hole. `[H,W]`, `[B,H,W]` or `[B,1,H,W]`, of any size: it is resized to the picture (nearest-exact) and cut
         at 0.5. One mask serves many pictures, one picture serves many masks.
@@ -170,6 +172,7 @@ class _Work:
         self.model = model
         self.output = output
         self.hole = hole
+        self.unknown = _unknown(output, hole)
         self.settings = settings
         self.allowance = allowance
         self.progress = progress
@@ -204,9 +207,12 @@ class _Work:
             if not bool(plane.any()):
                 continue
             regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, self.settings.context)
-            depths = [multiscale.hole_depth(plane[region.window.inside]) for region in regions]
             pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
-            jobs += [_Job(i, *item) for i in pictures for item in zip(regions, depths, strict=True)]
+            for picture in pictures:
+                unknown = self.unknown[picture, 0]
+                shown = [region if framewise else _with_known(region, unknown) for region in regions]
+                depths = [multiscale.hole_depth(unknown[region.window.inside]) for region in shown]
+                jobs += [_Job(picture, *item) for item in zip(shown, depths, strict=True)]
         # Windows of one size follow each other, so that they can be shown together.
         return sorted(jobs, key=lambda job: (job.region.window.height, job.region.window.width))
 
@@ -244,7 +250,7 @@ class _Work:
         return min(height, limit) * min(width, limit)
 
     def _fill(self, jobs: list[_Job]) -> None:
-        holes = torch.stack([self.hole[job.picture % len(self.hole)][job.region.window.inside] for job in jobs])
+        holes = torch.stack([self.unknown[job.picture][job.region.window.inside] for job in jobs])
         pictures = torch.stack([self.output[job.picture][job.region.window.inside] for job in jobs])
         colors = pictures[:, :3].float().expand(-1, 3, -1, -1)
         # Hidden values may be anything (NaN behind full transparency, say); no arithmetic may see them.
@@ -294,6 +300,24 @@ class _Work:
             self.allowance = self.allowance.on_cpu()
             return home
         raise MemoryError(self.allowance.failure()) from error
+
+
+def _unknown(image: Tensor, hole: Tensor) -> Tensor:
+    """The holes `[B,1,H,W]` of every picture, and what else of it nobody knows."""
+    unknown = hole.expand(len(image), -1, -1, -1)
+    hidden = ~torch.isfinite(image).all(1, keepdim=True)
+    if image.shape[1] == 4:
+        hidden |= image[:, 3:] <= 0.0
+    return torch.maximum(unknown, hidden.to(unknown)) if bool(hidden.any()) else unknown
+
+
+def _with_known(region: Region, unknown: Tensor) -> Region:
+    """The region in the whole frame, where its window shows nothing that is known."""
+    if not bool(unknown[region.window.inside].all()) or bool(unknown.all()):
+        return region
+    own = torch.zeros(unknown.shape, dtype=torch.bool, device=region.own.device)
+    own[region.window.inside] = region.own
+    return Region(Window(0, 0, *unknown.shape), own)
 
 
 def _box_around(own: Tensor, margin: int) -> Window:

@@ -152,7 +152,7 @@ def _divide(picture: Tensor, parts: Parts, part_count: int) -> Tensor:
 def _holes(labels: Tensor, free: Tensor, strength: float, rounds: int, seed: int) -> Iterator[Tensor]:
     """The mask `[1,1,H,W]` of every round."""
     rng = np.random.default_rng(seed)
-    present = np.unique(labels[free].cpu().numpy())
+    present = np.unique(labels[free & (labels >= 0)].cpu().numpy())
     chosen = rng.permutation(present)[: round(strength * len(present))]
     for group in np.array_split(chosen, rounds):
         yield (torch.isin(labels, torch.from_numpy(group).to(labels)) & free)[None, None].float()

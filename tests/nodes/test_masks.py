@@ -183,6 +183,20 @@ def test_colors_and_ranges_are_read(nodes):
     assert nodes.selection.parse_indices("0, 4 10 - 12;7") == [0, 4, 10, 11, 12, 7]
 
 
+def test_numbers_of_any_length_and_any_blanks_are_a_sentence_at_once(nodes):
+    import time
+
+    began = time.process_time()
+    for text in (f"[[{'9' * 400}, 1]]", f"[[{'9' * 5000}, 1]]", f'{{"x": {"9" * 400}, "y": 1}}', f"{'9' * 400}, 1"):
+        with pytest.raises(ValueError, match="point"):
+            nodes.selection.parse_points(text)
+    assert nodes.selection.parse_indices("1" + " " * 60_000 + "2") == [1, 2]
+    assert nodes.selection.parse_indices("1 " + "- " + " " * 60_000 + "3") == [1, 2, 3]
+    with pytest.raises(ValueError, match="number"):
+        nodes.selection.parse_indices("-" * 60_000)
+    assert time.process_time() - began < 1.0
+
+
 def test_labels_of_a_clip_stay_and_the_choice_is_the_first_frames(nodes, host, image):
     frames = torch.cat([image, image.roll(2, dims=2)])
     labels = slic_labels(frames.movedim(-1, 1), 30, stable=True)

@@ -289,7 +289,10 @@ def test_cancel_is_noticed_between_the_measurements_of_a_validation(nodes):
 def test_errors_of_the_trainer_speak_of_the_node(nodes, train, host):
     (host.allowed_roots()["input"] / "empty").mkdir()
     (host.allowed_roots()["input"] / "empty" / "below").mkdir()
-    with pytest.raises(ValueError, match="0 usable pictures, at least 1 needed; it has subfolders; to search them too, turn on subfolders"):
+    with pytest.raises(
+        ValueError,
+        match="it has subfolders; to search them too, turn on subfolders",
+    ):
         train(folder="input/empty", images=None)
     foreign = host.run_folder("foreign")
     foreign.mkdir(parents=True)

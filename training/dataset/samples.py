@@ -165,7 +165,10 @@ class _InWorker:
 
 
 def _collate(windows: Sequence[tuple[Tensor, str]], source: Windows) -> Cuts:
-    return torch.stack([window for window, _ in windows]), tuple(file for _, file in windows), dict(source.failures)
+    pixels = [window for window, _ in windows]
+    if len({len(one) for one in pixels}) > 1:  # some pictures have unknown parts
+        pixels = [one if len(one) == 4 else torch.cat([one, torch.zeros_like(one[:1])]) for one in pixels]
+    return torch.stack(pixels), tuple(file for _, file in windows), dict(source.failures)
 
 
 def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, count: int) -> Iterator[Cuts]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core.eight_bit import from_uint8, to_uint8
-from inpaint_core.files.images import ImageFileError
+from inpaint_core.files.opening import ImageFileError
 
 from ..config import DataConfig
 from ..randomness import numpy_generator

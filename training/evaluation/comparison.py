@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from inpaint_core.files.atomic import atomic_path, write_text
+from inpaint_core.files.opening import pixel_limit
 from inpaint_core.inpainting.inpaint import Strategy
 from inpaint_core.losses.features import FeatureExtractor, load_features
 from inpaint_core.metrics import MAX_PSNR, frechet_distance, kernel_distance
@@ -46,6 +47,8 @@ class EvaluationSettings:
         VGG weights for the perceptual distance and for distances of sets; None leaves these out.
     device
         Where metrics are computed.
+    invert, max_megapixels
+        See `Pairs`, and `inpaint_core.files.opening.pixel_limit`.
     """
 
     data: Path
@@ -58,6 +61,8 @@ class EvaluationSettings:
     strategy: Strategy = "whole"
     features: Path | None = None
     device: str = "cpu"
+    invert: bool = False
+    max_megapixels: float | None = None
 
 
 def compare(
@@ -67,6 +72,7 @@ def compare(
     *,
     resume: bool = True,
     against: Sequence[str] = (),
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
     """Measure methods on the same pairs and write everything into a folder.
 
@@ -81,6 +87,8 @@ def compare(
         Go on with what is there already; otherwise it is removed.
     against
         Names of methods: the report gets every other method's difference from these, pair by pair.
+    say
+        Told of each file that cannot be used, in one sentence.
 
     Returns
     -------
@@ -105,7 +113,10 @@ def compare(
         buckets=settings.buckets,
         borders=settings.borders,
         seed=settings.seed,
-        progress=partial(tqdm, desc="masks", unit="mask", disable=None, leave=False),
+        progress=partial(tqdm, desc="looking", unit="file", disable=None, leave=False),
+        invert=settings.invert,
+        max_pixels=pixel_limit(settings.max_megapixels),
+        say=say,
     )
     out.mkdir(parents=True, exist_ok=True)
     with hold_lock(out / ".lock", "evaluation"):
@@ -148,7 +159,9 @@ def _write_manifest(path: Path, settings: EvaluationSettings, pairs: Pairs) -> N
         "count": len(pairs),
         "features": None if settings.features is None else hashlib.sha256(settings.features.read_bytes()).hexdigest(),
     }
-    del values["device"]
+    del values["device"], values["max_megapixels"]
+    if not settings.invert:
+        del values["invert"]
     # One pair a line, so that people can read it, too.
     rows = ",\n  ".join(json.dumps(pair) for pair in pairs.manifest())
     text = f'{{\n "settings": {json.dumps(values)},\n "pairs": [\n  {rows}\n ]\n}}\n'

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,7 +118,7 @@ class Bench:
             chosen, test = split_by_content(held_out, self._share)
             if not chosen or not test:
                 raise DatasetError(f"{whole.folder}: {len(everything)} usable pictures cannot be divided in three")
-            divided = Dataset(whole.folder, train, chosen, whole.left_out, whole.ignored)
+            divided = replace(whole, train=train, held_out=chosen)
             self._pictures[key] = Pictures(divided, test)
         return self._pictures[key]
 

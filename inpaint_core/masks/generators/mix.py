@@ -88,6 +88,16 @@ class MaskMix(BaseModel):
         """Whether any family follows the picture, so that `draw` needs it or its superpixels."""
         return any(find_generator(source.name).divide is not None for source in self.sources)
 
+    def look_at_files(self) -> list[str]:
+        """Read people's own masks once, before they are needed; a sentence for each that is no use.
+
+        Raises
+        ------
+        ValueError
+            A folder without a mask that can be used.
+        """
+        return [sentence for source in self.sources for sentence in source._options.look_at_files()]
+
     def draw(
         self, size: tuple[int, int], seed: Seed, image: Tensor | None = None, labels: Tensor | None = None
     ) -> Tensor:

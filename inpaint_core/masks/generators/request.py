@@ -40,6 +40,16 @@ class Options(BaseModel):
         """Whether a finished mask is to be changed."""
         return self.dilate > 0.0 or self.rotate > 0.0 or self.crop < 1.0
 
+    def look_at_files(self) -> list[str]:
+        """Read all files that masks come from, once, before they are needed; a sentence for each that is no use.
+
+        Raises
+        ------
+        ValueError
+            There are none that can be used.
+        """
+        return []
+
 
 @dataclass(frozen=True)
 class Request:

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from ..superpixels.selection import choose_at_random
+from ..superpixels.selection import at_labels, choose_at_random
 from ..superpixels.slic import slic_labels
 from .controls import Control
 from .generator import Example, Generator
@@ -50,12 +50,12 @@ def draw(request: Request, options: SlicOptions, rng: np.random.Generator) -> Ca
         )
     canvas = request.blank()
     inner = labels[request.margin : request.height - request.margin, request.margin : request.width - request.margin]
-    sizes = np.bincount(inner.ravel())
+    sizes = np.bincount(inner[inner >= 0])
     if request.low is None or request.high is None:
         low, high = (round(end * labels.size) for end in NATURAL_RATIO)
     else:
         low, high = request.low, request.high
-    request.inner(canvas)[:] = choose_at_random(sizes, low, high, rng)[inner]
+    request.inner(canvas)[:] = at_labels(choose_at_random(sizes, low, high, rng), inner)
     return canvas
 
 
