@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..checkpoints.files import load_model
 from ..checkpoints.inpainting_model import InpaintingModel
+from ..devices import find_device
 from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from ..inpainting.inpaint import Completer
 from .external_models import is_external, load_external_model
@@ -24,8 +25,9 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
     CheckpointError
         The file cannot be loaded.
     ValueError
-        The model translates pictures and fills no holes.
+        No such device, or a model that translates pictures and fills no holes.
     """
+    find_device(device)
     if name in CLASSICAL_METHODS:
         return ClassicalFill(name)
     if is_external(name):
