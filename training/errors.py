@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from inpaint_core.text import one_line
+
+
+LONGEST = 4000  # characters of a message
+
 
 class SettingError(ValueError):
     """Settings cannot be used.
@@ -32,8 +37,12 @@ class SettingError(ValueError):
 
     def named(self, name: Callable[[str], str]) -> str:
         """All problems in one line, with `name(field)` for the name of each field."""
-        return "; ".join(
-            worded(sentence if field is None else f"`{field}`: {sentence}", name) for field, sentence in self.problems
+        return one_line(
+            "; ".join(
+                worded(sentence if field is None else f"`{field}`: {sentence}", name)
+                for field, sentence in self.problems
+            ),
+            LONGEST,
         )
 
 

@@ -31,7 +31,7 @@ from .evaluation import report as reports
 from .evaluation.comparison import Settings, compare
 from .evaluation.methods import Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
-from .runs.folder import check_writable
+from .runs.folder import check_apart, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 LEAST_SIZE, LARGEST_SIZE = 32, 4096
@@ -48,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
+        check_apart(options.out, options.data, recursive=True)
+        if options.masks not in GENERATORS:
+            check_apart(options.out, Path(options.masks), recursive=True)
         settings = Settings(
             data=options.data,
             masks=options.masks,
