@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> Any:
     if len(content) > LARGEST_FILE:
         raise ValueError(f"more than {LARGEST_FILE} bytes, which no configuration needs")
     try:
-        values = yaml.load(content.decode("utf-8"), Loader)  # noqa: S506 - a SafeLoader
+        values = yaml.load(content.decode("utf-8"), Loader)
     except (yaml.YAMLError, RecursionError, OverflowError, TypeError) as error:
         raise ValueError(f"not YAML ({' '.join(str(error).split())[:300]})") from None
     _check_keys(values)
