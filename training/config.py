@@ -16,6 +16,7 @@ from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
 
 from .errors import SettingError
+from .yaml_files import read_yaml
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -413,21 +414,19 @@ def read_recipe(recipe: str | Path) -> dict[str, object]:
     ConfigError
         No such recipe, or not a YAML mapping.
     """
-    import yaml
-
     path = Path(recipe)
     if path.suffix not in (".yaml", ".yml"):
         path = RECIPE_FOLDER / f"{recipe}.yaml"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(
             f"no recipe {str(recipe)!r}: give a .yaml file or one of {', '.join(recipe_names())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of options")
     return values

@@ -24,6 +24,7 @@ from inpaint_core.files.opening import add_limit_argument
 from inpaint_core.foreign.completers import open_completer
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.inpainting.inpaint import STRATEGIES
+from inpaint_core.masks import GENERATORS
 from inpaint_core.masks.generators.registry import names_without_options
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
@@ -31,7 +32,7 @@ from .evaluation import report as reports
 from .evaluation.comparison import EvaluationSettings, compare
 from .evaluation.methods import Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
-from .runs.folder import check_writable
+from .runs.folder import check_apart, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 LEAST_SIZE, LARGEST_SIZE = 32, 4096
@@ -48,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
+        check_apart(options.out, options.data, recursive=True)
+        if options.masks not in GENERATORS:
+            check_apart(options.out, Path(options.masks), recursive=True)
         settings = EvaluationSettings(
             data=options.data,
             masks=options.masks,

@@ -16,7 +16,7 @@ from .translation_model import TranslationModel
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
 WHOLE = {"I64", "I32", "int64", "int32"}
 PROBE_SIDE = 64  # pixels; smaller than anything that networks are trained on
-MOST_PASS_BYTES = 24 * 2**30
+MOST_PASS_BYTES = 16 * 2**30
 HELD_AT_ONCE = 4  # activations as large as the largest one
 
 

@@ -40,7 +40,16 @@ from ..events import (
 from ..objectives import build_objective, objective_class
 from ..objectives.objective import Model, Objective
 from ..placement import place
-from ..runs.folder import Resume, RunFolder, check_writable, choose_folder, identity, write_config, write_json
+from ..runs.folder import (
+    Resume,
+    RunFolder,
+    check_apart,
+    check_writable,
+    choose_folder,
+    identity,
+    write_config,
+    write_json,
+)
 from ..runs.lock import hold_lock
 from ..runs.state import load_newest_state, save_state
 from .loop import Clock, train
@@ -162,6 +171,8 @@ class _Session:
         self._callbacks = list(callbacks) if self._placement.first else []
         self._should_stop = should_stop
         check_writable(out)
+        if config.data.folder is not None:
+            check_apart(out, Path(config.data.folder), config.data.recursive)
         arguments, network, initial = build_network(config)
         self._dataset = dataset or load_dataset(config.data, self._scanned, config.seed)
         masks = holes(config)

@@ -112,8 +112,9 @@ class RunFolder:
         Raises
         ------
         RunError
-            It cannot be created or written.
+            It cannot be created or written, or holds links that lead out of it.
         """
+        self._refuse_links()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             probe = self.path / f".{secrets.token_hex(4)}.probe"
@@ -121,6 +122,13 @@ class RunFolder:
             probe.unlink()
         except OSError as error:
             raise RunError(cannot_write(self.path, error)) from None
+
+    def _refuse_links(self) -> None:
+        top = Path(os.path.realpath(self.path))
+        derived = (self.config, self.metrics, self.loss_plot, self.samples, self.model, self.states, self.report)
+        for path in (*derived, self.summary, self.lock):
+            if path.is_symlink() and top not in Path(os.path.realpath(path)).parents:
+                raise RunError(f"{path}: a link that leads out of the run's folder; remove it, or choose another `out`")
 
 
 def cannot_write(path: Path, error: OSError) -> str:
@@ -146,6 +154,19 @@ def check_writable(path: Path) -> None:
         raise RunError(f"{path}: cannot write the run there ({existing} is not a folder); choose another `out`")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise RunError(f"{path}: cannot write the run there (no permission in {existing}); choose another `out`")
+
+
+def check_apart(out: Path, data: Path, recursive: bool) -> None:
+    """Refuse to write among the pictures that are read: they would be taken for some of them the next time.
+
+    Raises
+    ------
+    RunError
+        `out` is the folder of pictures, or lies where that is searched.
+    """
+    inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(data.expanduser()))
+    if inner == outer or (recursive and outer in inner.parents):
+        raise RunError(f"{out}: lies among the pictures of {data}, which it would mix with; choose another `out`")
 
 
 def identity(config: TrainConfig, arguments: Mapping[str, object]) -> dict[str, object]:
@@ -197,6 +218,8 @@ def choose_folder(
         return RunFolder(out, first, _resuming(out, first, fingerprint), first.values["run"])
     for number in range(1, 10_000):
         folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
+        if number > 1 and folder.is_symlink():
+            continue  # may lead anywhere, and only the folder that was asked for has been allowed
         state = first if number == 1 else load_newest_state(RunFolder(folder).states)
         if state is None:
             if number > 1:
