@@ -1,4 +1,4 @@
-"""A node that measures fills against the truth."""
+"""A node that compares fills with the ground truth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODELS = ("model_1", "model_2", "model_3", "model_4")
 
 
 class EvaluateModel(io.ComfyNode):
-    """Compare networks and classical fills on pictures of which the truth is known."""
+    """Compare networks and classical fills on complete pictures."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -32,46 +32,59 @@ class EvaluateModel(io.ComfyNode):
             node_id="Liminal_EvaluateModel",
             display_name="Evaluate / Compare",
             category="Liminal/models",
-            description="Cuts holes into whole pictures, fills them with every model and classical fill, and measures "
-            "how near each comes to what was there.",
+            description="Cuts holes into complete pictures, fills them with each model and classical fill, and "
+            "measures how close each fill is to the original.",
             inputs=[
                 host.LiminalModel.Input("model_1", tooltip="An inpainting model, loaded or freshly trained."),
-                io.Image.Input("image", tooltip="Whole pictures: the truth. What lies in the holes is hidden first."),
-                io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
-                io.Boolean.Input("telea", default=True, tooltip="Also: surroundings continued into the hole (OpenCV)."),
-                io.Boolean.Input(
-                    "navier_stokes", default=True, tooltip="Also: lines of equal brightness continued (OpenCV)."
+                io.Image.Input(
+                    "image", tooltip="Complete pictures, the ground truth. The holes are hidden before filling."
                 ),
-                io.Boolean.Input("mean", default=False, tooltip="Also: the mean colour of the known pixels."),
+                io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Boolean.Input(
-                    "biharmonic", default=False, tooltip="Also: the smoothest surface; slow for large holes."
+                    "telea",
+                    default=True,
+                    tooltip="Include Telea's method, which continues the surroundings into the hole (OpenCV).",
+                ),
+                io.Boolean.Input(
+                    "navier_stokes",
+                    default=True,
+                    tooltip="Include the Navier-Stokes method, which continues lines of equal brightness (OpenCV).",
+                ),
+                io.Boolean.Input("mean", default=False, tooltip="Include the mean color of the known pixels."),
+                io.Boolean.Input(
+                    "biharmonic",
+                    default=False,
+                    tooltip="Include the biharmonic fill, the smoothest surface; slow for large holes.",
                 ),
                 io.Combo.Input(
                     "strategy",
                     options=list(STRATEGIES),
                     default="auto",
-                    tooltip="What a network sees of a picture, as on Inpaint. whole: the picture as it is, as papers "
-                    "measure.",
+                    tooltip="What the network sees of a picture, as on Inpaint. whole is what papers usually report.",
                 ),
                 io.Int.Input(
-                    "rows", default=4, min=1, max=32, tooltip="Pictures shown in the grid; all of them are measured."
+                    "rows",
+                    default=4,
+                    min=1,
+                    max=32,
+                    tooltip="Number of pictures in the grid. All pictures are measured.",
                 ),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input(
-                    "smooth", default=True, tooltip="Also: the smooth fill that the pack's networks start from."
+                    "smooth", default=True, tooltip="Include the smooth fill, which the bundled networks start from."
                 ),
                 *(
-                    host.LiminalModel.Input(name, optional=True, tooltip="One more inpainting model to compare.")
+                    host.LiminalModel.Input(name, optional=True, tooltip="Another inpainting model to compare.")
                     for name in MODELS[1:]
                 ),
             ],
             outputs=[
                 io.String.Output(
                     "table",
-                    tooltip="A line for each model and fill: mean L1, PSNR and SSIM, of the whole picture and in the "
-                    "hole only, and the median time for a picture.",
+                    tooltip="One line per model and fill: mean L1, PSNR and SSIM of the whole picture and of the hole "
+                    "only, and the median time per picture.",
                 ),
-                io.Image.Output("grid", tooltip="Input with hole, every fill, and the truth, side by side."),
+                io.Image.Output("grid", tooltip="The input with its hole, every fill, and the original, side by side."),
             ],
         )
 
@@ -96,7 +109,7 @@ class EvaluateModel(io.ComfyNode):
         colors = host.image_planes(image)[:, :3]
         truth, hole = host.paired(colors.expand(-1, 3, -1, -1), host.hole_planes(mask, colors, invert=invert_mask))
         if not hole.any():
-            raise ValueError("the mask has no hole, so that there is nothing to measure: connect one with holes")
+            raise ValueError("the mask has no hole, so there is nothing to measure: connect a mask with holes")
         models = [model for model in (model_1, model_2, model_3, model_4) if model is not None]
         chosen = {
             "mean": mean,

@@ -13,16 +13,18 @@ from . import host
 from .live_preview import LivePreview
 
 MASK_TOOLTIP = (
-    "White (1) is the hole that is repainted, black (0) is kept bit for bit. Any size and any batch: one "
-    "mask serves many pictures and the other way round."
+    "White (1) is the hole to repaint; black (0) stays bit-identical. Any size; a single mask serves a whole batch of "
+    "pictures, and vice versa."
 )
-GROW_TOOLTIP = "Enlarge the hole by so many pixels first, to catch the fringe of what is removed. Negative shrinks it."
+GROW_TOOLTIP = (
+    "Enlarge the hole by this many pixels first, to include the fringe of a removed object. Negative values shrink it."
+)
 FEATHER_TOOLTIP = (
-    "Width in pixels, inwards from the rim of the hole, over which the fill is led over to the colours around it. "
-    "Pixels outside the hole never change."
+    "Width in pixels of the band inside the hole in which the fill is blended into its surroundings. Pixels outside "
+    "the hole never change."
 )
-INVERT_TOOLTIP = "Repaint where the mask is black instead."
-THRESHOLD_TOOLTIP = "Mask values above it are hole, all others are kept."
+INVERT_TOOLTIP = "Repaint the black parts of the mask instead."
+THRESHOLD_TOOLTIP = "Mask values above this are hole."
 
 
 class Inpaint(io.ComfyNode):
@@ -34,19 +36,19 @@ class Inpaint(io.ComfyNode):
             node_id="Liminal_Inpaint",
             display_name="Inpaint (Liminal)",
             category="Liminal/inpaint",
-            description="Fills the holes of pictures with a small network. Other pixels stay exactly as they are.",
+            description="Fills holes in pictures with a small network. All other pixels stay bit-identical.",
             inputs=[
                 host.LiminalModel.Input("model", tooltip="An inpainting model, loaded or freshly trained."),
-                io.Image.Input("image", tooltip="Pictures of any size; gray, RGB or RGBA. Alpha leaves as it came."),
+                io.Image.Input("image", tooltip="Pictures of any size: gray, RGB or RGBA. Alpha is unchanged."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Combo.Input(
                     "strategy",
                     options=list(STRATEGIES),
                     default="auto",
-                    tooltip="auto: per hole, what costs least without a visible loss. whole: the network sees the "
-                    "whole picture as it is. resize: the whole picture, made smaller. crop: each hole in a window "
-                    "around it, made smaller where it is too large. tile: such windows at full size, in tiles, deep "
-                    "holes first small and then larger.",
+                    tooltip="auto: the cheapest choice per hole without visible loss. whole: the network sees the "
+                    "whole picture at full size. resize: the whole picture, downscaled. crop: a window around each "
+                    "hole, downscaled if it is too large. tile: such windows at full size, in tiles; deep holes are "
+                    "filled coarse to fine.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP),
                 io.Int.Input("feather", default=8, min=0, max=256, tooltip=FEATHER_TOOLTIP),
@@ -54,13 +56,13 @@ class Inpaint(io.ComfyNode):
                     "blend",
                     options=list(BLENDS),
                     default="alpha",
-                    tooltip="alpha: correct colours over the feather's width. poisson: keep the fill's gradients and "
-                    "join them to the rim without any step.",
+                    tooltip="alpha: correct colors within the feather's width. poisson: keep the fill's gradients and "
+                    "join them to the rim seamlessly.",
                 ),
                 io.Boolean.Input(
                     "color_match",
                     default=False,
-                    tooltip="Shift the fill's mean colour to that of a ring around the hole.",
+                    tooltip="Shift the fill's mean color to that of a ring around the hole.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
@@ -79,8 +81,8 @@ class Inpaint(io.ComfyNode):
                     min=0,
                     max=8192,
                     step=8,
-                    tooltip="Longer side in pixels of what the network sees at once; not for whole. 0: from the size "
-                    "that it was trained on and the memory there is. A size that is given is kept.",
+                    tooltip="Longer side in pixels of what the network sees at once; ignored by whole. 0: derived from "
+                    "the training size and the available memory.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -89,8 +91,8 @@ class Inpaint(io.ComfyNode):
                     min=0.0,
                     max=8.0,
                     step=0.05,
-                    tooltip="How much of its surroundings the network sees on every side of a hole, as a share of the "
-                    "hole's longer side.",
+                    tooltip="How much context the network sees on each side of a hole, as a fraction of the hole's "
+                    "longer side.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -99,23 +101,27 @@ class Inpaint(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Give the fill the noise of its surroundings, which networks leave out.",
+                    tooltip="Add the noise of the surroundings to the fill; networks produce none.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
-                    "grain_seed", default=0, min=0, max=2**31 - 1, tooltip="Of the grain.", extra_dict=host.ADVANCED
+                    "grain_seed",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    tooltip="Seed of the grain.",
+                    extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
                     "frames_per_batch",
                     default=0,
                     min=0,
                     max=1024,
-                    tooltip="Windows that the network sees at once. 0: what memory allows. A number that is given is "
-                    "kept.",
+                    tooltip="Number of windows per batch. 0: as many as memory allows.",
                     extra_dict=host.ADVANCED,
                 ),
             ],
-            outputs=[io.Image.Output("IMAGE", tooltip="The pictures with their holes filled, as large as they were.")],
+            outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
 
     @classmethod
@@ -168,18 +174,18 @@ class ClassicalFillNode(io.ComfyNode):
             node_id="Liminal_ClassicalFill",
             display_name="Classical Fill",
             category="Liminal/inpaint",
-            description="Fills holes without a network: the baseline that a network has to beat, and often enough for "
-            "scratches, dust and text.",
+            description="Fills holes without a network. Often good enough for scratches, dust and text, and a baseline "
+            "for networks.",
             inputs=[
-                io.Image.Input("image", tooltip="Pictures of any size; gray, RGB or RGBA. Alpha leaves as it came."),
+                io.Image.Input("image", tooltip="Pictures of any size: gray, RGB or RGBA. Alpha is unchanged."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Combo.Input(
                     "method",
                     options=list(CLASSICAL_METHODS),
                     default="telea",
-                    tooltip="mean: the mean colour around. smooth: colours that run into each other, which is what the "
-                    "networks start from. telea, navier-stokes: surroundings continued into the hole "
-                    "(OpenCV). biharmonic: the smoothest surface; slow for large holes.",
+                    tooltip="mean: the mean color of the known pixels. smooth: a smooth interpolation, which the "
+                    "networks start from. telea, navier-stokes: continue the surroundings into the hole (OpenCV). "
+                    "biharmonic: the smoothest surface; slow for large holes.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
@@ -193,7 +199,7 @@ class ClassicalFillNode(io.ComfyNode):
                     extra_dict=host.ADVANCED,
                 ),
             ],
-            outputs=[io.Image.Output("IMAGE", tooltip="The pictures with their holes filled, as large as they were.")],
+            outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
 
     @classmethod

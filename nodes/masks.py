@@ -29,33 +29,33 @@ MOST_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are re
 
 
 MASK_TOOLTIP = (
-    "A rough mask, white (1) = hole. Any size and any batch: one mask serves many pictures and the other way round."
+    "A rough mask, white (1) = hole. Any size; a single mask serves a whole batch of pictures, and vice versa."
 )
-INVERT_TOOLTIP = "Take what is black in the mask instead."
-SEGMENTS = dict(default=200, min=1, max=20000, tooltip="Wanted number of superpixels.")
+INVERT_TOOLTIP = "Treat the black parts of the mask as the hole instead."
+SEGMENTS = dict(default=200, min=1, max=20000, tooltip="Approximate number of superpixels.")
 COMPACTNESS = dict(
     default=10.0,
     min=0.01,
     max=1000.0,
     step=0.1,
-    tooltip="Small values follow colors closely, large ones give nearly squares.",
+    tooltip="Small values follow colors closely; large ones give nearly square superpixels.",
 )
 MAX_SIDE = dict(
     default=1024,
     min=64,
     max=8192,
-    tooltip="Larger pictures are divided at this size, and the superpixels enlarged.",
+    tooltip="Larger pictures are segmented at this size and the superpixels are scaled up.",
     extra_dict=host.ADVANCED,
 )
 REFINE = dict(
     default=False,
-    tooltip="Follow the colors of the full picture along the borders of enlarged superpixels.",
+    tooltip="Refine the borders of scaled-up superpixels with the full-resolution picture.",
     extra_dict=host.ADVANCED,
 )
 
 
 class MaskFromSLIC(io.ComfyNode):
-    """Choose superpixels."""
+    """Select superpixels."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -63,39 +63,42 @@ class MaskFromSLIC(io.ComfyNode):
             node_id="Liminal_MaskFromSLIC",
             display_name="Mask from SLIC",
             category="Liminal/mask",
-            description="Divides pictures into superpixels, pieces of similar color, and makes a mask of some of them.",
+            description="Divides pictures into superpixels (regions of similar color) and makes a mask of the selected "
+            "ones.",
             inputs=[
-                io.Image.Input("image", tooltip="Pictures to divide; alpha is not looked at."),
+                io.Image.Input("image", tooltip="Pictures to segment. Alpha is ignored."),
                 io.Int.Input("segments", **SEGMENTS),
                 io.Float.Input("compactness", **COMPACTNESS),
-                io.DynamicCombo.Input("select", options=selections(), tooltip="Which superpixels become hole (white)."),
-                io.Boolean.Input("all_but", default=False, tooltip="Choose all superpixels but these."),
+                io.DynamicCombo.Input(
+                    "select", options=selections(), tooltip="Which superpixels become the hole (white)."
+                ),
+                io.Boolean.Input("all_but", default=False, tooltip="Invert the selection: take all other superpixels."),
                 io.Int.Input(
                     "seed",
                     default=0,
                     min=0,
                     max=2**64 - 1,
                     control_after_generate=True,
-                    tooltip="Decides the random choice; the same seed gives the same mask.",
+                    tooltip="Seed of the random selection. The same seed gives the same mask.",
                 ),
                 io.Combo.Input(
                     "combine",
                     options=list(COMBINE),
                     default="add",
-                    tooltip="What to do with a connected mask: add the chosen superpixels to it, take them away, or "
-                    "keep of it what lies in them.",
+                    tooltip="How to combine the selection with a connected mask: add it, subtract it, or keep only the "
+                    "overlap.",
                 ),
                 io.Combo.Input(
                     "picture",
                     options=list(PICTURES),
                     default="borders",
-                    tooltip="What the picture output shows: borders with the mask in red, every superpixel in its mean "
-                    "color, or every number in a color of its own.",
+                    tooltip="What the picture output shows: borders with the mask in red, each superpixel in its mean "
+                    "color, or each superpixel in a distinct color.",
                 ),
                 io.Boolean.Input(
                     "split",
                     default=False,
-                    tooltip="Give one mask for every chosen superpixel, as a batch. For a single picture.",
+                    tooltip="Output one mask per selected superpixel, as a batch. Works on a single picture.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input("max_side", **MAX_SIDE),
@@ -103,16 +106,16 @@ class MaskFromSLIC(io.ComfyNode):
                 io.Boolean.Input(
                     "clip",
                     default=False,
-                    tooltip="The pictures are frames of a clip: superpixels follow what moves, and those chosen in the "
-                    "first frame are chosen in all.",
+                    tooltip="The pictures are frames of a clip: superpixels are tracked, and those selected in the "
+                    "first frame stay selected in all frames.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Mask.Input("mask", optional=True, tooltip="A mask to combine with, white (1) = hole."),
             ],
             outputs=[
-                io.Mask.Output("MASK", tooltip="1 in the chosen superpixels, 0 elsewhere."),
-                io.Image.Output("picture", tooltip="The superpixels, made visible."),
-                io.Int.Output("count", tooltip="True number of superpixels; in a batch, of the picture with the most."),
+                io.Mask.Output("MASK", tooltip="1 in the selected superpixels, 0 elsewhere."),
+                io.Image.Output("picture", tooltip="A visualization of the superpixels."),
+                io.Int.Output("count", tooltip="Actual number of superpixels; for a batch, the largest."),
             ],
         )
 
@@ -158,7 +161,7 @@ def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
 
 
 class SnapMaskToSLIC(io.ComfyNode):
-    """Make a rough mask follow what is seen."""
+    """Snap a rough mask to superpixels."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -166,10 +169,10 @@ class SnapMaskToSLIC(io.ComfyNode):
             node_id="Liminal_SnapMaskToSLIC",
             display_name="Snap Mask to Superpixels",
             category="Liminal/mask",
-            description="Makes a roughly painted mask follow what is seen: superpixels become hole of which the mask "
-            "covers enough.",
+            description="Snaps a roughly painted mask to the picture's edges: superpixels that the mask covers far "
+            "enough become the hole.",
             inputs=[
-                io.Image.Input("image", tooltip="Pictures that the mask is for; alpha is not looked at."),
+                io.Image.Input("image", tooltip="Pictures that the mask belongs to. Alpha is ignored."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Int.Input("segments", **SEGMENTS),
                 io.Float.Input("compactness", **COMPACTNESS),
@@ -179,15 +182,15 @@ class SnapMaskToSLIC(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Least share of a superpixel that the mask must cover. 0: a single pixel is enough.",
+                    tooltip="Minimum share of a superpixel that the mask must cover. 0: a single pixel is enough.",
                 ),
                 io.Int.Input("max_side", **MAX_SIDE),
                 io.Boolean.Input("refine", **REFINE),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
             ],
             outputs=[
-                io.Mask.Output("MASK", tooltip="1 in superpixels that the mask covers, 0 elsewhere."),
-                io.Image.Output("picture", tooltip="Borders of the superpixels, the new mask in red."),
+                io.Mask.Output("MASK", tooltip="1 in the superpixels that the mask covers, 0 elsewhere."),
+                io.Image.Output("picture", tooltip="Superpixel borders, with the new mask in red."),
             ],
         )
 
@@ -219,17 +222,15 @@ class RandomMask(io.ComfyNode):
             node_id="Liminal_RandomMask",
             display_name="Random Mask",
             category="Liminal/mask",
-            description="Draws random holes, of the families that models are trained on, covering as much as asked.",
+            description="Draws random holes of a given hole ratio, from the families that models are trained on.",
             inputs=[
                 io.DynamicCombo.Input("generator", options=families(), tooltip="What the holes look like."),
-                io.Float.Input(
-                    "at_least", default=0.1, **share, tooltip="Holes cover more than this share of the picture."
-                ),
+                io.Float.Input("at_least", default=0.1, **share, tooltip="Minimum share of the picture that is hole."),
                 io.Float.Input(
                     "at_most",
                     default=0.3,
                     **share,
-                    tooltip="Holes cover at most this share of the picture. 0: whatever the generator gives.",
+                    tooltip="Maximum share of the picture that is hole. 0: no limits; the generator decides.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -239,14 +240,14 @@ class RandomMask(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="The same seed gives the same masks.",
                 ),
-                io.Int.Input("width", default=512, min=1, max=16384, tooltip="Width without a connected image."),
-                io.Int.Input("height", default=512, min=1, max=16384, tooltip="Height without a connected image."),
+                io.Int.Input("width", default=512, min=1, max=16384, tooltip="Width, if no image is connected."),
+                io.Int.Input("height", default=512, min=1, max=16384, tooltip="Height, if no image is connected."),
                 io.Int.Input(
                     "count",
                     default=1,
                     min=1,
                     max=4096,
-                    tooltip="How many masks; several images get one each in any case.",
+                    tooltip="Number of masks. A batch of images always gets one mask per image.",
                 ),
                 io.Float.Input(
                     "margin",
@@ -254,7 +255,7 @@ class RandomMask(io.ComfyNode):
                     min=0.0,
                     max=0.49,
                     step=0.01,
-                    tooltip="Holes keep this distance from the picture's edge, in parts of its shorter side.",
+                    tooltip="Minimum distance of holes from the picture's edge, as a fraction of its shorter side.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -263,7 +264,7 @@ class RandomMask(io.ComfyNode):
                     min=0.0,
                     max=0.25,
                     step=0.01,
-                    tooltip="Widen holes at random by up to this part of the shorter side.",
+                    tooltip="Dilate holes by a random amount, up to this fraction of the shorter side.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -272,12 +273,14 @@ class RandomMask(io.ComfyNode):
                     min=0.0,
                     max=180.0,
                     step=1.0,
-                    tooltip="Turn the mask at random by up to so many degrees.",
+                    tooltip="Rotate the mask by a random angle, up to this many degrees.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Image.Input("image", optional=True, tooltip="Gives the size; slic follows what is seen in it."),
+                io.Image.Input(
+                    "image", optional=True, tooltip="Sets the size of the masks; slic takes its superpixels from it."
+                ),
             ],
-            outputs=[io.Mask.Output("MASK", tooltip="1 in holes, 0 elsewhere, exactly.")],
+            outputs=[io.Mask.Output("MASK", tooltip="Exactly 1 in holes and 0 elsewhere.")],
         )
 
     @classmethod

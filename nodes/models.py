@@ -1,4 +1,4 @@
-"""Nodes that load a model and say what it is."""
+"""Nodes that load a model and describe it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class LoadModel(io.ComfyNode):
             node_id="Liminal_LoadModel",
             display_name="Load Liminal Model",
             category="Liminal/models",
-            description="Loads a model from models/liminal or from a training. The file itself says what it is, "
-            "so there is nothing to set.",
+            description="Loads a bundled model, a file in models/liminal, or the result of a training run. Files "
+            "describe themselves, so there is nothing else to set.",
             inputs=[
                 io.Combo.Input(
                     "name",
                     options=host.model_names() or [NO_MODEL],
-                    tooltip="A model that comes with the pack, a .safetensors file in ComfyUI's models/liminal, or the "
-                    "model of a training run, as output/liminal/<run>. Other formats are refused, because opening "
-                    "them can run code.",
+                    tooltip="A model bundled with the pack, a .safetensors file in ComfyUI's models/liminal, or a "
+                    "training run as output/liminal/<run>. Other formats are refused because opening them can execute "
+                    "code.",
                 )
             ],
-            outputs=[host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The model, for nodes that use it.")],
+            outputs=[host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The model.")],
         )
 
     @classmethod
@@ -56,7 +56,7 @@ class ModelInfo(io.ComfyNode):
             node_id="Liminal_ModelInfo",
             display_name="Model Info",
             category="Liminal/models",
-            description="Says what a model is: architecture, size, what it was trained on and how well it did.",
+            description="Shows a model's card: architecture, size, training data and scores.",
             is_output_node=True,
             inputs=[host.LiminalModel.Input("model", tooltip="Any Liminal model.")],
             outputs=[io.String.Output("text", tooltip="The model's card, one property per line.")],

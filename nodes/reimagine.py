@@ -1,4 +1,4 @@
-"""The node that lets a model replace a picture part by part."""
+"""The node that repaints a picture part by part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .live_preview import LivePreview
 
 
 class Reimagine(io.ComfyNode):
-    """Replace a whole picture by what a model believes."""
+    """Repaint a whole picture with what a model has learnt."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -23,18 +23,18 @@ class Reimagine(io.ComfyNode):
             node_id="Liminal_Reimagine",
             display_name="Reimagine",
             category="Liminal/inpaint",
-            description="Round after round, random parts of the picture are emptied and filled from what is left, "
-            "until every chosen part has been replaced. A model that has seen nothing but empty rooms turns a familiar "
+            description="Repaints a picture part by part: in each round random parts are removed and filled from the "
+            "rest, until all selected parts have been replaced. A model trained on empty rooms turns a familiar "
             "picture into a liminal one.",
             inputs=[
                 host.LiminalModel.Input(
-                    "model", tooltip="An inpainting model: what it was trained on is what appears."
+                    "model", tooltip="An inpainting model. What it was trained on is what appears."
                 ),
-                io.Image.Input("image", tooltip="Pictures of any size; alpha leaves as it came."),
+                io.Image.Input("image", tooltip="Pictures of any size. Alpha is unchanged."),
                 io.Mask.Input(
                     "protect",
                     optional=True,
-                    tooltip="White (1) stays as it is, bit for bit. Nothing connected: all goes.",
+                    tooltip="White (1) stays bit-identical. If unconnected, everything may be replaced.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -42,14 +42,15 @@ class Reimagine(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Share of the parts that is replaced; at 1 no pixel stays.",
+                    tooltip="Share of the parts to replace. 1 replaces every pixel.",
                 ),
                 io.Int.Input(
                     "rounds",
                     default=6,
                     min=1,
                     max=64,
-                    tooltip="Few rounds empty much at once: bolder, less detail. Many keep more of the structure.",
+                    tooltip="Few rounds remove more at once: bolder, with less detail. Many rounds keep more of the "
+                    "structure.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -57,34 +58,33 @@ class Reimagine(io.ComfyNode):
                     min=0,
                     max=2**31 - 1,
                     control_after_generate=True,
-                    tooltip="Of the choice and the order of parts.",
+                    tooltip="Seed of the selection and the order of the parts.",
                 ),
                 io.Combo.Input(
                     "parts",
                     options=list(PARTS),
                     default="superpixels",
-                    tooltip="superpixels: pieces of similar colour, which follow the edges of things. cells: coarse "
-                    "salt and pepper, squares that follow nothing.",
+                    tooltip="superpixels: regions of similar color that follow edges. cells: a plain grid of squares.",
                 ),
                 io.Int.Input(
                     "part_count",
                     default=150,
                     min=1,
                     max=10000,
-                    tooltip="Into about how many parts the picture is divided.",
+                    tooltip="Approximate number of parts.",
                 ),
                 io.Int.Input("feather", default=8, min=0, max=256, tooltip=FEATHER_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Combo.Input(
                     "blend",
                     options=list(BLENDS),
                     default="alpha",
-                    tooltip="How each fill is joined to its surroundings, see Inpaint.",
+                    tooltip="How each fill is blended into its surroundings; see Inpaint.",
                     extra_dict=host.ADVANCED,
                 ),
             ],
             outputs=[
-                io.Image.Output("IMAGE", tooltip="The pictures reimagined, as large as they were."),
-                io.Image.Output("strip", tooltip="The first picture before, and after every round, side by side."),
+                io.Image.Output("IMAGE", tooltip="The reimagined pictures, at their original size."),
+                io.Image.Output("strip", tooltip="The first picture, before and after each round, side by side."),
             ],
         )
 

@@ -1,4 +1,4 @@
-"""Ways of choosing superpixels on a node: their settings, and what people write into them."""
+"""Ways to select superpixels on a node: their inputs, and parsing what people type into them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ LARGEST_INDEX = 1_000_000
 
 
 def selections() -> list[io.DynamicCombo.Option]:
-    """The ways of choosing superpixels, each with its own settings."""
+    """The ways to select superpixels, each with its own inputs."""
     share = dict(min=0.0, max=1.0, step=0.01)
     pixel = dict(min=0, max=65536)
     return [
         io.DynamicCombo.Option(
             "random",
             [
-                io.Float.Input("at_least", default=0.2, **share, tooltip="The mask covers more than this share."),
-                io.Float.Input("at_most", default=0.3, **share, tooltip="The mask covers at most this share."),
+                io.Float.Input(
+                    "at_least", default=0.2, **share, tooltip="Minimum share of the picture that is selected."
+                ),
+                io.Float.Input(
+                    "at_most", default=0.3, **share, tooltip="Maximum share of the picture that is selected."
+                ),
             ],
         ),
         io.DynamicCombo.Option(
@@ -32,38 +36,39 @@ def selections() -> list[io.DynamicCombo.Option]:
                     "points",
                     default="",
                     multiline=True,
-                    tooltip='Superpixels under these points are chosen: "x, y" in pixels, one per line, or the JSON of '
-                    "point editors.",
+                    tooltip='Select the superpixels under these points: "x, y" in pixels, one per line, or JSON from a '
+                    "point editor node.",
                 ),
-                io.String.Input("not_points", default="", tooltip="Superpixels under these points are left out."),
+                io.String.Input("not_points", default="", tooltip="Exclude the superpixels under these points."),
             ],
         ),
         io.DynamicCombo.Option(
             "box",
             [
                 io.Int.Input("x", default=0, **pixel, tooltip="Left edge of the box in pixels."),
-                io.Int.Input("y", default=0, **pixel, tooltip="Upper edge of the box in pixels."),
+                io.Int.Input("y", default=0, **pixel, tooltip="Top edge of the box in pixels."),
                 io.Int.Input("width", default=256, **pixel, tooltip="Width of the box in pixels."),
                 io.Int.Input("height", default=256, **pixel, tooltip="Height of the box in pixels."),
                 io.Float.Input(
                     "inside",
                     default=0.5,
                     **share,
-                    tooltip="Chosen is what has at least this share inside.",
+                    tooltip="Select superpixels with at least this share of their area inside the box.",
                 ),
             ],
         ),
         io.DynamicCombo.Option(
             "color",
             [
-                io.String.Input("color", default="#3060c0", tooltip="Red, green and blue in two hex digits each."),
+                io.String.Input("color", default="#3060c0", tooltip="Color as hex digits: #rrggbb."),
                 io.Float.Input(
                     "tolerance",
                     default=20.0,
                     min=0.0,
                     max=200.0,
                     step=1.0,
-                    tooltip="Largest CIELAB distance of a superpixel's mean color: 2 is just visible, 20 similar.",
+                    tooltip="Maximum CIELAB distance of a superpixel's mean color: 2 is just noticeable, 20 is still "
+                    "similar.",
                 ),
             ],
         ),
@@ -71,10 +76,10 @@ def selections() -> list[io.DynamicCombo.Option]:
             "brightness",
             [
                 io.Float.Input(
-                    "at_least", default=0.7, **share, tooltip="Darkest mean lightness: 0 is black, 1 is white."
+                    "at_least", default=0.7, **share, tooltip="Minimum mean lightness: 0 is black, 1 is white."
                 ),
                 io.Float.Input(
-                    "at_most", default=1.0, **share, tooltip="Brightest mean lightness: 0 is black, 1 is white."
+                    "at_most", default=1.0, **share, tooltip="Maximum mean lightness: 0 is black, 1 is white."
                 ),
             ],
         ),
@@ -82,31 +87,50 @@ def selections() -> list[io.DynamicCombo.Option]:
             "size",
             [
                 io.Float.Input(
-                    "at_least", default=0.01, min=0.0, max=1.0, step=0.001, tooltip="Smallest share of the picture."
+                    "at_least",
+                    default=0.01,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="Minimum area of a superpixel, as a share of the picture.",
                 ),
                 io.Float.Input(
-                    "at_most", default=1.0, min=0.0, max=1.0, step=0.001, tooltip="Largest share of the picture."
+                    "at_most",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="Maximum area of a superpixel, as a share of the picture.",
                 ),
             ],
         ),
         io.DynamicCombo.Option(
             "largest",
-            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="How many of the largest are chosen.")],
+            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="Number of largest superpixels to select.")],
         ),
         io.DynamicCombo.Option(
             "smallest",
-            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="How many of the smallest are chosen.")],
+            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="Number of smallest superpixels to select.")],
         ),
         io.DynamicCombo.Option(
             "border",
             [
                 io.Boolean.Input(
-                    "touching", default=True, tooltip="Those that touch the picture's edge, or those that do not."
+                    "touching",
+                    default=True,
+                    tooltip="On: superpixels that touch the picture's edge. Off: those that do not.",
                 )
             ],
         ),
         io.DynamicCombo.Option(
-            "index", [io.String.Input("numbers", default="0", tooltip="Numbers and ranges from 0, like: 0, 4, 10-15")]
+            "index",
+            [
+                io.String.Input(
+                    "numbers",
+                    default="0",
+                    tooltip="Superpixel numbers and ranges, starting from 0, such as: 0, 4, 10-15",
+                )
+            ],
         ),
         io.DynamicCombo.Option("all", []),
     ]

@@ -25,42 +25,53 @@ class LearningToSeePrepare(io.ComfyNode):
             node_id="Liminal_LearningToSeePrepare",
             display_name="Learning to See: Prepare",
             category="Liminal/learning to see",
-            description="Makes the gray, soft picture that a Learning-to-See model is shown. Translate does this by "
-            "itself; this node shows it, and changes it first.",
+            description="Makes the soft gray picture that a Learning to See model receives. Translate does this by "
+            "itself; use this node to see or adjust it.",
             inputs=[
                 io.Image.Input("image", tooltip="Pictures or frames of any size."),
                 host.LiminalModel.Input(
                     "model",
                     optional=True,
-                    tooltip="Show what this model is shown: with its own reduction, size and contrast.",
+                    tooltip="Prepare pictures for this model, with its own reduction, size and contrast.",
                 ),
                 io.Int.Input(
                     "reduction",
                     default=24,
                     min=1,
                     max=128,
-                    tooltip="Without a model: both sides are divided by this and enlarged again; 1 keeps every detail.",
+                    tooltip="Used without a model: the picture is reduced by this factor and enlarged again. 1 keeps "
+                    "every detail.",
                 ),
                 io.Combo.Input(
                     "contrast",
                     options=list(STRETCHES),
                     default="none",
-                    tooltip="percentile: darkest and brightest become those of the training pictures, for dull light. "
-                    "clahe: local contrast as well. One setting for all frames, so that nothing flickers.",
+                    tooltip="percentile: stretch the tonal range to that of the training pictures, for dull light. "
+                    "clahe: equalize local contrast as well. All frames get the same setting, to avoid flicker.",
                 ),
-                io.Float.Input("zoom", default=1.0, min=0.25, max=8.0, step=0.05, tooltip="Above 1: closer."),
+                io.Float.Input("zoom", default=1.0, min=0.25, max=8.0, step=0.05, tooltip="Above 1: zoom in."),
                 io.Float.Input(
-                    "shift_x", default=0.0, min=-1.0, max=1.0, step=0.01, tooltip="To the right, in parts of the width."
+                    "shift_x",
+                    default=0.0,
+                    min=-1.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Shift to the right, as a fraction of the width.",
                 ),
                 io.Float.Input(
-                    "shift_y", default=0.0, min=-1.0, max=1.0, step=0.01, tooltip="Down, in parts of the height."
+                    "shift_y",
+                    default=0.0,
+                    min=-1.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Shift down, as a fraction of the height.",
                 ),
                 io.Int.Input(
                     "blur",
                     default=0,
                     min=0,
                     max=64,
-                    tooltip="n: Gaussian blur of 2n+1 pixels.",
+                    tooltip="Gaussian blur with a kernel of 2n+1 pixels.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -68,7 +79,7 @@ class LearningToSeePrepare(io.ComfyNode):
                     default=0,
                     min=0,
                     max=32,
-                    tooltip="n: median of 2n+1 pixels, against noise of the camera.",
+                    tooltip="Median filter of 2n+1 pixels, against camera noise.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -77,11 +88,11 @@ class LearningToSeePrepare(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Darker than this becomes black.",
+                    tooltip="Anything darker becomes black.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Boolean.Input(
-                    "edges", default=False, tooltip="Canny's edges instead of brightness.", extra_dict=host.ADVANCED
+                    "edges", default=False, tooltip="Use Canny edges instead of brightness.", extra_dict=host.ADVANCED
                 ),
                 io.Float.Input(
                     "edges_low",
@@ -89,7 +100,7 @@ class LearningToSeePrepare(io.ComfyNode):
                     min=0.0,
                     max=1000.0,
                     step=1.0,
-                    tooltip="Weaker gradients are no edges.",
+                    tooltip="Gradients weaker than this are not edges.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -98,15 +109,13 @@ class LearningToSeePrepare(io.ComfyNode):
                     min=0.0,
                     max=1000.0,
                     step=1.0,
-                    tooltip="Stronger gradients begin an edge.",
+                    tooltip="Gradients stronger than this start an edge.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Boolean.Input(
-                    "invert", default=False, tooltip="Exchange black and white.", extra_dict=host.ADVANCED
-                ),
+                io.Boolean.Input("invert", default=False, tooltip="Swap black and white.", extra_dict=host.ADVANCED),
             ],
             outputs=[
-                io.Image.Output("IMAGE", tooltip="Gray pictures as large as those that came in."),
+                io.Image.Output("IMAGE", tooltip="Gray pictures, at the input's size."),
             ],
         )
 
@@ -147,7 +156,7 @@ class LearningToSeePrepare(io.ComfyNode):
         elif isinstance(model.model, TranslationModel):
             seen = FrameTranslator(model.model, controls=controls).look(frames)
         else:
-            raise ValueError("this model fills holes: connect one that translates, or none")
+            raise ValueError("this model fills holes: connect a translation model, or none")
         return io.NodeOutput(host.host_image(seen))
 
 
@@ -160,7 +169,7 @@ class LearningToSeeTranslate(io.ComfyNode):
             node_id="Liminal_LearningToSeeTranslate",
             display_name="Learning to See: Translate",
             category="Liminal/learning to see",
-            description="Turns pictures, a clip or what the camera shows into what a model was trained on.",
+            description="Turns pictures, a clip or a webcam into what the model was trained on.",
             inputs=[
                 host.LiminalModel.Input("model", tooltip="A translation model, loaded or freshly trained."),
                 io.Image.Input("image", tooltip="Pictures of any size, or the frames of a clip."),
@@ -168,8 +177,8 @@ class LearningToSeeTranslate(io.ComfyNode):
                     "fit",
                     options=list(FITS),
                     default="whole",
-                    tooltip="whole: all of the picture. crop: the square in the middle, black around it. letterbox: "
-                    "all of the picture inside a square.",
+                    tooltip="whole: the full picture. crop: the central square, with black around it. letterbox: the "
+                    "full picture inside a square.",
                 ),
                 io.Int.Input(
                     "size",
@@ -177,8 +186,8 @@ class LearningToSeeTranslate(io.ComfyNode):
                     min=0,
                     max=4096,
                     step=8,
-                    tooltip="Shorter side in pixels that the network works at; larger values give smaller forms. "
-                    "0: the size that it was trained on.",
+                    tooltip="Shorter side in pixels at which the network works; larger values give smaller shapes. 0: "
+                    "the training size.",
                 ),
                 io.Float.Input(
                     "smooth_input",
@@ -186,8 +195,7 @@ class LearningToSeeTranslate(io.ComfyNode):
                     min=0.0,
                     max=0.95,
                     step=0.05,
-                    tooltip="For clips: how much of the frame before is mixed into what the network sees. A cut starts "
-                    "anew.",
+                    tooltip="For clips: how much of the previous frame is blended into the input. Restarts at a cut.",
                 ),
                 io.Float.Input(
                     "smooth_output",
@@ -195,25 +203,25 @@ class LearningToSeeTranslate(io.ComfyNode):
                     min=0.0,
                     max=0.95,
                     step=0.05,
-                    tooltip="For clips: how much of the frame before is mixed into what it makes; 0.5 calms most "
-                    "clips. A cut starts anew.",
+                    tooltip="For clips: how much of the previous frame is blended into the output. 0.5 removes most "
+                    "flicker. Restarts at a cut.",
                 ),
                 io.Int.Input(
                     "frames_per_batch",
                     default=8,
                     min=1,
                     max=256,
-                    tooltip="Frames at once; fewer take less memory, the result is the same.",
+                    tooltip="Frames per batch. Fewer need less memory.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Boolean.Input(
                     "prepared",
                     default=False,
-                    tooltip="The pictures come from Prepare and are shown to the network as they are.",
+                    tooltip="The pictures come from Prepare and go to the network unchanged.",
                     extra_dict=host.ADVANCED,
                 ),
             ],
-            outputs=[io.Image.Output("IMAGE", tooltip="As many pictures as came in, and as large.")],
+            outputs=[io.Image.Output("IMAGE", tooltip="One picture per input picture, at the same size.")],
         )
 
     @classmethod

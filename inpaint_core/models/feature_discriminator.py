@@ -63,5 +63,5 @@ class FeatureDiscriminator(Network):
 
 
 ARCHITECTURE = Architecture(
-    "feature_discriminator", FeatureDiscriminator, FeatureDiscriminatorArguments, "discriminator"
+    "feature_discriminator", FeatureDiscriminator, FeatureDiscriminatorArguments, "discriminator", small={"width": 4}
 )

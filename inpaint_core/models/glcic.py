@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .architecture import Architecture, Arguments, Network
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
-from .residual_head import correct_smooth_fill
+from .residual_head import REFINING_HEADS, correct_smooth_fill
 
 Head = Literal["sigmoid", "residual", "detailed"]
 
@@ -91,4 +91,11 @@ class CompletionNetwork(Network):
         return self.head(self.layers(torch.cat([image, mask], 1)))
 
 
-ARCHITECTURE = Architecture("glcic", CompletionNetwork, CompletionNetworkArguments, "inpainting")
+ARCHITECTURE = Architecture(
+    "glcic",
+    CompletionNetwork,
+    CompletionNetworkArguments,
+    "inpainting",
+    small={"width": 4},
+    refining_heads=REFINING_HEADS,
+)

@@ -14,7 +14,7 @@ from .copied_detail import CELL
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .partial_conv import PartialConv2d
-from .residual_head import correct_smooth_fill
+from .residual_head import REFINING_HEADS, correct_smooth_fill
 
 LEAKY_SLOPE = 0.2
 FrozenNorm = Literal["off", "statistics", "affine"]
@@ -166,4 +166,12 @@ class PartialConvBlock(nn.Module):
         return self.activation(self.norm(features)) * factor.to(features.dtype), update
 
 
-ARCHITECTURE = Architecture("pconv_unet", PConvUNet, PConvUNetArguments, "inpainting")
+ARCHITECTURE = Architecture(
+    "pconv_unet",
+    PConvUNet,
+    PConvUNetArguments,
+    "inpainting",
+    value_range="imagenet",  # as published weights are
+    small={"width": 4, "depth": 3},
+    refining_heads=REFINING_HEADS,
+)

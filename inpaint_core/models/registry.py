@@ -14,6 +14,7 @@ from . import (
     pconv_unet,
     pix2pix_resnet,
     pix2pix_unet,
+    texture_unet,
     unet,
 )
 from .architecture import Architecture, Network
@@ -27,6 +28,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         glcic,
         pix2pix_unet,
         pix2pix_resnet,
+        texture_unet,
         patch_discriminator,
         global_local_discriminator,
         feature_discriminator,

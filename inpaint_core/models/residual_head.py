@@ -45,6 +45,10 @@ def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
     return SmoothStart(pull_push((image - mean) / deviation, mask), mean, deviation)
 
 
+REFINING_HEADS = ("residual", "detailed")
+"""Values of an architecture's argument `head` with which it refines a smooth fill."""
+
+
 def correct_smooth_fill(
     correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor, detailed: bool = False
 ) -> Tensor:

@@ -13,7 +13,7 @@ from .architecture import Architecture, Arguments, Network
 from .copied_detail import CELL
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
-from .residual_head import correct_smooth_fill
+from .residual_head import REFINING_HEADS, correct_smooth_fill
 
 Head = Literal["sigmoid", "tanh", "residual", "detailed"]
 
@@ -77,7 +77,7 @@ class UNet(Network):
             decoder.append(level(below + skip, outputs))
             below = outputs
         self.decoder = nn.ModuleList(decoder)
-        self.residual = head in ("residual", "detailed")
+        self.residual = head in REFINING_HEADS
         last = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh()}.get(head, nn.Identity())
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(below + widths[0], 3, 3, padding=1), last)
         self.pool = nn.MaxPool2d(2)
@@ -122,4 +122,11 @@ class UNet(Network):
         return self.head(torch.cat([self.up(features), skips.pop()], 1))
 
 
-ARCHITECTURE = Architecture("unet", UNet, UNetArguments, "inpainting")
+ARCHITECTURE = Architecture(
+    "unet",
+    UNet,
+    UNetArguments,
+    "inpainting",
+    small={"width": 4, "max_width": 8, "depth": 2},
+    refining_heads=REFINING_HEADS,
+)

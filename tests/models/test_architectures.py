@@ -14,30 +14,13 @@ from inpaint_core.models.global_local_discriminator import crop_around, hole_cen
 from inpaint_core.models.padding import pad_to_multiple
 from inpaint_core.models.registry import build_empty
 
-SMALL = {
-    "unet": {"width": 4, "max_width": 8},
-    "encoder_decoder": {"width": 4},
-    "pconv_unet": {"width": 4},
-    "glcic": {"width": 4},
-    "pix2pix_unet": {"width": 4},
-    "pix2pix_resnet": {"width": 4, "blocks": 2},
-    "patch_discriminator": {"width": 4},
-    "feature_discriminator": {"width": 4},
-    "global_local_discriminator": {
-        "width": 4,
-        "image_size": 32,
-        "local_size": 16,
-        "global_layers": 3,
-        "local_layers": 3,
-    },
-}
 INPAINTING = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "inpainting"]
 OF_PICTURES = [name for name in ARCHITECTURES if name != "feature_discriminator"]
 TRANSLATION = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "translation"]
 
 
 def small(name, **arguments):
-    return build_model(name, **{**SMALL.get(name, {}), **arguments})
+    return build_model(name, **{**ARCHITECTURES[name].small, **arguments})
 
 
 def picture(height, width, batch=1, channels=3, seed=0):
@@ -201,6 +184,27 @@ def test_the_translation_u_net_comes_in_the_widths_of_the_live_models(width):
     assert first.shape == (width, 1, 4, 4)
 
 
+@torch.no_grad()
+def test_the_texture_u_net_makes_something_of_nothing_without_a_grid():
+    network = small("texture_unet", norm="none", input_channels=1)
+    made = network(torch.zeros(1, 1, 128, 128))
+    assert float(made.std()) > 0.01
+    # A grid is a difference between the means of the columns, or rows, of each place within a stride.
+    for stride in (2, 4, 8):
+        for means in (made.mean(2), made.mean(3)):
+            phases = means.unflatten(-1, (-1, stride)).mean(-2)
+            assert float(phases.std(-1).max()) < 0.25 * float(made.std())
+
+
+@torch.no_grad()
+def test_the_noise_of_the_texture_u_net_stands_still_and_moves_in_training():
+    network = small("texture_unet", norm="none")
+    image = picture(32, 32)
+    assert torch.equal(network(image), network(image))
+    network.train()
+    assert not torch.equal(network(image), network(image))
+
+
 def test_hole_centers_are_the_middles_of_the_bounding_boxes():
     mask = torch.zeros(3, 1, 40, 60)
     mask[0, :, 10:20, 30:50] = 1
@@ -248,7 +252,7 @@ def test_a_preview_in_the_middle_of_training_is_what_the_saved_file_gives(name, 
         run(name, network).square().mean().backward()
         optimizer.step()
     task = ARCHITECTURES[name].task
-    card = ModelCard(architecture=name, arguments=SMALL[name], task=task)
+    card = ModelCard(architecture=name, arguments=ARCHITECTURES[name].small, task=task)
     model = (InpaintingModel if task == "inpainting" else TranslationModel)(card, network)
     save_model(model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path / "model.safetensors")

@@ -170,6 +170,9 @@ def test_adversarial_losses_equal_the_formulas() -> None:
     squares = (((r - 1) ** 2).mean() + (f**2).mean()) / 2
     np.testing.assert_allclose(discriminator_loss(real, fake, "least_squares").item(), squares, rtol=1e-5)
     np.testing.assert_allclose(generator_loss(fake, "least_squares").item(), ((f - 1) ** 2).mean(), rtol=1e-5)
+    hinge = (np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean()) / 2
+    np.testing.assert_allclose(discriminator_loss(real, fake, "hinge").item(), hinge, rtol=1e-5)
+    np.testing.assert_allclose(generator_loss(fake, "hinge").item(), -f.mean(), rtol=1e-5)
 
 
 def vgg16_weights(width: int = 64) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The losses of the partial-convolution paper (Liu et al. 2018, arXiv 1804.07723), in two phases, and an adversary."""
+"""Losses on the composite (Liu et al. 2018, arXiv 1804.07723), in two phases, and optionally an adversarial one."""
 
 from __future__ import annotations
 
@@ -10,34 +10,40 @@ from torch import Tensor, nn
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
-from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
+from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.losses.reconstruction import hole_and_valid, l1
 from inpaint_core.losses.total_variation import hole_total_variation
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.pconv_unet import PConvUNet
 
-from ..config import ConfigError, PartialConvConfig, TrainConfig
+from ..config import CompositeConfig, ConfigError, TrainConfig
 from ..dataset.samples import Batch
 from ..placement import Placement
 from .feature_view import feature_view
+from .features import build_features
+from .hole_discriminator import build_hole_discriminator, feature_logits, patch_logits
 from .inpainting import InpaintingObjective, composite
 from .joint_step import step_together
 from .optimization import Trainable
-from .patch_judge import build_judge, judge_features, judge_patches
 
 
-class PartialConv(InpaintingObjective):
+def discriminates_features(objective: CompositeConfig) -> bool:
+    """Whether a discriminator reads the feature maps."""
+    return objective.adversarial > 0.0 and objective.adversary == "features"
+
+
+class Composite(InpaintingObjective):
     """`L_total` of the paper's eq. 7: valid, hole, perceptual, style and total-variation terms.
 
     In the second phase the encoder's normalisation is frozen and the learning rate lowered (section 4.2): holes disturb
     the statistics that batch normalisation takes from the batch. With `adversarial` above 0 a discriminator of patches
-    adds a term; both networks then step at once, on the judgements of before the step.
+    adds a term; both networks are then updated at once, from gradients taken before the step.
     """
 
     def __init__(
         self,
-        objective: PartialConvConfig,
+        objective: CompositeConfig,
         config: TrainConfig,
         card: ModelCard,
         network: Network,
@@ -45,27 +51,36 @@ class PartialConv(InpaintingObjective):
     ) -> None:
         if objective.frozen_norm_after is not None and not isinstance(network, PConvUNet):
             raise ConfigError(
-                f"objective.frozen_norm_after: {card.architecture!r} has no encoder normalisation to freeze; "
-                "set it to null or use pconv_unet"
+                f"{card.architecture!r} has no encoder normalisation to freeze; set it to null or use pconv_unet",
+                "objective.frozen_norm_after",
             )
         super().__init__(config, card, network, placement)
         self._objective = objective
-        self._features = build_features(objective, config, placement)
-        self._judge = build_judge(objective, config, placement) if objective.adversarial > 0.0 else None
+        self._features = build_features(objective, config, placement, needed=discriminates_features(objective))
+        self._discriminator = (
+            build_hole_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
+        )
         self._step = 0
 
     @property
     def keeps_latest(self) -> bool:
         """Against an adversary the distance to the truth no longer says which model is the better one."""
-        return self._judge is not None and self._step > self._objective.adversarial_from
+        return self._discriminator is not None and self._step > self._objective.adversarial_from
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
         rate = self._enter_phase(step)
-        judge = self._judge if step >= self._objective.adversarial_from else None
-        networks: list[Trainable[Network]] = [self._generator] if judge is None else [judge, self._generator]
+        discriminator = self._discriminator if step >= self._objective.adversarial_from else None
+        networks: list[Trainable[Network]] = (
+            [self._generator] if discriminator is None else [discriminator, self._generator]
+        )
         values = step_together(
-            networks, parts, lambda part, share: self._learn(part, share, judge, step), self._placement, step, rate
+            networks,
+            parts,
+            lambda part, share: self._learn_both(part, share, discriminator, step),
+            self._placement,
+            step,
+            rate,
         )
         self._step = step + 1
         return values
@@ -84,8 +99,10 @@ class PartialConv(InpaintingObjective):
                 self.remarks.append(f"second phase from step {step}: the encoder's normalisation is frozen")
         return self._objective.frozen_norm_rate if step >= after else 1.0
 
-    def _learn(self, batch: Batch, share: float, judge: Trainable[Network] | None, step: int) -> dict[str, Tensor]:
-        """Gradients of the network and of its discriminator, if there is one, as both were before this step."""
+    def _learn_both(
+        self, batch: Batch, share: float, discriminator: Trainable[Network] | None, step: int
+    ) -> dict[str, Tensor]:
+        """Gradients of the network and of its discriminator, if any, both as they were before this step."""
         objective = self._objective
         output = self._complete(batch)
         merged = composite(output, batch.image, batch.mask)
@@ -104,27 +121,27 @@ class PartialConv(InpaintingObjective):
             terms |= {"perceptual": perceptual, "style": style}
             if objective.adversary == "features":
                 real, fake, seen_mask = wanted, made[0], mask
-        if judge is not None:
-            told_apart = torch.stack(
+        if discriminator is not None:
+            d_loss = torch.stack(
                 [
                     discriminator_loss(truth, lie, "logistic")
                     for truth, lie in zip(
-                        self._judged(judge, judge.forward, real, seen_mask),
-                        self._judged(judge, judge.forward, [maps.detach() for maps in fake], seen_mask),
+                        self._logits(discriminator, discriminator.forward, real, seen_mask),
+                        self._logits(discriminator, discriminator.forward, [maps.detach() for maps in fake], seen_mask),
                         strict=True,
                     )
                 ]
             ).mean()
-            judge.backward(told_apart * share)
-            judge.network.requires_grad_(False)
+            discriminator.backward(d_loss * share)
+            discriminator.network.requires_grad_(False)
             # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
-            judged = self._judged(judge, judge.network, fake, seen_mask)
-            fooled = torch.stack([generator_loss(logits, "logistic") for logits in judged]).mean()
-            loss = loss + objective.adversarial * fooled
-            terms |= {"adversarial": fooled, "discriminator": told_apart}
+            found = self._logits(discriminator, discriminator.network, fake, seen_mask)
+            g_loss = torch.stack([generator_loss(logits, "logistic") for logits in found]).mean()
+            loss = loss + objective.adversarial * g_loss
+            terms |= {"adversarial": g_loss, "discriminator": d_loss}
         self._generator.backward(loss * share)
-        if judge is not None:
-            judge.network.requires_grad_(True)
+        if discriminator is not None:
+            discriminator.network.requires_grad_(True)
         return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}}
 
     def _extract(
@@ -138,13 +155,13 @@ class PartialConv(InpaintingObjective):
             given = features(torch.cat(views))
         return [list(maps) for maps in zip(*(found.chunk(len(views)) for found in given), strict=True)], wanted, mask
 
-    def _judged(
-        self, judge: Trainable[Network], network: nn.Module, seen: Sequence[Tensor], mask: Tensor
+    def _logits(
+        self, discriminator: Trainable[Network], network: nn.Module, seen: Sequence[Tensor], mask: Tensor
     ) -> list[Tensor]:
         """Logits where the hole is touched, of pictures or of feature maps."""
         if self._objective.adversary == "features":
-            return judge_features(judge, network, seen, mask)
-        return [judge_patches(judge, network, seen[0], mask)]
+            return feature_logits(discriminator, network, seen, mask)
+        return [patch_logits(discriminator, network, seen[0], mask)]
 
     def learning_rate(self, step: int) -> float:
         """See `Objective.learning_rate`."""
@@ -154,39 +171,12 @@ class PartialConv(InpaintingObjective):
 
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""
-        judge = None if self._judge is None else self._judge.state_dict()
-        return {"generator": self._generator.state_dict(), "discriminator": judge, "step": self._step}
+        discriminator = None if self._discriminator is None else self._discriminator.state_dict()
+        return {"generator": self._generator.state_dict(), "discriminator": discriminator, "step": self._step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Objective.load_state_dict`."""
         self._generator.load_state_dict(state["generator"])
-        if self._judge is not None and state["discriminator"] is not None:
-            self._judge.load_state_dict(state["discriminator"])
+        if self._discriminator is not None and state["discriminator"] is not None:
+            self._discriminator.load_state_dict(state["discriminator"])
         self._step = state["step"]
-
-
-def build_features(objective: PartialConvConfig, config: TrainConfig, placement: Placement) -> FeatureExtractor | None:
-    """The feature extractor of the perceptual and style terms; None when nothing looks through it.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be had; the sentence offers to go on without these terms.
-    """
-    judged = objective.adversarial > 0.0 and objective.adversary == "features"
-    if objective.features == "none":
-        if judged:
-            raise ConfigError("objective.adversary features: needs a feature extractor, but objective.features is none")
-        return None
-    if objective.perceptual == objective.style == 0.0 and not judged:
-        return None
-    try:
-        extractor = download_vgg16() if objective.features == "vgg16" else load_features(objective.features)
-    except FeaturesError as error:
-        raise ConfigError(
-            f"the perceptual and style terms need a VGG: {error} with --objective.features FILE.safetensors; "
-            "to train without these two terms: --objective.features none"
-        ) from None
-    if config.channels_last:
-        extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return extractor.to(placement.device)
