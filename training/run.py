@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.commands.notes import print_any_name
 
 from .allocation import keep_freed_memory
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end, is_first_process
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from .errors import TrainingError
     from .placement import process_group
 
+    print_any_name()
     stop = StopSignals()
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
@@ -76,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = config.data
         if data.picture is not None and data.picture_mask is not None and isinstance(result.model, InpaintingModel):
             filled = folder / "filled.png"
-            repair(result.model, Path(data.picture), Path(data.picture_mask), filled)
+            filled = repair(result.model, Path(data.picture), Path(data.picture_mask), filled, data.max_pixels)
             print(f"{Path(data.picture).name}, repaired with it: {filled}")
     return DONE
 

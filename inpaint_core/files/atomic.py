@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# Short, so that a name which is as long as the file system takes can be written, too.
+UNFINISHED = re.compile(r"\.[0-9a-f]{8}\.part(\.\w+)?", re.ASCII)
+"""Names of what `atomic_path` has not finished; a killed process leaves them behind."""
 
 
 @contextmanager
@@ -22,7 +28,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         The folder does not exist or cannot be written, the disk is full; `path` then still holds what it held.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    temporary = target.with_name(f".{secrets.token_hex(4)}.part{target.suffix}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -38,7 +44,22 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.close(folder)
 
 
+def remove_unfinished(folder: Path, older_than: float = 0.0) -> None:
+    """Remove what killed processes left unfinished in a folder.
+
+    Parameters
+    ----------
+    older_than
+        Seconds since it was last written to; above 0 where other processes may be writing into the folder.
+    """
+    for path in folder.iterdir():
+        if UNFINISHED.fullmatch(path.name):
+            with suppress(FileNotFoundError):  # another process has finished it meanwhile
+                if time.time() - path.stat().st_mtime >= older_than:
+                    path.unlink()
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file atomically."""
+    """Write a UTF-8 text file atomically; what is no UTF-8 (in a file name) is written as JSON writes it."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

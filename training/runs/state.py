@@ -19,13 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from inpaint_core.files.atomic import atomic_path, write_text
+from inpaint_core.files.atomic import atomic_path, remove_unfinished, write_text
 
 FORMAT = 1
 KEPT_STATES = 2
 STATE_NAME = re.compile(r"(\d{8,})\.json")
-# What `atomic_path` leaves behind of our two files when the process is killed while it writes.
-LEFTOVER_NAME = re.compile(r"\.\d{8,}\.[0-9a-f]{8}\.part\.(json|safetensors)")
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def save_state(folder: Path, step: int, values: Mapping[str, Any], run: str) -> 
         The folder cannot be written or the disk is full; earlier states are intact.
     """
     folder.mkdir(exist_ok=True)
-    _remove_leftovers(folder)
+    remove_unfinished(folder)
     tensors: dict[str, Tensor] = {}
     tree = _pack(values, tensors)
     weights, manifest = folder / f"{step:08d}.safetensors", folder / f"{step:08d}.json"
@@ -129,12 +127,6 @@ def _prune(folder: Path, run: str) -> None:
         if kept > KEPT_STATES:
             manifest.unlink(missing_ok=True)
             manifest.with_suffix(".safetensors").unlink(missing_ok=True)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.iterdir():
-        if LEFTOVER_NAME.fullmatch(path.name):
-            path.unlink(missing_ok=True)
 
 
 def _checksum(path: Path) -> str:
