@@ -89,10 +89,19 @@ def perceptual_and_style(
         wanted = extract(target)
     given = extract(torch.cat(list(made)))
     perceptual, style = target.new_zeros(()), target.new_zeros(())
+    for parts in zip(*(features.chunk(len(made)) for features in given), strict=True):
+        distance, difference = compare_features(parts, wanted, hole)
+        perceptual, style = perceptual + distance, style + difference
+    return perceptual, style
+
+
+def compare_features(
+    given: Sequence[Tensor], wanted: Sequence[Tensor], hole: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Perceptual and style loss of feature maps: see `perceptual_and_style`, which makes them of pictures."""
+    perceptual, style = wanted[0].new_zeros(()), wanted[0].new_zeros(())
     for features, truth in zip(given, wanted, strict=True):
-        truth_gram = gram_matrix(truth)
-        for part in features.chunk(len(made)):
-            distance = F.l1_loss(part, truth) if hole is None else cosine_distance(part, truth, hole)
-            perceptual = perceptual + distance
-            style = style + (gram_matrix(part) - truth_gram).abs().mean()
+        distance = F.l1_loss(features, truth) if hole is None else cosine_distance(features, truth, hole)
+        perceptual = perceptual + distance
+        style = style + (gram_matrix(features) - gram_matrix(truth)).abs().mean()
     return perceptual, style

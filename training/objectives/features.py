@@ -16,7 +16,10 @@ def build_features(objective: PartialConvConfig | Pix2PixConfig, placement: Plac
     ConfigError
         It cannot be had; the sentence offers to go on without these terms.
     """
-    if objective.features == "none" or objective.perceptual == objective.style == 0.0:
+    weights = [objective.perceptual, objective.style]
+    if isinstance(objective, Pix2PixConfig):
+        weights.append(objective.feature_adversarial)
+    if objective.features == "none" or not any(weights):
         return None
     try:
         if objective.features == "vgg16":

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import to_range, to_unit
 from inpaint_core.checkpoints.translation_model import TranslationModel
-from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeatureExtractor
-from inpaint_core.losses.perceptual import perceptual_and_style
+from inpaint_core.losses.perceptual import compare_features
 from inpaint_core.metrics import psnr
 from inpaint_core.models.architecture import Network
 from inpaint_core.translation import prepare
@@ -24,7 +24,7 @@ from ..config import Pix2PixConfig, TrainConfig
 from ..dataset.samples import Batch
 from ..placement import Placement
 from ..randomness import torch_generator
-from .discriminator import build_discriminator
+from .discriminator import build_discriminator, contend
 from .features import build_features
 from .joint_step import step_together
 from .optimization import Trainable
@@ -52,58 +52,72 @@ class Pix2Pix:
         self._card = card
         self._placement = placement
         self._features = build_features(objective, placement)
+        self._feature_discriminator = (
+            _feature_discriminator(objective, config, placement, self._features)
+            if objective.feature_adversarial > 0.0 and self._features is not None
+            else None
+        )
         self.remarks: list[str] = []
         self._generator = Trainable(network, config, config.optimizer, placement)
         self._discriminator = _discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         # L1 alone is best met by a blur; what a discriminator adds no distance to the truth can tell.
-        self.keeps_latest = self._discriminator is not None
+        self.keeps_latest = self._discriminator is not None or self._feature_discriminator is not None
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
-        networks = [self._generator] if self._discriminator is None else [self._discriminator, self._generator]
+        networks = [self._discriminator, self._feature_discriminator, self._generator]
         draws = torch_generator(self._config.seed, "prepare", step, self._placement.rank)
         return step_together(
-            networks, parts, lambda part, share: self._learn(part, share, draws), self._placement, step
+            [network for network in networks if network is not None],
+            parts,
+            lambda part, share: self._learn(part, share, draws),
+            self._placement,
+            step,
         )
 
     def _learn(self, batch: Batch, share: float, draws: torch.Generator) -> dict[str, Tensor]:
-        """Gradients of both networks; both judge and are judged as they were before this step."""
+        """Gradients of all networks; they judge and are judged as they were before this step."""
         objective, card = self._objective, self._card
         given = to_range(self._inputs(batch, draws), card.value_range)
         truth = to_range(batch.image, card.value_range)
         with self._generator.autocast():
             made = self._generator.forward(given)
         l1 = (_reduced(made.float(), objective.l1_reduction) - _reduced(truth, objective.l1_reduction)).abs().mean()
-        loss = objective.l1 * l1
-        terms = {"l1": l1.detach()}
-        if self._features is not None:
-            perceptual, style = self._look_alike(made.float(), batch.image, self._features)
-            loss = loss + objective.perceptual * perceptual + objective.style * style
-            terms |= {"perceptual": perceptual.detach(), "style": style.detach()}
-        judge = self._discriminator
-        if judge is not None:
-            kind = objective.adversarial_loss
-            told_apart = discriminator_loss(
-                _judge(judge, judge.forward, given, truth), _judge(judge, judge.forward, given, made.detach()), kind
-            )
-            judge.backward(told_apart * share)
-            judge.network.requires_grad_(False)
-            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
-            fooled = generator_loss(_judge(judge, judge.network, given, made), kind)
-            loss = loss + objective.adversarial * fooled
-            terms |= {"adversarial": fooled.detach(), "discriminator": told_apart.detach()}
-        self._generator.backward(loss * share)
-        if judge is not None:
-            judge.network.requires_grad_(True)
-        return {"loss": loss.detach(), **terms}
-
-    def _look_alike(self, made: Tensor, truth: Tensor, features: FeatureExtractor) -> tuple[Tensor, Tensor]:
-        """Perceptual and style loss of `made`, in the network's own range, against `truth` in 0..1."""
-        factor = self._objective.features_reduction
-        picture = _reduced(to_unit(made, self._card.value_range), factor)
-        with self._generator.autocast():
-            everywhere = torch.ones_like(picture[:, :1])
-            return perceptual_and_style(features, [picture], _reduced(truth, factor), everywhere)
+        loss, terms = objective.l1 * l1, {"l1": l1}
+        with ExitStack() as frozen:
+            if self._features is not None:
+                factor = objective.features_reduction
+                picture = _reduced(to_unit(made.float(), card.value_range), factor)
+                with self._generator.autocast():
+                    with torch.no_grad():
+                        wanted = self._features(_reduced(batch.image, factor))
+                    found = self._features(picture)
+                    perceptual, style = compare_features(found, wanted, torch.ones_like(picture[:, :1]))
+                loss = loss + objective.perceptual * perceptual + objective.style * style
+                terms |= {"perceptual": perceptual, "style": style}
+                if self._feature_discriminator is not None:
+                    stage = objective.feature_stage - 1
+                    told_apart, fooled = contend(
+                        self._feature_discriminator,
+                        (wanted[stage], found[stage]),
+                        objective.adversarial_loss,
+                        share,
+                        frozen,
+                    )
+                    loss = loss + objective.feature_adversarial * fooled
+                    terms |= {"feature_adversarial": fooled, "feature_discriminator": told_apart}
+            if self._discriminator is not None:
+                told_apart, fooled = contend(
+                    self._discriminator,
+                    (torch.cat([given, truth], 1), torch.cat([given, made], 1)),
+                    objective.adversarial_loss,
+                    share,
+                    frozen,
+                )
+                loss = loss + objective.adversarial * fooled
+                terms |= {"adversarial": fooled, "discriminator": told_apart}
+            self._generator.backward(loss * share)
+        return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}}
 
     def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
         """What the network is given, in 0..1: made of the truth, or its partner."""
@@ -147,26 +161,39 @@ class Pix2Pix:
 
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""
-        judge = None if self._discriminator is None else self._discriminator.state_dict()
-        return {"generator": self._generator.state_dict(), "discriminator": judge}
+        state = {"generator": self._generator.state_dict(), "discriminator": None}
+        if self._discriminator is not None:
+            state["discriminator"] = self._discriminator.state_dict()
+        if self._feature_discriminator is not None:
+            state["feature_discriminator"] = self._feature_discriminator.state_dict()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Objective.load_state_dict`."""
         self._generator.load_state_dict(state["generator"])
         if self._discriminator is not None and state["discriminator"] is not None:
             self._discriminator.load_state_dict(state["discriminator"])
+        if self._feature_discriminator is not None and state.get("feature_discriminator") is not None:
+            self._feature_discriminator.load_state_dict(state["feature_discriminator"])
 
 
 def _reduced(picture: Tensor, factor: int) -> Tensor:
     return picture if factor == 1 else F.avg_pool2d(picture, min(factor, *picture.shape[-2:]))
 
 
-def _judge(judge: Trainable[Network], network: nn.Module, given: Tensor, picture: Tensor) -> Tensor:
-    with judge.autocast():
-        return network(torch.cat([given, picture], 1)).float()
-
-
 def _discriminator(objective: Pix2PixConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
     inputs = 3 if objective.prepare is None else 1
     arguments = {**objective.discriminator, "input_channels": inputs + 3}
     return build_discriminator("patch_discriminator", arguments, objective, config, placement)
+
+
+def _feature_discriminator(
+    objective: Pix2PixConfig, config: TrainConfig, placement: Placement, features: FeatureExtractor
+) -> Trainable[Network]:
+    side = max(1, config.data.size // objective.features_reduction)
+    with torch.no_grad():
+        maps = features(torch.zeros(1, 3, side, side, device=placement.device))[objective.feature_stage - 1]
+    arguments = {**objective.feature_discriminator, "input_channels": maps.shape[1]}
+    return build_discriminator(
+        "patch_discriminator", arguments, objective, config, placement, "feature_discriminator", maps.shape[-1]
+    )
