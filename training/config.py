@@ -281,7 +281,14 @@ class Pix2PixConfig(ObjectiveConfig):
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the patch discriminator; its input_channels follow from the inputs."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
-    """The discriminator's learning rate, in multiples of the generator's."""
+    """The learning rate of discriminators, in multiples of the generator's."""
+    feature_adversarial: Weight = 0.0
+    """Of a second discriminator, which judges feature maps instead of pictures: it knows edges and textures from the
+    start. 0: none."""
+    feature_stage: int = Field(2, ge=1, le=3)
+    """Of which stage of `features`, from the finest."""
+    feature_discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
+    """Arguments of that patch discriminator; its input_channels follow from the stage."""
 
 
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
