@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..files.atomic import atomic_path
-from ..models.registry import build_empty, describe, find_architecture
+from ..models.registry import build_empty, find_architecture
+from ..validation import describe
 from .card import FORMAT, ModelCard
 from .embedded import embedded_models
 from .inpainting_model import InpaintingModel
@@ -61,7 +62,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         _compare(source.name, {key: value.shape for key, value in network.state_dict().items()}, tensors)
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict(floats, assign=True)
-        network = network.to(device)
+        network = network.to(device).eval()
         if card.task == "translation":
             # Faster by a third and more, on processors and in half precision on GPUs.
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -104,23 +105,6 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
         tensors[key] = tensor.clone(memory_format=torch.contiguous_format)
     with atomic_path(target) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt", CARD_KEY: model.card.model_dump_json()})
-
-
-def read_card(path: str | os.PathLike[str]) -> ModelCard:
-    """Read only the card of a checkpoint: cheap, whatever the file's size.
-
-    Raises
-    ------
-    CheckpointError
-        As `load_model`, as far as it can be told without the weights.
-    """
-    source = _source(path)
-    _check_file(source)
-    try:
-        with safe_open(source, framework="pt") as file:
-            return _parse_card(source.name, file.metadata())
-    except SafetensorError as error:
-        raise _damaged(source, error) from None
 
 
 def _read(source: Path) -> tuple[ModelCard, dict[str, Tensor]]:

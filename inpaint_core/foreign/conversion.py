@@ -17,7 +17,8 @@ from ..checkpoints.card import ModelCard
 from ..checkpoints.files import CheckpointError
 from ..checkpoints.inpainting_model import InpaintingModel
 from ..checkpoints.translation_model import TranslationModel
-from ..models.registry import build_empty, describe
+from ..models.registry import build_empty
+from ..validation import describe
 from . import glcic_layouts, landscape_layouts, partial_conv_layouts, pix2pix_layouts
 from .layout import Layout, Mapping, Refusal
 from .reading import read_weights, without_prefixes
@@ -163,5 +164,5 @@ def _build(card: ModelCard, tensors: dict[str, Tensor]) -> InpaintingModel | Tra
                 raise CheckpointError(f"weight {key!r} holds NaN or infinity")
         floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
         network.load_state_dict({key: value.contiguous() for key, value in floats.items()}, assign=True)
-        network.requires_grad_(True)
+        network.eval().requires_grad_(True)
         return InpaintingModel(card, network) if card.task == "inpainting" else TranslationModel(card, network)
