@@ -121,20 +121,6 @@ def remark_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> None:
         )
 
 
-def paired(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Repeat a batch of one to the other's count.
-
-    Raises
-    ------
-    ValueError
-        The counts differ and neither is 1.
-    """
-    if len(first) != len(second) and 1 not in (len(first), len(second)):
-        raise ValueError(f"batches of {len(first)} and {len(second)} do not match: give equal counts, or one of either")
-    count = max(len(first), len(second))
-    return first.expand(count, -1, -1, -1), second.expand(count, -1, -1, -1)
-
-
 def host_mask(mask: Tensor) -> Tensor:
     """Turn `[B,1,H,W]` in 0..1 into a host MASK: `[B,H,W]` float32, contiguous, where MASKs live."""
     return mask[:, 0].float().contiguous().to(model_management.intermediate_device())

@@ -6,7 +6,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, Method
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
 from inpaint_core.inpainting.inpaint import BLENDS, STRATEGIES, Blend, Strategy, inpaint
 
 from . import host
@@ -205,7 +205,7 @@ class ClassicalFillNode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, mask: Tensor, method: Method, grow: int, invert_mask: bool, threshold: float
+        cls, image: Tensor, mask: Tensor, method: ClassicalMethod, grow: int, invert_mask: bool, threshold: float
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)

@@ -18,17 +18,17 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
-from inpaint_core.commands.inpaint import open_completer
 from inpaint_core.commands.notes import print_any_name
 from inpaint_core.devices import find_device
 from inpaint_core.files.opening import add_limit_argument
+from inpaint_core.foreign.completers import open_completer
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.inpainting.inpaint import STRATEGIES
-from inpaint_core.masks import GENERATORS
+from inpaint_core.masks.generators.registry import names_without_options
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .evaluation import report as reports
-from .evaluation.comparison import Settings, compare
+from .evaluation.comparison import EvaluationSettings, compare
 from .evaluation.methods import Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
 from .runs.folder import check_apart, check_writable
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
         check_apart(options.out, options.data, recursive=True)
-        if options.masks not in GENERATORS:
+        if Path(options.masks).is_dir():
             check_apart(options.out, Path(options.masks), recursive=True)
-        settings = Settings(
+        settings = EvaluationSettings(
             data=options.data,
             masks=options.masks,
             size=options.size,
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    generators = ", ".join(sorted(set(GENERATORS) - {"folder"}))
+    generators = ", ".join(names_without_options())
     parser.add_argument(
         "--model",
         nargs="+",

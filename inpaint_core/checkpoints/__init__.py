@@ -1,6 +1,18 @@
 """Checkpoints that describe themselves: reading, writing and refusing them, and the models that they become."""
 
+from .card import ModelCard
 from .errors import CheckpointError
 from .files import CARD_KEY, load_model, read_card, save_model
+from .inpainting_model import InpaintingModel
+from .translation_model import TranslationModel
 
-__all__ = ["CARD_KEY", "CheckpointError", "load_model", "read_card", "save_model"]
+__all__ = [
+    "CARD_KEY",
+    "CheckpointError",
+    "InpaintingModel",
+    "ModelCard",
+    "TranslationModel",
+    "load_model",
+    "read_card",
+    "save_model",
+]

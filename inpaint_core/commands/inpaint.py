@@ -10,17 +10,15 @@ from pathlib import Path
 from torch import Tensor
 
 from ..checkpoints.embedded import EMBEDDED_INPAINTING
-from ..checkpoints.files import load_model
-from ..checkpoints.inpainting_model import InpaintingModel
-from ..devices import find_device
 from ..files.folders import Listing, find_partner, list_pictures
 from ..files.images import Picture, check_writable, decode_image, write_image
 from ..files.masks import read_mask
 from ..files.opening import ImageFileError, pixel_limit, read_header
-from ..foreign.external_models import is_external, load_external_model
-from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
-from ..inpainting.inpaint import BLENDS, STRATEGIES, Completer, inpaint
-from ..masks import GENERATORS, generate
+from ..foreign.completers import open_completer
+from ..inpainting.classical import CLASSICAL_METHODS
+from ..inpainting.inpaint import BLENDS, STRATEGIES, inpaint
+from ..masks import generate
+from ..masks.generators.registry import names_without_options
 from ..masks.morphology import grow
 from . import picture_folders
 from .notes import Notes
@@ -34,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mask",
         required=True,
         help="white = hole: a picture for all images, a folder with masks of the same names, "
-        f"or a generator ({', '.join(sorted(GENERATORS))})",
+        f"or a generator ({', '.join(names_without_options())})",
     )
     parser.add_argument("--invert", action="store_true", help="black = hole: exchange hole and known in the mask")
     parser.add_argument(
@@ -122,25 +120,6 @@ def run(arguments: argparse.Namespace) -> int:
     return picture_folders.run_over(arguments, work, notes, also_read=read)
 
 
-def open_completer(name: str, device: str = "cpu") -> Completer:
-    """A classical fill by name, or a network from a file: one of ours, or one that spandrel knows.
-
-    Raises
-    ------
-    ValueError
-        No such model or device, or a model that fills no holes.
-    """
-    find_device(device)
-    if name in CLASSICAL_METHODS:
-        return ClassicalFill(name)
-    if is_external(name):
-        return load_external_model(name, device)
-    model = load_model(name, device)
-    if not isinstance(model, InpaintingModel):
-        raise ValueError(f"{name}: this model fills no holes; use it with python -m inpaint_core translate")
-    return model
-
-
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
     """Make what was filled opaque in `result` if asked to; otherwise say what part of it will not be seen."""
     if picture.alpha is None:
@@ -166,7 +145,7 @@ def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing |
         A mask for all pictures that is no picture, or a folder without masks.
     """
     path = Path(arguments.mask)
-    if arguments.mask in GENERATORS:
+    if arguments.mask in names_without_options():
         return None, []
     if not path.is_dir():
         read_header(path, limit)
@@ -183,7 +162,7 @@ def _mask_for(
 ) -> Tensor:
     """The hole `[1,1,H,W]` of a picture."""
     root = arguments.image if arguments.image.is_dir() else source.parent
-    if arguments.mask in GENERATORS:
+    if arguments.mask in names_without_options():
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
         # By name: each picture of a folder gets another mask, and the same one whichever others are there.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import torch
@@ -15,32 +14,22 @@ from torch import Tensor
 from ..files.images import decode_image, write_image
 from ..files.naming import fit_name, refuse_inputs
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
-from ..masks import GENERATORS, generate, segment_masks, slic_labels
+from ..masks import GENERATORS, generate, segment_masks
 from ..masks.generators.contact_sheet import draw_contact_sheet
+from ..masks.generators.controls import plain_annotation
+from ..masks.generators.registry import find_generator
 from . import picture_folders
 from .notes import Notes
 from .picture_folders import Job
 
 MASK_SUFFIXES = (".png",)
 
-SUMMARIES = {
-    "random_walk": "the cells that a random walk visits",
-    "strokes": "brush strokes, thin, medium or thick",
-    "shapes": "lines, circles, arcs; or pasted circles and squares",
-    "rectangles": "one rectangle or several",
-    "center": "a rectangle in the middle",
-    "border": "strips along the edges, for outpainting",
-    "salt_and_pepper": "coarse cells all over the picture",
-    "slic": "superpixels of the picture itself",
-    "folder": "your own masks",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare one subcommand for every family of masks, with that family's options, and one for the contact sheet."""
     families = parser.add_subparsers(dest="generator", required=True, metavar="GENERATOR")
     for name, generator in GENERATORS.items():
-        family = families.add_parser(name, help=SUMMARIES[name], description=f"Draw masks: {SUMMARIES[name]}.")
+        family = families.add_parser(name, help=generator.summary, description=f"Draw masks: {generator.summary}.")
         family.add_argument("--image", type=Path, help="a picture or a folder of pictures that the masks are for")
         family.add_argument(
             "--size", type=int, nargs=2, metavar=("H", "W"), help="size of the masks, without a picture"
@@ -56,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         picture_folders.add_recursive_argument(family)
         add_limit_argument(family)
-        if name == "slic":
+        if generator.divide is not None:
             family.add_argument(
                 "--each-segment", action="store_true", help="one mask for every superpixel instead of random ones"
             )
@@ -109,11 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _argument(field: FieldInfo) -> dict[str, Any]:
     """How argparse reads a field of a family's options."""
-    kind = field.annotation
-    if get_origin(kind) is UnionType or NoneType in get_args(kind):
-        kind = next(part for part in get_args(kind) if part is not NoneType)
-    default = "" if field.is_required() or field.default is None else f"default: {_spell(field.default)}"
-    common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": default or None, "required": field.is_required()}
+    kind = plain_annotation(field)
+    default = "" if field.is_required() or field.default is None else f"(default: {_spell(field.default)})"
+    text = f"{field.description or ''} {default}".strip().replace("%", "%%")
+    common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text or None, "required": field.is_required()}
     if kind is bool:
         return {**common, "action": argparse.BooleanOptionalAction}
     if get_origin(kind) is Literal:
@@ -160,9 +148,9 @@ def _masks(arguments: argparse.Namespace, source: Path | None, index: int, notes
         image = picture.cut_out
     size = tuple(arguments.size) if image is None else (image.shape[1], image.shape[2])
     labels = None
-    if arguments.generator == "slic" and image is not None:
-        parsed = GENERATORS["slic"].parse(options).model_dump(include={"n_segments", "compactness", "max_side"})
-        labels = slic_labels(image, **parsed)
+    generator = find_generator(arguments.generator)
+    if generator.divide is not None and image is not None:
+        labels = generator.divide(image, generator.parse(options))
         if arguments.each_segment:
             yield from segment_masks(labels)
             return

@@ -8,10 +8,11 @@ from pathlib import Path
 from ..files.images import check_writable, decode_image, write_image
 from ..files.masks import read_mask
 from ..files.opening import pixel_limit, read_header
+from ..foreign.completers import open_completer
 from ..inpainting.inpaint import BLENDS
 from ..inpainting.reimagine import PARTS, Strip, reimagine
 from . import picture_folders
-from .inpaint import add_model_arguments, open_completer
+from .inpaint import add_model_arguments
 from .notes import Notes
 
 STRIP = ".strip.png"

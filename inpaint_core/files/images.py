@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..eight_bit import from_uint8, to_uint8
 from . import samples
 from .atomic import atomic_path
 from .metadata import Metadata, read_metadata
@@ -243,14 +244,8 @@ def check_writable(path: str | os.PathLike[str], like: Picture | None = None) ->
 
 
 def to_bytes(image: Tensor) -> np.ndarray:
-    """`[C,H,W]` in 0..1 as uint8 `[H,W,C]`, rounded half up: exact for values that came from 8 bits."""
-    return (
-        (image.detach().float().nan_to_num(0.0).clamp(0.0, 1.0) * 255.0 + 0.5)
-        .to(torch.uint8)
-        .permute(1, 2, 0)
-        .cpu()
-        .numpy()
-    )
+    """`[C,H,W]` in 0..1 as uint8 `[H,W,C]`: exact for values that came from 8 bits; NaN becomes 0."""
+    return to_uint8(image.detach().float().nan_to_num(0.0)).permute(1, 2, 0).cpu().numpy()
 
 
 def _of_values(deep: samples.DeepPicture, header: Header, metadata: Metadata, problems: Any) -> Picture:
@@ -315,7 +310,7 @@ def _to_gray(colors: Tensor) -> Tensor:
 
 def _to_tensor(picture: Image.Image) -> Tensor:
     values = np.array(picture, dtype=np.uint8)
-    return torch.from_numpy(values).reshape(picture.height, picture.width, -1).permute(2, 0, 1).float() / 255.0
+    return from_uint8(torch.from_numpy(values).reshape(picture.height, picture.width, -1).permute(2, 0, 1))
 
 
 def _to_pillow(colors: Tensor, alpha: Tensor | None) -> Image.Image:

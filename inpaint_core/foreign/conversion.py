@@ -18,7 +18,8 @@ from ..checkpoints.errors import CheckpointError
 from ..checkpoints.inpainting_model import InpaintingModel
 from ..checkpoints.translation_model import TranslationModel
 from ..checkpoints.weights import check_weight, to_finite
-from ..models.registry import build_empty, describe
+from ..models.registry import build_empty
+from ..validation import describe
 from . import glcic_layouts, landscape_layouts, partial_conv_layouts, pix2pix_layouts
 from .layout import Layout, Mapping, Refusal
 from .reading import read_weights, without_prefixes
@@ -160,5 +161,5 @@ def _build(card: ModelCard, tensors: dict[str, Tensor]) -> InpaintingModel | Tra
             check_weight(CONVERTED, key, expected[key], tensor.shape, str(tensor.dtype).removeprefix("torch."))
         floats = {key: to_finite(CONVERTED, key, tensor) for key, tensor in tensors.items()}
         network.load_state_dict({key: value.contiguous() for key, value in floats.items()}, assign=True)
-        network.requires_grad_(True)
+        network.eval().requires_grad_(True)
         return InpaintingModel(card, network) if card.task == "inpainting" else TranslationModel(card, network)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..models.pull_push import pull_push
 
-Method = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic"]
-CLASSICAL_METHODS: tuple[Method, ...] = get_args(Method)
+ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic"]
+CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
 RADIUS = 5  # pixels around each hole pixel that Telea's and the Navier-Stokes fill look at
 LEAST_SIDE = 3
 
@@ -39,7 +39,7 @@ class ClassicalFill:
     every method gives mid-gray.
     """
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: ClassicalMethod) -> None:
         if method not in CLASSICAL_METHODS:
             raise ValueError(f"unknown classical fill {method!r}: choose one of {', '.join(CLASSICAL_METHODS)}")
         self.method = method

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol, get_args
 import torch
 from torch import Tensor
 
+from ..batches import common_count
 from ..masks.morphology import feather as feather_mask
 from ..masks.morphology import grow as grow_mask
 from ..masks.morphology import shrink as shrink_mask
@@ -70,7 +71,7 @@ def inpaint(
     Parameters
     ----------
     model
-        Fills holes; a network should be in evaluation mode (as `load_model` returns it).
+        Fills holes: what `load_model` returns, a classical fill, anything with `complete(image, mask)`.
     image
         `[B,C,H,W]`, 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA); any height and width from 1, any floating-point type.
         Pixels that are fully transparent or no finite numbers are unknown: they stay as they are outside the hole, and
@@ -116,15 +117,18 @@ def inpaint(
 
     Raises
     ------
+    TypeError
+        `model` is no Completer.
     ValueError
         Shapes or options that do not fit; both batch sizes are named when they differ.
     MemoryError
         Memory ran out and neither fewer windows at once, nor smaller ones, nor the CPU helped, or these were not tried
         because `size` or `frames_per_batch` was given. The message says what was tried.
     """
+    _check_completer(model)
     _check(image, strategy, feather, blend, size, context, grain, frames_per_batch)
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
-    count = _common_count(image, hole)
+    count = common_count(len(image), len(hole), ("images", "masks"))
     if grow > 0:
         hole = grow_mask(hole, grow)
     elif grow < 0:
@@ -212,7 +216,7 @@ class _Work:
         # Windows of one size follow each other, so that they can be shown together.
         return sorted(jobs, key=lambda job: (job.region.window.height, job.region.window.width))
 
-    def _method(self, job: _Job) -> multiscale.Method:
+    def _scheme(self, job: _Job) -> multiscale.Scheme:
         window = job.region.window
         longest = max(window.height, window.width)
         side = self.allowance.side
@@ -229,14 +233,14 @@ class _Work:
 
     def _next_batch(self, jobs: Sequence[_Job]) -> list[_Job]:
         first = jobs[0]
-        method = self._method(first)
+        scheme = self._scheme(first)
         window = first.region.window
         # Tiles are batched within their window.
-        most = self.allowance.batch(self._pixels(window.height, window.width)) if method in ("direct", "reduced") else 1
+        most = self.allowance.batch(self._pixels(window.height, window.width)) if scheme in ("direct", "reduced") else 1
         batch = [first]
         for job in jobs[1:most]:
             other = job.region.window
-            if (other.height, other.width) != (window.height, window.width) or self._method(job) != method:
+            if (other.height, other.width) != (window.height, window.width) or self._scheme(job) != scheme:
                 break
             batch.append(job)
         return batch
@@ -255,7 +259,7 @@ class _Work:
         longest = max(window.height, window.width)
         side = self.allowance.side or longest
         tile_batch = self.allowance.batch(min(side, longest) ** 2)
-        prediction = multiscale.fill(self.model.complete, colors, holes, self._method(jobs[0]), side, tile_batch)
+        prediction = multiscale.fill(self.model.complete, colors, holes, self._scheme(jobs[0]), side, tile_batch)
         for row, job in enumerate(jobs):
             one = slice(row, row + 1)
             self._join(prediction[one], colors[one], holes[one], job)
@@ -285,9 +289,9 @@ class _Work:
         """Shrink the allowance; the device that the model has to return to when it was moved to the CPU for it."""
         window = batch[0].region.window
         longest = max(window.height, window.width)
-        method = self._method(batch[0])
+        scheme = self._scheme(batch[0])
         side = self.allowance.side or longest
-        shown = len(batch) if method in ("direct", "reduced") else self.allowance.batch(min(side, longest) ** 2)
+        shown = len(batch) if scheme in ("direct", "reduced") else self.allowance.batch(min(side, longest) ** 2)
         if self.allowance.shrink(shown, longest, resizable=self.settings.strategy != "whole"):
             return None
         if self.allowance.may_move() and hasattr(self.model, "to"):
@@ -336,6 +340,18 @@ def _trained_side(model: Completer) -> int | None:
     return getattr(getattr(model, "card", model), "trained_size", None)
 
 
+def _check_completer(model: object) -> None:
+    if callable(getattr(model, "complete", None)):
+        return
+    kind = type(model).__name__
+    if isinstance(model, torch.nn.Module):
+        raise TypeError(
+            f"model is a bare network ({kind}): wrap it as "
+            "inpaint_core.checkpoints.InpaintingModel(ModelCard(architecture=...), network), or use load_model"
+        )
+    raise TypeError(f"model is a {kind}, which has no complete(image, mask): give a loaded model or a ClassicalFill")
+
+
 def _check(
     image: Tensor,
     strategy: str,
@@ -364,10 +380,3 @@ def _check(
         raise ValueError(f"grain is {grain}: expected 0..1")
     if frames_per_batch is not None and frames_per_batch < 1:
         raise ValueError(f"frames_per_batch is {frames_per_batch}: expected at least 1")
-
-
-def _common_count(image: Tensor, mask: Tensor) -> int:
-    images, masks = image.shape[0], mask.shape[0]
-    if images != masks and 1 not in (images, masks):
-        raise ValueError(f"{images} images and {masks} masks do not match: give equal counts, or one of either")
-    return max(images, masks)

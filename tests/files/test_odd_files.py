@@ -84,6 +84,7 @@ def test_mutated_pictures_are_read_or_refused_in_one_line_with_their_name(tmp_pa
     for suffix, options in (("png", {}), ("jpg", {}), ("tif", {}), ("webp", {}), ("gif", {}), ("bmp", {})):
         Image.fromarray(COLORS).save(tmp_path / f"a.{suffix}", **options)
         originals.append((suffix, (tmp_path / f"a.{suffix}").read_bytes()))
+    refused: list[tuple[str, str]] = []
     for _ in range(200):
         suffix, content = chance.choice(originals)
         mutated = bytearray(content)
@@ -94,10 +95,13 @@ def test_mutated_pictures_are_read_or_refused_in_one_line_with_their_name(tmp_pa
         try:
             picture = decode_image(path, max_pixels=10**6)
         except ImageFileError as error:
-            assert path.name in str(error)
-            assert "\n" not in str(error)
+            refused.append((path.name, str(error)))
         else:
             assert picture.image.shape[0] == 3
+    assert refused
+    for name, message in refused:
+        assert name in message
+        assert "\n" not in message
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")

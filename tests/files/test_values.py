@@ -63,7 +63,7 @@ def test_numbers_that_only_a_tiff_keeps_are_refused_elsewhere_before_the_work(tm
     assert inpaint(tmp_path, "a.tif", "b.png") == 2
     assert "int32" in capsys.readouterr().err
     assert not (tmp_path / "b.png").exists()
-    with pytest.raises(ImageFileError, match="use .tif"):
+    with pytest.raises(ImageFileError, match=r"use \.tif"):
         check_writable(tmp_path / "b.png", decode_image(tmp_path / "a.tif"))
 
 

@@ -152,8 +152,10 @@ def test_a_mask_without_effect_is_logged(nodes, caplog):
     }
     for said, mask in cases.items():
         caplog.clear()
-        nodes.ClassicalFill.execute(image, mask, method="mean", grow=0, invert_mask=False, threshold=0.5)
+        nodes.ClassicalFillNode.execute(image, mask, method="mean", grow=0, invert_mask=False, threshold=0.5)
         assert said in caplog.text
     caplog.clear()
-    nodes.ClassicalFill.execute(image[..., :3], hole(40, 56), method="mean", grow=0, invert_mask=False, threshold=0.5)
+    nodes.ClassicalFillNode.execute(
+        image[..., :3], hole(40, 56), method="mean", grow=0, invert_mask=False, threshold=0.5
+    )
     assert not caplog.text

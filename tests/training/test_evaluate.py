@@ -288,11 +288,9 @@ def test_a_killed_evaluation_goes_on_and_its_report_is_that_of_one_never_killed(
     with lines.open("ab") as file:
         file.write(b'{"pair": 99, "l1"')  # what a power cut leaves
     started = []
-    load = comparison._load
+    load = Pairs.load
     with monkeypatch.context() as patch:
-        patch.setattr(
-            comparison, "_load", lambda pairs, numbers, _: started.append(numbers[0]) or load(pairs, numbers, _)
-        )
+        patch.setattr(Pairs, "load", lambda pairs, pair: started.append(pair.number) or load(pairs, pair))
         assert run(*common, "--out", killed) == 0
     assert started[0] == (half.count(b"\n") - 1) // comparison.BATCH * comparison.BATCH
     assert run(*common, "--out", quiet) == 0

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from inpaint_core import load_model
+from inpaint_core.losses.reconstruction import ELEMENTWISE
 from training.callbacks.metrics_log import MetricsLog
-from training.config import TrainConfig
+from training.config import ReconstructionConfig, TrainConfig
 from training.engine.session import run_training
 from training.errors import DivergedError, OutOfMemoryError
 from training.events import Event, Message, RolledBack, StepDone
-from training.objectives.reconstruction import Reconstruction
 from training.runs import state as state_module
 from training.runs.state import load_newest_state
 
 from .test_resume import assert_same_files, history
 
-Terms = dict[str, Tensor]
+LOSS = ReconstructionConfig().loss
 
 
 class Log:
@@ -47,13 +47,12 @@ class Log:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, calls: Iterator[bool], factor: float = float("nan")) -> None:
     """Multiply the loss by NaN in those calls for which the iterator says so."""
-    plain = Reconstruction._losses
+    plain = ELEMENTWISE[LOSS]
 
-    def losses(self: Reconstruction, batch: Any) -> Terms:
-        terms = plain(self, batch)
-        return {name: value * factor for name, value in terms.items()} if next(calls, False) else terms
+    def loss(output: Tensor, truth: Tensor) -> Tensor:
+        return plain(output, truth) * (factor if next(calls, False) else 1.0)
 
-    monkeypatch.setattr(Reconstruction, "_losses", losses)
+    monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
 
 
 def test_a_step_with_a_nan_is_skipped_counted_and_its_pictures_named(
@@ -82,10 +81,8 @@ def test_an_infinite_gradient_leaves_weights_and_normalisation_as_they_were(
 
     run_training(tiny.model_copy(update={"steps": 2}), out=tmp_path / "run")
     before = load_newest_state(tmp_path / "run" / "state")
-    plain = Reconstruction._losses
-    monkeypatch.setattr(
-        Reconstruction, "_losses", lambda self, batch: {name: Spike.apply(v) for name, v in plain(self, batch).items()}
-    )
+    plain = ELEMENTWISE[LOSS]
+    monkeypatch.setitem(ELEMENTWISE, LOSS, lambda output, truth: Spike.apply(plain(output, truth)))
     calls = [0]
 
     def stop() -> bool:
@@ -129,14 +126,14 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_effective_batch(
     model = tiny.model.model_copy(update={"arguments": {"width": 4, "depth": 2, "norm": "none"}})
     config = tiny.model_copy(update={"model": model, "batch_size": 4})
     whole = run_training(config, out=tmp_path / "whole").losses
-    plain = Reconstruction._losses
+    plain = ELEMENTWISE[LOSS]
 
-    def losses(self: Reconstruction, batch: Any) -> Terms:
-        if len(batch) > 1:
+    def loss(output: Tensor, truth: Tensor) -> Tensor:
+        if len(output) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return plain(self, batch)
+        return plain(output, truth)
 
-    monkeypatch.setattr(Reconstruction, "_losses", losses)
+    monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
     log = Log()
     parts = run_training(config, out=tmp_path / "parts", callbacks=[log]).losses
     assert sum("computed in" in message for message in log.messages) == 2
@@ -146,10 +143,10 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_effective_batch(
 def test_out_of_memory_with_a_single_picture_says_what_to_do(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def losses(self: Reconstruction, batch: Any) -> Terms:
+    def loss(output: Tensor, truth: Tensor) -> Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
 
-    monkeypatch.setattr(Reconstruction, "_losses", losses)
+    monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
     with pytest.raises(OutOfMemoryError, match=r"smaller data\.size"):
         run_training(tiny, out=tmp_path / "run")
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from inpaint_core.eight_bit import from_uint8
 from inpaint_core.masks import MaskMix
 
 from ..config import DataConfig
@@ -126,7 +127,7 @@ class Samples:
         pixels, files, failures = cuts
         files = tuple(files)  # torch's loader makes lists of tuples
         self.failures |= failures
-        image = pixels.to(self._device).float() / 255.0
+        image = from_uint8(pixels.to(self._device))
         image, more = image[:, :3], image[:, 3:]
         given = more if more.shape[1] == 3 else None
         unknown = (more > 0.0).float() if more.shape[1] == 1 else None

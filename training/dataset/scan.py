@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from inpaint_core.eight_bit import to_uint8
 from inpaint_core.files.folders import spell_others
 from inpaint_core.files.images import Picture, decode_image
 from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
@@ -281,7 +282,7 @@ def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
     height, width = stored_shape(image.shape[-2], image.shape[-1], config)
     if (height, width) != tuple(image.shape[-2:]):
         image = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True, align_corners=False)[0]
-    return (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+    return to_uint8(image)
 
 
 def stored_shape(height: int, width: int, config: DataConfig) -> tuple[int, int]:
@@ -437,5 +438,5 @@ def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence
     if layout.ignored:
         found += f"; other files: {spell_others(layout.ignored)}"
     if not layout.divided and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
-        found += "; it has subfolders, which are searched if `data.recursive` is true"
+        found += "; it has subfolders; to search them too, turn on `data.recursive`"
     return f"{layout.folder}: {found}"

@@ -36,7 +36,7 @@ TRUTH = "(truth)"  # no method has parentheses at both ends of its name
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """What is measured and how; see `Pairs` for all but the last three.
 
     Attributes
@@ -67,7 +67,7 @@ class Settings:
 
 def compare(
     methods: Sequence[Method],
-    settings: Settings,
+    settings: EvaluationSettings,
     out: Path,
     *,
     resume: bool = True,
@@ -152,7 +152,7 @@ def _remove(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
+def _write_manifest(path: Path, settings: EvaluationSettings, pairs: Pairs) -> None:
     values = asdict(settings) | {
         "data": str(settings.data.resolve()),
         "masks": settings.masks if not Path(settings.masks).is_dir() else str(Path(settings.masks).resolve()),
@@ -178,7 +178,7 @@ def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
 def _measure(
     methods: Sequence[Method],
     pairs: Pairs,
-    settings: Settings,
+    settings: EvaluationSettings,
     extract: FeatureExtractor | None,
     folder: Path,
     against: Sequence[str],
@@ -271,14 +271,16 @@ def _set_distances(rows: Tensor, truth: Tensor) -> reports.Summary:
     }
 
 
-def _time(methods: Sequence[Method], pairs: Pairs, settings: Settings) -> dict[str, float]:
+def _time(methods: Sequence[Method], pairs: Pairs, settings: EvaluationSettings) -> dict[str, float]:
     numbers = range(min(TIMED_PAIRS, len(pairs)))
     images, masks = _load(pairs, numbers, settings)
     timed = list(zip(images, masks, strict=True))
     return {method.name: seconds_per_picture(method, timed, settings.strategy) for method in methods}
 
 
-def _draw(report: dict[str, Any], methods: Sequence[Method], pairs: Pairs, settings: Settings, out: Path) -> None:
+def _draw(
+    report: dict[str, Any], methods: Sequence[Method], pairs: Pairs, settings: EvaluationSettings, out: Path
+) -> None:
     cells, rows = len(pairs.cells), []
     for turn in range(min(GRID_ROWS, len(pairs))):
         cell = turn * max(1, cells // GRID_ROWS) % cells
@@ -298,13 +300,13 @@ def _draw(report: dict[str, Any], methods: Sequence[Method], pairs: Pairs, setti
         draw_scatter(points, "PSNR in the hole (dB), mean of all pairs").save(temporary)
 
 
-def _load(pairs: Pairs, numbers: Iterable[int], settings: Settings) -> tuple[Tensor, Tensor]:
+def _load(pairs: Pairs, numbers: Iterable[int], settings: EvaluationSettings) -> tuple[Tensor, Tensor]:
     loaded = [pairs.load(pairs[number]) for number in numbers]
     images, masks = (torch.stack(items).to(settings.device) for items in zip(*loaded, strict=True))
     return images, masks
 
 
-def _blank(settings: Settings) -> Tensor:
+def _blank(settings: EvaluationSettings) -> Tensor:
     return torch.zeros(1, 3, settings.size, settings.size, device=settings.device)
 
 
@@ -313,7 +315,7 @@ def _name_column(cell: Cell, borders: Sequence[bool]) -> str:
     return name if len(borders) == 1 else f"{name} {'N' if cell.border else 'B'}"
 
 
-def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
+def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
     """The protocol in words, for those who compare the numbers with others."""
     share = f"{BORDER:g}/512 of the side"
     kept = f"N: holes keep {share} from the edge; B: they may touch it"
@@ -361,5 +363,5 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
     return explained
 
 
-def _feature_count(extract: FeatureExtractor, settings: Settings) -> int:
+def _feature_count(extract: FeatureExtractor, settings: EvaluationSettings) -> int:
     return pooled(extract(_blank(settings))).shape[1]

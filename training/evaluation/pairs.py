@@ -10,16 +10,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from inpaint_core.eight_bit import from_uint8, to_uint8
 from inpaint_core.files.folders import Listing
 from inpaint_core.files.images import decode_image
 from inpaint_core.files.masks import read_mask
 from inpaint_core.files.opening import MAX_PIXELS, ImageFileError
 from inpaint_core.masks import GENERATORS, generate
 from inpaint_core.masks.generators.folder import list_masks
-from inpaint_core.masks.generators.request import margin_in_pixels
+from inpaint_core.masks.generators.registry import names_without_options
+from inpaint_core.masks.hole_ratio import margin_in_pixels
 from inpaint_core.masks.normalise import normalize_mask
 
 from ..dataset.layout import find_unseen
@@ -137,8 +138,8 @@ class Pairs:
         self._files: tuple[tuple[str, ...], ...] = ()
         if masks not in GENERATORS:
             self._files = self._sort_masks(progress)
-        elif masks == "folder":
-            raise ValueError("--masks folder: give the folder itself")
+        elif GENERATORS[masks].required:
+            raise ValueError(f"--masks {masks}: give the {' and the '.join(sorted(GENERATORS[masks].required))} itself")
         self.count = min(len(paths), MOST_PER_CELL) * len(self.cells) if count is None else count
 
     def __len__(self) -> int:
@@ -166,8 +167,8 @@ class Pairs:
         ValueError
             A file that cannot be read, a mask that cannot be drawn.
         """
-        pixels = (decode_image(self._data / pair.image, self._max_pixels).visible() * 255.0).round().to(torch.uint8)
-        image = cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size).float() / 255.0
+        pixels = to_uint8(decode_image(self._data / pair.image, self._max_pixels).visible())
+        image = from_uint8(cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
         size = (self._size, self._size)
         if pair.mask_seed is None:
             return image, self._read_mask(Path(self._masks) / pair.mask)[0]
@@ -230,9 +231,7 @@ class Pairs:
         """Mask files of each cell, in an order drawn with the seed."""
         folder, size = Path(self._masks), (self._size, self._size)
         if not folder.is_dir():
-            raise DatasetError(
-                f"{folder}: neither a folder of masks nor one of {', '.join(sorted(set(GENERATORS) - {'folder'}))}"
-            )
+            raise DatasetError(f"{folder}: neither a folder of masks nor one of {', '.join(names_without_options())}")
         margin = margin_in_pixels(BORDER, size)
         found: list[list[str]] = [[] for _ in self.cells]
         for path in progress(list_masks(folder)):

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from inpaint_core.files.atomic import write_text
 
-from ..errors import SettingError
 from ..config import ConfigError, TrainConfig, dump_config, load_recipe
+from ..errors import SettingError
 from .state import SavedState, load_newest_state
 
 Resume = Literal["unfinished", "same", "auto", "none"] | Path
@@ -122,7 +122,6 @@ class RunFolder:
             probe.unlink()
         except OSError as error:
             raise RunError(cannot_write(self.path, error)) from None
-
 
     def _refuse_links(self) -> None:
         top = Path(os.path.realpath(self.path))

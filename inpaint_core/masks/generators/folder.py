@@ -11,6 +11,8 @@ from pydantic import Field
 
 from ...files.folders import Listing, list_pictures
 from ...files.opening import ImageFileError
+from .controls import Control
+from .generator import Generator
 from .request import Canvas, Options, Request, adjust, count_holes
 
 TRIES = 16  # files looked at before the one that comes nearest to the asked ratio is adjusted
@@ -20,19 +22,12 @@ CACHED_FILES = 1024  # at one bit a pixel, 32 KiB for 512x512
 class FolderOptions(Options):
     """Where the masks lie.
 
-    Attributes
-    ----------
-    folder
-        Pictures of any size.
-    hole_is_white
-        False where black marks the hole, as in the masks of pytorch-inpainting-with-partial-conv and SneakySketchers.
-    flip
-        Mirror at random, along both axes.
+    `hole_is_white` is off for the masks of pytorch-inpainting-with-partial-conv and SneakySketchers.
     """
 
-    folder: Path = Field(...)
-    hole_is_white: bool = True
-    flip: bool = False
+    folder: Path = Field(..., description="A folder of masks of any size.")
+    hole_is_white: bool = Field(True, description="Off: black marks the hole.")
+    flip: bool = Field(False, description="Mirror at random, along both axes.")
 
     def look_at_files(self) -> list[str]:
         """See `look_at_masks`."""
@@ -151,3 +146,8 @@ def _load(path: Path, request: Request, options: FolderOptions, rng: np.random.G
     canvas = request.blank()
     request.inner(canvas)[:] = request.inner(mask)
     return canvas
+
+
+GENERATOR = Generator(
+    "folder", "your own masks", FolderOptions, draw, controls=(Control("folder"), Control("hole_is_white"))
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...batches import paired
 from .selection import mean_colors
 
 GOLDEN_RATIO = 0.6180339887498949
@@ -87,10 +88,5 @@ def _paired(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     planes = labels if labels.ndim == 3 else labels[None]
     if pictures.ndim != 4 or pictures.shape[-2:] != planes.shape[-2:]:
         raise ValueError(f"the picture {list(image.shape)} and the labels {list(labels.shape)} differ in size")
-    if len(pictures) != len(planes) and 1 not in (len(pictures), len(planes)):
-        raise ValueError(
-            f"{len(pictures)} pictures and {len(planes)} label maps do not match: give equal counts, or one of either"
-        )
-    count = max(len(pictures), len(planes))
-    pictures = pictures[:, :3].detach().float().expand(count, 3, -1, -1)
-    return pictures, planes.to(pictures.device).expand(count, -1, -1)
+    pictures, planes = paired(pictures, planes, ("pictures", "label maps"))
+    return pictures[:, :3].detach().float().expand(-1, 3, -1, -1), planes.to(pictures.device)

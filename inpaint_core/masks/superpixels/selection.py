@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..generators.request import counts_of_interval
+from ...batches import common_count
+from ..hole_ratio import counts_of_interval
 from ..normalise import normalize_mask
 
 Point = tuple[float, float]
@@ -200,11 +201,7 @@ def snap_to_labels(mask: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor
         raise ValueError(f"overlap is {overlap}: expected a share in 0..1")
     batch = _as_batch(labels)
     rough = normalize_mask(mask, (batch.shape[1], batch.shape[2])).cpu().numpy()[:, 0]
-    if len(rough) != len(batch) and 1 not in (len(rough), len(batch)):
-        raise ValueError(
-            f"{len(rough)} masks and {len(batch)} label maps do not match: give equal counts, or one of either"
-        )
-    frames = max(len(rough), len(batch))
+    frames = common_count(len(rough), len(batch), ("masks", "label maps"))
     result = np.empty((frames, *batch.shape[1:]), np.float32)
     for index in range(frames):
         plane = batch[index % len(batch)]
