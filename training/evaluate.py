@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
         check_apart(options.out, options.data, recursive=True)
-        if options.masks not in GENERATORS:
+        if Path(options.masks).is_dir():
             check_apart(options.out, Path(options.masks), recursive=True)
         settings = EvaluationSettings(
             data=options.data,

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
-from .runs.folder import check_writable
+from .runs.folder import check_apart, check_writable
 
 if TYPE_CHECKING:
     from .sweeps.config import Combination
@@ -84,6 +84,8 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
     from .sweeps.runs import Bench, Runs
 
     sweep = make_sweep(request.values, request.data, request.steps)
+    if sweep.base.data.folder is not None:
+        check_apart(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
     # Of torchrun's processes the first one decides whether this can be done at all; after that each trains alone.
     with process_group():
         placement = place("cpu")

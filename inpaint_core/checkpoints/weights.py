@@ -78,9 +78,7 @@ def to_finite(name: str, key: str, tensor: Tensor) -> Tensor:
         return tensor
     converted = tensor.float()
     if not bool(torch.isfinite(converted).all()):
-        raise CheckpointError(
-            f"{name}: weight {key!r} holds NaN, infinity or a number beyond float32; use an earlier checkpoint"
-        )
+        raise CheckpointError(f"{name}: weight {key!r} holds NaN or infinity as float32; use an earlier checkpoint")
     if key.endswith("running_var") and bool((converted < 0.0).any()):
         raise CheckpointError(f"{name}: weight {key!r} is a variance and below 0; the file was edited or is damaged")
     return converted
