@@ -24,8 +24,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-
 from .allocation import keep_freed_memory
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end, is_first_process
 from .config import (
@@ -49,9 +47,8 @@ COMMAND = "training.run"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
-    from .dataset.single_picture import repair
     from .engine.session import StoppedError, run_training
-    from .errors import TrainingError
+    from .errors import TrainingError, unwritten
     from .placement import process_group
 
     stop = StopSignals()
@@ -66,18 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingError as error:
         return end(COMMAND, FAILED, error)
     except OSError as error:
-        return end(COMMAND, FAILED, f"{error}; the latest saved state is intact")
+        return end(COMMAND, FAILED, f"{unwritten(error)}; what was saved before is intact, repeat the command to go on")
     folder = result.path.parent
     if result.interrupted:
         command = f"python -m training.run --resume {shlex.quote(str(folder))}"
         return end(COMMAND, INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
     if is_first_process():
         report(result, folder)
-        data = config.data
-        if data.picture is not None and data.picture_mask is not None and isinstance(result.model, InpaintingModel):
-            filled = folder / "filled.png"
-            repair(result.model, Path(data.picture), Path(data.picture_mask), filled)
-            print(f"{Path(data.picture).name}, repaired with it: {filled}")
+        if (picture := config.data.picture) is not None and RunFolder(folder).filled.is_file():
+            print(f"{Path(picture).name}, repaired with it: {RunFolder(folder).filled}")
     return DONE
 
 
@@ -94,10 +88,10 @@ def report(result: TrainResult, folder: Path) -> None:
     names |= {run.metrics: "one line per step", run.report: "what was found in the folder of pictures"}
     for path, what in names.items():
         print(f"  {path.name:<20} {what}")
-    if baselines and translates:
+    if baselines and metrics and translates:
         print("mean absolute difference from held-out pictures, in 0..1 (lower is better):")
         print(f"  this model {metrics['l1']:.4f}, the mean training picture {baselines['mean_picture_l1']:.4f}")
-    elif baselines:
+    elif baselines and metrics:
         print("PSNR in the holes of held-out pictures, in dB (higher is better):")
         rows = {"this model": metrics["hole_psnr"], "Telea": baselines["telea"], "mean fill": baselines["mean"]}
         for name, value in rows.items():

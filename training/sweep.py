@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
+from .errors import unwritten
 from .runs.folder import check_writable
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError:
         return end(COMMAND, INTERRUPTED, "interrupted and saved; repeat the command to go on")
     except OSError as error:
-        return end(COMMAND, FAILED, f"{error}; what is there is intact, repeat the command to go on")
+        return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is intact, repeat the command to go on")
     for sentence in answers:
         print(sentence)
     if answers:

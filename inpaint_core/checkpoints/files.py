@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from ..files.atomic import atomic_path
+from ..files.atomic import write_bytes
 from ..models.registry import build_empty, describe, find_architecture
 from .card import FORMAT, ModelCard
 from .embedded import embedded_models
@@ -102,8 +102,8 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
                 raise CheckpointError(f"{target.name}: weight {key!r} is not finite, so nothing was written")
         # A clone, because safetensors refuses tensors that share memory and channels_last strides.
         tensors[key] = tensor.clone(memory_format=torch.contiguous_format)
-    with atomic_path(target) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt", CARD_KEY: model.card.model_dump_json()})
+    # Not `save_file`, which leaves files of its own behind when it is killed and raises no OSError on a full disk.
+    write_bytes(target, save(tensors, metadata={"format": "pt", CARD_KEY: model.card.model_dump_json()}))
 
 
 def read_card(path: str | os.PathLike[str]) -> ModelCard:
