@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
         with process_group(), stop.installed():
-            result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop)
+            result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop, report=report)
     except ValueError as error:
         return end(COMMAND, BAD_INPUT, error)
     except StoppedError as error:
@@ -68,15 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if result.interrupted:
         command = f"python -m training.run --resume {shlex.quote(str(folder))}"
         return end(COMMAND, INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
-    if is_first_process():
-        report(result, folder)
-        if (picture := config.data.picture) is not None and RunFolder(folder).filled.is_file():
-            print(f"{Path(picture).name}, repaired with it: {RunFolder(folder).filled}")
     return DONE
 
 
-def report(result: TrainResult, folder: Path) -> None:
+def report(result: TrainResult) -> None:
     """Say what came out and how to use it."""
+    if result.interrupted:
+        return
+    folder = result.path.parent
     run, metrics, baselines = RunFolder(folder), result.metrics, result.baselines
     translates = result.model.card.task == "translation"
     print(f"\ntrained for {result.steps} steps; everything is in {folder}")
@@ -100,9 +99,12 @@ def report(result: TrainResult, folder: Path) -> None:
     if translates:
         print("translate a picture or a video with:")
         print(f"  python -m inpaint_core translate --model {model} --input PICTURE.jpg --out TRANSLATED.png")
-        return
-    print("fill the holes of a picture (white in the mask = hole) with:")
-    print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
+    else:
+        print("fill the holes of a picture (white in the mask = hole) with:")
+        print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
+    if run.filled.is_file():
+        print(f"the picture that it was trained on, repaired: {run.filled}")
+    sys.stdout.flush()
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:

@@ -13,8 +13,13 @@ from ..runs.state import load_newest_state
 
 def choose_together(
     placement: Placement, out: Path, resume: Resume, config: TrainConfig, wanted: Mapping[str, object], fingerprint: str
-) -> RunFolder:
+) -> tuple[RunFolder, bool]:
     """The first process decides by `training.runs.folder.choose_folder`, and all get its answer.
+
+    Returns
+    -------
+    tuple of RunFolder and bool
+        The folder, and whether the run in it is complete.
 
     Raises
     ------
@@ -22,11 +27,13 @@ def choose_together(
         See there; in all processes.
     """
     if placement.processes == 1:
-        return choose_folder(out, resume, config, wanted, fingerprint)
-
-    def choose() -> tuple[Path, str, Path | None, str]:
         folder = choose_folder(out, resume, config, wanted, fingerprint)
-        return folder.path, folder.run, None if folder.state is None else folder.state.folder, folder.remark
+        return folder, folder.is_concluded
 
-    path, run, states, remark = placement.agree(choose)
-    return RunFolder(path, None if states is None else load_newest_state(states), remark, run)
+    def choose() -> tuple[Path, str, Path | None, str, bool]:
+        folder = choose_folder(out, resume, config, wanted, fingerprint)
+        states = None if folder.state is None else folder.state.folder
+        return folder.path, folder.run, states, folder.remark, folder.is_concluded
+
+    path, run, states, remark, concluded = placement.agree(choose)
+    return RunFolder(path, None if states is None else load_newest_state(states), remark, run), concluded

@@ -47,6 +47,7 @@ def run_training(
     should_stop: Callable[[], bool] = lambda: False,
     picture: tuple[Tensor, Tensor] | None = None,
     dataset: Dataset | None = None,
+    report: Callable[[TrainResult], None] = lambda result: None,
 ) -> TrainResult:
     """Train, and write everything into a run folder.
 
@@ -69,6 +70,9 @@ def run_training(
         which is never looked at. For objective reconstruction.
     dataset
         Pictures that have been looked at and divided already, instead of a folder.
+    report
+        Told the result before the run counts as complete: a process that is killed before it has told what came out
+        leaves a run that the same call goes on with.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def run_training(
             dataset = single_picture(*picture, data)
         elif data.picture is not None and data.picture_mask is not None:
             dataset = read_single_picture(Path(data.picture), Path(data.picture_mask), data)
-        return _Session(config, out, resume, callbacks, should_stop, dataset).run()
+        return _Session(config, out, resume, callbacks, should_stop, dataset).run(report)
 
 
 class _Session:
@@ -117,7 +121,7 @@ class _Session:
         arguments, network, initial = build_network(config)
         self._dataset = dataset or load_dataset(config.data, self._scanned)
         kind, fingerprint = identity(config, arguments), self._dataset.fingerprint
-        self._folder = choose_together(self._placement, out, resume, config, kind, fingerprint)
+        self._folder, self._concluded = choose_together(self._placement, out, resume, config, kind, fingerprint)
         state = self._folder.state
         card = make_card(config, arguments, self._dataset, initial, None if state is None else state.values["card"])
         self._ignored = ignored_settings(config, card)
@@ -141,13 +145,13 @@ class _Session:
         self._failures: Mapping[str, str] = {}
         self._clock = Clock()
 
-    def run(self) -> TrainResult:
+    def run(self, report: Callable[[TrainResult], None]) -> TrainResult:
+        """Train from where the run folder's state stands."""
         if not self._placement.first:
             return self._help()
         folder = self._folder
         folder.make()
         with hold_lock(folder.lock), ExitStack() as stack:
-            concluded = folder.is_concluded
             start, unwritten = self._restore()
             write_config(folder, self._config)
             write_json(folder.report, self._dataset.report())
@@ -156,17 +160,17 @@ class _Session:
             self._announce(start)
             if start == 0:
                 self.save(0)
-            step, interrupted = self._train(start, concluded)
+            step, interrupted = self._train(start)
             result = self._conclude(step, interrupted)
             self._placement.wait()
+            report(result)
             return result
 
     def _help(self) -> TrainResult:
         """What all processes but the first one do."""
         start, _ = self._restore()
-        concluded = self._folder.is_concluded
         self._placement.wait()
-        step, interrupted = self._train(start, concluded)
+        step, interrupted = self._train(start)
         self._placement.wait()
         model = load_model(self._folder.model)
         metrics = dict(model.card.metrics)
@@ -233,7 +237,7 @@ class _Session:
         device = str(self._placement.device)
         self.emit(Started(start, self._config.steps, len(self._dataset.train), len(self._dataset.held_out), device))
 
-    def _train(self, start: int, concluded: bool) -> tuple[int, bool]:
+    def _train(self, start: int) -> tuple[int, bool]:
         """From the steps already done to the end, or to where it was stopped."""
         config, placement, progress = self._config, self._placement, self._progress
         # What a stop has cut short is made up for: the run ends as it would have ended without the stop.
@@ -243,8 +247,8 @@ class _Session:
             look = agree(self.validate(start), placement)
             if look is not Look.GO_ON:
                 return start, look is Look.CUT_SHORT
-        if start >= config.steps or (progress.exhausted(config.validation.patience) and not concluded):
-            if concluded:
+        if start >= config.steps or (progress.exhausted(config.validation.patience) and not self._concluded):
+            if self._concluded:
                 self.emit(Message(f"all {config.steps} steps are already done; to train longer, raise `steps`"))
             return start, False
         samples = Samples(self._dataset.train, config.data, holes(config), seed=config.seed, device=placement.device)

@@ -14,6 +14,7 @@ from inpaint_core.files.atomic import write_text
 
 from ..errors import SettingError
 from ..config import ConfigError, TrainConfig, dump_config, load_recipe
+from .lock import was_cut_off
 from .state import SavedState, load_newest_state
 
 Resume = Literal["unfinished", "same", "auto", "none"] | Path
@@ -113,12 +114,12 @@ class RunFolder:
 
     @property
     def is_concluded(self) -> bool:
-        """Whether its newest state was the end of a training: everything about it has been written."""
-        if self.state is None or not self.resumed_here:
+        """Whether its newest state was the end of a training: everything about it has been written and told."""
+        if self.state is None or not self.resumed_here or was_cut_off(self.lock):
             return False
         try:
             summary = json.loads(self.summary.read_text(encoding="utf-8"))
-            return summary["steps"] == self.state.step and not summary["interrupted"]
+            return bool(summary["steps"] == self.state.step and not summary["interrupted"])
         except (OSError, ValueError, LookupError, TypeError):
             return False
 
