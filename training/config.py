@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.files.opening import pixel_limit
 from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
 
@@ -43,7 +44,10 @@ class DataConfig(Section):
     """Which pictures, and how samples are cut from them."""
 
     folder: str | None = Field(None, max_length=4096)
-    """Folder of pictures; None for the photographs that scikit-image ships."""
+    """Folder of pictures, or a clip; None for the photographs that scikit-image ships. Of a folder that is divided into
+    train, val and test, train is learnt from, val is held out, and test is never looked at."""
+    frames: int = Field(500, ge=2, le=100_000)
+    """Frames that are drawn from a clip; those that show nearly the same are dropped."""
     picture: str | None = Field(None, max_length=4096)
     """Train on this single picture instead of a folder, to repair it afterwards."""
     picture_mask: str | None = Field(None, max_length=4096)
@@ -67,6 +71,8 @@ class DataConfig(Section):
     recolour: bool = False
     """Random order, contrast and brightness of each colour channel: with few pictures a network otherwise learns their
     colours by heart."""
+    max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
+    """Pictures of more million pixels are left out; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
     """Pictures with a shorter side below this are left out as tiny."""
     minimum_pictures: int = Field(1, ge=1, le=1_000_000)
@@ -97,6 +103,11 @@ class DataConfig(Section):
     def paired(self) -> bool:
         """Whether every picture comes with an input for it."""
         return self.input_side is not None or self.input_folder is not None
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels that a picture may have."""
+        return pixel_limit(self.max_megapixels)
 
     @property
     def stored_side(self) -> int:

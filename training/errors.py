@@ -56,9 +56,3 @@ class DivergedError(TrainingError):
 
 class OutOfMemoryError(TrainingError):
     """Not even a single picture fits into the device's memory."""
-
-
-def unwritten(error: OSError) -> str:
-    """Which file could not be written or read, and why, without the number that the system gives it."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return reason if error.filename is None else f"{error.filename}: {reason}"

@@ -24,8 +24,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inpaint_core.commands.notes import print_any_name
+from inpaint_core.files.atomic import unwritten
+
 from .allocation import keep_freed_memory
-from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end, is_first_process
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import (
     ConfigError,
     ReconstructionConfig,
@@ -48,14 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
     from .engine.session import StoppedError, run_training
-    from .errors import TrainingError, unwritten
+    from .errors import TrainingError
     from .placement import process_group
 
+    print_any_name()
     stop = StopSignals()
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
         with process_group(), stop.installed():
-            result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop, report=report)
+            result = run_training(
+                config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop, report=report
+            )
     except ValueError as error:
         return end(COMMAND, BAD_INPUT, error)
     except StoppedError as error:
@@ -102,8 +108,8 @@ def report(result: TrainResult) -> None:
     else:
         print("fill the holes of a picture (white in the mask = hole) with:")
         print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
-    if run.filled.is_file():
-        print(f"the picture that it was trained on, repaired: {run.filled}")
+    for filled in sorted(folder.glob(f"{run.filled.stem}.*")):
+        print(f"the picture that it was trained on, repaired: {filled}")
     sys.stdout.flush()
 
 

@@ -31,9 +31,10 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inpaint_core.files.atomic import unwritten
+
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
-from .errors import unwritten
 from .runs.folder import check_writable
 
 if TYPE_CHECKING:

@@ -83,8 +83,14 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file atomically."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a UTF-8 text file atomically; what is no UTF-8 (in a file name) is written as JSON writes it."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def unwritten(error: OSError) -> str:
+    """Which file could not be written or read, and why, without the number that the system gives it."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
 if sys.platform == "win32":

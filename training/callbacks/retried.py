@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..errors import unwritten
+from inpaint_core.files.atomic import unwritten
+
 from ..events import Event, Message
 
 
@@ -25,7 +26,7 @@ class LogWriter(Protocol):
         """
 
     def unwritten(self) -> Any:
-        """What is not written yet, for a state: numbers, strings, tensors, and lists and mappings of these."""
+        """What is not written yet, for a state: numbers, strings, and lists and mappings of these."""
 
 
 class Retried:
@@ -48,8 +49,17 @@ class Retried:
         self._reported = False
 
     def __call__(self, event: Event) -> None:
+        self._try(lambda: self.writer(event))
+
+    def unwritten(self) -> Any:
+        """See `LogWriter.unwritten`, after another try."""
+        if self.writer.unwritten():
+            self._try(self.writer.finish)
+        return self.writer.unwritten()
+
+    def _try(self, write: Callable[[], None]) -> None:
         try:
-            self.writer(event)
+            write()
         except OSError as error:
             if not self._reported:
                 self._reported = True

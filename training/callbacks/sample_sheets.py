@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
-import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from inpaint_core.files.atomic import write_bytes
 from inpaint_core.files.images import to_bytes
@@ -30,9 +29,9 @@ class SampleSheets:
         What `unwritten` gave when the state was saved that is gone on from.
     """
 
-    def __init__(self, folder: Path, unwritten: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, folder: Path, unwritten: Mapping[str, str] | None = None) -> None:
         self._folder = folder
-        self._waiting = {name: bytes(data.numpy()) for name, data in (unwritten or {}).items()}
+        self._waiting = {name: base64.b64decode(data) for name, data in (unwritten or {}).items()}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Preview):
@@ -41,9 +40,9 @@ class SampleSheets:
             self._waiting[f"step_{event.step:08d}.png"] = encoded.getvalue()
             self.finish()
 
-    def unwritten(self) -> dict[str, Tensor]:
-        """See `LogWriter.unwritten`: PNG files, uint8 `[N]`, by name."""
-        return {name: torch.frombuffer(bytearray(data), dtype=torch.uint8) for name, data in self._waiting.items()}
+    def unwritten(self) -> dict[str, str]:
+        """See `LogWriter.unwritten`: PNG files in base64, by name."""
+        return {name: base64.b64encode(data).decode() for name, data in self._waiting.items()}
 
     def finish(self) -> None:
         """See `LogWriter.finish`."""

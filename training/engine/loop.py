@@ -10,6 +10,9 @@ from typing import Protocol
 
 import torch
 
+from inpaint_core.inpainting.memory import is_out_of_memory
+from inpaint_core.randomness import isolated_randomness
+
 from ..config import TrainConfig
 from ..dataset.samples import Batch
 from ..errors import CollapsedError, DivergedError, OutOfMemoryError
@@ -17,14 +20,12 @@ from ..events import Event, Message, StepDone
 from ..objectives.objective import Objective
 from ..objectives.optimization import NonFiniteError
 from ..placement import Placement
-from ..randomness import derive_seed, isolated_randomness
+from ..randomness import derive_seed
 from .validation import Look
 
 RECENT_STEPS = 50
 SKIPPED_IN_A_ROW = 10
 ROLLBACKS = 3
-# What allocators other than CUDA's say in a plain RuntimeError.
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Keeper(Protocol):
@@ -204,7 +205,7 @@ def _learn(
             with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):
                 return parts, objective.step(batch.split(parts), step)
         except RuntimeError as error:
-            if not _is_out_of_memory(error) or placement.processes > 1:
+            if not is_out_of_memory(error) or placement.processes > 1:
                 raise
             reason = str(error).splitlines()[0]
         # Outside the handler, which keeps the failed step's tensors alive.
@@ -219,7 +220,3 @@ def _learn(
         keeper.emit(
             Message(f"out of memory at step {step}: from now on each batch is computed in {parts} parts", "warning")
         )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)

@@ -6,8 +6,8 @@ import copy
 from pathlib import Path
 
 from inpaint_core.checkpoints.files import save_model
+from inpaint_core.files.atomic import unwritten
 
-from ..errors import unwritten
 from ..events import CheckpointSaved, Message
 from ..objectives.objective import Model
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.files import load_model
 from inpaint_core.models.architecture import Network
-from inpaint_core.models.registry import build_model, describe, find_architecture
+from inpaint_core.models.registry import build_model, find_architecture
+from inpaint_core.validation import describe
 
 from ..config import ConfigError, TrainConfig
 from ..dataset.scan import Dataset

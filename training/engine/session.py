@@ -119,7 +119,9 @@ class _Session:
         self._should_stop = should_stop
         check_writable(out)
         arguments, network, initial = build_network(config)
-        self._dataset = dataset or load_dataset(config.data, self._scanned)
+        self._dataset = dataset or load_dataset(config.data, self._scanned, config.seed)
+        masks = holes(config)
+        self._overlooked = [] if masks is None else masks.look_at_files()
         kind, fingerprint = identity(config, arguments), self._dataset.fingerprint
         self._folder, self._concluded = choose_together(self._placement, out, resume, config, kind, fingerprint)
         state = self._folder.state
@@ -232,7 +234,7 @@ class _Session:
             rate = self._objective.learning_rate(start)
             more = f", learning rate {rate:.3g}" if start else ""
             self.emit(Message(self._folder.remark + more))
-        for sentence in (*self._dataset.remarks(), *self._ignored):
+        for sentence in (*self._dataset.remarks(), *self._overlooked, *self._ignored):
             self.emit(Message(sentence, "warning"))
         device = str(self._placement.device)
         self.emit(Started(start, self._config.steps, len(self._dataset.train), len(self._dataset.held_out), device))
@@ -313,4 +315,4 @@ class _Session:
 
     def _repair(self, model: Model, picture: Path, mask: Path) -> None:
         if isinstance(model, InpaintingModel):
-            repair(model, picture, mask, self._folder.filled)
+            repair(model, picture, mask, self._folder.filled, self._config.data.max_pixels)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import DivergedError, unwritten
+from inpaint_core.files.atomic import unwritten
+
+from ..errors import DivergedError
 from ..events import CheckpointSaved, Event, Message, RolledBack
 from ..objectives.objective import Objective
 from ..runs.folder import RunFolder

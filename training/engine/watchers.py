@@ -76,7 +76,7 @@ class Watchers:
 
     def unwritten(self) -> dict[str, Any]:
         """What the logs could not write so far, for a state."""
-        return {name: log.writer.unwritten() for name, log in self._logs.items()}
+        return {name: log.unwritten() for name, log in self._logs.items()}
 
     def finish(self) -> None:
         """Have the logs write what is left.

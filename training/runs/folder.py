@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from inpaint_core.files.atomic import write_text
 
-from ..errors import SettingError
 from ..config import ConfigError, TrainConfig, dump_config, load_recipe
+from ..errors import SettingError
 from .lock import was_cut_off
 from .state import SavedState, load_newest_state
 

@@ -1,8 +1,8 @@
 """Exact resume: everything that the next step depends on, as safetensors and JSON.
 
 A state is two files, `00001200.safetensors` and `00001200.json`. The JSON is written last and holds the size and the
-checksum of the other one and a checksum of itself, so that a state is complete exactly when its JSON says so. The newest
-complete one is found again, whatever moment a process was killed at and whatever has become of the files since.
+checksum of the other one and a checksum of itself, so that a state is complete exactly when its JSON says so. The
+newest complete one is found again, whatever moment a process was killed at and whatever has become of the files since.
 """
 
 from __future__ import annotations
