@@ -24,7 +24,6 @@ from inpaint_core.files.opening import add_limit_argument
 from inpaint_core.foreign.completers import open_completer
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.inpainting.inpaint import STRATEGIES
-from inpaint_core.masks import GENERATORS
 from inpaint_core.masks.generators.registry import names_without_options
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
