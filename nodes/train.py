@@ -12,8 +12,10 @@ from torch import Tensor
 
 from inpaint_core.translation.sensitivity import Sensitivity
 
-from ..training.config import PartialConvConfig, TrainConfig, parse_config, read_recipe, recipe_names
+from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names
+from ..training.errors import SettingError, worded
 from ..training.events import Event, Message, Preview, StepDone
+from ..training.layers import layered
 from . import host
 from .pictures import SMALLEST_SIDE, known_squares
 
@@ -30,16 +32,16 @@ LEFT_OUT = (
     "trained without the recipe's perceptual and style terms: they need a VGG, and nodes download nothing; "
     "python -m training.run has them"
 )
-# The trainer's sentences name options of its command line; on the node they have other names.
-NODE_WORDS = {
-    "--data.recursive true": "the switch 'subfolders'",
-    "--resume none": "resume: never",
-    "--data DIR": "a folder",
-    "--data.size": "size",
-    "--batch_size": "batch_size",
-    "--steps": "steps",
-    "--out": "run_name",
+WIDGETS = {
+    "optimizer.learning_rate": "learning_rate",
+    "optimizer.name": "optimizer",
+    "data.recursive": "subfolders",
+    "data.folder": "folder",
+    "data.size": "size",
+    "out": "run_name",
+    "name": "run_name",
 }
+"""Widgets that are not called like the field of the configuration that they set."""
 RESUME: dict[str, Literal["same", "auto", "none"]] = {"if nothing changed": "same", "always": "auto", "never": "none"}
 
 
@@ -182,17 +184,17 @@ class TrainModel(io.ComfyNode):
         out = host.run_folder(run_name)
         source = picture_source(folder, images, mask)
         with host.training_device() as device:
-            wanted = configuration(out.name, source, str(device), **settings)
-            config = without_download(wanted)
-            watcher = Watcher(config.steps)
-            stop = watcher.progress.cancelled
             try:
+                wanted = configuration(out.name, source, str(device), **settings)
+                config = without_download(wanted)
+                watcher = Watcher(config.steps)
+                stop = watcher.progress.cancelled
                 result = run_training(config, out=out, resume=RESUME[resume], callbacks=[watcher], should_stop=stop)
             except StoppedError:
                 watcher.progress.raise_if_cancelled()
                 raise
-            except ValueError as error:
-                raise ValueError(in_node_words(str(error))) from error
+            except SettingError as error:
+                raise ValueError(error.named(widget)) from error
         watcher.progress.raise_if_cancelled()
         remarks = [] if config.objective == wanted.objective else [LEFT_OUT]
         return io.NodeOutput(
@@ -221,14 +223,12 @@ class Watcher:
         elif isinstance(event, Preview):
             self.progress.update(self._done, labelled(event))
         elif isinstance(event, Message):
-            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, in_node_words(event.text))
+            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, worded(event.text, widget))
 
 
-def in_node_words(text: str) -> str:
-    """A sentence of the trainer with the node's names for its options."""
-    for option, word in NODE_WORDS.items():
-        text = text.replace(option, word)
-    return text
+def widget(field: str) -> str:
+    """What a field of the configuration is called on the node."""
+    return WIDGETS.get(field, field)
 
 
 def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> Path | None:
@@ -277,34 +277,29 @@ def configuration(
     ConfigError
         No such recipe, or a value that it does not allow.
     """
-    values = read_recipe(recipe)
-    changes: dict[str, dict[str, object]] = {
-        "": {"name": name, "seed": seed, "device": device, "preview_every": preview_every},
+    changes: dict[str, Any] = {
+        "name": name,
+        "seed": seed,
+        "device": device,
+        "preview_every": preview_every,
         "data": {"folder": None if pictures is None else str(pictures), "recursive": subfolders},
-        "optimizer": {},
     }
     if steps:
-        changes[""]["steps"] = steps
+        changes["steps"] = steps
     if batch_size:
-        changes[""]["batch_size"] = batch_size
+        changes["batch_size"] = batch_size
     if size:
         # The recipe's working resolution belongs to the recipe's size.
         changes["data"] |= {"size": size, "shorter_side": None}
-    if learning_rate:
-        changes["optimizer"]["learning_rate"] = learning_rate
-    if optimizer != AS_RECIPE:
-        changes["optimizer"]["name"] = optimizer
-    values |= changes.pop("")
-    for section, change in changes.items():
-        kept = values.get(section)
-        values[section] = {**kept, **change} if isinstance(kept, dict) else change
-    return parse_config(values)
+    chosen = {"name": optimizer if optimizer != AS_RECIPE else None, "learning_rate": learning_rate or None}
+    changes["optimizer"] = {key: value for key, value in chosen.items() if value is not None}
+    return parse_config(layered(read_recipe(recipe), changes))
 
 
 def without_download(config: TrainConfig) -> TrainConfig:
     """The same without terms whose network would have to be fetched: nodes stay off the internet."""
     objective = config.objective
-    if not isinstance(objective, PartialConvConfig) or objective.features != "vgg16":
+    if not isinstance(objective, CompositeConfig) or objective.features != "vgg16":
         return config
     return config.model_copy(update={"objective": objective.model_copy(update={"features": "none"})})
 

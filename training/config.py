@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
-from inpaint_core.models.registry import describe
+
+from .errors import SettingError
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -25,7 +29,7 @@ DEFAULT_HOLES = MaskMix(
 Tracker = Literal["tensorboard", "wandb"]
 
 
-class ConfigError(ValueError):
+class ConfigError(SettingError):
     """A configuration cannot be used; the message is one line."""
 
 
@@ -130,8 +134,30 @@ class OptimizerConfig(Section):
     """Decay of a moving average of the weights, which is what is saved; None for the weights themselves."""
 
 
-class ReconstructionConfig(Section):
+class ObjectiveConfig(Section):
+    """Base of the settings of every way of training; what else is known of one stands in `objectives/registry.py`.
+
+    Attributes
+    ----------
+    task
+        What the trained model does.
+    draws_holes
+        Holes are drawn into the training pictures.
+    single_picture
+        It can leave out what is unknown of a picture, so it can train on a single damaged one.
+    """
+
+    task: ClassVar[Literal["inpainting", "translation"]] = "inpainting"
+    draws_holes: ClassVar[bool] = True
+    single_picture: ClassVar[bool] = False
+
+    name: str
+
+
+class ReconstructionConfig(ObjectiveConfig):
     """Plain reconstruction: a weighted loss inside and outside the hole."""
+
+    single_picture: ClassVar[bool] = True
 
     name: Literal["reconstruction"] = "reconstruction"
     loss: Literal["l1", "mse", "charbonnier", "poisson", "kl_divergence", "cross_entropy"] = "l1"
@@ -139,10 +165,11 @@ class ReconstructionConfig(Section):
     valid: Weight = 1.0
 
 
-class PartialConvConfig(Section):
-    """The losses of the partial-convolution paper (Liu et al. 2018, arXiv 1804.07723, eq. 7)."""
+class CompositeConfig(ObjectiveConfig):
+    """Pixel, perceptual, style and total-variation losses on the output and on the composite (Liu et al. 2018, arXiv
+    1804.07723, eq. 7), and optionally an adversarial one; for any inpainting network."""
 
-    name: Literal["partial_conv"] = "partial_conv"
+    name: Literal["composite"] = "composite"
     valid: Weight = 1.0
     hole: Weight = 6.0
     perceptual: Weight = 0.05
@@ -154,6 +181,9 @@ class PartialConvConfig(Section):
     features_of: Literal["both", "composite"] = "both"
     """What they look at: the output and the composite, as in the paper, or the composite alone, in two thirds of the
     time."""
+    features_side: int | None = Field(None, ge=32, le=2048)
+    """Side in pixels of what they look at: in even steps a window around a point of the hole, in odd ones the whole
+    picture, reduced; None: the whole picture as it is. At half of `data.size` a quarter of the time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
     """From this step on the encoder's normalisation is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
@@ -164,11 +194,14 @@ class PartialConvConfig(Section):
     """How features are compared: the mean absolute difference, as in the paper, or the angle between feature vectors in
     the hole, which faint textures count in as much as strong edges."""
     adversarial: Weight = 0.0
-    """Against a patch discriminator that judges the patches which touch the hole; 0, as in the paper: none."""
+    """Against a discriminator that judges what touches the hole; 0, as in the paper: none."""
+    adversary: Literal["patches", "features"] = "patches"
+    """What it judges: patches of the composite with the mask, or the feature maps that the perceptual and style terms
+    look at, which takes fewer pictures to learn and sees textures through a trained eye."""
     adversarial_from: int = Field(0, ge=0, le=100_000_000)
     """The discriminator joins at this step."""
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
-    """Arguments of the patch discriminator, which sees the composite and the mask."""
+    """Arguments of the discriminator (`patch_discriminator` or `feature_discriminator`)."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
     """The discriminator's learning rate, in multiples of the network's."""
 
@@ -188,7 +221,7 @@ class GuardConfig(Section):
     """After so many pauses in vain the training ends."""
 
 
-class GlcicConfig(Section):
+class GlcicConfig(ObjectiveConfig):
     """Completion with a global and a local adversary, in three phases (Iizuka et al. 2017)."""
 
     name: Literal["glcic"] = "glcic"
@@ -207,21 +240,66 @@ class GlcicConfig(Section):
     guard: GuardConfig = GuardConfig()
 
 
-class Pix2PixConfig(Section):
+class Pix2PixConfig(ObjectiveConfig):
     """Conditional adversarial training of a translation (Isola et al. 2017, arXiv 1611.07004)."""
+
+    task: ClassVar[Literal["inpainting", "translation"]] = "translation"
+    draws_holes: ClassVar[bool] = False
 
     name: Literal["pix2pix"] = "pix2pix"
     prepare: PrepareSettings | None = PrepareSettings()
     """How the input is made of the picture (Learning to See); null for pairs."""
     l1: Weight = 100.0
     """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
+    l1_reduction: int = Field(1, ge=1, le=64)
+    """Both pictures are reduced so many times before they are compared: above 1 only colours and forms are held to the
+    truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
+    perceptual: Weight = 0.0
+    """Of the angles between feature vectors of output and truth."""
+    style: Weight = 0.0
+    """Of the difference of their Gram matrices: textures without their places."""
+    features: str = Field("none", max_length=4096)
+    """Where both look: `vgg16` (torchvision's, downloaded on first use), a safetensors file with VGG weights, or `none`
+    to do without both."""
+    features_reduction: int = Field(1, ge=1, le=8)
+    """They look at pictures reduced so many times: larger forms, in a fraction of the time."""
     adversarial: Weight = 1.0
     """0 trains without a discriminator."""
-    adversarial_loss: Literal["logistic", "least_squares"] = "logistic"
+    adversarial_loss: AdversarialLoss = "logistic"
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the patch discriminator; its input_channels follow from the inputs."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
     """The discriminator's learning rate, in multiples of the generator's."""
+
+
+OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
+FORMER_NAMES = {"partial_conv": "composite"}
+"""Names that objectives had in earlier configurations, which are still read."""
+
+
+def add_objective_config(config: type[ObjectiveConfig]) -> None:
+    """Let configurations choose an objective by the name that its `name` field defaults to."""
+    OBJECTIVE_CONFIGS[config.model_fields["name"].default] = config
+
+
+for _objective_config in (ReconstructionConfig, CompositeConfig, GlcicConfig, Pix2PixConfig):
+    add_objective_config(_objective_config)
+
+
+def _checked_objective(value: Any) -> Any:
+    """Settings of the objective that is named; the first one without a name."""
+    if not isinstance(value, Mapping):
+        return value
+    name = value.get("name", ReconstructionConfig.model_fields["name"].default)
+    name = FORMER_NAMES.get(name, name) if isinstance(name, str) else name
+    if not isinstance(name, str) or name not in OBJECTIVE_CONFIGS:
+        raise ValueError(f"unknown objective {str(name)[:60]!r}: choose one of {', '.join(OBJECTIVE_CONFIGS)}")
+    return OBJECTIVE_CONFIGS[name].model_validate({**value, "name": name})
+
+
+def any_objective() -> Any:
+    """Type of the settings of any objective there is, told apart by `name`."""
+    return Annotated[reduce(or_, OBJECTIVE_CONFIGS.values()), Field(discriminator="name")]
 
 
 class ValidationConfig(Section):
@@ -246,16 +324,16 @@ class TrainConfig(Section):
     """A batch is computed in so many parts, one after the other, to save memory."""
     device: str = Field("auto", max_length=32)
     """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    """`auto`: bfloat16 (on older GPUs float16) where the device multiplies faster in it, otherwise float32. A CPU
+    without AVX512-BF16 or AMX takes ten times as long in bfloat16."""
     channels_last: bool = False
     compile: bool = False
     data: DataConfig = DataConfig()
     masks: MaskMix = DEFAULT_HOLES
     """Holes that are drawn into the training pictures."""
     model: ModelConfig = ModelConfig()
-    objective: Annotated[
-        ReconstructionConfig | PartialConvConfig | GlcicConfig | Pix2PixConfig, Field(discriminator="name")
-    ] = ReconstructionConfig()
+    objective: Annotated[SerializeAsAny[ObjectiveConfig], BeforeValidator(_checked_objective)] = ReconstructionConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
     trackers: tuple[Tracker, ...] = ()
@@ -269,11 +347,12 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
-        translates = isinstance(self.objective, Pix2PixConfig)
-        if self.data.picture is not None and not isinstance(self.objective, ReconstructionConfig):
-            raise ValueError("data.picture: a single picture is trained on with objective reconstruction only")
-        if self.data.paired and not translates:
-            raise ValueError("data: inputs are for a translation only (objective pix2pix)")
+        if self.data.picture is not None and not self.objective.single_picture:
+            able = ", ".join(name for name, config in OBJECTIVE_CONFIGS.items() if config.single_picture)
+            raise ValueError(f"data.picture: a single picture can only be trained on with objective {able}")
+        if self.data.paired and self.objective.task != "translation":
+            able = ", ".join(name for name, config in OBJECTIVE_CONFIGS.items() if config.task == "translation")
+            raise ValueError(f"data: paired inputs are only for a translation (objective {able})")
         if isinstance(self.objective, Pix2PixConfig) and self.data.paired == (self.objective.prepare is not None):
             raise ValueError(
                 "objective.prepare makes the input of the picture: it must be null for pairs (data.input_side or "
@@ -293,7 +372,21 @@ def parse_config(values: Mapping[str, object]) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"configuration: {describe(error)}") from None
+        raise config_error(error) from None
+
+
+def config_error(error: ValidationError) -> SettingError:
+    """What pydantic found, as an error that knows its fields."""
+    problems: list[tuple[str | None, str]] = []
+    for item in error.errors(include_url=False):
+        message = item["msg"].removeprefix("Value error, ")
+        where = ".".join(str(step) for step in item["loc"] if step not in OBJECTIVE_CONFIGS)
+        if item["type"] == "value_error":
+            # Sentences of this project, which say what was given.
+            problems.append((where or None, message))
+        else:
+            problems.append((where or None, f"{item['input']!r:.60} was given: {message[:1].lower()}{message[1:]}"))
+    return ConfigError.several(problems)
 
 
 def recipe_names() -> list[str]:

@@ -1,6 +1,45 @@
-"""What can go wrong in the middle of a training, as errors with one sentence for the person who trains."""
+"""Errors of the trainer, each with one sentence for the user."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+
+class SettingError(ValueError):
+    """Settings cannot be used.
+
+    Parameters
+    ----------
+    sentence
+        What is wrong, and what to do; other fields that it mentions stand in backticks.
+    field
+        Dotted name of the field that it is about (`optimizer.learning_rate`), None if it is about no single one. The
+        command line and the Train node show their own name for it.
+    """
+
+    def __init__(self, sentence: str, field: str | None = None) -> None:
+        self.problems: list[tuple[str | None, str]] = [(field, sentence)]
+        super().__init__(self.named(str))
+
+    @classmethod
+    def several(cls, problems: Sequence[tuple[str | None, str]]) -> SettingError:
+        """One error for problems `(field, sentence)` that were found together."""
+        error = cls("")
+        error.problems = list(problems)
+        error.args = (error.named(str),)
+        return error
+
+    def named(self, name: Callable[[str], str]) -> str:
+        """All problems in one line, with `name(field)` for the name of each field."""
+        return "; ".join(
+            worded(sentence if field is None else f"`{field}`: {sentence}", name) for field, sentence in self.problems
+        )
+
+
+def worded(text: str, name: Callable[[str], str]) -> str:
+    """A sentence of the trainer in which fields, which stand in backticks, are called by `name(field)`."""
+    return re.sub(r"`([a-z][a-z0-9_.]*)`", lambda match: name(match[1]), text)
 
 
 class TrainingError(RuntimeError):

@@ -21,17 +21,20 @@ from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks import GENERATORS
 
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .evaluation import report as reports
 from .evaluation.comparison import Settings, compare
 from .evaluation.methods import Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
-from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser
 from .runs.folder import check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 LEAST_SIZE, LARGEST_SIZE = 32, 4096
 
 Value = TypeVar("Value")
+
+
+COMMAND = "training.evaluate"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,11 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         against = [_reference(model, names, options.model) for model in dict.fromkeys(options.against)]
         report = compare(methods, settings, options.out, resume=options.resume == "auto", against=against)
     except KeyboardInterrupt:
-        return _end(INTERRUPTED, "interrupted; the same command goes on where this one was")
+        return end(COMMAND, INTERRUPTED, "interrupted; the same command goes on where this one was")
     except MemoryError as error:
-        return _end(FAILED, str(error) or "out of memory")
+        return end(COMMAND, FAILED, str(error) or "out of memory")
     except (ValueError, OSError) as error:
-        return _end(BAD_INPUT, str(error))
+        return end(COMMAND, BAD_INPUT, error)
     totals = [method | {"summary": method["cells"][-1]["metrics"]} for method in report["methods"]]
     print(reports.short_table(totals))
     print(f"all tables: {options.out / 'report.md'}; pictures: {options.out / 'grid.png'}")
@@ -75,11 +78,6 @@ def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:
     if model not in models:
         raise ValueError(f"--against {model}: not among the models that are measured, {', '.join(models)}")
     return names[models.index(model)]
-
-
-def _end(code: int, sentence: str) -> int:
-    print(f"training.evaluate: {' '.join(sentence.split())}", file=sys.stderr)
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -41,11 +41,11 @@ from torch import Tensor
 from inpaint_core.files.atomic import atomic_path, write_text
 from inpaint_core.files.images import ImageFileError
 
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .config import ConfigError, DataConfig
 from .dataset.near_duplicates import DEFAULT_THRESHOLD, appearance
 from .dataset.scan import LeftOut, list_pictures, look_at, read_pixels, stored_shape
 from .dataset.selection import SPLITS, Source, choose
-from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser
 from .runs.folder import check_writable, write_json
 from .runs.lock import hold_lock
 
@@ -476,24 +476,22 @@ def _shares(text: str) -> tuple[float, float, float]:
     return train, validation, test
 
 
+COMMAND = "training.prepare"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         report = prepare(settings, quiet=False)
     except ValueError as error:
-        return _end(BAD_INPUT, " ".join(str(error).split()))
+        return end(COMMAND, BAD_INPUT, error)
     except OSError as error:
-        return _end(FAILED, f"{error}; what is there is whole, run the same command again to go on")
+        return end(COMMAND, FAILED, f"{error}; what is there is whole, run the same command again to go on")
     except KeyboardInterrupt:
-        return _end(INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
+        return end(COMMAND, INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
     print(summarise(report, settings.out))
     return DONE
-
-
-def _end(code: int, sentence: str) -> int:
-    print(f"training.prepare: {sentence}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -18,60 +18,32 @@ exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted an
 
 from __future__ import annotations
 
-import argparse
-import os
 import shlex
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.models.registry import describe
 
-from .config import ConfigError, TrainConfig, parse_config, read_recipe, recipe_names
+from .allocation import keep_freed_memory
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end, is_first_process
+from .config import (
+    ConfigError,
+    ReconstructionConfig,
+    TrainConfig,
+    any_objective,
+    parse_config,
+    read_recipe,
+    recipe_names,
+)
+from .layers import layered
 from .runs.folder import Resume, RunFolder
 
 if TYPE_CHECKING:
     from .engine.session import TrainResult
 
-DONE, BAD_INPUT, FAILED, INTERRUPTED = 0, 2, 1, 130
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong with a command line in one sentence, as a ConfigError."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(message)
-
-
-class StopSignals:
-    """The first Ctrl-C or SIGTERM asks for a stop after the step; the second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-
-    def __call__(self) -> bool:
-        """Whether a stop was asked for."""
-        return self.received is not None
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Listen for as long as the block lasts."""
-        previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            os._exit(INTERRUPTED)
-        self.received = number
+COMMAND = "training.run"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,18 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with process_group(), stop.installed():
             result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop)
     except ValueError as error:
-        return _end(BAD_INPUT, str(error))
+        return end(COMMAND, BAD_INPUT, error)
     except StoppedError as error:
-        return _end(INTERRUPTED, str(error))
+        return end(COMMAND, INTERRUPTED, error)
     except TrainingError as error:
-        return _end(FAILED, str(error))
+        return end(COMMAND, FAILED, error)
     except OSError as error:
-        return _end(FAILED, f"{error}; the latest saved state is intact")
+        return end(COMMAND, FAILED, f"{error}; the latest saved state is intact")
     folder = result.path.parent
     if result.interrupted:
         command = f"python -m training.run --resume {shlex.quote(str(folder))}"
-        return _end(INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
-    if _is_first_process():
+        return end(COMMAND, INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
+    if is_first_process():
         report(result, folder)
         data = config.data
         if data.picture is not None and data.picture_mask is not None and isinstance(result.model, InpaintingModel):
@@ -107,17 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             repair(result.model, Path(data.picture), Path(data.picture_mask), filled)
             print(f"{Path(data.picture).name}, repaired with it: {filled}")
     return DONE
-
-
-def _end(code: int, sentence: str) -> int:
-    if _is_first_process():
-        print(f"training.run: {sentence}", file=sys.stderr)
-    return code
-
-
-def _is_first_process() -> bool:
-    """Of those that torchrun has started, one speaks."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def report(result: TrainResult, folder: Path) -> None:
@@ -171,12 +132,12 @@ def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resu
     if known.resume not in (None, "auto", "none"):
         resume = Path(known.resume)
     values = _base(known.config, known.out, resume)
-    data = values.setdefault("data", {})
-    if known.data is not None and isinstance(data, dict):
-        data["folder"] = known.data
+    named: dict[str, Any] = {}
+    if known.data is not None:
+        named["data"] = {"folder": known.data}
     if known.steps is not None:
-        values["steps"] = known.steps
-    config = _override(values, rest)
+        named["steps"] = known.steps
+    config = parse_config(layered(values, named, _given(rest)))
     if known.out is not None:
         out = Path(known.out)
     else:
@@ -193,41 +154,30 @@ def _base(recipe: str | None, out: str | None, resume: Resume) -> dict[str, Any]
     return read_recipe("demo")
 
 
-def _override(values: dict[str, Any], arguments: Sequence[str]) -> TrainConfig:
+def _given(arguments: Sequence[str]) -> dict[str, Any]:
+    """The fields that options name, and nothing else."""
     if not arguments:
-        return parse_config(values)
+        return {}
     # Imported late: only this needs it, and it is not cheap.
-    from pydantic import ValidationError
-    from pydantic_settings import (
-        BaseSettings,
-        CliSettingsSource,
-        PydanticBaseSettingsSource,
-        SettingsConfigDict,
-        SettingsError,
-    )
+    from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict, SettingsError
 
     class Settings(TrainConfig, BaseSettings):
-        """The configuration with the command line on top of the recipe."""
+        """The configuration as options."""
 
         model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-        @classmethod
-        def settings_customise_sources(  # type: ignore[override]
-            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: object
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            command_line: CliSettingsSource[Any] = CliSettingsSource(
-                settings_cls, cli_parse_args=list(arguments), cli_exit_on_error=False, cli_prog_name="training.run"
-            )
-            return command_line, init_settings
+        # The command line offers the options of every objective, so it has to know all types.
+        objective: any_objective() = ReconstructionConfig()  # type: ignore[valid-type]
 
     try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        raise ConfigError(f"configuration: {describe(error)}") from None
+        source: CliSettingsSource[Any] = CliSettingsSource(
+            Settings, cli_parse_args=list(arguments), cli_exit_on_error=False, cli_prog_name=COMMAND
+        )
+        return dict(source())
     except SettingsError as error:
         raise ConfigError(" ".join(str(error).split())) from None
-    return parse_config(settings.model_dump())
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

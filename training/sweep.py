@@ -31,8 +31,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
-from .run import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals
 from .runs.folder import check_writable
 
 if TYPE_CHECKING:
@@ -118,14 +118,16 @@ def _check(request: Request, together: bool) -> None:
     if together and request.processes > 1:
         raise ConfigError("--processes: torchrun has started the processes already")
     if request.fresh and (out / "runs").exists():
-        raise ConfigError(f"{out}: a sweep was begun here; choose another --out, or go on with it by --resume auto")
+        raise ConfigError(
+            f"{out}: a sweep was begun here; choose another `out`, or set `resume` to auto to continue it"
+        )
     if (out / RESULTS).exists():
         try:
             ours = json.loads((out / RESULTS).read_text(encoding="utf-8"))["format"] == RESULTS_FORMAT
         except (OSError, ValueError, LookupError, TypeError):
             ours = False
         if not ours:
-            raise ConfigError(f"{out / RESULTS}: is not of a sweep; choose another --out")
+            raise ConfigError(f"{out / RESULTS}: is not of a sweep; choose another `out`")
 
 
 @contextmanager
@@ -169,7 +171,7 @@ def _help(request: Request, leave: Event) -> None:
         pass
     except (ValueError, OSError) as error:
         # The runs that it leaves are taken over.
-        _end(FAILED, f"a process ends: {error}")
+        end(COMMAND, FAILED, f"a process ends: {error}")
 
 
 def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Outcome) -> None:
@@ -222,6 +224,9 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+COMMAND = "training.sweep"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .engine.session import StoppedError
@@ -232,22 +237,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with stop.installed():
             answers = run_sweep(request, stop)
     except ValueError as error:
-        return _end(BAD_INPUT, " ".join(str(error).split()))
+        return end(COMMAND, BAD_INPUT, error)
     except StoppedError:
-        return _end(INTERRUPTED, "interrupted and saved; repeat the command to go on")
+        return end(COMMAND, INTERRUPTED, "interrupted and saved; repeat the command to go on")
     except OSError as error:
-        return _end(FAILED, f"{error}; what is there is intact, repeat the command to go on")
+        return end(COMMAND, FAILED, f"{error}; what is there is intact, repeat the command to go on")
     for sentence in answers:
         print(sentence)
     if answers:
         print(f"tables and pictures: {request.out / 'report.md'}")
     return DONE
-
-
-def _end(code: int, sentence: str) -> int:
-    if os.environ.get("RANK", "0") == "0":
-        print(f"training.sweep: {sentence}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..models.architecture import ValueRange
 from .prepare_settings import PrepareSettings
 
-ValueRange = Literal["unit", "signed", "imagenet"]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, Field(max_length=2000)]
 FORMAT: Literal[1] = 1

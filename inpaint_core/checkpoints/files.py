@@ -191,7 +191,8 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
 
 def _check_inputs(name: str, card: ModelCard) -> None:
     """Whether a translation network reads what its card says that it is fed with: one gray channel, or colours."""
-    read = getattr(find_architecture(card.architecture).arguments(**card.arguments), "input_channels", 3)
+    architecture = find_architecture(card.architecture)
+    read = architecture.input_channels(architecture.complete(card.arguments))
     fed = 3 if card.prepare is None else 1
     if card.task == "translation" and read != fed:
         raise CheckpointError(

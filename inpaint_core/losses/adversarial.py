@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-AdversarialLoss = Literal["logistic", "least_squares"]
+AdversarialLoss = Literal["logistic", "least_squares", "hinge"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Tensor:
@@ -20,18 +20,24 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Ten
         Logits of any shape, positive for real.
     kind
         `"logistic"`: binary cross-entropy (Goodfellow et al. 2014, arXiv 1406.2661, eq. 1); `"least_squares"`: squared
-        distance of the logits from 1 and 0 (Mao et al. 2017, arXiv 1611.04076, eq. 9 without its factor of a half).
+        distance of the logits from 1 and 0 (Mao et al. 2017, arXiv 1611.04076, eq. 9 without its factor of a half);
+        `"hinge"`: how far real logits are below 1 and made ones above -1 (Lim & Ye 2017, arXiv 1705.02894, eq. 8).
 
     Returns
     -------
     Tensor
         A scalar: half the sum of both, as pix2pix slows its discriminator down (Isola et al. 2017, section 3.3).
     """
+    if kind == "hinge":
+        return 0.5 * (F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean())
     return 0.5 * (_distance(real, 1.0, kind) + _distance(fake, 0.0, kind))
 
 
 def generator_loss(fake: Tensor, kind: AdversarialLoss) -> Tensor:
-    """What a generator makes small: the distance of its pictures' logits from real (the non-saturating form)."""
+    """What a generator makes small: the distance of its pictures' logits from real (the non-saturating form), or for
+    `"hinge"` the mean of the logits, negated."""
+    if kind == "hinge":
+        return -fake.mean()
     return _distance(fake, 1.0, kind)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -58,22 +58,17 @@ def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
 
 
 def perceptual_and_style(
-    extract: Callable[[Tensor], list[Tensor]],
-    made: Sequence[Tensor],
-    target: Tensor,
-    hole: Tensor | None = None,
+    made: Sequence[Sequence[Tensor]], wanted: Sequence[Tensor], hole: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Perceptual and style loss against the truth.
 
     Parameters
     ----------
-    extract
-        Pictures to a list of feature maps, see `inpaint_core.losses.features`.
     made
-        Pictures `[B,3,H,W]` in 0..1, in the paper two: what the network predicts, and the same with the known pixels
-        put back.
-    target
-        The truth, of the same shape and range.
+        Feature maps `[B,C,h,w]`, see `inpaint_core.losses.features`, of one or more pictures; in the paper two: what
+        the network predicts, and the same with the known pixels put back.
+    wanted
+        Those of the truth, without a graph.
     hole
         `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the mean absolute difference
         of features, as in the paper.
@@ -82,17 +77,13 @@ def perceptual_and_style(
     -------
     tuple of Tensor
         Two scalars, sums over the feature maps of the distance of features (mean absolute difference: Liu et al. 2018,
-        eq. 3) and of the mean absolute difference of their Gram matrices (eq. 4 and 5), for each of `made`. The truth
-        passes the extractor without a graph, the others in one batch.
+        eq. 3) and of the mean absolute difference of their Gram matrices (eq. 4 and 5), for each of `made`.
     """
-    with torch.no_grad():
-        wanted = extract(target)
-    given = extract(torch.cat(list(made)))
-    perceptual, style = target.new_zeros(()), target.new_zeros(())
-    for features, truth in zip(given, wanted, strict=True):
-        truth_gram = gram_matrix(truth)
-        for part in features.chunk(len(made)):
-            distance = F.l1_loss(part, truth) if hole is None else cosine_distance(part, truth, hole)
+    perceptual, style = wanted[0].new_zeros(()), wanted[0].new_zeros(())
+    grams = [gram_matrix(truth) for truth in wanted]
+    for maps in made:
+        for features, truth, truth_gram in zip(maps, wanted, grams, strict=True):
+            distance = F.l1_loss(features, truth) if hole is None else cosine_distance(features, truth, hole)
             perceptual = perceptual + distance
-            style = style + (gram_matrix(part) - truth_gram).abs().mean()
+            style = style + (gram_matrix(features) - truth_gram).abs().mean()
     return perceptual, style

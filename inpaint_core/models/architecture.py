@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 Task = Literal["inpainting", "translation", "discriminator"]
+ValueRange = Literal["unit", "signed", "imagenet"]
+"""What a network reads and writes: 0..1, -1..1, or ImageNet-normalised."""
 
 
 class Arguments(BaseModel):
@@ -41,9 +44,51 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network class with the arguments it accepts and the task it serves."""
+    """Everything that the rest of the project asks about a kind of network.
+
+    Attributes
+    ----------
+    name
+        Key in the registry; written into checkpoints.
+    network, arguments
+        The class, and the class of its constructor arguments.
+    task
+        What its models do.
+    value_range
+        What a network reads and writes, unless it refines a smooth fill (see `value_range_of`).
+    small
+        Arguments that make a network of a few thousand weights, for tests.
+    refining_heads
+        Values of the argument `head` with which a network refines a smooth fill: it starts from an interpolation of the
+        known pixels, normalises its input by itself and ignores the fill color.
+    """
 
     name: str
     network: type[Network]
     arguments: type[Arguments]
     task: Task
+    value_range: ValueRange = "unit"
+    small: Mapping[str, Any] = field(default_factory=dict)
+    refining_heads: tuple[str, ...] = ()
+
+    def complete(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check arguments and add the defaults.
+
+        Raises
+        ------
+        ValidationError
+            Unknown names or values out of range.
+        """
+        return self.arguments.model_validate(arguments).model_dump()
+
+    def refines(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a network with these complete arguments refines a smooth fill."""
+        return arguments.get("head") in self.refining_heads
+
+    def value_range_of(self, arguments: Mapping[str, Any]) -> ValueRange:
+        """What a network with these complete arguments is trained on."""
+        return "unit" if self.refines(arguments) else self.value_range
+
+    def input_channels(self, arguments: Mapping[str, Any]) -> int:
+        """Channels of the picture that a network with these complete arguments reads."""
+        return int(arguments.get("input_channels", 3))

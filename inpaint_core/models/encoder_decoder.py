@@ -78,4 +78,6 @@ class EncoderDecoder(Network):
         return self.layers(torch.cat([mask.expand(-1, self.mask_channels, -1, -1), image], 1))
 
 
-ARCHITECTURE = Architecture("encoder_decoder", EncoderDecoder, EncoderDecoderArguments, "inpainting")
+ARCHITECTURE = Architecture(
+    "encoder_decoder", EncoderDecoder, EncoderDecoderArguments, "inpainting", small={"width": 4}
+)

@@ -9,9 +9,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
+from .copied_detail import CopiedDetail
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
-from .residual_head import correct_smooth_fill
+from .residual_head import REFINING_HEADS, correct_smooth_fill
+
+Head = Literal["sigmoid", "residual", "detailed"]
 
 
 class CompletionNetworkArguments(Arguments):
@@ -22,8 +25,9 @@ class CompletionNetworkArguments(Arguments):
     norm: Norm = "batch"
     norm_after_activation: bool = False
     """Normalise behind the ReLU, as the common re-implementations do, instead of before it."""
-    head: Literal["sigmoid", "residual"] = "sigmoid"
-    """Predict the picture, or the correction of a smooth fill (see `residual_head`)."""
+    head: Head = "sigmoid"
+    """Predict the picture, or the correction of a smooth fill (see `residual_head`), which `"detailed"` also copies
+    detail into (see `copied_detail`)."""
 
 
 class CompletionNetwork(Network):
@@ -41,9 +45,7 @@ class CompletionNetwork(Network):
     multiple = 4
     minimum = 4
 
-    def __init__(
-        self, width: int, norm: Norm, norm_after_activation: bool, head: Literal["sigmoid", "residual"]
-    ) -> None:
+    def __init__(self, width: int, norm: Norm, norm_after_activation: bool, head: Head) -> None:
         super().__init__()
         half, quarter = 2 * width, 4 * width
         convolutions: list[nn.Conv2d | nn.ConvTranspose2d] = [
@@ -66,25 +68,37 @@ class CompletionNetwork(Network):
             tail = [norm_layer(norm, convolution.out_channels), nn.ReLU()]
             layers.append(nn.Sequential(convolution, *(reversed(tail) if norm_after_activation else tail)))
         self.layers = nn.Sequential(*layers)
-        self.residual = head == "residual"
+        self.residual = head != "sigmoid"
         last = nn.Identity() if self.residual else nn.Sigmoid()
         self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), last)
+        self.detail = CopiedDetail() if head == "detailed" else None
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh He-initialised weights from `generator`; a residual head starts by correcting nothing."""
         initialise_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[0].get_parameter("weight"))
+        if self.detail is not None:
+            self.detail.initialise_last()
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel: [B,3,H,W] in 0..1 (hole filled) and [B,1,H,W] (1 = hole) give [B,3,H,W] in 0..1.
 
         A residual head may leave 0..1 by what it corrects; the caller clamps.
         """
-        return correct_smooth_fill(self._convolve, image, mask) if self.residual else self._convolve(image, mask)
+        if self.residual:
+            return correct_smooth_fill(self._convolve, image, mask, self.detail)
+        return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
         return self.head(self.layers(torch.cat([image, mask], 1)))
 
 
-ARCHITECTURE = Architecture("glcic", CompletionNetwork, CompletionNetworkArguments, "inpainting")
+ARCHITECTURE = Architecture(
+    "glcic",
+    CompletionNetwork,
+    CompletionNetworkArguments,
+    "inpainting",
+    small={"width": 4},
+    refining_heads=REFINING_HEADS,
+)

@@ -153,5 +153,9 @@ def crop_around(image: Tensor, centers: Tensor, size: int) -> Tensor:
 
 
 ARCHITECTURE = Architecture(
-    "global_local_discriminator", GlobalLocalDiscriminator, GlobalLocalDiscriminatorArguments, "discriminator"
+    "global_local_discriminator",
+    GlobalLocalDiscriminator,
+    GlobalLocalDiscriminatorArguments,
+    "discriminator",
+    small={"width": 4, "image_size": 32, "local_size": 16, "global_layers": 3, "local_layers": 3},
 )

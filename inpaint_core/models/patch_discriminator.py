@@ -60,4 +60,6 @@ class PatchDiscriminator(Network):
         return self.layers(pictures)
 
 
-ARCHITECTURE = Architecture("patch_discriminator", PatchDiscriminator, PatchDiscriminatorArguments, "discriminator")
+ARCHITECTURE = Architecture(
+    "patch_discriminator", PatchDiscriminator, PatchDiscriminatorArguments, "discriminator", small={"width": 4}
+)

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .architecture import Architecture, Arguments, Network
+from .copied_detail import CELL, CopiedDetail
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .partial_conv import PartialConv2d
-from .residual_head import correct_smooth_fill
+from .residual_head import REFINING_HEADS, correct_smooth_fill
 
 LEAKY_SLOPE = 0.2
 FrozenNorm = Literal["off", "statistics", "affine"]
-Head = Literal["plain", "residual"]
+Head = Literal["plain", "residual", "detailed"]
 
 
 class PConvUNetArguments(Arguments):
@@ -31,7 +32,8 @@ class PConvUNetArguments(Arguments):
     legacy_double_ratio: bool = False
     """Multiply the last layer by its window ratio twice, as the weights of one family of re-implementations expect."""
     head: Head = "plain"
-    """Predict the picture, or the correction of a smooth fill (see `residual_head`; pictures are then fed in 0..1)."""
+    """Predict the picture, or the correction of a smooth fill (see `residual_head`; pictures are then fed in 0..1),
+    which `"detailed"` also copies detail into (see `copied_detail`)."""
 
 
 class PConvUNet(Network):
@@ -49,10 +51,10 @@ class PConvUNet(Network):
 
     def __init__(self, depth: int, width: int, norm: Norm, legacy_double_ratio: bool, head: Head) -> None:
         super().__init__()
-        self.multiple = 2**depth
-        self.minimum = 2**depth
+        self.multiple = max(2**depth, CELL) if head == "detailed" else 2**depth
+        self.minimum = self.multiple
         self.frozen_encoder_norm: FrozenNorm = "off"
-        self.residual = head == "residual"
+        self.residual = head != "plain"
         channels = [3, *(width * min(2**level, 8) for level in range(depth))]
         encoder: list[PartialConvBlock] = []
         decoder: list[PartialConvBlock] = []
@@ -72,12 +74,16 @@ class PConvUNet(Network):
             )
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
+        self.detail = CopiedDetail() if head == "detailed" else None
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights from `generator`: He et al. 2015, each half with its own slope; a residual head starts by
         correcting nothing."""
         initialise_layers(self.encoder, generator)
         initialise_layers(self.decoder, generator, slope=LEAKY_SLOPE)
+        if self.detail is not None:
+            initialise_layers(self.detail, generator, slope=LEAKY_SLOPE)
+            self.detail.initialise_last()
         if self.residual:
             nn.init.zeros_(self.decoder[-1].get_parameter("convolution.weight"))
 
@@ -97,7 +103,7 @@ class PConvUNet(Network):
             [B,3,H,W], unbounded; 0 where even the last layer's window saw nothing valid (only if the mask is full).
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask)
+            return correct_smooth_fill(self._convolve, image, mask, self.detail)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -163,4 +169,12 @@ class PartialConvBlock(nn.Module):
         return self.activation(self.norm(features)) * factor.to(features.dtype), update
 
 
-ARCHITECTURE = Architecture("pconv_unet", PConvUNet, PConvUNetArguments, "inpainting")
+ARCHITECTURE = Architecture(
+    "pconv_unet",
+    PConvUNet,
+    PConvUNetArguments,
+    "inpainting",
+    value_range="imagenet",  # as published weights are
+    small={"width": 4, "depth": 3},
+    refining_heads=REFINING_HEADS,
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,6 +41,7 @@ class PConvUNetInference(Network):
         super().__init__()
         self.multiple, self.minimum = network.multiple, network.minimum
         self.residual = network.residual
+        self.detail = copy.deepcopy(network.detail)
         last = len(network.decoder) - 1
         down = [_Down(_checked(block), dtype) for block in network.encoder]
         up = [
@@ -52,7 +55,7 @@ class PConvUNetInference(Network):
         """See `PConvUNet.forward`."""
         image, mask = image.float(), mask.float()
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask)
+            return correct_smooth_fill(self._convolve, image, mask, self.detail)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

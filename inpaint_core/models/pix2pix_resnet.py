@@ -107,4 +107,11 @@ def _doubling(inputs: int, outputs: int, upsampling: Upsampling, bias: bool) -> 
     return doubling_convolution(inputs, outputs, upsampling, bias)
 
 
-ARCHITECTURE = Architecture("pix2pix_resnet", ResnetGenerator, ResnetGeneratorArguments, "translation")
+ARCHITECTURE = Architecture(
+    "pix2pix_resnet",
+    ResnetGenerator,
+    ResnetGeneratorArguments,
+    "translation",
+    value_range="signed",
+    small={"width": 4, "blocks": 2},
+)

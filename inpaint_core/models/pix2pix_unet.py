@@ -83,4 +83,11 @@ class UnetGenerator(Network):
         return self.head(features)
 
 
-ARCHITECTURE = Architecture("pix2pix_unet", UnetGenerator, UnetGeneratorArguments, "translation")
+ARCHITECTURE = Architecture(
+    "pix2pix_unet",
+    UnetGenerator,
+    UnetGeneratorArguments,
+    "translation",
+    value_range="signed",
+    small={"width": 4, "depth": 6},
+)

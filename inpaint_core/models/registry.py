@@ -7,12 +7,14 @@ from pydantic import ValidationError
 
 from . import (
     encoder_decoder,
+    feature_discriminator,
     glcic,
     global_local_discriminator,
     patch_discriminator,
     pconv_unet,
     pix2pix_resnet,
     pix2pix_unet,
+    texture_unet,
     unet,
 )
 from .architecture import Architecture, Network
@@ -26,8 +28,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         glcic,
         pix2pix_unet,
         pix2pix_resnet,
+        texture_unet,
         patch_discriminator,
         global_local_discriminator,
+        feature_discriminator,
     )
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .pull_push import pull_push
 
@@ -44,10 +44,20 @@ def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
     return SmoothStart(pull_push((image - mean) / deviation, mask), mean, deviation)
 
 
-def correct_smooth_fill(correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor) -> Tensor:
-    """The smooth fill of `[B,3,H,W]` with what `correction` makes of it and the mask added."""
+REFINING_HEADS = ("residual", "detailed")
+"""Values of an architecture's argument `head` with which it refines a smooth fill."""
+
+
+def correct_smooth_fill(
+    correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor, detail: nn.Module | None = None
+) -> Tensor:
+    """The smooth fill of `[B,3,H,W]` with what `correction` makes of it and the mask added, and `detail` put in: see
+    `CopiedDetail`."""
     start = smooth_start(image, mask)
-    return start.corrected(correction(start.image, mask))
+    corrected = correction(start.image, mask)
+    if detail is not None:
+        corrected = detail(start.image, start.image + corrected, mask) - start.image
+    return start.corrected(corrected)
 
 
 def _known_statistics(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,11 +10,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
+from .copied_detail import CELL, CopiedDetail
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
-from .residual_head import correct_smooth_fill
+from .residual_head import REFINING_HEADS, correct_smooth_fill
 
-Head = Literal["sigmoid", "tanh", "residual"]
+Head = Literal["sigmoid", "tanh", "residual", "detailed"]
 
 
 class UNetArguments(Arguments):
@@ -49,13 +50,13 @@ class UNet(Network):
         Normalisation behind every convolution but the last.
     head
         `"sigmoid"` keeps the output in 0..1; `"tanh"` (the ancestor's) reaches -1..1; `"residual"` corrects a smooth
-        fill, see `residual_head`.
+        fill, see `residual_head`; `"detailed"` also copies detail into it, see `copied_detail`.
     """
 
     def __init__(self, width: int, max_width: int, depth: int, mask_channels: int, norm: Norm, head: Head) -> None:
         super().__init__()
-        self.multiple = 2**depth
-        self.minimum = 2**depth
+        self.multiple = max(2**depth, CELL) if head == "detailed" else 2**depth
+        self.minimum = self.multiple
         self.mask_channels = mask_channels
         widths = [min(width * 2**level, max_width) for level in range(depth)]
 
@@ -76,10 +77,11 @@ class UNet(Network):
             decoder.append(level(below + skip, outputs))
             below = outputs
         self.decoder = nn.ModuleList(decoder)
-        self.residual = head == "residual"
-        last = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "residual": nn.Identity()}[head]
+        self.residual = head in REFINING_HEADS
+        last = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh()}.get(head, nn.Identity())
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(below + widths[0], 3, 3, padding=1), last)
         self.pool = nn.MaxPool2d(2)
+        self.detail = CopiedDetail() if head == "detailed" else None
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -87,6 +89,8 @@ class UNet(Network):
         initialise_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[1].get_parameter("weight"))
+        if self.detail is not None:
+            self.detail.initialise_last()
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel.
@@ -104,7 +108,9 @@ class UNet(Network):
             `[B,3,H,W]`; known pixels are predicted too and composited by the caller. A residual head may leave 0..1 by
             what it corrects; the caller clamps.
         """
-        return correct_smooth_fill(self._convolve, image, mask) if self.residual else self._convolve(image, mask)
+        if self.residual:
+            return correct_smooth_fill(self._convolve, image, mask, self.detail)
+        return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
         features = self.stem(torch.cat([mask.expand(-1, self.mask_channels, -1, -1), image], 1))
@@ -118,4 +124,11 @@ class UNet(Network):
         return self.head(torch.cat([self.up(features), skips.pop()], 1))
 
 
-ARCHITECTURE = Architecture("unet", UNet, UNetArguments, "inpainting")
+ARCHITECTURE = Architecture(
+    "unet",
+    UNet,
+    UNetArguments,
+    "inpainting",
+    small={"width": 4, "max_width": 8, "depth": 2},
+    refining_heads=REFINING_HEADS,
+)

@@ -1,7 +1,7 @@
-"""Live controls: what can be done to frames on their way into a network, in the order of the first webcam programs.
+"""Live controls: image operations applied to frames before they enter a network.
 
 zoom and shift - grayscale - blur - median - threshold - Canny - invert - (abstraction) - contrast stretch. The order is
-that of webcam-pix2pix (Akten 2017), but for the inversion, to which Canny's edges are blind: it comes after them.
+that of webcam-pix2pix (Akten 2017), except for the inversion: Canny edges do not depend on it, so it comes after them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..checkpoints.prepare_settings import InputStatistics
 Stretch = Literal["none", "percentile", "clahe"]
 Gradient = Annotated[float, Field(ge=0.0, le=10_000.0)]
 PERCENTILES = (0.01, 0.99)
-SMALLEST_SPREAD = 1e-3  # a flat frame has no contrast to stretch
+MIN_SPREAD = 1e-3  # a flat frame has no contrast to stretch
 MEASURED_VALUES = 1_000_000  # torch.quantile takes at most 2**24
 
 
@@ -30,31 +30,31 @@ class LiveControls(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     zoom: float = Field(default=1.0, ge=0.25, le=8.0)
-    """Above 1: the middle of the frame, enlarged. Below 1: the border is repeated around the frame."""
+    """Above 1: the center of the frame, enlarged. Below 1: the frame reduced, with its border replicated around it."""
     shift_x: float = Field(default=0.0, ge=-1.0, le=1.0)
-    """Moves the content to the right by this part of the width."""
+    """Shift of the content to the right, as a fraction of the width."""
     shift_y: float = Field(default=0.0, ge=-1.0, le=1.0)
-    """Moves the content down by this part of the height."""
+    """Shift of the content down, as a fraction of the height."""
     blur: int = Field(default=0, ge=0, le=64)
-    """n: Gaussian of 2n+1 pixels."""
+    """n: Gaussian blur of 2n+1 pixels."""
     median: int = Field(default=0, ge=0, le=32)
-    """n: median of 2n+1 x 2n+1 pixels."""
+    """n: median filter of 2n+1 x 2n+1 pixels."""
     threshold: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Darker values become black, the others stay."""
+    """Darker values become black; the others are unchanged."""
     canny: tuple[Gradient, Gradient] | None = None
-    """Lower and upper gradient of Canny's edges, in 8-bit units."""
+    """Lower and upper threshold of the Canny edge detector, in 8-bit units."""
     invert: bool = False
     stretch: Stretch = "none"
-    """percentile: the frames' 1st and 99th percentile go where those of the training inputs were. clahe: local
-    equalisation, then the mean and standard deviation of the training inputs."""
+    """percentile: map the frames' 1st and 99th percentiles to those of the training inputs. clahe: local histogram
+    equalization, then match the mean and standard deviation of the training inputs."""
 
 
 def move(frames: Tensor, controls: LiveControls) -> Tensor:
-    """Zoom and shift `[B,C,H,W]`; the border is repeated where the frame ends."""
+    """Zoom and shift `[B,C,H,W]`, replicating the border."""
     if (controls.zoom, controls.shift_x, controls.shift_y) == (1.0, 0.0, 0.0):
         return frames
     step = 1.0 / controls.zoom
-    # affine_grid counts from -1 to 1, hence twice the shift.
+    # affine_grid runs from -1 to 1, hence twice the shift.
     theta = frames.new_tensor(
         [[step, 0.0, -2.0 * step * controls.shift_x], [0.0, step, -2.0 * step * controls.shift_y]]
     )
@@ -69,7 +69,7 @@ def redraw(gray: Tensor, controls: LiveControls) -> Tensor:
     if controls.median:
         import cv2
 
-        # OpenCV's median takes 8 bits only beyond 5x5.
+        # OpenCV's median accepts only 8 bits for kernels above 5x5.
         gray = _each(gray, lambda picture: cv2.medianBlur(picture, 2 * controls.median + 1))
     if controls.threshold > 0.0:
         gray = torch.where(gray > controls.threshold, gray, torch.zeros_like(gray))
@@ -82,7 +82,7 @@ def redraw(gray: Tensor, controls: LiveControls) -> Tensor:
 
 
 def gaussian_blur(gray: Tensor, reach: int) -> Tensor:
-    """Blur `[B,1,H,W]` with 2 * reach + 1 taps, with the sigma and the mirrored border of OpenCV's GaussianBlur."""
+    """Blur `[B,1,H,W]` with 2 * reach + 1 taps, using the sigma and the reflected border of OpenCV's GaussianBlur."""
     for axis in (-2, -1):
         taps = min(reach, gray.shape[axis] - 1)
         sigma = 0.3 * (reach - 1.0) + 0.8
@@ -95,7 +95,7 @@ def gaussian_blur(gray: Tensor, reach: int) -> Tensor:
 
 
 def equalise(gray: Tensor, stretch: Stretch) -> Tensor:
-    """The part of a stretch that looks at each frame alone: CLAHE, nothing for the others."""
+    """The per-frame part of a stretch: CLAHE; the others have none."""
     if stretch != "clahe":
         return gray
     import cv2
@@ -105,7 +105,7 @@ def equalise(gray: Tensor, stretch: Stretch) -> Tensor:
 
 
 def measure(gray: Tensor) -> InputStatistics:
-    """Statistics of `[B,1,H,W]` in 0..1 over all frames together."""
+    """Statistics of `[B,1,H,W]` in 0..1 over all frames."""
     values = gray.detach().float().reshape(-1)
     if values.numel() > MEASURED_VALUES:
         values = values[:: -(-values.numel() // MEASURED_VALUES)]
@@ -114,13 +114,13 @@ def measure(gray: Tensor) -> InputStatistics:
 
 
 def match(gray: Tensor, stretch: Stretch, clip: InputStatistics, target: InputStatistics) -> Tensor:
-    """Map frames with the statistics `clip` onto `target`: one line for every frame, so nothing flickers; clipped."""
+    """Map frames with statistics `clip` to `target`, clamped: the same linear map for all frames, to avoid flicker."""
     if stretch == "none":
         return gray
     if stretch == "percentile":
-        slope = (target.high - target.low) / max(clip.high - clip.low, SMALLEST_SPREAD)
+        slope = (target.high - target.low) / max(clip.high - clip.low, MIN_SPREAD)
         return ((gray - clip.low) * slope + target.low).clamp(0.0, 1.0)
-    slope = target.std / max(clip.std, SMALLEST_SPREAD)
+    slope = target.std / max(clip.std, MIN_SPREAD)
     return ((gray - clip.mean) * slope + target.mean).clamp(0.0, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Live pictures: a thread that always holds the newest frame, and a file that stands in for a camera."""
+"""Live input: a thread that always holds the newest frame, and a video file in place of a camera."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 
 from ..files.videos import VideoError, VideoReader
 
-LONGEST_WAIT = 5.0  # seconds; a camera that gives nothing for so long is gone
+MAX_WAIT = 5.0  # seconds without a frame after which a camera counts as disconnected
 
 
 class FrameSource(Protocol):
-    """What frames are grabbed from."""
+    """A source of frames."""
 
     def read(self) -> np.ndarray[Any, Any] | None:
-        """The next frame, uint8 `[H,W,3]` in BGR, waiting for it as a camera does; None at the end."""
+        """Wait for the next frame, uint8 `[H,W,3]` in BGR; None at the end."""
 
     def close(self) -> None:
-        """Let go of the device or file."""
+        """Release the device or file."""
 
 
 class LoopedClip:
-    """A file behind the same interface as a camera: its frames at their own rate, again and again."""
+    """A video file with the interface of a camera: plays at its own frame rate, in a loop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,7 +34,7 @@ class LoopedClip:
         self._due = time.perf_counter()
 
     def read(self) -> np.ndarray[Any, Any] | None:
-        """The next frame, when its time has come."""
+        """The next frame, at the clip's own frame rate."""
         self._due = max(self._due + 1.0 / self._reader.rate, time.perf_counter() - 1.0)
         time.sleep(max(0.0, self._due - time.perf_counter()))
         frame = self._reader.read()
@@ -51,7 +51,7 @@ class LoopedClip:
 
 @dataclass(frozen=True)
 class Grabbed:
-    """A frame, uint8 `[H,W,3]` in BGR, its number from 1, and when it came (`time.perf_counter`)."""
+    """A frame, uint8 `[H,W,3]` in BGR, with its number, counted from 1, and its arrival time (`time.perf_counter`)."""
 
     frame: np.ndarray[Any, Any]
     number: int
@@ -59,9 +59,9 @@ class Grabbed:
 
 
 class FrameGrabber:
-    """Reads a source in a thread of its own and keeps only the newest frame, so that a slow reader is never behind.
+    """Read a source in a background thread and keep only the newest frame, so that a slow consumer never lags behind.
 
-    Use as a context; at its end the thread has stopped and the source is closed.
+    A context manager: on exit, the thread is stopped and the source is closed.
     """
 
     def __init__(self, source: FrameSource) -> None:
@@ -78,22 +78,22 @@ class FrameGrabber:
 
     def __exit__(self, *_: object) -> None:
         self._stopping = True
-        self._thread.join(LONGEST_WAIT)
+        self._thread.join(MAX_WAIT)
         self._source.close()
 
     def newer_than(self, number: int) -> Grabbed:
-        """The newest frame, once there is one after the frame of this number (0 for any).
+        """Wait for a frame after the one with this number (0 for any) and return the newest.
 
         Raises
         ------
         VideoError
-            The source has ended, or gave nothing for five seconds.
+            The source has ended, or delivered nothing for five seconds.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._has_newer(number), LONGEST_WAIT)
+            self._changed.wait_for(lambda: self._ended or self._has_newer(number), MAX_WAIT)
             if self._newest is not None and self._newest.number > number:
                 return self._newest
-            raise VideoError(self._ended or f"the camera gave no picture for {LONGEST_WAIT:.0f} seconds")
+            raise VideoError(self._ended or f"the camera delivered no frame for {MAX_WAIT:.0f} seconds")
 
     def _has_newer(self, number: int) -> bool:
         return self._newest is not None and self._newest.number > number
@@ -106,7 +106,7 @@ class FrameGrabber:
             except VideoError as error:
                 frame, reason = None, str(error)
             else:
-                reason = "the camera gives no more pictures"
+                reason = "the camera stopped delivering frames"
             with self._changed:
                 if frame is None:
                     self._ended = reason
@@ -119,24 +119,24 @@ class FrameGrabber:
 
 
 class Meter:
-    """Frames a second and latency as they really were, over the latest second and a half."""
+    """Measured frame rate and latency over the last 1.5 seconds."""
 
     def __init__(self, span: float = 1.5) -> None:
         self._span = span
         self._shown: list[tuple[float, float]] = []
 
     def add(self, grabbed: float, shown: float) -> None:
-        """A frame that came at `grabbed` was on screen at `shown` (`time.perf_counter`)."""
+        """Record a frame that arrived at `grabbed` and was displayed at `shown` (`time.perf_counter`)."""
         self._shown = [pair for pair in self._shown if shown - pair[0] < self._span] + [(shown, shown - grabbed)]
 
     @property
     def frames_per_second(self) -> float:
-        """0 until two frames were shown."""
+        """Frames per second; 0 until two frames have been shown."""
         if len(self._shown) < 2:
             return 0.0
         return (len(self._shown) - 1) / max(self._shown[-1][0] - self._shown[0][0], 1e-9)
 
     @property
     def latency(self) -> float:
-        """Mean seconds from the arrival of a frame to its translation being shown."""
+        """Mean time in seconds from the arrival of a frame until its translation is shown."""
         return sum(latency for _, latency in self._shown) / max(len(self._shown), 1)

@@ -1,4 +1,4 @@
-"""Does a translation network look at its input? A score that falls to 0 for a network that has become a slideshow."""
+"""How strongly a translation network reacts to its input: a score that falls to 0 under mode collapse."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import torch
 from torch import Tensor
 
 COLLAPSED = 0.1
-"""Below this score the output hardly depends on the input. Learning-to-See networks reach about 1, those that paint
-label maps 0.2 and more, those that ignore their input 0."""
+"""Below this score the output hardly depends on the input. Learning to See networks reach about 1, label-to-photo
+networks 0.2 or more, and networks that ignore their input 0."""
 
 SHIFT = 1 / 16  # of the width: 16 pixels of 256
-SMALLEST_MOVE = 1e-6
+MIN_CHANGE = 1e-6
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """How far the output moves for each unit that the input moves, as mean absolute differences over all pixels.
+    """Change of the output per unit of change of the input, both as mean absolute differences over all pixels.
 
     Attributes
     ----------
     shifted
-        For an input shifted by a sixteenth of its width.
+        When the input is shifted by a sixteenth of its width.
     inverted
-        For black and white exchanged.
+        When black and white are swapped.
     replaced
-        For another picture's input.
+        When the input is replaced by another picture's.
     """
 
     shifted: float
@@ -37,53 +37,52 @@ class Sensitivity:
 
     @classmethod
     def from_metrics(cls, metrics: Mapping[str, float]) -> Sensitivity | None:
-        """What a training measured, as it stands in a card's metrics; None where it did not."""
+        """Read the scores from a card's metrics; None if they were not measured."""
         names = ("sensitivity_shifted", "sensitivity_inverted", "sensitivity_replaced")
         if not all(name in metrics for name in names):
             return None
         return cls(*(metrics[name] for name in names))
 
     def metrics(self) -> dict[str, float]:
-        """The three numbers by the names that `from_metrics` reads."""
+        """The three scores under the names that `from_metrics` reads."""
         return {f"sensitivity_{name}": value for name, value in dataclasses.asdict(self).items()}
 
     @property
     def score(self) -> float:
-        """The smallest of the three: a network that ignores any of these changes does not follow forms."""
+        """The minimum of the three: a network that ignores any of these changes does not follow shapes."""
         return min(self.shifted, self.inverted, self.replaced)
 
     @property
     def collapsed(self) -> bool:
-        """Whether the network has become a slideshow."""
+        """Whether the output hardly depends on the input (mode collapse)."""
         return self.score < COLLAPSED
 
     def advice(self) -> str:
-        """One sentence for the person who trains: what happened and what to change."""
+        """One sentence for the user: what happened and what to change."""
         return (
-            "your model has become a slideshow: its output hardly follows its input "
-            f"(sensitivity {self.score:.3f}, below {COLLAPSED}). If the training has only begun, let it go on. "
-            "Otherwise go back to an earlier checkpoint, or start anew with more and more varied pictures (close-ups "
-            "and wide views, light and dark), a larger weight of L1 against the adversarial loss, or a lower learning "
-            "rate"
+            "mode collapse: the output hardly depends on the input "
+            f"(sensitivity {self.score:.3f}, below {COLLAPSED}). If the training has only just begun, let it continue. "
+            "Otherwise return to an earlier checkpoint, or start again with more varied pictures (close-ups and wide "
+            "views, light and dark), a larger L1 weight relative to the adversarial loss, or a lower learning rate"
         )
 
 
 @torch.no_grad()
 def measure_sensitivity(translate: Callable[[Tensor], Tensor], inputs: Tensor) -> Sensitivity:
-    """Probe a network.
+    """Measure how strongly a network reacts to changes of its input.
 
     Parameters
     ----------
     translate
         From `[B,C,H,W]` in 0..1 to `[B,3,H,W]` in 0..1; deterministic.
     inputs
-        `[B,C,H,W]` in 0..1, as the network is fed, of at least two different pictures.
+        `[B,C,H,W]` in 0..1, prepared for the network, of at least two different pictures.
 
     Returns
     -------
     Sensitivity
-        Each number is (movement of the output) / (movement of the input): 0 for a network that ignores its input, near
-        1 for one that keeps brightness where it is.
+        Each score is (change of the output) / (change of the input): 0 for a network that ignores its input, near 1 for
+        one that preserves brightness.
 
     Raises
     ------
@@ -100,14 +99,14 @@ def measure_sensitivity(translate: Callable[[Tensor], Tensor], inputs: Tensor) -
     }
     return Sensitivity(
         **{
-            name: _distance(translate(other), output) / max(_distance(other, inputs), SMALLEST_MOVE)
+            name: _distance(translate(other), output) / max(_distance(other, inputs), MIN_CHANGE)
             for name, other in changed.items()
         }
     )
 
 
 def _shift(inputs: Tensor) -> Tensor:
-    """Shift to the right, the border repeated."""
+    """Shift to the right, replicating the border."""
     pixels = max(1, round(inputs.shape[-1] * SHIFT))
     return torch.cat([inputs[..., :1].expand(-1, -1, -1, pixels), inputs[..., :-pixels]], -1)
 

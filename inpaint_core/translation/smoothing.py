@@ -1,4 +1,4 @@
-"""Frames that belong together in time: exponential smoothing, and the cuts at which it starts anew."""
+"""Temporal smoothing of clips, and detection of the cuts at which it restarts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 THUMBNAIL = 16
-SMALLEST_CUT = 0.06  # mean absolute difference of two thumbnails; slow motion stays below, two scenes rarely do
-CUT_OVER_MOTION = 2.0  # and a cut differs so many times more than the frames before it did
+MIN_CUT = 0.06  # mean absolute difference of two thumbnails; slow motion stays below, different scenes rarely do
+CUT_OVER_MOTION = 2.0  # a cut must also exceed the preceding motion by this factor
 MOTION_MEMORY = 0.8
 
 
 class CutDetector:
-    """Says where a new scene begins; remembers the latest frame between calls."""
+    """Detect where a new scene begins; keeps the last frame between calls."""
 
     def __init__(self) -> None:
         self._latest: Tensor | None = None
@@ -23,7 +23,7 @@ class CutDetector:
         self._cut = False
 
     def __call__(self, frames: Tensor) -> list[bool]:
-        """For each of the frames `[T,C,H,W]`, whether it begins a scene; the very first one does."""
+        """For each of the frames `[T,C,H,W]`, whether it begins a scene; the very first frame does."""
         thumbnails = F.interpolate(frames.float(), (THUMBNAIL, THUMBNAIL), mode="area")
         begins = [self._latest is None] + [False] * (len(frames) - 1)
         before = torch.cat([thumbnails[:1] if self._latest is None else self._latest, thumbnails[:-1]])
@@ -31,8 +31,8 @@ class CutDetector:
         for number, difference in enumerate((thumbnails - before).abs().mean((1, 2, 3)).tolist()):
             if begins[number]:
                 continue
-            # Two in a row are no cuts but fast motion that has just begun.
-            self._cut = not self._cut and difference > max(SMALLEST_CUT, CUT_OVER_MOTION * self._motion)
+            # Two in a row are not cuts but the start of fast motion.
+            self._cut = not self._cut and difference > max(MIN_CUT, CUT_OVER_MOTION * self._motion)
             if not self._cut:
                 self._motion = max(MOTION_MEMORY * self._motion, difference)
             begins[number] = self._cut
@@ -40,16 +40,16 @@ class CutDetector:
 
 
 class ExponentialSmoothing:
-    """`new = amount * old + (1 - amount) * new`, frame by frame; remembers the latest frame between calls."""
+    """`new = amount * old + (1 - amount) * new`, frame by frame; keeps the last frame between calls."""
 
     def __init__(self, amount: float) -> None:
         if not 0.0 <= amount < 1.0:
-            raise ValueError(f"smoothing is {amount}: expected 0 (none) up to below 1")
+            raise ValueError(f"smoothing is {amount}: expected 0 (none) or more, and less than 1")
         self.amount = amount
         self._latest: Tensor | None = None
 
     def __call__(self, frames: Tensor, cuts: Sequence[bool]) -> Tensor:
-        """Smooth `[T,C,H,W]`; frames at a cut, or of another size than the one before, are taken as they are."""
+        """Smooth `[T,C,H,W]`; a frame at a cut, or of another size than the previous one, is unchanged."""
         if self.amount == 0.0:
             self._latest = None
             return frames

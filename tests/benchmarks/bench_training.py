@@ -29,7 +29,7 @@ from training.dataset.scan import load_dataset
 from training.engine.measurement import holes
 from training.engine.session import run_training
 from training.events import Event, StepDone
-from training.objectives.partial_conv import PartialConv
+from training.objectives.composite import Composite
 from training.placement import Placement, choose_device
 
 from ..models.dense_mask_reference import DenseMaskUNet
@@ -127,7 +127,7 @@ def test_a_step_takes_much_less_than_that_of_a_plain_loop(folder: Path) -> None:
     device = choose_device("auto")
     network = build_model("pconv_unet", **NETWORK)
     card = ModelCard(architecture="pconv_unet", arguments=NETWORK, value_range="imagenet")
-    ours = PartialConv(config.objective, config, card, network, Placement(device))  # type: ignore[arg-type]
+    ours = Composite(config.objective, config, card, network, Placement(device))  # type: ignore[arg-type]
     samples = Samples(load_dataset(config.data).train, config.data, holes(config), seed=0, device=device)
     plain = PlainLoop(folder, device)
     times: dict[str, list[float]] = {"plain": [], "ours": [], "waiting": []}

@@ -14,28 +14,13 @@ from inpaint_core.models.global_local_discriminator import crop_around, hole_cen
 from inpaint_core.models.padding import pad_to_multiple
 from inpaint_core.models.registry import build_empty
 
-SMALL = {
-    "unet": {"width": 4, "max_width": 8},
-    "encoder_decoder": {"width": 4},
-    "pconv_unet": {"width": 4},
-    "glcic": {"width": 4},
-    "pix2pix_unet": {"width": 4},
-    "pix2pix_resnet": {"width": 4, "blocks": 2},
-    "patch_discriminator": {"width": 4},
-    "global_local_discriminator": {
-        "width": 4,
-        "image_size": 32,
-        "local_size": 16,
-        "global_layers": 3,
-        "local_layers": 3,
-    },
-}
 INPAINTING = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "inpainting"]
+OF_PICTURES = [name for name in ARCHITECTURES if name != "feature_discriminator"]
 TRANSLATION = [name for name, architecture in ARCHITECTURES.items() if architecture.task == "translation"]
 
 
 def small(name, **arguments):
-    return build_model(name, **{**SMALL.get(name, {}), **arguments})
+    return build_model(name, **{**ARCHITECTURES[name].small, **arguments})
 
 
 def picture(height, width, batch=1, channels=3, seed=0):
@@ -81,7 +66,7 @@ def test_parameter_counts_are_those_of_the_originals(name, arguments, count):
     assert sum(parameter.numel() for parameter in build_empty(name, arguments).parameters()) == count
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OF_PICTURES)
 @torch.no_grad()
 def test_a_batch_gives_what_its_pictures_give_alone(name):
     network = small(name)
@@ -100,7 +85,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(name):
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "instance", "group"])
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "unet"])
+@pytest.mark.parametrize("name", [name for name in OF_PICTURES if name != "unet"])
 def test_every_norm_trains_and_is_deterministic_at_inference(name, norm):
     network = small(name, norm=norm).train()
     output = run(name, network)
@@ -120,14 +105,14 @@ def test_dropout_acts_in_training_only(name):
         assert not torch.equal(run(name, network), run(name, network))
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_a_picture_of_the_smallest_size_can_be_trained_on_alone(name):
     network = small(name).train()
     run(name, network, batch=1, size=max(network.multiple, network.minimum)).mean().backward()
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 70), (37, 2), (431, 1071)])
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OF_PICTURES)
 @torch.no_grad()
 def test_every_size_goes_through(name, height, width):
     network = small(name)
@@ -173,6 +158,19 @@ def test_spectral_normalisation_divides_by_the_largest_singular_value(name):
     assert checked >= 5
 
 
+def test_the_discriminator_of_features_judges_each_of_the_maps_of_both_extractors():
+    network = small("feature_discriminator").train()
+    for side in (network.minimum, 48):
+        for coarser in (1, 2):  # in front of the poolings, or behind them
+            maps = [picture(side // coarser // 2**k, side // coarser // 2**k, 2, 64 * 2**k) for k in range(3)]
+            logits = network(maps)
+            assert [value.shape for value in logits] == [
+                (2, 1, -(-value.shape[-2] // 2), -(-value.shape[-1] // 2)) for value in maps
+            ]
+    sum(value.mean() for value in logits).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
+
+
 @pytest.mark.parametrize(("name", "arguments"), [("pix2pix_unet", {"depth": 4}), ("pix2pix_resnet", {})])
 def test_upsampling_by_repetition_has_no_transposed_convolution(name, arguments):
     network = small(name, **arguments, upsampling="nearest")
@@ -184,6 +182,27 @@ def test_upsampling_by_repetition_has_no_transposed_convolution(name, arguments)
 def test_the_translation_u_net_comes_in_the_widths_of_the_live_models(width):
     first = build_empty("pix2pix_unet", {"width": width, "input_channels": 1}).state_dict()["down.0.0.weight"]
     assert first.shape == (width, 1, 4, 4)
+
+
+@torch.no_grad()
+def test_the_texture_u_net_makes_something_of_nothing_without_a_grid():
+    network = small("texture_unet", norm="none", input_channels=1)
+    made = network(torch.zeros(1, 1, 128, 128))
+    assert float(made.std()) > 0.01
+    # A grid is a difference between the means of the columns, or rows, of each place within a stride.
+    for stride in (2, 4, 8):
+        for means in (made.mean(2), made.mean(3)):
+            phases = means.unflatten(-1, (-1, stride)).mean(-2)
+            assert float(phases.std(-1).max()) < 0.25 * float(made.std())
+
+
+@torch.no_grad()
+def test_the_noise_of_the_texture_u_net_stands_still_and_moves_in_training():
+    network = small("texture_unet", norm="none")
+    image = picture(32, 32)
+    assert torch.equal(network(image), network(image))
+    network.train()
+    assert not torch.equal(network(image), network(image))
 
 
 def test_hole_centers_are_the_middles_of_the_bounding_boxes():
@@ -233,7 +252,7 @@ def test_a_preview_in_the_middle_of_training_is_what_the_saved_file_gives(name, 
         run(name, network).square().mean().backward()
         optimizer.step()
     task = ARCHITECTURES[name].task
-    card = ModelCard(architecture=name, arguments=SMALL[name], task=task)
+    card = ModelCard(architecture=name, arguments=ARCHITECTURES[name].small, task=task)
     model = (InpaintingModel if task == "inpainting" else TranslationModel)(card, network)
     save_model(model, tmp_path / "model.safetensors")
     loaded = load_model(tmp_path / "model.safetensors")

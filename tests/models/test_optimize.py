@@ -16,19 +16,15 @@ from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import ARCHITECTURES, build_model
 from inpaint_core.models.pconv_unet_inference import PConvUNetInference, renormalise, transposed_upsampling_weight
 
-SMALL = {
-    "unet": {"width": 4, "max_width": 8},
-    "encoder_decoder": {"width": 4},
-    "pconv_unet": {"width": 4},
-    "glcic": {"width": 4},
-    "pix2pix_unet": {"width": 4},
-    "pix2pix_resnet": {"width": 4, "blocks": 2, "norm": "batch"},
-}
+OF_MODELS = [name for name, architecture in ARCHITECTURES.items() if architecture.task != "discriminator"]
 
 
 def model(name, **arguments):
     """A network whose batch normalisation has something to fold, wrapped with a card."""
-    network = build_model(name, **{**SMALL[name], **arguments})
+    small = dict(ARCHITECTURES[name].small)
+    if name == "pix2pix_resnet":
+        small["norm"] = "batch"
+    network = build_model(name, **{**small, **arguments})
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for layer in network.modules():
@@ -70,9 +66,10 @@ def test_the_rewritten_partial_convolution_u_net_computes_the_same_in_float32(de
         assert torch.allclose(form(picture(size, 2), mask), expected, atol=2e-5 * max(1, float(expected.abs().max())))
 
 
+@pytest.mark.parametrize("head", ["residual", "detailed"])
 @torch.no_grad()
-def test_the_rewritten_network_keeps_the_residual_head():
-    network = model("pconv_unet", depth=3, head="residual").network
+def test_the_rewritten_network_keeps_the_head(head):
+    network = model("pconv_unet", depth=3, head=head).network
     network.decoder[-1].convolution.weight.normal_(generator=torch.Generator().manual_seed(0))
     expected = network(picture(32), holes(32))
     assert torch.allclose(PConvUNetInference(network, torch.float32)(picture(32), holes(32)), expected, atol=1e-4)
@@ -105,7 +102,7 @@ def test_renormalising_chosen_pixels_equals_the_formula_on_all():
     assert torch.allclose(renormalise(features, shift, ratio), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", OF_MODELS)
 def test_what_optimize_makes_stays_within_two_grey_levels(name):
     plain = model(name)
     fast = optimize(plain)
@@ -118,7 +115,7 @@ def test_what_optimize_makes_stays_within_two_grey_levels(name):
         assert float((output - expected).abs().max()) <= 2 / 255
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", OF_MODELS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_every_precision_takes_and_gives_float32_and_leaves_the_original_alone(name, dtype):
     plain = model(name)

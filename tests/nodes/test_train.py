@@ -73,7 +73,7 @@ def test_the_sample_sheet_is_shown_on_the_node(train, host):
 
 @pytest.mark.parametrize("recipe", ["glcic_natural", "unet_natural"])
 def test_nothing_is_downloaded_for_a_recipe_with_perceptual_terms(recipe, nodes, train, monkeypatch):
-    objective = importlib.import_module(f"{nodes.__name__.removesuffix('.nodes')}.training.objectives.partial_conv")
+    objective = importlib.import_module(f"{nodes.__name__.removesuffix('.nodes')}.training.objectives.composite")
 
     def download():
         raise AssertionError("a node reached for the internet")

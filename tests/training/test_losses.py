@@ -119,7 +119,7 @@ def test_perceptual_and_style_equal_the_papers_formulas() -> None:
     def extract(image: Tensor) -> list[Tensor]:
         return [image * 2.0, F.avg_pool2d(image, 2) ** 2]
 
-    perceptual, style = perceptual_and_style(extract, [output, composite], target)
+    perceptual, style = perceptual_and_style([extract(output), extract(composite)], extract(target))
     wanted_perceptual = wanted_style = 0.0
     for level in range(2):
         truth = extract(target)[level].numpy().astype(np.float64)
@@ -139,10 +139,10 @@ def test_the_perceptual_loss_in_the_hole_adds_the_stages() -> None:
     def extract(image: Tensor) -> list[Tensor]:
         return [image * 2.0, F.avg_pool2d(image, 2) ** 2]
 
-    perceptual, style = perceptual_and_style(extract, [output], target, hole)
+    perceptual, style = perceptual_and_style([extract(output)], extract(target), hole)
     stages = zip(extract(output), extract(target), strict=True)
     torch.testing.assert_close(perceptual, sum(cosine_distance(*stage, hole) for stage in stages))
-    torch.testing.assert_close(style, perceptual_and_style(extract, [output], target)[1])
+    torch.testing.assert_close(style, perceptual_and_style([extract(output)], extract(target))[1])
 
 
 def test_total_variation_counts_the_pairs_inside_the_dilated_hole() -> None:
@@ -170,6 +170,9 @@ def test_adversarial_losses_equal_the_formulas() -> None:
     squares = (((r - 1) ** 2).mean() + (f**2).mean()) / 2
     np.testing.assert_allclose(discriminator_loss(real, fake, "least_squares").item(), squares, rtol=1e-5)
     np.testing.assert_allclose(generator_loss(fake, "least_squares").item(), ((f - 1) ** 2).mean(), rtol=1e-5)
+    hinge = (np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean()) / 2
+    np.testing.assert_allclose(discriminator_loss(real, fake, "hinge").item(), hinge, rtol=1e-5)
+    np.testing.assert_allclose(generator_loss(fake, "hinge").item(), -f.mean(), rtol=1e-5)
 
 
 def vgg16_weights(width: int = 64) -> dict[str, Tensor]:

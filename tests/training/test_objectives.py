@@ -9,12 +9,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from training.config import ConfigError, GlcicConfig, GuardConfig, PartialConvConfig, TrainConfig, parse_config
+from training.config import CompositeConfig, ConfigError, GlcicConfig, GuardConfig, TrainConfig, parse_config
 from training.engine.session import run_training
 from training.errors import CollapsedError
 from training.events import Event, Message, StepDone
 from training.objectives.collapse_guard import CollapseGuard
-from training.objectives.patch_judge import build_patch_judge, judge_patches
+from training.objectives.feature_view import feature_view, hole_points
+from training.objectives.hole_discriminator import build_hole_discriminator, feature_logits, patch_logits
 from training.placement import Placement
 from training.runs.state import load_newest_state
 
@@ -24,13 +25,13 @@ from .test_resume import assert_same_run, stop_after
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "reconstruction": {"objective": {"name": "reconstruction", "loss": "charbonnier"}},
-    "partial_conv": {
+    "composite": {
         "model": {"architecture": "pconv_unet", "arguments": {"depth": 3, "width": 4}},
-        "objective": {"name": "partial_conv", "features": "none", "frozen_norm_after": 3},
+        "objective": {"name": "composite", "features": "none", "frozen_norm_after": 3},
     },
-    "partial_conv with an adversary": {
+    "composite with an adversary": {
         "objective": {
-            "name": "partial_conv",
+            "name": "composite",
             "features": "none",
             "adversarial": 0.1,
             "adversarial_from": 2,
@@ -53,6 +54,15 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
             "arguments": {"width": 4, "depth": 3, "input_channels": 1, "dropout": 0.5},
         },
         "objective": {"name": "pix2pix", "discriminator": {"width": 4, "layers": 2}},
+    },
+    "pix2pix with noise and a hinge": {
+        "model": {"architecture": "texture_unet", "arguments": {"width": 4, "depth": 3}},
+        "objective": {
+            "name": "pix2pix",
+            "adversarial_loss": "hinge",
+            "l1_reduction": 4,
+            "discriminator": {"width": 4, "layers": 2, "norm": "none", "spectral_norm": True},
+        },
     },
 }
 
@@ -98,36 +108,104 @@ def test_glcic_changes_in_each_phase_only_what_it_says(pictures: Path, tmp_path:
     assert terms[4] == {"loss", "hole", "adversarial", "discriminator"}
 
 
-def test_the_adversary_of_partial_conv_joins_when_it_should(pictures: Path, tmp_path: Path) -> None:
+def test_the_adversary_of_composite_joins_when_it_should(pictures: Path, tmp_path: Path) -> None:
     terms: list[set[str]] = []
 
     def watch(event: Event) -> None:
         if isinstance(event, StepDone):
             terms.append(set(event.losses))
 
-    run_training(
-        configure("partial_conv with an adversary", pictures, steps=3), out=tmp_path / "run", callbacks=[watch]
-    )
+    run_training(configure("composite with an adversary", pictures, steps=3), out=tmp_path / "run", callbacks=[watch])
     alone = {"loss", "hole", "valid", "total_variation"}
     assert terms == [alone, alone, alone | {"adversarial", "discriminator"}]
 
 
 def test_only_patches_that_touch_the_hole_are_judged(pictures: Path) -> None:
-    config = configure("partial_conv with an adversary", pictures)
-    assert isinstance(config.objective, PartialConvConfig)
-    judge = build_patch_judge(config.objective, config, Placement(torch.device("cpu")))
+    config = configure("composite with an adversary", pictures)
+    assert isinstance(config.objective, CompositeConfig)
+    judge = build_hole_discriminator(config.objective, config, Placement(torch.device("cpu")))
     picture, mask = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 1, 32, 32)
-    everywhere = judge_patches(judge, judge.network, picture, torch.ones_like(mask))
+    everywhere = patch_logits(judge, judge.network, picture, torch.ones_like(mask))
     assert everywhere.numel() == 2 * 6 * 6
     mask[1, :, 3, 3] = 1.0
-    chosen = judge_patches(judge, judge.network, picture, mask)
+    chosen = patch_logits(judge, judge.network, picture, mask)
     assert chosen.numel() == 1
     mask[1] = 0.0
-    assert not judge_patches(judge, judge.network, picture, mask).any()
+    assert not patch_logits(judge, judge.network, picture, mask).any()
 
 
-def test_partial_conv_freezes_the_encoders_normalisation_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
-    config = configure("partial_conv", pictures, checkpoint_every=1)
+def test_feature_maps_are_judged_where_their_cells_touch_the_hole(pictures: Path) -> None:
+    config = configure("composite with an adversary", pictures)
+    objective = CompositeConfig(adversarial=0.1, adversary="features", discriminator={"width": 4})
+    judge = build_hole_discriminator(objective, config, Placement(torch.device("cpu")))
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.rand(1, width, side, side, generator=generator) for width, side in ((64, 32), (128, 16), (256, 8))]
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 3, 3] = 0.01
+    assert [len(logits) for logits in feature_logits(judge, judge.network, maps, mask)] == [1, 1, 1]
+    mask[..., 4:6, 0] = 1.0
+    assert [len(logits) for logits in feature_logits(judge, judge.network, maps, mask)] == [2, 2, 1]
+
+
+def test_an_adversary_of_features_teaches_both_networks_and_resumes_exactly(pictures: Path, tmp_path: Path) -> None:
+    save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
+    objective = {
+        **OBJECTIVES["composite with an adversary"]["objective"],
+        "features": str(tmp_path / "vgg.safetensors"),
+        "features_side": 32,
+        "adversary": "features",
+        "discriminator": {"width": 4},
+    }
+    data = {**tiny_values(pictures)["data"], "size": 64}
+    config = configure("composite with an adversary", pictures, objective=objective, data=data, steps=5)
+    terms: list[set[str]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            terms.append(set(event.losses))
+
+    run_training(config, out=tmp_path / "whole", callbacks=[watch])
+    should_stop, stop_watch = stop_after(3)
+    run_training(config, out=tmp_path / "parts", callbacks=[stop_watch], should_stop=should_stop)
+    run_training(config, out=tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert terms[-1] - terms[0] == {"adversarial", "discriminator"}
+    blind = configure("composite with an adversary", pictures, objective={**objective, "features": "none"}, data=data)
+    with pytest.raises(ConfigError, match="needs a feature extractor"):
+        run_training(blind, out=tmp_path / "blind")
+
+
+def test_points_of_the_hole_are_counted_row_by_row() -> None:
+    mask = (torch.rand(3, 1, 7, 9, generator=torch.Generator().manual_seed(1)) > 0.6).float()
+    mask[2] = 0.0
+    for quantile in (0.0, 0.3, 0.999):
+        found = hole_points(mask, quantile).tolist()
+        for number in range(2):
+            pixels = mask[number, 0].nonzero().tolist()
+            assert found[number] == pixels[int(quantile * len(pixels))]
+        assert found[2] == [0, 0]
+
+
+def test_features_are_looked_at_in_a_window_around_the_hole_and_in_the_reduced_picture() -> None:
+    picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[0, :, 40:48, 16:32] = mask[1, :, 30, 30] = 1.0
+    (window, twin), seen = feature_view([picture, picture * 2.0], mask, 32, 0)
+    assert torch.equal(window[1], picture[1, :, 14:46, 14:46])
+    assert torch.equal(twin, window * 2.0)
+    assert seen[0].sum() > 0.0
+    (reduced,), share = feature_view([picture], mask, 32, 1)
+    torch.testing.assert_close(reduced[0, 0, 5, 7], picture[0, 0, 10:12, 14:16].mean())
+    assert share[1].sum() == 0.25
+    (whole,), same = feature_view([picture], mask, None, 0)
+    assert torch.equal(whole, picture)
+    assert torch.equal(same, mask)
+    corners = {tuple(hole_points(mask[:1], (step * 0.618) % 1.0)[0].tolist()) for step in range(20)}
+    assert len(corners) > 15
+
+
+def test_composite_freezes_the_encoders_normalisation_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
+    config = configure("composite", pictures, checkpoint_every=1)
     messages: list[str] = []
     norms: dict[int, torch.Tensor] = {}
     rates: dict[int, float] = {}
@@ -151,11 +229,11 @@ def test_partial_conv_freezes_the_encoders_normalisation_in_its_second_phase(pic
     assert rates[4] == pytest.approx(0.25 * rates[3])
 
 
-def test_partial_conv_uses_a_local_feature_file_and_says_what_to_do_without(
+def test_composite_uses_a_local_feature_file_and_says_what_to_do_without(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
-    objective = {"name": "partial_conv", "features": str(tmp_path / "vgg.safetensors")}
+    objective = {"name": "composite", "features": str(tmp_path / "vgg.safetensors")}
     seen: list[set[str]] = []
 
     def watch(event: Event) -> None:
@@ -163,7 +241,7 @@ def test_partial_conv_uses_a_local_feature_file_and_says_what_to_do_without(
             seen.append(set(event.losses))
 
     run_training(
-        configure("partial_conv", pictures, objective=objective, steps=1), out=tmp_path / "run", callbacks=[watch]
+        configure("composite", pictures, objective=objective, steps=1), out=tmp_path / "run", callbacks=[watch]
     )
     assert {"perceptual", "style", "total_variation", "hole", "valid"} < seen[0]
     for features in ("vgg16", str(tmp_path / "none.safetensors")):
@@ -171,7 +249,7 @@ def test_partial_conv_uses_a_local_feature_file_and_says_what_to_do_without(
             monkeypatch.setitem(__import__("sys").modules, "torchvision.models", None)
         with pytest.raises(ConfigError, match=r"--objective\.features none"):
             run_training(
-                configure("partial_conv", pictures, objective={"name": "partial_conv", "features": features}),
+                configure("composite", pictures, objective={"name": "composite", "features": features}),
                 out=tmp_path / "other",
             )
     assert not (tmp_path / "other").exists()
@@ -188,7 +266,7 @@ def test_guard_pauses_slows_and_finally_ends_a_discriminator_that_is_too_strong(
 
     # A threshold above what guessing costs makes every discriminator too strong.
     config = configure("glcic", pictures, objective=objective, steps=60)
-    with pytest.raises(CollapsedError, match="tells every picture apart"):
+    with pytest.raises(CollapsedError, match="separates real from fake"):
         run_training(config, out=tmp_path / "run", callbacks=[watch])
     assert sum("pauses for 1 steps" in message for message in messages) == 2
     assert any("0.5 of the configured" in message for message in messages)
@@ -218,7 +296,7 @@ def test_adaptive_weight_follows_the_gradients(pictures: Path, tmp_path: Path) -
     assert any(abs(terms["loss"] - terms["hole"] - terms["adversarial"]) > 0.1 * terms["loss"] for terms in joint)
 
 
-@pytest.mark.parametrize("name", ["partial_conv with an adversary", "glcic", "pix2pix"])
+@pytest.mark.parametrize("name", ["composite with an adversary", "glcic", "pix2pix"])
 def test_a_discriminator_that_cannot_be_built_is_refused(name: str, pictures: Path, tmp_path: Path) -> None:
     for wrong, sentence in (({"brightness": 3}, "objective.discriminator: .*brightness"), ({"width": 0}, "width")):
         objective = {**OBJECTIVES[name]["objective"], "discriminator": wrong}
@@ -227,7 +305,7 @@ def test_a_discriminator_that_cannot_be_built_is_refused(name: str, pictures: Pa
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["partial_conv with an adversary", "pix2pix"])
+@pytest.mark.parametrize("name", ["composite with an adversary", "pix2pix"])
 def test_a_discriminator_refuses_pictures_too_small_for_it(name: str, pictures: Path, tmp_path: Path) -> None:
     objective = {**OBJECTIVES[name]["objective"], "discriminator": {"width": 4, "layers": 5}}
     with pytest.raises(ConfigError, match=r"data.size 32: patch_discriminator needs at least \d\d"):
@@ -237,8 +315,8 @@ def test_a_discriminator_refuses_pictures_too_small_for_it(name: str, pictures: 
 @pytest.mark.parametrize(
     ("name", "section", "changes", "sentence"),
     [
-        ("pix2pix", "objective", {"prepare": {"reduction": 2, "contrast": 0.5}}, "reduction 2 is not followed"),
-        ("reconstruction", "model", {"fill": "gray"}, "model.fill gray is not followed"),
+        ("pix2pix", "objective", {"prepare": {"reduction": 2, "contrast": 0.5}}, "reduction 2 is ignored"),
+        ("reconstruction", "model", {"fill": "gray"}, "model.fill gray is ignored"),
     ],
 )
 def test_settings_that_the_initial_model_decides_are_named(
@@ -271,6 +349,41 @@ def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_pat
         run_training(
             configure("reconstruction", pictures, model={"architecture": "pix2pix_unet"}), out=tmp_path / "run"
         )
-    objective = {"name": "partial_conv", "features": "none", "frozen_norm_after": 1}
+    objective = {"name": "composite", "features": "none", "frozen_norm_after": 1}
     with pytest.raises(ConfigError, match="no encoder normalisation"):
         run_training(configure("reconstruction", pictures, objective=objective), out=tmp_path / "run")
+
+
+def pix2pix_terms(pictures: Path, out: Path, **objective: Any) -> dict[str, float]:
+    """What the first step of a translation is measured by."""
+    terms: list[dict[str, float]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            terms.append(dict(event.losses))
+
+    settings = {"name": "pix2pix", "adversarial": 0.0, **objective}
+    run_training(configure("pix2pix", pictures, objective=settings, steps=1), out=out, callbacks=[watch])
+    return terms[0]
+
+
+def test_pix2pix_compares_pictures_as_coarsely_as_it_is_told(pictures: Path, tmp_path: Path) -> None:
+    every_pixel, coarse = (
+        pix2pix_terms(pictures, tmp_path / str(factor), l1_reduction=factor)["l1"] for factor in (1, 8)
+    )
+    # Means of absolute values are never below absolute values of means.
+    assert 0.0 < coarse < every_pixel
+
+
+def test_pix2pix_adds_perceptual_and_style_terms_by_their_weights(pictures: Path, tmp_path: Path) -> None:
+    save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
+    terms = pix2pix_terms(
+        pictures, tmp_path / "run", l1=2.0, perceptual=0.5, style=30.0, features=str(tmp_path / "vgg.safetensors")
+    )
+    assert min(terms.values()) > 0.0
+    assert terms["loss"] == pytest.approx(2.0 * terms["l1"] + 0.5 * terms["perceptual"] + 30.0 * terms["style"])
+
+
+def test_pix2pix_says_what_to_do_without_a_vgg(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--objective\.features none"):
+        pix2pix_terms(pictures, tmp_path / "run", style=1.0, features=str(tmp_path / "missing.safetensors"))

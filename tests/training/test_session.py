@@ -13,6 +13,7 @@ from PIL import Image
 
 from inpaint_core import inpaint, load_model
 from training.config import ConfigError, TrainConfig
+from training.engine.network import build_network
 from training.engine.session import StoppedError, run_training
 from training.events import CheckpointSaved, Event, Finished, Message, Preview, Scanning, Started, StepDone, Validated
 
@@ -142,6 +143,19 @@ def test_training_starts_from_the_weights_of_init_from(tiny: TrainConfig, tmp_pa
     other = model.model_copy(update={"arguments": {"width": 8}})
     with pytest.raises(ConfigError, match="init_from"):
         run_training(tiny.model_copy(update={"model": other}), out=tmp_path / "third")
+
+
+def test_a_detailed_head_goes_on_from_the_weights_of_a_residual_one(tiny: TrainConfig, tmp_path: Path) -> None:
+    arguments = {**tiny.model.arguments, "head": "residual"}
+    plain = tiny.model.model_copy(update={"architecture": "unet", "arguments": arguments})
+    first = run_training(tiny.model_copy(update={"model": plain, "steps": 1}), out=tmp_path / "first")
+    detailed = {"arguments": {**arguments, "head": "detailed"}, "init_from": str(first.path)}
+    _, network, _ = build_network(tiny.model_copy(update={"model": plain.model_copy(update=detailed)}))
+    weights = network.state_dict()
+    for name, weight in first.model.network.state_dict().items():
+        assert torch.equal(weights.pop(name), weight), name
+    assert weights
+    assert all(name.startswith("detail.") for name in weights)
 
 
 def test_training_reduces_the_loss(tiny: TrainConfig, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training translations: inputs made on the fly, pairs, the slideshow warning, resuming."""
+"""Training translations: inputs made on the fly, pairs, the mode-collapse warning, resuming."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from inpaint_core.translation import prepare
 from training.config import ConfigError, DataConfig, TrainConfig, load_recipe, parse_config
 from training.dataset.samples import Batch, Samples
 from training.dataset.scan import load_dataset
-from training.engine.measurement import fixed_batches, input_settings, measure_mean_picture
+from training.engine.measurement import fixed_batches
 from training.engine.session import TrainResult, run_training
 from training.events import Event, Message, Validated
+from training.objectives.pix2pix import Pix2Pix
 
 CPU = torch.device("cpu")
 
@@ -90,12 +91,14 @@ def test_batches_computed_in_parts_train_the_same(tmp_path: Path) -> None:
         torch.testing.assert_close(first[key], second[key], atol=1e-5, rtol=1e-4)
 
 
-def test_a_network_that_ignores_its_input_is_called_a_slideshow_and_does_not_replace_the_model(tmp_path: Path) -> None:
+def test_a_network_that_ignores_its_input_is_reported_as_collapsed_and_does_not_replace_the_model(
+    tmp_path: Path,
+) -> None:
     events: list[Event] = []
     # Fresh weights hardly let the input through.
     train(tmp_path / "run", config(optimizer={"learning_rate": 1e-9}), events)
     warnings = [event.text for event in events if isinstance(event, Message) and event.level == "warning"]
-    assert any("your model has become a slideshow" in text for text in warnings)
+    assert any("mode collapse" in text for text in warnings)
     looks = [event for event in events if isinstance(event, Validated)]
     assert [look.best for look in looks] == [True, False]
 
@@ -109,7 +112,7 @@ def test_without_a_discriminator_l1_alone_is_learnt(tmp_path: Path) -> None:
 def test_statistics_are_those_of_the_prepared_training_pictures() -> None:
     settings = config()
     dataset = load_dataset(settings.data)
-    measured = input_settings(settings, dataset)
+    measured = Pix2Pix.input_settings(settings, dataset, None)
     assert measured is not None
     assert measured.statistics is not None
     samples = Samples(dataset.train, settings.data, None, seed=0, device=CPU, augment=False)
@@ -127,7 +130,7 @@ def test_the_mean_picture_is_the_baseline() -> None:
     mean = samples.batch(0, len(dataset.train)).image.mean(0)
     error = sum((image - mean).abs().mean() for batch in batches for image in batch.image)
     expected = float(error) / sum(map(len, batches))
-    assert measure_mean_picture(settings, dataset, batches) == pytest.approx(expected, rel=1e-5)
+    assert Pix2Pix.baselines(settings, dataset, batches)["mean_picture_l1"] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["l2s_unet", "l2s_resnet", "l2s_fast", "facades"])
@@ -231,7 +234,7 @@ def test_pairs_train_a_model_that_reads_colours(tmp_path: Path) -> None:
         ({"objective": {"name": "pix2pix", "prepare": None}}, "is needed without them"),
         (
             {"data": {"folder": "x", "input_side": "left"}, "objective": {"name": "reconstruction"}},
-            "inputs are for a translation only",
+            "paired inputs are only for a translation",
         ),
         ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give one"),
         ({"data": {"input_side": "left"}}, "pairs need a folder"),

@@ -170,7 +170,7 @@ def test_a_camera_that_ends_is_told() -> None:
         camera.give(3)
         camera.end()
         assert grabber.newer_than(0).number == 3
-        with pytest.raises(VideoError, match="no more pictures"):
+        with pytest.raises(VideoError, match="stopped delivering frames"):
             grabber.newer_than(3)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..command_line import option
+from ..errors import worded
 from ..events import Event, Finished, Message, Started, StepDone, Validated
 
 
@@ -33,7 +35,7 @@ class ProgressBar:
             case Validated():
                 self._shown |= {name: f"{value:.2f}" for name, value in event.metrics.items()}
             case Message():
-                self._tqdm.write(event.text)
+                self._tqdm.write(worded(event.text, option))
             case Finished() if self._bar is not None:
                 self._bar.close()
             case _:

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from inpaint_core.files.images import READABLE_FORMATS, READABLE_SUFFIXES, ImageFileError, decode_image
 
 from ..config import DataConfig
+from ..errors import SettingError
 from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
 
 # Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
@@ -56,7 +57,7 @@ NoteKind = Literal["16-bit", "gray", "CMYK", "palette", "animated", "rotated", "
 Progress = Callable[[int, int], None]
 
 
-class DatasetError(ValueError):
+class DatasetError(SettingError):
     """A folder cannot be trained on; the message is one line that names the folder and what was found in it."""
 
 
@@ -273,12 +274,12 @@ def _leave_out_unpaired(
 def _load_embedded(config: DataConfig) -> Dataset:
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise DatasetError("scikit-image is not installed, and the demo trains on its photographs; give --data DIR")
+        raise DatasetError("scikit-image is not installed, and the demo trains on its photographs; set `data.folder`")
     folder = Path(spec.origin).parent / "data"
     records, left_out = _scan(folder, [folder / name for name in DEMO_TRAIN + DEMO_HELD_OUT], config, None)
     train = [record for record in records if record.file in DEMO_TRAIN]
     if not train:
-        raise DatasetError(f"{folder}: none of scikit-image's photographs is here; give --data DIR")
+        raise DatasetError(f"{folder}: none of scikit-image's photographs is here; set `data.folder`")
     return Dataset("photographs of scikit-image", train, [r for r in records if r.file in DEMO_HELD_OUT], left_out)
 
 
@@ -387,5 +388,5 @@ def _too_few(
     if ignored:
         found += f"; other files: {', '.join(f'{count} {suffix}' for suffix, count in sorted(ignored.items()))}"
     if not config.recursive and folder.is_dir() and any(path.is_dir() for path in folder.iterdir()):
-        found += "; it has subfolders, which --data.recursive true looks into"
+        found += "; it has subfolders, which are searched if `data.recursive` is true"
     return f"{folder}: {found}"

@@ -37,15 +37,15 @@ from ..events import (
     Started,
     Validated,
 )
-from ..objectives import build_objective
+from ..objectives import build_objective, objective_class
 from ..objectives.objective import Model, Objective
 from ..placement import place
 from ..runs.folder import Resume, RunFolder, check_writable, choose_folder, identity, write_config, write_json
 from ..runs.lock import hold_lock
 from ..runs.state import load_newest_state, save_state
 from .loop import Clock, train
-from .measurement import fixed_batches, holes, measure, measure_baselines
-from .network import build_network, make_card, overruled
+from .measurement import fixed_batches, holes, measure
+from .network import build_network, ignored_settings, make_card
 
 
 class StoppedError(RuntimeError):
@@ -73,7 +73,7 @@ class TrainResult:
     metrics
         Measurements of `model` on the held-out pictures.
     baselines
-        What `training.engine.measurement.measure_baselines` says of the same crops; empty when the run was interrupted.
+        Scores of methods that need no training, on the same crops; empty when the run was interrupted.
     """
 
     model: Model
@@ -169,7 +169,7 @@ class _Session:
         state = self._folder.state
         saved_card = None if state is None else state.values["card"]
         self._card = make_card(config, arguments, self._dataset, initial, saved_card)
-        self._overruled = overruled(config, self._card)
+        self._ignored = ignored_settings(config, self._card)
         self._objective: Objective = build_objective(config, self._card, network, self._placement)
         self._measured, self._shown = fixed_batches(self._dataset, config, self._placement.device)
         self._sheet = torch.zeros(3, 0, 0)
@@ -363,7 +363,7 @@ class _Session:
             rate = self._objective.learning_rate(start)
             more = f", learning rate {rate:.3g}" if start else ""
             self.emit(Message(self._folder.remark + more))
-        for sentence in (*self._dataset.remarks(), *self._overruled):
+        for sentence in (*self._dataset.remarks(), *self._ignored):
             self.emit(Message(sentence, "warning"))
         device = str(self._placement.device)
         self.emit(Started(start, self._config.steps, len(self._dataset.train), len(self._dataset.held_out), device))
@@ -371,7 +371,7 @@ class _Session:
     def _train(self, start: int) -> tuple[int, bool]:
         config, placement = self._config, self._placement
         if start >= config.steps:
-            self.emit(Message(f"all {config.steps} steps are already done; ask for more with --steps"))
+            self.emit(Message(f"all {config.steps} steps are already done; to train longer, raise `steps`"))
             return start, False
         # What a stop has cut short is made up for, or the best model would be another one than without the stop.
         missed = start % config.validation.every == 0 and self._progress["looked"] < start
@@ -418,7 +418,7 @@ class _Session:
         metrics = dict(model.card.metrics)
         baselines: dict[str, float] = {}
         if self._measured and not interrupted:
-            baselines = measure_baselines(self._config, self._dataset, self._measured)
+            baselines = objective_class(self._config).baselines(self._config, self._dataset, self._measured)
         clock, dataset = self._clock, self._dataset
         summary = {
             "name": self._config.name,

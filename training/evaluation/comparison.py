@@ -152,7 +152,7 @@ def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
     elif path.read_text(encoding="utf-8") != text:
         raise ResultsError(
             f"{path.parent}: the evaluation in this folder has other pictures, masks or settings; "
-            "choose another --out, or start anew with --resume none"
+            "choose another `out`, or set `resume` to none to start again"
         )
 
 

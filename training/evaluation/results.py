@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import SettingError
+
 SYNC_SECONDS = 5.0
 
 
-class ResultsError(ValueError):
+class ResultsError(SettingError):
     """Results on disk that do not belong to this evaluation; the message is one line that says what to do."""
 
 
@@ -116,7 +118,7 @@ class Results:
             elif first != header:
                 raise ResultsError(
                     f"{self._path}: these results were made with another model or other settings; "
-                    "choose another --out, or start anew with --resume none"
+                    "choose another `out`, or set `resume` to none to start again"
                 )
             for line in file:
                 if not _is_scores(line, len(ends)):

@@ -1,4 +1,4 @@
-"""A watch over the balance of generator and discriminator."""
+"""A guard over the balance of generator and discriminator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import CollapsedError
 
 
 class CollapseGuard:
-    """Holds a discriminator back that tells everything apart, because the generator learns nothing from it any more.
+    """Hold back a discriminator that has become too strong for the generator to learn from.
 
     When the averaged loss of the discriminator stays below a threshold, its training is paused; when it does so
     again, the pause is repeated with half the learning rate; when that has not helped often enough, the training ends.
@@ -53,9 +53,9 @@ class CollapseGuard:
         if self._interventions >= self._config.interventions:
             # Told at the start of the next step, when this one is complete and can be saved.
             self._failed = (
-                f"stopped at step {step}: the discriminator tells every picture apart (loss {self._average:.2g}) "
-                f"although it was held back {self._interventions} times, so the generator learns nothing from it; "
-                "train the generator longer before, give the discriminator a lower learning rate or fewer channels"
+                f"stopped at step {step}: the discriminator separates real from fake (loss {self._average:.2g}) "
+                f"although it was held back {self._interventions} times, so the generator no longer learns from it; "
+                "train the generator longer first, or give the discriminator a lower learning rate or fewer channels"
             )
             return None
         self._interventions += 1

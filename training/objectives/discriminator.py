@@ -7,7 +7,7 @@ from typing import Any
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model
 
-from ..config import ConfigError, GlcicConfig, PartialConvConfig, Pix2PixConfig, TrainConfig
+from ..config import CompositeConfig, ConfigError, GlcicConfig, Pix2PixConfig, TrainConfig
 from ..placement import Placement
 from ..randomness import torch_generator
 from .optimization import Trainable
@@ -16,7 +16,7 @@ from .optimization import Trainable
 def build_discriminator(
     architecture: str,
     arguments: dict[str, Any],
-    objective: GlcicConfig | PartialConvConfig | Pix2PixConfig,
+    objective: GlcicConfig | CompositeConfig | Pix2PixConfig,
     config: TrainConfig,
     placement: Placement,
 ) -> Trainable[Network]:
@@ -31,9 +31,11 @@ def build_discriminator(
     try:
         network = build_model(architecture, generator=generator, **arguments)
     except ValueError as error:
-        raise ConfigError(f"objective.discriminator: {error}") from None
+        raise ConfigError(str(error), "objective.discriminator") from None
     if config.data.size < network.minimum:
-        raise ConfigError(f"data.size {config.data.size}: {architecture} needs at least {network.minimum}")
+        raise ConfigError(
+            f"{config.data.size} was given, but {architecture} needs at least {network.minimum}", "data.size"
+        )
     rate = config.optimizer.learning_rate * objective.discriminator_rate
     optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
     return Trainable(network.train(), config, optimizer, placement)

@@ -39,7 +39,7 @@ class Glcic(InpaintingObjective):
     ) -> None:
         super().__init__(config, card, network, placement)
         self._objective = objective
-        self._judge = _build_judge(objective, config, placement)
+        self._discriminator = _build_discriminator(objective, config, placement)
         self._guard = CollapseGuard(objective.guard)
         self._joint_from = objective.completion_steps + objective.discriminator_steps
         self._step = 0
@@ -58,46 +58,46 @@ class Glcic(InpaintingObjective):
                 f"step {step}: from now on {'the discriminator alone' if alone else 'both networks'} learn"
             )
         completes = step < objective.completion_steps or step >= self._joint_from
-        judges = step >= objective.completion_steps
+        discriminates = step >= objective.completion_steps
         tally = Tally(self._placement)
         values: dict[str, float] = {}
         try:
             self._generator.begin()
-            self._judge.begin()
-            if judges:
-                values = self._judge_step(parts, step)
+            self._discriminator.begin()
+            if discriminates:
+                values = self._discriminator_step(parts, step)
             if completes:
                 for part, share, last in shares(parts):
                     with self._generator.gathering(last):
-                        terms = self._completion_terms(part, adversarial=judges)
+                        terms = self._completion_terms(part, adversarial=discriminates)
                         self._generator.backward(terms["loss"] * share)
                     tally.add(terms, share)
                 values = tally.read() | values
                 self._generator.apply(step)
         finally:
             self._generator.discard()
-            self._judge.discard()
+            self._discriminator.discard()
         self._step = step + 1
         return values if completes else {"loss": values["discriminator"], **values}
 
-    def _judge_step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
+    def _discriminator_step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         learns = self._guard.learns(step)
         tally = Tally(self._placement)
         for part, share, last in shares(parts):
             with torch.no_grad():
                 fake = composite(self._complete(part), part.image, part.mask)
-            with self._judge.gathering(last), torch.set_grad_enabled(learns):
+            with self._discriminator.gathering(last), torch.set_grad_enabled(learns):
                 centers = hole_centers(part.mask)
-                with self._judge.autocast():
-                    real_logits = self._judge.forward(part.image, centers)
-                    fake_logits = self._judge.forward(fake, centers)
+                with self._discriminator.autocast():
+                    real_logits = self._discriminator.forward(part.image, centers)
+                    fake_logits = self._discriminator.forward(fake, centers)
                 loss = discriminator_loss(real_logits.float(), fake_logits.float(), "logistic")
                 if learns:
-                    self._judge.backward(loss * share)
+                    self._discriminator.backward(loss * share)
             tally.add({"discriminator": loss}, share)
         values = tally.read()
         if learns:
-            self._judge.apply(step, self._guard.rate)
+            self._discriminator.apply(step, self._guard.rate)
         remark = self._guard.watch(step, values["discriminator"])
         if remark is not None:
             self.remarks.append(remark)
@@ -108,29 +108,29 @@ class Glcic(InpaintingObjective):
         error, _ = hole_and_valid(mse(output, batch.image), batch.mask)
         if not adversarial:
             return {"loss": error, "hole": error}
-        judge = self._judge
-        judge.network.requires_grad_(False)
-        with judge.autocast():
+        discriminator = self._discriminator
+        discriminator.network.requires_grad_(False)
+        with discriminator.autocast():
             # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
-            logits = judge.network(composite(output, batch.image, batch.mask), hole_centers(batch.mask))
-        fooled = generator_loss(logits.float(), "logistic")
+            logits = discriminator.network(composite(output, batch.image, batch.mask), hole_centers(batch.mask))
+        g_loss = generator_loss(logits.float(), "logistic")
         weight = self._objective.alpha * (
-            self._balance(error, fooled, output) if self._objective.adaptive_weight else 1.0
+            self._balance(error, g_loss, output) if self._objective.adaptive_weight else 1.0
         )
-        judge.network.requires_grad_(True)
-        return {"loss": error + weight * fooled, "hole": error, "adversarial": fooled}
+        discriminator.network.requires_grad_(True)
+        return {"loss": error + weight * g_loss, "hole": error, "adversarial": g_loss}
 
-    def _balance(self, error: Tensor, fooled: Tensor, output: Tensor) -> Tensor:
+    def _balance(self, error: Tensor, g_loss: Tensor, output: Tensor) -> Tensor:
         """Ratio of both losses' gradients at the output, as in Esser et al. 2021 (arXiv 2012.09841, eq. 7)."""
         (wanted,) = torch.autograd.grad(error, output, retain_graph=True)
-        (given,) = torch.autograd.grad(fooled, output, retain_graph=True)
+        (given,) = torch.autograd.grad(g_loss, output, retain_graph=True)
         return (wanted.norm() / (given.norm() + 1e-6)).clamp(0.0, 1e4).detach()
 
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""
         return {
             "generator": self._generator.state_dict(),
-            "discriminator": self._judge.state_dict(),
+            "discriminator": self._discriminator.state_dict(),
             "guard": self._guard.state_dict(),
             "step": self._step,
         }
@@ -138,12 +138,12 @@ class Glcic(InpaintingObjective):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Objective.load_state_dict`."""
         self._generator.load_state_dict(state["generator"])
-        self._judge.load_state_dict(state["discriminator"])
+        self._discriminator.load_state_dict(state["discriminator"])
         self._guard.load_state_dict(state["guard"])
         self._step = state["step"]
 
 
-def _build_judge(objective: GlcicConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
+def _build_discriminator(objective: GlcicConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
     size = config.data.size
     sizes = {"image_size": size, "local_size": max(16, round(LOCAL_SHARE * size))}
     return build_discriminator(

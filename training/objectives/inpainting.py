@@ -1,22 +1,30 @@
-"""What all ways of training an inpainting network share: feeding it, looking at it, measuring it."""
+"""What all objectives for inpainting networks share: feeding the network, previews, measurements, the training step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel, to_unit
-from inpaint_core.metrics import psnr
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.inpainting.classical import ClassicalFill, Method
+from inpaint_core.metrics import MAX_PSNR, psnr
 from inpaint_core.models.architecture import Network
+from inpaint_core.models.registry import find_architecture
 
 from ..config import TrainConfig
 from ..dataset.samples import Batch
+from ..dataset.scan import Dataset
 from ..placement import Placement
+from .joint_step import step_together
 from .optimization import Trainable
 
+BASELINES: tuple[Method, ...] = ("mean", "telea")
+GRAY = (0.5, 0.5, 0.5)
 COLUMNS = ("input", "hole", "output", "composite", "truth")
 
 
@@ -39,8 +47,22 @@ def hole_measurements(model: InpaintingModel, batch: Batch) -> dict[str, Tensor]
     return {"hole_psnr": psnr(output, batch.image, batch.mask)}
 
 
+def measure_fills(batches: Sequence[Batch]) -> dict[str, float]:
+    """Mean hole-PSNR in dB of the classical fills in `BASELINES`, as 8-bit output."""
+    results: dict[str, float] = {}
+    for method in BASELINES:
+        fill = ClassicalFill(method)
+        values = []
+        for batch in batches:
+            image, mask = batch.image.cpu(), batch.mask.cpu()
+            output = (fill.complete(image, mask) * 255.0).round() / 255.0
+            values.append(psnr(output, image, mask).clamp(max=MAX_PSNR))
+        results[method] = torch.cat(values).mean().item()
+    return results
+
+
 class InpaintingObjective:
-    """The part of `Objective` that is the same however an inpainting network is trained.
+    """Base of the objectives for inpainting networks: a subclass with one network needs only `_losses`.
 
     Attributes
     ----------
@@ -62,8 +84,21 @@ class InpaintingObjective:
         """See `Objective.keeps_latest`."""
         return False
 
+    def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
+        """See `Objective.step`."""
+        return step_together([self._generator], parts, self._learn, self._placement, step)
+
+    def _learn(self, batch: Batch, share: float) -> dict[str, Tensor]:
+        losses = self._losses(batch)
+        self._generator.backward(losses["loss"] * share)
+        return losses
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms by name, with `"loss"` for what is minimised."""
+        raise NotImplementedError
+
     def _complete(self, batch: Batch) -> Tensor:
-        """What the network predicts, `[B,3,S,S]` in 0..1 without clamping, with a graph."""
+        """The network's prediction, `[B,3,S,S]` in 0..1 without clamping, with gradients."""
         with self._generator.autocast():
             output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
         return to_unit(output.float(), self._card.value_range)
@@ -84,10 +119,38 @@ class InpaintingObjective:
         return hole_measurements(self._model(), batch)
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """See `Objective.warning`: nothing is known to go wrong."""
+        """See `Objective.warning`."""
         return None
 
     def export(self, steps: int, metrics: Mapping[str, float]) -> InpaintingModel:
         """See `Objective.export`."""
         card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
         return InpaintingModel(card, self._generator.result)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Objective.state_dict`."""
+        return {"generator": self._generator.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Objective.load_state_dict`."""
+        self._generator.load_state_dict(state["generator"])
+
+    @classmethod
+    def input_settings(
+        cls, config: TrainConfig, dataset: Dataset, initial: PrepareSettings | None
+    ) -> PrepareSettings | None:
+        """See `Objective.input_settings`: an inpainting network reads pictures."""
+        return None
+
+    @classmethod
+    def ignored_settings(cls, config: TrainConfig, card: ModelCard) -> list[str]:
+        """See `Objective.ignored_settings`."""
+        reads_fill = not find_architecture(card.architecture).refines(card.arguments)
+        if reads_fill and config.model.fill == "gray" and card.fill != GRAY:
+            return ["model.fill gray is ignored: the initial model was trained with holes in another color"]
+        return []
+
+    @classmethod
+    def baselines(cls, config: TrainConfig, dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
+        """See `Objective.baselines`: hole-PSNR in dB of classical fills."""
+        return measure_fills(batches)

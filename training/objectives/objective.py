@@ -1,4 +1,4 @@
-"""What the loop asks of a way of training."""
+"""What the loop, the card and the measurements ask of a way of training."""
 
 from __future__ import annotations
 
@@ -7,36 +7,40 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 
+from ..config import TrainConfig
 from ..dataset.samples import Batch
+from ..dataset.scan import Dataset
 
 Model = InpaintingModel | TranslationModel
 
 
 class Objective(Protocol):
-    """How one kind of model is trained: networks, optimizers, a step, a look at what it does."""
+    """How one kind of model is trained: its networks, optimizers, training step, preview and measurements."""
 
     columns: tuple[str, ...]
     """Names of the pictures in a row of `preview`."""
 
     @property
     def keeps_latest(self) -> bool:
-        """Whether each model without a warning replaces the one before, instead of the best by the first measure."""
+        """Whether the latest model without a warning is kept, rather than the best by the first measurement."""
 
     remarks: list[str]
-    """Sentences for the person who trains; the loop passes them on and empties the list."""
+    """Messages for the user; the loop passes them on and clears the list."""
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
-        """Learn from one batch, which comes in parts that are computed one after the other.
+        """Learn from one batch, given in parts that are processed one after the other.
 
         Returns every loss term by name, averaged over the batch, with `"loss"` for what was minimised.
 
         Raises
         ------
         NonFiniteError
-            A loss or gradient is not finite; the networks are fit to go on.
+            A loss or gradient is not finite; the networks are unchanged.
         """
 
     def learning_rate(self, step: int) -> float:
@@ -46,16 +50,30 @@ class Objective(Protocol):
         """Pictures `[B,K,3,S,S]` in 0..1, K as many as `columns`."""
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """Measurements per picture, `[B]` each, of the exported model; the first one is compared, higher is better."""
+        """Measurements per picture, `[B]` each, of the exported model; the first decides (higher is better)."""
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """A sentence for the person who trains, when the means of the measurements say that something went wrong."""
+        """A sentence for the user if the mean measurements show that something went wrong."""
 
     def export(self, steps: int, metrics: Mapping[str, float]) -> Model:
-        """The model to save: it shares its weights with the training, so it is to be used at once."""
+        """The model to save. It shares its weights with the training, so use it before the next step."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
+
+    @classmethod
+    def input_settings(
+        cls, config: TrainConfig, dataset: Dataset, initial: PrepareSettings | None
+    ) -> PrepareSettings | None:
+        """How the network's input is made from a picture; `initial` is what the initial model's card says."""
+
+    @classmethod
+    def ignored_settings(cls, config: TrainConfig, card: ModelCard) -> list[str]:
+        """A sentence for each setting that is ignored because the card of the initial model determines it."""
+
+    @classmethod
+    def baselines(cls, config: TrainConfig, dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
+        """Scores of methods that need no training, on the held-out crops."""

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from inpaint_core.checkpoints.inference_form import fast_dtype
+
 from ..config import OptimizerConfig, TrainConfig
 from ..placement import Placement
 
@@ -62,6 +64,15 @@ def schedule_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     return 1.0 - progress if config.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
+def precision_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """What a `TrainConfig.precision` computes in on a device."""
+    if precision != "auto":
+        return PRECISIONS[precision]
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return fast_dtype(device)
+
+
 class Trainable(Generic[Net]):
     """One network in training.
 
@@ -89,7 +100,7 @@ class Trainable(Generic[Net]):
         self._settings = optimizer
         self._steps = config.steps
         self._device = placement.device
-        self._dtype = PRECISIONS[config.precision]
+        self._dtype = precision_dtype(config.precision, placement.device)
         self.optimizer = build_optimizer(optimizer, self.network)
         self._scaler = torch.amp.GradScaler(placement.device.type, enabled=self._dtype == torch.float16)
         self._average = copy.deepcopy(self.network).eval().requires_grad_(False) if optimizer.ema is not None else None

@@ -1,4 +1,4 @@
-"""pix2pix: a generator learns to make the picture of its input, a discriminator to tell the two apart."""
+"""pix2pix: a generator learns to make the picture from its input, a discriminator to separate real from fake."""
 
 from __future__ import annotations
 
@@ -7,29 +7,38 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from inpaint_core.checkpoints.card import ModelCard
-from inpaint_core.checkpoints.inpainting_model import to_range
+from inpaint_core.checkpoints.inpainting_model import to_range, to_unit
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
+from inpaint_core.losses.features import FeatureExtractor
+from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.metrics import psnr
 from inpaint_core.models.architecture import Network
-from inpaint_core.translation import prepare
+from inpaint_core.translation import measure_clip, prepare
 from inpaint_core.translation.sensitivity import Sensitivity, measure_sensitivity
 
 from ..config import Pix2PixConfig, TrainConfig
-from ..dataset.samples import Batch
+from ..dataset.samples import Batch, Samples
+from ..dataset.scan import Dataset
 from ..placement import Placement
 from ..randomness import torch_generator
 from .discriminator import build_discriminator
+from .features import build_features
 from .joint_step import step_together
 from .optimization import Trainable
 
+MEASURED_PICTURES = 256
+
 
 class Pix2Pix:
-    """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4).
+    """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4), and
+    perceptual and style terms where they are asked for.
 
-    Both networks step at once, on the judgements of before the step.
+    Both networks are updated at once, from gradients taken before the step.
     """
 
     columns: tuple[str, ...] = ("input", "output", "truth")
@@ -46,9 +55,12 @@ class Pix2Pix:
         self._config = config
         self._card = card
         self._placement = placement
+        self._features = build_features(objective, config, placement)
         self.remarks: list[str] = []
         self._generator = Trainable(network, config, config.optimizer, placement)
-        self._discriminator = _discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
+        self._discriminator = (
+            _build_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
+        )
         # L1 alone is best met by a blur; what a discriminator adds no distance to the truth can tell.
         self.keeps_latest = self._discriminator is not None
 
@@ -61,31 +73,47 @@ class Pix2Pix:
         )
 
     def _learn(self, batch: Batch, share: float, draws: torch.Generator) -> dict[str, Tensor]:
-        """Gradients of both networks; both judge and are judged as they were before this step."""
+        """Gradients of both networks, as they were before this step."""
         objective, card = self._objective, self._card
         given = to_range(self._inputs(batch, draws), card.value_range)
         truth = to_range(batch.image, card.value_range)
         with self._generator.autocast():
             made = self._generator.forward(given)
-        l1 = (made.float() - truth).abs().mean()
+        l1 = (_reduced(made.float(), objective.l1_reduction) - _reduced(truth, objective.l1_reduction)).abs().mean()
         loss = objective.l1 * l1
         terms = {"l1": l1.detach()}
-        judge = self._discriminator
-        if judge is not None:
+        if self._features is not None:
+            perceptual, style = self._look_alike(made.float(), batch.image, self._features)
+            loss = loss + objective.perceptual * perceptual + objective.style * style
+            terms |= {"perceptual": perceptual.detach(), "style": style.detach()}
+        discriminator = self._discriminator
+        if discriminator is not None:
             kind = objective.adversarial_loss
-            told_apart = discriminator_loss(
-                _judge(judge, judge.forward, given, truth), _judge(judge, judge.forward, given, made.detach()), kind
+            d_loss = discriminator_loss(
+                _logits(discriminator, discriminator.forward, given, truth),
+                _logits(discriminator, discriminator.forward, given, made.detach()),
+                kind,
             )
-            judge.backward(told_apart * share)
-            judge.network.requires_grad_(False)
+            discriminator.backward(d_loss * share)
+            discriminator.network.requires_grad_(False)
             # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
-            fooled = generator_loss(_judge(judge, judge.network, given, made), kind)
-            loss = loss + objective.adversarial * fooled
-            terms |= {"adversarial": fooled.detach(), "discriminator": told_apart.detach()}
+            g_loss = generator_loss(_logits(discriminator, discriminator.network, given, made), kind)
+            loss = loss + objective.adversarial * g_loss
+            terms |= {"adversarial": g_loss.detach(), "discriminator": d_loss.detach()}
         self._generator.backward(loss * share)
-        if judge is not None:
-            judge.network.requires_grad_(True)
+        if discriminator is not None:
+            discriminator.network.requires_grad_(True)
         return {"loss": loss.detach(), **terms}
+
+    def _look_alike(self, made: Tensor, truth: Tensor, features: FeatureExtractor) -> tuple[Tensor, Tensor]:
+        """Perceptual and style loss of `made`, in the network's own range, against `truth` in 0..1."""
+        factor = self._objective.features_reduction
+        picture = _reduced(to_unit(made, self._card.value_range), factor)
+        everywhere = torch.ones_like(picture[:, :1])
+        with self._generator.autocast():
+            with torch.no_grad():
+                wanted = features(_reduced(truth, factor))
+            return perceptual_and_style([features(picture)], wanted, everywhere)
 
     def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
         """What the network is given, in 0..1: made of the truth, or its partner."""
@@ -118,7 +146,7 @@ class Pix2Pix:
         return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """See `Objective.warning`: the model has become a slideshow."""
+        """See `Objective.warning`: mode collapse."""
         sensitivity = Sensitivity.from_metrics(metrics)
         return sensitivity.advice() if sensitivity is not None and sensitivity.collapsed else None
 
@@ -127,10 +155,47 @@ class Pix2Pix:
         card = self._card.model_copy(update={"steps": steps, "metrics": dict(metrics)})
         return TranslationModel(card, self._generator.result)
 
+    @classmethod
+    def input_settings(
+        cls, config: TrainConfig, dataset: Dataset, initial: PrepareSettings | None
+    ) -> PrepareSettings | None:
+        """See `Objective.input_settings`: with the statistics of the inputs made from the training pictures.
+
+        An initial model determines everything but the random variation of the inputs.
+        """
+        assert isinstance(config.objective, Pix2PixConfig)
+        settings = config.objective.prepare
+        if initial is not None:
+            varied = settings or initial
+            return initial.model_copy(update={"brightness": varied.brightness, "contrast": varied.contrast})
+        if settings is None:
+            return None
+        statistics = measure_clip(training_pictures(config, dataset), settings)
+        return settings.model_copy(update={"statistics": statistics})
+
+    @classmethod
+    def ignored_settings(cls, config: TrainConfig, card: ModelCard) -> list[str]:
+        """See `Objective.ignored_settings`."""
+        assert isinstance(config.objective, Pix2PixConfig)
+        wanted = config.objective.prepare
+        if wanted is None or card.prepare is None or wanted.reduction == card.prepare.reduction:
+            return []
+        return [
+            f"objective.prepare.reduction {wanted.reduction} is ignored: the initial model was trained on inputs "
+            f"reduced by {card.prepare.reduction}"
+        ]
+
+    @classmethod
+    def baselines(cls, config: TrainConfig, dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
+        """See `Objective.baselines`: mean absolute difference, in 0..1, from the mean training picture."""
+        mean = training_pictures(config, dataset).mean(0, keepdim=True)
+        errors = [(batch.image.cpu() - mean).abs().mean((1, 2, 3)) for batch in batches]
+        return {"mean_picture_l1": torch.cat(errors).mean().item()}
+
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""
-        judge = None if self._discriminator is None else self._discriminator.state_dict()
-        return {"generator": self._generator.state_dict(), "discriminator": judge}
+        discriminator = None if self._discriminator is None else self._discriminator.state_dict()
+        return {"generator": self._generator.state_dict(), "discriminator": discriminator}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Objective.load_state_dict`."""
@@ -139,12 +204,23 @@ class Pix2Pix:
             self._discriminator.load_state_dict(state["discriminator"])
 
 
-def _judge(judge: Trainable[Network], network: nn.Module, given: Tensor, picture: Tensor) -> Tensor:
-    with judge.autocast():
+def training_pictures(config: TrainConfig, dataset: Dataset) -> Tensor:
+    """`[N,3,S,S]`: some training pictures, always the same ones, without augmentation."""
+    count = min(len(dataset.train), MEASURED_PICTURES)
+    cpu = torch.device("cpu")
+    return Samples(dataset.train, config.data, None, seed=0, device=cpu, augment=False).batch(0, count).image
+
+
+def _reduced(picture: Tensor, factor: int) -> Tensor:
+    return picture if factor == 1 else F.avg_pool2d(picture, min(factor, *picture.shape[-2:]))
+
+
+def _logits(discriminator: Trainable[Network], network: nn.Module, given: Tensor, picture: Tensor) -> Tensor:
+    with discriminator.autocast():
         return network(torch.cat([given, picture], 1)).float()
 
 
-def _discriminator(objective: Pix2PixConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
+def _build_discriminator(objective: Pix2PixConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
     inputs = 3 if objective.prepare is None else 1
     arguments = {**objective.discriminator, "input_channels": inputs + 3}
     return build_discriminator("patch_discriminator", arguments, objective, config, placement)

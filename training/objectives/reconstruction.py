@@ -1,9 +1,6 @@
-"""Reconstruction: the network learns to predict the picture, hole and surroundings weighed apart."""
+"""Reconstruction: an elementwise loss, weighted separately in the hole and outside it."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import Tensor
 
@@ -15,7 +12,6 @@ from ..config import ReconstructionConfig, TrainConfig
 from ..dataset.samples import Batch
 from ..placement import Placement
 from .inpainting import InpaintingObjective
-from .joint_step import step_together
 
 
 class Reconstruction(InpaintingObjective):
@@ -33,15 +29,6 @@ class Reconstruction(InpaintingObjective):
         self._objective = objective
         self._loss = ELEMENTWISE[objective.loss]
 
-    def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
-        """See `Objective.step`."""
-        return step_together([self._generator], parts, self._learn, self._placement, step)
-
-    def _learn(self, batch: Batch, share: float) -> dict[str, Tensor]:
-        losses = self._losses(batch)
-        self._generator.backward(losses["loss"] * share)
-        return losses
-
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         error = self._loss(self._complete(batch), batch.image)
         if batch.unknown is not None:
@@ -49,11 +36,3 @@ class Reconstruction(InpaintingObjective):
         hole, valid = hole_and_valid(error, batch.mask)
         loss = self._objective.hole * hole + self._objective.valid * valid
         return {"loss": loss, "hole": hole, "valid": valid}
-
-    def state_dict(self) -> dict[str, Any]:
-        """See `Objective.state_dict`."""
-        return {"generator": self._generator.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See `Objective.load_state_dict`."""
-        self._generator.load_state_dict(state["generator"])

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from inpaint_core.files.atomic import write_text
 
+from ..errors import SettingError
 from ..config import ConfigError, TrainConfig, dump_config, load_recipe
 from .state import SavedState, load_newest_state
 
@@ -32,7 +33,7 @@ ASIDE: dict[str, Any] = {
 """What may differ between configurations that train the same model, further or elsewhere."""
 
 
-class RunError(ValueError):
+class RunError(SettingError):
     """A run folder cannot be used; the message is one line."""
 
 
@@ -124,7 +125,7 @@ class RunFolder:
 
 def cannot_write(path: Path, error: OSError) -> str:
     """One sentence for an output folder that cannot be used."""
-    return f"{path}: cannot write the run there ({error.strerror or error}); choose another --out"
+    return f"{path}: cannot write the run there ({error.strerror or error}); choose another `out`"
 
 
 def check_writable(path: Path) -> None:
@@ -142,9 +143,9 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         raise RunError(cannot_write(path, error)) from None
     if not existing.is_dir():
-        raise RunError(f"{path}: cannot write the run there ({existing} is not a folder); choose another --out")
+        raise RunError(f"{path}: cannot write the run there ({existing} is not a folder); choose another `out`")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise RunError(f"{path}: cannot write the run there (no permission in {existing}); choose another --out")
+        raise RunError(f"{path}: cannot write the run there (no permission in {existing}); choose another `out`")
 
 
 def identity(config: TrainConfig, arguments: Mapping[str, object]) -> dict[str, object]:
@@ -206,7 +207,7 @@ def choose_folder(
             continue
         if state.step < config.steps if resume == "unfinished" else _is_same(folder, config):
             return RunFolder(folder, state, _resuming(folder, state, fingerprint), state.values["run"])
-    raise RunError(f"{out}: ten thousand runs of this name exist; choose another --out")
+    raise RunError(f"{out}: ten thousand runs of this name exist; choose another `out`")
 
 
 def _resuming(folder: Path, state: SavedState, fingerprint: str) -> str:
@@ -238,7 +239,7 @@ def _check_fit(folder: Path, state: SavedState, wanted: Mapping[str, object]) ->
         name = misfit[0]
         raise RunError(
             f"{folder}: its run has {name} {saved.get(name)!r}, the configuration says {wanted[name]!r}; "
-            "use the run's own config.yaml, or --resume none"
+            "use the run's own config.yaml, or set `resume` to none"
         )
 
 
@@ -250,7 +251,7 @@ def _check_foreign(folder: Path) -> None:
             load_recipe(path)
         except ConfigError as error:
             raise RunError(
-                f"{folder}: holds a config.yaml that is not a run's ({error}); choose another --out"
+                f"{folder}: holds a config.yaml that is not a run's ({error}); choose another `out`"
             ) from None
 
 

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from ..errors import SettingError
 
-class LockedError(ValueError):
+
+class LockedError(SettingError):
     """Another process is at work in this folder."""
 
 
@@ -41,7 +43,7 @@ def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise LockedError(
-                f"{path.parent}: another {work} (process {holder}) is at work here; choose another --out"
+                f"{path.parent}: another {work} (process {holder}) is at work here; choose another `out`"
             ) from None
         file.seek(0)
         file.truncate()

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError, model_validator
 from inpaint_core.models.registry import describe
 
 from ..config import ConfigError, Section, TrainConfig, load_recipe, parse_config, read_recipe
-from ..engine.measurement import translates
 from ..engine.network import build_network
+from ..layers import layered
 
 SWEEP_FOLDER = Path(__file__).parent
 MAX_RUNS = 10_000
@@ -160,9 +160,9 @@ def make_sweep(values: Mapping[str, object], data: str | None = None, steps: int
     except ValidationError as error:
         raise ConfigError(f"sweep: {describe(error)}") from None
     recipe = TrainConfig() if config.recipe is None else load_recipe(config.recipe)
-    start = _changed(recipe.model_dump(mode="json"), config.base)
+    start = layered(recipe.model_dump(mode="json"), config.base)
     if data is not None:
-        start = _changed(start, {"data": {"folder": data}})
+        start = layered(start, {"data": {"folder": data}})
     if steps is not None:
         start = {**start, "steps": steps}
     base = parse_config(start)
@@ -171,7 +171,7 @@ def make_sweep(values: Mapping[str, object], data: str | None = None, steps: int
         for chosen in product(*([(axis, level) for level in levels] for axis, levels in config.axes.items())):
             changed: Mapping[str, Any] = start
             for axis, level in chosen:
-                changed = _changed(changed, config.axes[axis][level])
+                changed = layered(changed, config.axes[axis][level])
             if steps is not None:
                 changed = {**changed, "steps": steps}
             name = "-".join([*(level for _, level in chosen), str(seed)])
@@ -182,27 +182,16 @@ def make_sweep(values: Mapping[str, object], data: str | None = None, steps: int
 def _training(values: Mapping[str, Any], name: str, seed: int) -> TrainConfig:
     try:
         config = parse_config({**values, "name": name[:100], "seed": seed, "trackers": ()})
-        if translates(config):
-            raise ConfigError("objective pix2pix makes translations, and a sweep measures how holes are filled")
+        if config.objective.task != "inpainting":
+            raise ConfigError(
+                f"objective {config.objective.name} trains a translation model, but a sweep evaluates fills of holes"
+            )
         if config.data.picture is not None:
             raise ConfigError("data.picture: a sweep needs a folder of pictures, some of them to measure on")
         build_network(config)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from None
     return config
-
-
-def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay changes over values, section by section; arguments, and an objective of another name, are replaced whole."""
-    result = dict(values)
-    for key, change in changes.items():
-        known = result.get(key)
-        if isinstance(known, Mapping) and isinstance(change, Mapping) and key != "arguments":
-            replaced = key == "objective" and change.get("name", known["name"]) != known["name"]
-            result[key] = change if replaced else _changed(known, change)
-        else:
-            result[key] = change
-    return result
 
 
 def _leaves(changes: Mapping[str, Any], path: str = "") -> list[str]:

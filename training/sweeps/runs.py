@@ -22,8 +22,9 @@ from inpaint_core.metrics import MAX_PSNR, mean_over, mean_squared_error, psnr
 from ..config import ConfigError, DataConfig, TrainConfig, load_recipe
 from ..dataset.samples import Batch, Samples
 from ..dataset.scan import Dataset, DatasetError, Record, load_dataset, split_by_content
-from ..engine.measurement import BASELINES, FIXED_SEED
+from ..engine.measurement import FIXED_SEED
 from ..engine.session import StoppedError, run_training
+from ..objectives.inpainting import BASELINES
 from ..runs.folder import ASIDE, RunFolder, write_json
 from ..runs.lock import LockedError, hold_lock
 from .config import Combination, Sweep
@@ -198,15 +199,15 @@ class Runs:
             folder = self.folder(run)
             values = _read_result(folder)
             if values is not None and values["identity"] != self._identities[run.name]:
-                raise ConfigError(f"{folder}: was run with other settings or pictures; choose another --out")
+                raise ConfigError(f"{folder}: was run with other settings or pictures; choose another `out`")
             if RunFolder(folder).config.exists():
                 known = load_recipe(RunFolder(folder).config)
                 if known.model_dump(exclude=SAME_RUN) != run.config.model_dump(exclude=SAME_RUN):
-                    raise ConfigError(f"{folder}: was trained with other settings; choose another --out")
+                    raise ConfigError(f"{folder}: was trained with other settings; choose another `out`")
             steps = 0 if values is None else values["steps"]
             if steps > run.config.steps:
                 raise ConfigError(
-                    f"{folder}: was trained for {steps} steps, {run.config.steps} are wanted; choose another --out"
+                    f"{folder}: was trained for {steps} steps, {run.config.steps} are wanted; choose another `out`"
                 )
 
     def outcome(self, run: Combination) -> Outcome | None:
@@ -312,5 +313,5 @@ def _read_result(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         values = None
     if not isinstance(values, Mapping) or not {"identity", "steps", "outcome", "metrics"} <= set(values):
-        raise ConfigError(f"{folder / RESULT}: is not a result of a sweep; move it, or choose another --out")
+        raise ConfigError(f"{folder / RESULT}: is not a result of a sweep; move it, or choose another `out`")
     return dict(values)

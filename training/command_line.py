@@ -1,0 +1,79 @@
+"""What the commands of this package share: exit codes, a parser that answers in one line, and the end of a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from .errors import SettingError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OPTIONS = {"data.folder": "--data", "config": "--config"}
+"""Options that are not called like the field that they set."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Reports a wrong command line as a SettingError instead of printing the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingError(message)
+
+
+class StopSignals:
+    """The first Ctrl-C or SIGTERM asks for a stop after the current step; the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether a stop was asked for."""
+        return self.received is not None
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle the signals inside the block."""
+        previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(INTERRUPTED)
+        self.received = number
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks, of those that torchrun has started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def end(command: str, code: int, problem: str | Exception) -> int:
+    """Say in one line on standard error how a command ended.
+
+    Parameters
+    ----------
+    command
+        Its name, such as `training.run`.
+    code
+        Its exit code, which is returned.
+    problem
+        A sentence, or an error; the fields that a SettingError names are written as options.
+    """
+    sentence = problem.named(option) if isinstance(problem, SettingError) else str(problem)
+    if is_first_process():
+        print(f"{command}: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def option(field: str) -> str:
+    """How a field of the configuration is set on the command line."""
+    return OPTIONS.get(field, f"--{field}")

@@ -1,0 +1,57 @@
+"""What of its pictures a training looks at through a costly network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from inpaint_core.models.global_local_discriminator import crop_around
+
+GOLDEN_RATIO = 0.5 * (5.0**0.5 - 1.0)  # multiples of it fall evenly into 0..1
+
+
+def feature_view(pictures: Sequence[Tensor], mask: Tensor, side: int | None, step: int) -> tuple[list[Tensor], Tensor]:
+    """A small view of every picture: in even steps a window around a point of its hole, in odd ones all of it, reduced.
+
+    The window shows textures, the reduced picture shapes; either costs the share of the whole that it has pixels.
+
+    Parameters
+    ----------
+    pictures
+        `[B,3,H,W]` each: different versions of the same pictures.
+    mask
+        `[B,1,H,W]`, 1 = hole.
+    side
+        Of the view in pixels; None, or not below the pictures' own: they are shown as they are.
+    step
+        Number of the step, from 0: chooses the view and the point.
+
+    Returns
+    -------
+    tuple
+        The views `[B,3,side,side]`, with gradients, and their masks `[B,1,side,side]`, in a reduced view the share of
+        hole in 0..1.
+    """
+    if side is None or side >= min(mask.shape[-2:]):
+        return list(pictures), mask
+    if step % 2:
+        reduced = [F.adaptive_avg_pool2d(picture, (side, side)) for picture in (*pictures, mask)]
+        return reduced[:-1], reduced[-1]
+    centers = hole_points(mask, (step // 2 * GOLDEN_RATIO) % 1.0)
+    cut = [crop_around(picture, centers, side) for picture in (*pictures, mask)]
+    return cut[:-1], cut[-1]
+
+
+def hole_points(mask: Tensor, quantile: float) -> Tensor:
+    """A pixel of each hole: row and column `[B,2]` (int64) of the one that a share `quantile` (0..1, below 1) of the
+    hole's pixels of `[B,1,H,W]` lies in front of, row by row; the picture's first pixel where there is no hole."""
+    passed = (mask.flatten(1) > 0.5).cumsum(1)
+    count = passed[:, -1:]
+    wanted = (count * quantile).floor().clamp(max=count - 1) + 1
+    index = (passed < wanted).sum(1) % passed.shape[1]
+    index = torch.where(count[:, 0] > 0, index, 0)
+    width = mask.shape[-1]
+    return torch.stack([index // width, index % width], 1)

@@ -1,0 +1,51 @@
+"""The feature extractor of perceptual and style terms, as it is configured."""
+
+from __future__ import annotations
+
+import torch
+
+from inpaint_core.losses.features import FeatureExtractor, FeaturesError, download_vgg16, load_features
+
+from ..config import CompositeConfig, ConfigError, Pix2PixConfig, TrainConfig
+from ..placement import Placement
+
+
+def build_features(
+    objective: CompositeConfig | Pix2PixConfig, config: TrainConfig, placement: Placement, needed: bool = False
+) -> FeatureExtractor | None:
+    """Build the feature extractor of the perceptual and style losses.
+
+    Parameters
+    ----------
+    needed
+        A discriminator reads the features, so they are extracted even when both losses have weight 0.
+
+    Returns
+    -------
+    FeatureExtractor or None
+        None if nothing uses it.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be loaded; the sentence says how to train without it.
+    """
+    if objective.features == "none":
+        if needed:
+            raise ConfigError(
+                "features needs a feature extractor, but `objective.features` is none", "objective.adversary"
+            )
+        return None
+    if objective.perceptual == objective.style == 0.0 and not needed:
+        return None
+    try:
+        extractor = download_vgg16() if objective.features == "vgg16" else load_features(objective.features)
+    except FeaturesError as error:
+        raise ConfigError(
+            f"the perceptual and style losses need a VGG: {error} (give a .safetensors file, or none to train without "
+            "these losses)",
+            "objective.features",
+        ) from None
+    if config.channels_last:
+        extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return extractor.to(placement.device)
