@@ -14,7 +14,7 @@ from ..checkpoints.inpainting_model import InpaintingModel
 from ..files.images import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
 from ..foreign.external_models import is_external, load_external_model
 from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
-from ..inpainting.inpaint import BLENDS, STRATEGIES, Completer, inpaint
+from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Completer, inpaint
 from ..masks import GENERATORS, generate
 from . import picture_folders
 
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how the fill is joined to the picture (default: alpha)"
     )
+    add_detail_argument(parser)
     parser.add_argument("--color-match", action="store_true", help="match the fill's colour to the hole's surroundings")
     parser.add_argument(
         "--grain", type=float, default=0.0, help="0..1: give the fill the noise of its surroundings (default: 0)"
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hole-ratio", type=float, nargs=2, metavar=("LOW", "HIGH"), help="for a generator, e.g. 0.2 0.3"
     )
-    parser.add_argument("--seed", type=int, default=0, help="for a generator and for grain")
+    parser.add_argument("--seed", type=int, default=0, help="for a generator, grain and patches")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +77,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_detail_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare where fine detail comes from."""
+    parser.add_argument(
+        "--detail",
+        choices=DETAILS,
+        default="network",
+        help="network: the fill is the model's; patches: it guides patches copied from the surroundings "
+        "(default: network)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Fill, write, and say where; in a folder a bad file is listed and the others are done."""
     model = open_completer(arguments.model, arguments.device)
@@ -91,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
             feather=arguments.feather,
             blend=arguments.blend,
             color_match=arguments.color_match,
+            detail=arguments.detail,
             size=arguments.size,
             context=arguments.context,
             grain=arguments.grain,

@@ -17,18 +17,24 @@ from . import multiscale
 from .blending import join, match_colors
 from .grain import match_grain
 from .memory import Allowance, is_out_of_memory
+from .patches import fill_from_patches
+from .surroundings import keep_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Strategy = Literal["auto", "whole", "crop", "resize", "tile"]
 Blend = Literal["alpha", "poisson"]
+Detail = Literal["network", "patches"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 BLENDS: tuple[Blend, ...] = get_args(Blend)
+DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 SLIGHT = 1.25  # a fill reduced by no more than this is as good as one at full size
 SOFTEST = 2.0  # a fill made at less than 1 / SOFTEST of the full size looks too soft beside it and is refined
 SHALLOW = 8  # every pixel of a hole is within trained size / SHALLOW of a known one: tiles see enough around it
 SURROUNDINGS = 32  # seams look at the hole and so many pixels around it
 LEAST_WINDOW = 64  # for models without a trained size, classical fills say
+PATCH_CONTEXT = 1.0  # patches are copied from this share of the hole's longer side on every side of it
+PATCH_WINDOW = 256  # and from windows of at least this side
 
 Progress = Callable[[int, int, Tensor], None]
 """Called after every pass with windows done, windows in all, and the picture `[C,H,W]` that the last one belongs to, as
@@ -57,6 +63,7 @@ def inpaint(
     feather: int = 8,
     blend: Blend = "alpha",
     color_match: bool = False,
+    detail: Detail = "network",
     *,
     size: int | None = None,
     context: float = 0.5,
@@ -91,15 +98,19 @@ def inpaint(
         (Perez et al. 2003), over the whole hole, `feather` unused.
     color_match
         Shift the fill's mean colour to that of a ring around the hole.
+    detail
+        `"network"`: the fill is the model's. `"patches"`: the model's fill decides in the large, and patches copied
+        from the surroundings replace it, see `patches.fill_from_patches`.
     size
         Longer side in pixels of what the model sees at once (not for `"whole"`). None: from the size that it was
         trained on and the memory there is. A size that is given is kept.
     context
         Windows show this share of the hole's longer side on every side of the hole.
     grain
-        0..1: how much of the noise that the surroundings have and the fill lacks is added.
+        0..1: how much of the noise that the surroundings have and the model's fill lacks is added. Patches have their
+        own.
     seed
-        For the grain.
+        For the grain and the search for patches.
     frames_per_batch
         Windows that the model sees at once. None: one on a CPU, elsewhere what memory allows. A number that is given is
         kept.
@@ -110,7 +121,8 @@ def inpaint(
     -------
     Tensor
         `[B,C,H,W]`, type and device of `image`. Outside the (grown) hole it equals `image` bit for bit; alpha leaves as
-        it came; where the mask is empty, so does everything.
+        it came; where the mask is empty, so does everything. Inside, values keep to the range of those around the hole,
+        and channels that are equal around it stay equal: flat stays flat, gray stays gray.
 
     Raises
     ------
@@ -120,7 +132,7 @@ def inpaint(
         Memory ran out and neither fewer windows at once, nor smaller ones, nor the CPU helped, or these were not tried
         because `size` or `frames_per_batch` was given. The message says what was tried.
     """
-    _check(image, strategy, feather, blend, size, context, grain, frames_per_batch)
+    _check(image, strategy, feather, blend, detail, size, context, grain, frames_per_batch)
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = _common_count(image, hole)
     if grow > 0:
@@ -131,7 +143,32 @@ def inpaint(
     settings = _Settings(strategy, feather, blend, color_match, context, grain, seed)
     allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
     _Work(model, output, hole, settings, allowance, progress).run()
+    if detail == "patches":
+        _copy_detail(output, hole, seed, progress)
     return output
+
+
+def _copy_detail(output: Tensor, hole: Tensor, seed: int, progress: Progress | None) -> None:
+    """Replace fills by patches of their surroundings that resemble them in the large."""
+    for index, picture in enumerate(output):
+        plane = hole[index % len(hole), 0]
+        if not bool(plane.any()):
+            continue
+
+        def check(picture: Tensor = picture, done: int = index) -> None:
+            if progress is not None:
+                progress(done, len(output), picture)
+
+        colors = picture[:3]
+        filled = colors.clone()
+        for region in hole_regions(plane, PATCH_WINDOW, PATCH_CONTEXT):
+            part = colors[region.window.inside][None].float()
+            holes = plane[region.window.inside][None, None]
+            copied = fill_from_patches(part, holes, guide=part, seed=seed, check=check)
+            kept = keep_to_surroundings(copied, part, holes)[0].to(filled.dtype)
+            target = filled[region.window.inside]
+            target.copy_(torch.where(region.own, kept, target))
+        colors.copy_(filled)
 
 
 @dataclass(frozen=True)
@@ -193,13 +230,15 @@ class _Work:
 
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        least = min(_trained_side(self.model) or LEAST_WINDOW, self.allowance.side or LEAST_WINDOW)
+        trained = _trained_side(self.model) or getattr(self.model, "least_window", LEAST_WINDOW)
+        least = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
             plane = self.hole[index, 0]
             if not bool(plane.any()):
                 continue
-            regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, self.settings.context)
+            context = max(self.settings.context, getattr(self.model, "least_context", 0.0))
+            regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, context)
             depths = [multiscale.hole_depth(plane[region.window.inside]) for region in regions]
             pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
             jobs += [_Job(i, *item) for i in pictures for item in zip(regions, depths, strict=True)]
@@ -272,6 +311,7 @@ class _Work:
         if len(target) == 1:
             prediction = prediction.mean(1, keepdim=True)
         kept = target[:3]  # alpha leaves as it came
+        prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
         filled = prediction[0].clamp(0.0, 1.0).to(target.dtype)
         kept.copy_(torch.where(job.region.own[box.inside], filled, kept))
 
@@ -317,6 +357,7 @@ def _check(
     strategy: str,
     feather: int,
     blend: str,
+    detail: str,
     size: int | None,
     context: float,
     grain: float,
@@ -330,6 +371,8 @@ def _check(
         raise ValueError(f"unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
     if blend not in BLENDS:
         raise ValueError(f"unknown blend {blend!r}: choose one of {', '.join(BLENDS)}")
+    if detail not in DETAILS:
+        raise ValueError(f"unknown detail {detail!r}: choose one of {', '.join(DETAILS)}")
     if feather < 0:
         raise ValueError(f"feather is {feather}: expected 0 or more pixels")
     if size is not None and size < 16:

@@ -103,12 +103,17 @@ def _fill(
     filled = _Completion(own, others, around, seed, check).run()
     if filled is None:
         log.info("There is no whole patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before")
-        small = pull_push(own.values[None], (~own.known)[None, None].float())[0] if around is None else around
-        filled = small
+        filled = _smooth(own) if around is None else around
     filled = filled[:, : part_hole.shape[0], : part_hole.shape[1]]
     result = image.clone()
     result[(slice(None), *inside)] = torch.where(part_hole, filled.to(image.dtype), part)
     return result
+
+
+def _smooth(picture: Picture) -> Tensor:
+    if not bool(picture.known.any()):
+        return torch.full_like(picture.values, 0.5)
+    return pull_push(picture.values[None], (~picture.known)[None, None].float())[0]
 
 
 def _surroundings(hole: Tensor) -> tuple[slice, slice]:
@@ -221,7 +226,7 @@ class _Completion:
         if self.guides is not None:
             target = self.guides[-1]
         else:
-            target = pull_push(coarsest.values[None], (~coarsest.known)[None, None].float())[0]
+            target = _smooth(coarsest)
         before: _Matches | None = None
         for index in reversed(range(len(self.levels))):
             level = self.levels[index]
