@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..models.pull_push import pull_push
-from .patches import fill_from_patches
+from .patches import Check, fill_from_patches
 
 Method = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches"]
 CLASSICAL_METHODS: tuple[Method, ...] = get_args(Method)
@@ -25,8 +25,8 @@ class ClassicalFill:
         `"mean"`: the mean colour of the known pixels; `"smooth"`: colours that run into each other, from coarse to fine
         (pull-push, Gortler et al. 1996), which is what the networks of the pack start from; `"telea"`: fast marching
         (Telea 2004); `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`:
-        the smoothest surface through the rim (Damelin & Hoang 2018), whose cost grows steeply with the hole, kept to the
-        range of what is known; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`.
+        the smoothest surface through the rim (Damelin & Hoang 2018), whose cost grows steeply with the hole, kept to
+        the range of what is known; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`.
     seed
         Of the search for patches.
 
@@ -45,12 +45,16 @@ class ClassicalFill:
             raise ValueError(f"unknown classical fill {method!r}: choose one of {', '.join(CLASSICAL_METHODS)}")
         self.method = method
         self.seed = seed
+        self.takes_check = method == "patches"
         self.least_window, self.least_context = (256, 1.0) if method == "patches" else (64, 0.0)
 
-    def complete(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels come back as they are."""
+    def complete(self, image: Tensor, mask: Tensor, check: Check | None = None) -> Tensor:
+        """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels come back as they are.
+
+        `check` is called between the passes of slow methods; what it raises ends the work.
+        """
         if self.method == "patches":
-            return fill_from_patches(image, mask, seed=self.seed)
+            return fill_from_patches(image, mask, seed=self.seed, check=check)
         return torch.stack([self._fill(picture, hole[0] > 0.5) for picture, hole in zip(image, mask, strict=True)])
 
     def _fill(self, picture: Tensor, hole: Tensor) -> Tensor:

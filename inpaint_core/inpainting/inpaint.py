@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, Protocol, get_args
 
 import torch
@@ -37,15 +38,18 @@ PATCH_CONTEXT = 1.0  # patches are copied from this share of the hole's longer s
 PATCH_WINDOW = 256  # and from windows of at least this side
 
 Progress = Callable[[int, int, Tensor], None]
-"""Called after every pass with windows done, windows in all, and the picture `[C,H,W]` that the last one belongs to, as
-far as it is done. What it raises ends the work: that is how a host cancels."""
+"""Called after every pass with steps done, steps in all (windows, then pictures whose detail is copied), and the
+picture `[C,H,W]` that the last one belongs to, as far as it is done. What it raises ends the work: that is how a host
+cancels."""
 
 
 class Completer(Protocol):
     """Anything that can fill holes: a loaded network, a classical fill, a foreign model.
 
     One with a `trained_size`, of its own or on its `card`, is shown windows of about that size, see `inpaint`; one with
-    a `device` and a `to` can be moved to the CPU when memory runs out.
+    a `device` and a `to` can be moved to the CPU when memory runs out. Fills that are not networks may have
+    `least_window` and `least_context`, the least side in pixels and share of the hole's side that they look around it,
+    and `takes_check`: their `complete` takes a `check` to be called between passes.
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -121,7 +125,7 @@ def inpaint(
     -------
     Tensor
         `[B,C,H,W]`, type and device of `image`. Outside the (grown) hole it equals `image` bit for bit; alpha leaves as
-        it came; where the mask is empty, so does everything. Inside, values keep to the range of those around the hole,
+        it came; where the mask is empty, so does everything. Inside, values keep near the range of those around it,
         and channels that are equal around it stay equal: flat stays flat, gray stays gray.
 
     Raises
@@ -142,33 +146,30 @@ def inpaint(
     output = image.expand(count, -1, -1, -1).clone(memory_format=torch.contiguous_format)
     settings = _Settings(strategy, feather, blend, color_match, context, grain, seed)
     allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
-    _Work(model, output, hole, settings, allowance, progress).run()
+    work = _Work(model, output, hole, settings, allowance, progress)
+    work.run(more=len(output) if detail == "patches" else 0)
     if detail == "patches":
-        _copy_detail(output, hole, seed, progress)
+        _copy_detail(output, hole, seed, work)
     return output
 
 
-def _copy_detail(output: Tensor, hole: Tensor, seed: int, progress: Progress | None) -> None:
+def _copy_detail(output: Tensor, hole: Tensor, seed: int, work: _Work) -> None:
     """Replace fills by patches of their surroundings that resemble them in the large."""
     for index, picture in enumerate(output):
         plane = hole[index % len(hole), 0]
-        if not bool(plane.any()):
-            continue
-
-        def check(picture: Tensor = picture, done: int = index) -> None:
-            if progress is not None:
-                progress(done, len(output), picture)
-
+        show = partial(work.show, index)
         colors = picture[:3]
         filled = colors.clone()
-        for region in hole_regions(plane, PATCH_WINDOW, PATCH_CONTEXT):
+        for region in hole_regions(plane, PATCH_WINDOW, PATCH_CONTEXT) if bool(plane.any()) else []:
             part = colors[region.window.inside][None].float()
             holes = plane[region.window.inside][None, None]
-            copied = fill_from_patches(part, holes, guide=part, seed=seed, check=check)
+            copied = fill_from_patches(part, holes, guide=part, seed=seed, check=show)
             kept = keep_to_surroundings(copied, part, holes)[0].to(filled.dtype)
             target = filled[region.window.inside]
             target.copy_(torch.where(region.own, kept, target))
         colors.copy_(filled)
+        work.done += 1
+        show()
 
 
 @dataclass(frozen=True)
@@ -206,14 +207,16 @@ class _Work:
         self.settings = settings
         self.allowance = allowance
         self.progress = progress
+        self.done, self.total = 0, 0
 
-    def run(self) -> None:
+    def run(self, more: int = 0) -> None:
+        """Fill all windows; so many further steps follow."""
         jobs = self._plan()
-        done = 0
+        self.total = len(jobs) + more
         home: torch.device | None = None
         try:
-            while done < len(jobs):
-                batch = self._next_batch(jobs[done:])
+            while self.done < len(jobs):
+                batch = self._next_batch(jobs[self.done :])
                 try:
                     self._fill(batch)
                 except (RuntimeError, MemoryError) as error:
@@ -221,16 +224,20 @@ class _Work:
                         raise
                     home = self._take_less(batch, error) or home
                     continue
-                done += len(batch)
-                if self.progress is not None:
-                    self.progress(done, len(jobs), self.output[batch[-1].picture])
+                self.done += len(batch)
+                self.show(batch[-1].picture)
         finally:
             if home is not None:
                 self.model.to(home)  # type: ignore[attr-defined]
 
+    def show(self, picture: int) -> None:
+        """Tell how far the work is, with this picture."""
+        if self.progress is not None:
+            self.progress(self.done, self.total, self.output[picture])
+
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        trained = _trained_side(self.model) or getattr(self.model, "least_window", LEAST_WINDOW)
+        trained: int = _trained_side(self.model) or getattr(self.model, "least_window", LEAST_WINDOW)
         least = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
@@ -288,7 +295,10 @@ class _Work:
         longest = max(window.height, window.width)
         side = self.allowance.side or longest
         tile_batch = self.allowance.batch(min(side, longest) ** 2)
-        prediction = multiscale.fill(self.model.complete, colors, holes, self._method(jobs[0]), side, tile_batch)
+        complete: multiscale.Complete = self.model.complete
+        if getattr(self.model, "takes_check", False):
+            complete = partial(self.model.complete, check=partial(self.show, jobs[0].picture))  # type: ignore[call-arg]
+        prediction = multiscale.fill(complete, colors, holes, self._method(jobs[0]), side, tile_batch)
         for row, job in enumerate(jobs):
             one = slice(row, row + 1)
             self._join(prediction[one], colors[one], holes[one], job)

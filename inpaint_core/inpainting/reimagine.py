@@ -103,9 +103,7 @@ def reimagine(
                     progress(done, count * rounds, current)
 
             picture.copy_(
-                inpaint(
-                    model, picture, hole, feather=feather, blend=blend, detail=detail, seed=seed, progress=within
-                )
+                inpaint(model, picture, hole, feather=feather, blend=blend, detail=detail, seed=seed, progress=within)
             )
             done += 1
             if progress is not None:

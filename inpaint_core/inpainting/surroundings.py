@@ -8,10 +8,11 @@ from torch import Tensor
 from .blending import within
 
 RING = 32  # pixels around the hole that count
+BEYOND = 0.25  # of the range around the hole: so far a fill may leave it, for a slope goes on
 
 
 def keep_to_surroundings(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Keep a fill to the range of the known values around the hole, and gray where these are.
+    """Keep a fill near the range of the known values around the hole, and gray where these are.
 
     Parameters
     ----------
@@ -31,6 +32,7 @@ def keep_to_surroundings(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
         return fill
     known = image[0][:, around]
     low, high = known.amin(1).view(1, -1, 1, 1), known.amax(1).view(1, -1, 1, 1)
+    margin = BEYOND * (high - low)
     if bool((known == known[:1]).all()):
         fill = fill.mean(1, keepdim=True).expand_as(fill)
-    return torch.minimum(torch.maximum(fill, low), high)
+    return torch.minimum(torch.maximum(fill, low - margin), high + margin)

@@ -24,6 +24,8 @@ from inpaint_core.metrics import MAX_PSNR, frechet_distance, kernel_distance
 from ..runs.lock import hold_lock
 from . import report as reports
 from .drawings import draw_grid, draw_scatter, with_hole
+from .judge import NAME as JUDGE_NAME
+from .judge import Judge, judged_distance
 from .methods import Method, Scores, name_features, pooled, score, seconds_per_picture
 from .pairs import BORDER, BUCKETS, Bucket, Cell, Pairs, name_bucket
 from .results import Results, ResultsError
@@ -36,7 +38,7 @@ TRUTH = "(truth)"  # no method has parentheses at both ends of its name
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured and how; see `Pairs` for all but the last three.
+    """What is measured and how; see `Pairs` for all but the last four.
 
     Attributes
     ----------
@@ -46,6 +48,8 @@ class Settings:
         VGG weights for the perceptual distance and for distances of sets; None leaves these out.
     device
         Where metrics are computed.
+    judge
+        Also measure the independent perceptual distance, see `Judge`.
     """
 
     data: Path
@@ -58,6 +62,7 @@ class Settings:
     strategy: Strategy = "whole"
     features: Path | None = None
     device: str = "cpu"
+    judge: bool = False
 
 
 def compare(
@@ -92,6 +97,7 @@ def compare(
         The folder cannot be written.
     """
     extract = None if settings.features is None else load_features(settings.features).to(settings.device)
+    judge = Judge(settings.device) if settings.judge else None
     pairs = Pairs(
         settings.data,
         settings.masks,
@@ -108,7 +114,7 @@ def compare(
             _remove(out)
         _write_manifest(out / "manifest.json", settings, pairs)
         (out / "results").mkdir(exist_ok=True)
-        columns, distances = _measure(methods, pairs, settings, extract, out / "results", against)
+        columns, distances = _measure(methods, pairs, settings, extract, judge, out / "results", against)
         seconds = _time(methods, pairs, settings)
         report = {
             "settings": _explain(settings, pairs, extract),
@@ -144,6 +150,8 @@ def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
         "features": None if settings.features is None else hashlib.sha256(settings.features.read_bytes()).hexdigest(),
     }
     del values["device"]
+    if not settings.judge:
+        del values["judge"]
     # One pair a line, so that people can read it, too.
     rows = ",\n  ".join(json.dumps(pair) for pair in pairs.manifest())
     text = f'{{\n "settings": {json.dumps(values)},\n "pairs": [\n  {rows}\n ]\n}}\n'
@@ -162,6 +170,7 @@ def _measure(
     pairs: Pairs,
     settings: Settings,
     extract: FeatureExtractor | None,
+    judge: Judge | None,
     folder: Path,
     against: Sequence[str],
 ) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
@@ -189,6 +198,8 @@ def _measure(
                     fills.append(method.fill(image, mask, settings.strategy))
                     bar.update(len(image))
                 truth, measured = _score(image, mask, fills, extract)
+                if judge is not None:
+                    _add_judged(measured, judge, image, mask, fills)
                 if truths is not None and truths.done <= start:
                     truths.append([{}] * len(image), truth)
                 for method, (scores, rows) in zip(waiting, measured, strict=True):
@@ -216,6 +227,19 @@ def _score(
             of_fill += score(fill[one], image[one], mask[one], features, truth)
             rows_of_fill.append(pooled(features))
     return torch.cat(truths), [(a, torch.cat(b)) for a, b in zip(scores, rows, strict=True)]
+
+
+def _add_judged(
+    measured: list[tuple[list[Scores], Tensor | None]], judge: Judge, image: Tensor, mask: Tensor, fills: list[Tensor]
+) -> None:
+    """Add the independent perceptual distance in the hole to the scores of a batch."""
+    for number in range(len(image)):
+        one = slice(number, number + 1)
+        if not bool(mask[one].any()):
+            continue
+        truth = judge.maps(image[one])
+        for fill, (scores, _) in zip(fills, measured, strict=True):
+            scores[number]["hole_judged"] = float(judged_distance(judge.maps(fill[one]), truth, mask[one]))
 
 
 def _cells(results: Results, truth: Tensor | None, pairs: Pairs) -> list[dict[str, Any]]:
@@ -335,6 +359,10 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
         explained["FID, KID"] = (
             f"of the last of these stages, mean over the picture, not of Inception: compare within this table only; "
             f"where there are more pairs than features ({_feature_count(extract, settings)})"
+        )
+    if settings.judge:
+        explained["Independent perceptual distance"] = (
+            f"{JUDGE_NAME}; vectors divided by their length, squared difference in the hole, mean of the maps"
         )
     explained["seconds"] = (
         f"one picture at a time, median of at most {TIMED_PAIRS}, on {settings.device}"

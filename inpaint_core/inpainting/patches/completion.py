@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 
 import torch
 from torch import Tensor
@@ -94,19 +95,19 @@ def _fill(
     if not bool(hole.any()):
         return image
     inside = _surroundings(hole)
-    part, part_hole = image[(slice(None), *inside)], hole[inside]
+    part, part_hole = image[inside], hole[inside]
     values = torch.where(part_hole, 0.0, part.float())
     own = Picture(values, ~part_hole, usable[inside])
     own, margin = _padded(own)
     others = [_known_picture(other.to(values)) for other in sources]
-    around = None if guide is None else F.pad(guide[(slice(None), *inside)].float(), margin)
+    around = None if guide is None else F.pad(guide[inside].float(), margin)
     filled = _Completion(own, others, around, seed, check).run()
     if filled is None:
         log.info("There is no whole patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before")
         filled = _smooth(own) if around is None else around
     filled = filled[:, : part_hole.shape[0], : part_hole.shape[1]]
     result = image.clone()
-    result[(slice(None), *inside)] = torch.where(part_hole, filled.to(image.dtype), part)
+    result[inside] = torch.where(part_hole, filled.to(image.dtype), part)
     return result
 
 
@@ -116,11 +117,11 @@ def _smooth(picture: Picture) -> Tensor:
     return pull_push(picture.values[None], (~picture.known)[None, None].float())[0]
 
 
-def _surroundings(hole: Tensor) -> tuple[slice, slice]:
+def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
     rows, columns = torch.nonzero(hole.any(1)).flatten(), torch.nonzero(hole.any(0)).flatten()
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), LEAST_SURROUNDINGS)
-    return slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
+    return ..., slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
 
 
 def _known_picture(values: Tensor) -> Picture:
@@ -223,10 +224,7 @@ class _Completion:
 
     def run(self) -> Tensor | None:
         coarsest = self.levels[-1]
-        if self.guides is not None:
-            target = self.guides[-1]
-        else:
-            target = _smooth(coarsest)
+        target = _smooth(coarsest) if self.guides is None else self.guides[-1]
         before: _Matches | None = None
         for index in reversed(range(len(self.levels))):
             level = self.levels[index]
@@ -241,11 +239,10 @@ class _Completion:
             target, before = self._level(index, target, canvas, before)
         return None if before is None else target
 
-    def _level(
-        self, index: int, target: Tensor, canvas: _Canvas, before: _Matches | None
-    ) -> tuple[Tensor, _Matches]:
+    def _level(self, index: int, target: Tensor, canvas: _Canvas, before: _Matches | None) -> tuple[Tensor, _Matches]:
         level = self.levels[index]
-        height, width = size = (level.known.shape[0], level.known.shape[1])
+        size = (level.known.shape[0], level.known.shape[1])
+        width = size[1]
         everywhere = whole_patches(torch.ones_like(level.known), RADIUS)
         centres = torch.nonzero((everywhere & ~whole_patches(level.known, RADIUS)).flatten()).flatten()
         pixels = torch.nonzero(~level.known.flatten()).flatten()

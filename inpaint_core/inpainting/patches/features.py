@@ -29,7 +29,9 @@ def patch_metric(channels: int, radius: int) -> Tensor:
     return torch.kron(torch.eye(channels, dtype=torch.float64), root).float()
 
 
-def principal_kernel(picture: Tensor, centres: Tensor, radius: int, dimensions: int, generator: torch.Generator) -> Tensor:
+def principal_kernel(
+    picture: Tensor, centres: Tensor, radius: int, dimensions: int, generator: torch.Generator
+) -> Tensor:
     """Convolution kernels `[D,C,s,s]` that project patches of `[C,H,W]` on their principal components.
 
     Parameters

@@ -10,13 +10,13 @@ from .pyramid import Picture, halve
 
 COARSEST = 96  # pixels: the guide is followed from the size at which no side is longer, where its blur is not seen
 SIGMA = 2.0  # pixels of each level: only what is larger is compared
-WEIGHT = 1.0  # of the squared difference of blurred colours beside that of a pixel of the patch
+WEIGHT = 0.4  # of the squared difference of blurred colours beside that of a pixel of the patch
 
 
 def guide_levels(guide: Tensor, levels: list[Picture]) -> list[Tensor]:
     """The guide `[C,H,W]` at every level's size, with what is known there in its place."""
     small = [torch.where(levels[0].known, levels[0].values, guide)]
-    for level, larger in zip(levels[1:], levels, strict=False):
+    for larger in levels[:-1]:
         values, _ = halve(small[-1], torch.ones_like(larger.known))
         small.append(values)
     return small
