@@ -290,6 +290,12 @@ class Pix2PixConfig(ObjectiveConfig):
     feature_discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of that patch discriminator; its input_channels follow from the stage."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Pix2PixConfig:
+        if self.feature_adversarial > 0.0 and self.features == "none":
+            raise ValueError("feature_adversarial judges the feature maps of a VGG: set features, or set it to 0")
+        return self
+
 
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
 FORMER_NAMES = {"partial_conv": "composite"}

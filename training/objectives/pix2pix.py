@@ -55,7 +55,7 @@ class Pix2Pix:
         self._config = config
         self._card = card
         self._placement = placement
-        needed = objective.feature_adversarial > 0.0 and objective.features != "none"
+        needed = objective.feature_adversarial > 0.0
         self._features = build_features(objective, config, placement, needed)
         self._feature_discriminator = (
             _feature_discriminator(objective, config, placement, self._features)
