@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .commands.notes import print_any_name
+from .files.atomic import unwritten
 
 COMMANDS = {
     "inpaint": "fill holes of a picture or a folder of pictures",
@@ -46,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sentence = unwritten(error) if isinstance(error, OSError) else str(error)
+        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
         return 2
 
 

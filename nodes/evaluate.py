@@ -13,13 +13,13 @@ from torch import Tensor
 from inpaint_core.batches import paired
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
-from inpaint_core.inpainting.inpaint import STRATEGIES, Completer, Strategy, inpaint
+from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Detail, Strategy, inpaint
 
 from ..training.evaluation.drawings import draw_grid, with_hole
 from ..training.evaluation.methods import Scores, score, unique
 from ..training.evaluation.report import short_table, summarise
 from . import host
-from .inpaint import INVERT_TOOLTIP, MASK_TOOLTIP
+from .inpaint import DETAIL_TOOLTIP, INVERT_TOOLTIP, MASK_TOOLTIP
 
 MODELS = ("model_1", "model_2", "model_3", "model_4")
 
@@ -78,6 +78,10 @@ class EvaluateModel(io.ComfyNode):
                     host.LiminalModel.Input(name, optional=True, tooltip="Another inpainting model to compare.")
                     for name in MODELS[1:]
                 ),
+                io.Boolean.Input(
+                    "patches", default=False, tooltip="Include patches copied from the surroundings; slower."
+                ),
+                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
             ],
             outputs=[
                 io.String.Output(
@@ -106,6 +110,8 @@ class EvaluateModel(io.ComfyNode):
         model_2: host.HostedModel | None = None,
         model_3: host.HostedModel | None = None,
         model_4: host.HostedModel | None = None,
+        patches: bool = False,
+        detail: Detail = "network",
     ) -> io.NodeOutput:
         colors = host.image_planes(image)[:, :3]
         holes = host.hole_planes(mask, colors, invert=invert_mask)
@@ -119,6 +125,7 @@ class EvaluateModel(io.ComfyNode):
             "telea": telea,
             "navier-stokes": navier_stokes,
             "biharmonic": biharmonic,
+            "patches": patches,
         }
         classical = [method for method in CLASSICAL_METHODS if chosen[method]]
         names = unique([model.model.card.name or model.model.card.architecture for model in models] + classical)
@@ -131,7 +138,10 @@ class EvaluateModel(io.ComfyNode):
                 completer = host.on_device(models[number], truth[:1], InpaintingModel)
             else:
                 completer = ClassicalFill(classical[number - len(models)])
-            scores, seconds, fills = fill_and_measure(completer, truth, hole, strategy, bar, number * len(truth))
+            chosen_detail: Detail = detail if number < len(models) else "network"
+            scores, seconds, fills = fill_and_measure(
+                completer, truth, hole, strategy, chosen_detail, bar, number * len(truth)
+            )
             summary = summarise(scores, 1, len(scores))[1][-1]
             measured.append({"name": name, "seconds": statistics.median(seconds), "summary": summary})
             columns.append(fills[:rows])
@@ -143,7 +153,13 @@ class EvaluateModel(io.ComfyNode):
 
 
 def fill_and_measure(
-    completer: Completer, truth: Tensor, hole: Tensor, strategy: Strategy, bar: host.Progress, done: int
+    completer: Completer,
+    truth: Tensor,
+    hole: Tensor,
+    strategy: Strategy,
+    detail: Detail,
+    bar: host.Progress,
+    done: int,
 ) -> tuple[list[Scores], list[float], list[Tensor]]:
     """Fill pictures one by one.
 
@@ -169,7 +185,13 @@ def fill_and_measure(
         one = slice(number, number + 1)
         start = time.perf_counter()
         filled = inpaint(
-            completer, truth[one], hole[one], strategy, feather=0, progress=lambda *_: bar.raise_if_cancelled()
+            completer,
+            truth[one],
+            hole[one],
+            strategy,
+            feather=0,
+            detail=detail,
+            progress=lambda *_: bar.raise_if_cancelled(),
         )
         seconds.append(time.perf_counter() - start)
         scores += score(filled, truth[one], hole[one])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
-from inpaint_core.inpainting.inpaint import BLENDS, STRATEGIES, Blend, Strategy, inpaint
+from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Detail, Strategy, inpaint
 
 from . import host
 from .live_preview import LivePreview
@@ -22,6 +22,10 @@ GROW_TOOLTIP = (
 FEATHER_TOOLTIP = (
     "Width in pixels of the band inside the hole in which the fill is blended into its surroundings. Pixels outside "
     "the hole never change."
+)
+DETAIL_TOOLTIP = (
+    "network: the fill is the network's. patches: the network's fill decides in the large, and detail is copied from "
+    "the surroundings; sharper, slower."
 )
 INVERT_TOOLTIP = "Repaint the black parts of the mask instead."
 THRESHOLD_TOOLTIP = "Mask values above this are hole."
@@ -109,7 +113,7 @@ class Inpaint(io.ComfyNode):
                     default=0,
                     min=0,
                     max=2**31 - 1,
-                    tooltip="Seed of the grain.",
+                    tooltip="Seed of the grain and of the search for patches.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -120,6 +124,7 @@ class Inpaint(io.ComfyNode):
                     tooltip="Number of windows per batch. 0: as many as memory allows.",
                     extra_dict=host.ADVANCED,
                 ),
+                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
@@ -142,6 +147,7 @@ class Inpaint(io.ComfyNode):
         grain: float = 0.0,
         grain_seed: int = 0,
         frames_per_batch: int = 0,
+        detail: Detail = "network",
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
@@ -156,6 +162,7 @@ class Inpaint(io.ComfyNode):
             feather,
             blend,
             color_match,
+            detail,
             size=size or None,
             context=context,
             grain=grain,
@@ -186,7 +193,7 @@ class ClassicalFillNode(io.ComfyNode):
                     default="telea",
                     tooltip="mean: the mean color of the known pixels. smooth: a smooth interpolation, which the "
                     "networks start from. telea, navier-stokes: continue the surroundings into the hole (OpenCV). "
-                    "biharmonic: the smoothest surface; slow for large holes.",
+                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),

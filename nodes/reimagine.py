@@ -6,11 +6,11 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.inpainting.inpaint import BLENDS, Blend
+from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, Blend, Detail
 from inpaint_core.inpainting.reimagine import PARTS, Parts, Strip, reimagine
 
 from . import host
-from .inpaint import FEATHER_TOOLTIP
+from .inpaint import DETAIL_TOOLTIP, FEATHER_TOOLTIP
 from .live_preview import LivePreview
 
 
@@ -81,6 +81,7 @@ class Reimagine(io.ComfyNode):
                     tooltip="How each fill is blended into its surroundings; see Inpaint.",
                     extra_dict=host.ADVANCED,
                 ),
+                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
             ],
             outputs=[
                 io.Image.Output("IMAGE", tooltip="The reimagined pictures, at their original size."),
@@ -101,6 +102,7 @@ class Reimagine(io.ComfyNode):
         feather: int,
         blend: Blend,
         protect: Tensor | None = None,
+        detail: Detail = "network",
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         kept = None if protect is None else host.hole_planes(protect, planes, 0.5, False)
@@ -122,6 +124,7 @@ class Reimagine(io.ComfyNode):
             part_count=part_count,
             feather=feather,
             blend=blend,
+            detail=detail,
             progress=show,
         )
         return io.NodeOutput(host.host_image(result), host.host_image(strip.picture()[None]))

@@ -281,7 +281,20 @@ class Pix2PixConfig(ObjectiveConfig):
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the patch discriminator; its input_channels follow from the inputs."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
-    """The discriminator's learning rate, in multiples of the generator's."""
+    """The learning rate of discriminators, in multiples of the generator's."""
+    feature_adversarial: Weight = 0.0
+    """Of a second discriminator, which judges feature maps instead of pictures: it knows edges and textures from the
+    start. 0: none."""
+    feature_stage: int = Field(2, ge=1, le=3)
+    """Of which stage of `features`, from the finest."""
+    feature_discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
+    """Arguments of that patch discriminator; its input_channels follow from the stage."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Pix2PixConfig:
+        if self.feature_adversarial > 0.0 and self.features == "none":
+            raise ValueError("feature_adversarial judges the feature maps of a VGG: set features, or set it to 0")
+        return self
 
 
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}

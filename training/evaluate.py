@@ -29,7 +29,7 @@ from inpaint_core.masks.generators.registry import names_without_options
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .evaluation import report as reports
 from .evaluation.comparison import EvaluationSettings, compare
-from .evaluation.methods import Method, method_names
+from .evaluation.methods import WITH_PATCHES, Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
 from .runs.folder import check_apart, check_writable
 
@@ -64,10 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             device=str(find_device(options.device)),
             invert=options.invert,
             max_megapixels=options.max_megapixels,
+            judge=options.judge,
         )
         names = method_names(options.model)
         methods = [
-            Method(name, open_completer(model, options.device))
+            Method(
+                name,
+                open_completer(model.removesuffix(WITH_PATCHES), options.device),
+                "patches" if model.endswith(WITH_PATCHES) else "network",
+            )
             for name, model in zip(names, options.model, strict=True)
         ]
         against = [_reference(model, names, options.model) for model in dict.fromkeys(options.against)]
@@ -108,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="MODEL",
-        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}",
+        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}; with {WITH_PATCHES} behind it, "
+        "the fill guides patches copied from the surroundings",
     )
     parser.add_argument(
         "--against",
@@ -131,6 +137,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="VGG weights (.safetensors; torchvision's VGG-16 or the normalised VGG-19 of universal style transfer) "
         "for the perceptual distance, FID and KID; without, these are left out",
+    )
+    parser.add_argument(
+        "--judge",
+        action="store_true",
+        help="also measure the perceptual distance in the hole by a network that nothing is trained with "
+        "(needs the extra `metrics`)",
     )
     parser.add_argument(
         "--size",

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_core.commands.notes import print_any_name
+from inpaint_core.files.atomic import unwritten
 from inpaint_core.files.folders import Listing, list_pictures
 from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit
 
@@ -195,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return end(COMMAND, BAD_INPUT, error)
     except OSError as error:
-        return end(COMMAND, FAILED, f"{error}; what is there is whole, run the same command again to go on")
+        return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is whole, run the same command again to go on")
     except KeyboardInterrupt:
         return end(COMMAND, INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
     print(summarise(report, settings.out))

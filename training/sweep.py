@@ -31,6 +31,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inpaint_core.files.atomic import unwritten
+
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
 from .runs.folder import check_apart, check_writable
@@ -243,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError:
         return end(COMMAND, INTERRUPTED, "interrupted and saved; repeat the command to go on")
     except OSError as error:
-        return end(COMMAND, FAILED, f"{error}; what is there is intact, repeat the command to go on")
+        return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is intact, repeat the command to go on")
     for sentence in answers:
         print(sentence)
     if answers:

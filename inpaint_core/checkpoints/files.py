@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from ..files.atomic import atomic_path
+from ..files.atomic import write_bytes
 from ..models.architecture import Network
 from ..models.registry import build_empty, find_architecture
 from ..validation import describe
@@ -99,25 +99,9 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
                 raise CheckpointError(f"{target.name}: weight {key!r} is not finite, so nothing was written")
         # A clone, because safetensors refuses tensors that share memory and channels_last strides.
         tensors[key] = tensor.clone(memory_format=torch.contiguous_format)
-    with atomic_path(target) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt", CARD_KEY: model.card.model_dump_json()})
-
-
-def read_card(path: str | os.PathLike[str]) -> ModelCard:
-    """Read only the card of a checkpoint: cheap, whatever the file's size.
-
-    Raises
-    ------
-    CheckpointError
-        As `load_model`, as far as it can be told without the weights.
-    """
-    source = _source(path)
-    _check_file(source)
-    try:
-        with safe_open(source, framework="pt") as file:
-            return _parse_card(source.name, file.metadata())
-    except SafetensorError as error:
-        raise _damaged(source, error) from None
+    # Not `save_file`, which leaves files of its own behind when it is killed and raises no OSError on a full disk. A
+    # single entry, because their order in the file is random: equal models are equal files.
+    write_bytes(target, save(tensors, metadata={CARD_KEY: model.card.model_dump_json()}))
 
 
 def _read(source: Path) -> tuple[ModelCard, Network, dict[str, Tensor]]:

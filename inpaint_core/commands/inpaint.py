@@ -16,7 +16,7 @@ from ..files.masks import read_mask
 from ..files.opening import ImageFileError, pixel_limit, read_header
 from ..foreign.completers import open_completer
 from ..inpainting.classical import CLASSICAL_METHODS
-from ..inpainting.inpaint import BLENDS, STRATEGIES, inpaint
+from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, inpaint
 from ..masks import generate
 from ..masks.generators.registry import names_without_options
 from ..masks.morphology import grow
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how the fill is joined to the picture (default: alpha)"
     )
+    add_detail_argument(parser)
     parser.add_argument("--color-match", action="store_true", help="match the fill's colour to the hole's surroundings")
     parser.add_argument(
         "--grain", type=float, default=0.0, help="0..1: give the fill the noise of its surroundings (default: 0)"
@@ -68,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hole-ratio", type=float, nargs=2, metavar=("LOW", "HIGH"), help="for a generator, e.g. 0.2 0.3"
     )
-    parser.add_argument("--seed", type=int, default=0, help="for a generator and for grain")
+    parser.add_argument("--seed", type=int, default=0, help="for a generator, grain and patches")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +85,17 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="windows shown to the model at once (default: what memory allows)",
+    )
+
+
+def add_detail_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare where fine detail comes from."""
+    parser.add_argument(
+        "--detail",
+        choices=DETAILS,
+        default="network",
+        help="network: the fill is the model's; patches: it guides patches copied from the surroundings "
+        "(default: network)",
     )
 
 
@@ -108,6 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
             feather=arguments.feather,
             blend=arguments.blend,
             color_match=arguments.color_match,
+            detail=arguments.detail,
             size=arguments.size,
             context=arguments.context,
             grain=arguments.grain,

@@ -10,15 +10,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..files.atomic import remove_unfinished
 from ..files.folders import READABLE_SUFFIXES, Listing, list_pictures
 from ..files.images import WRITABLE_SUFFIXES
 from ..files.naming import Wanted, distinct_names, refuse_inputs, refuse_inside
 from ..files.opening import ImageFileError, add_limit_argument
 from ..files.videos import READABLE_CLIPS
 from .notes import Notes, blamed
-
-ABANDONED_SECONDS = 60.0  # a temporary file that nobody has written to for so long was left by a killed process
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,6 @@ def run_jobs(jobs: Sequence[Job], out: Path, work: Callable[[Path, Path], None],
     """
     for folder in sorted({out, *(job.target.parent for job in jobs)}):
         folder.mkdir(parents=True, exist_ok=True)
-        remove_unfinished(folder, ABANDONED_SECONDS)
     failures: list[str] = []
     skipped = 0
     with tqdm(total=len(jobs), unit="picture", disable=None) as bar:

@@ -12,7 +12,7 @@ from ..foreign.completers import open_completer
 from ..inpainting.inpaint import BLENDS
 from ..inpainting.reimagine import PARTS, Strip, reimagine
 from . import picture_folders
-from .inpaint import add_model_arguments
+from .inpaint import add_detail_argument, add_model_arguments
 from .notes import Notes
 
 STRIP = ".strip.png"
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part-count", type=int, default=150, metavar="N", help="about how many parts (default: 150)")
     parser.add_argument("--feather", type=int, default=8, metavar="PX", help="width of the seams (default: 8)")
     parser.add_argument("--blend", choices=BLENDS, default="alpha", help="how fills are joined (default: alpha)")
+    add_detail_argument(parser)
     parser.add_argument(
         "--strip", action="store_true", help="also write NAME.strip.png: the picture before, and after every round"
     )
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             part_count=arguments.part_count,
             feather=arguments.feather,
             blend=arguments.blend,
+            detail=arguments.detail,
             progress=strip,
         )
         notes.say(target, write_image(target, result[0], like=picture))

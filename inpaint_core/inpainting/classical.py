@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ..models.pull_push import pull_push
+from .patches import Check, fill_from_patches
 
-ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic"]
+ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches"]
 CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
 RADIUS = 5  # pixels around each hole pixel that Telea's and the Navier-Stokes fill look at
 LEAST_SIDE = 3
@@ -25,7 +26,10 @@ class ClassicalFill:
         `"mean"`: the mean colour of the known pixels; `"smooth"`: colours that run into each other, from coarse to fine
         (pull-push, Gortler et al. 1996), which is what the networks of the pack start from; `"telea"`: fast marching
         (Telea 2004); `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`:
-        the smoothest surface through the rim (Damelin & Hoang 2018), whose cost grows steeply with the hole.
+        the smoothest surface through the rim (Damelin & Hoang 2018), whose cost grows steeply with the hole, kept to
+        the range of what is known; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`.
+    seed
+        Of the search for patches.
 
     Raises
     ------
@@ -39,13 +43,23 @@ class ClassicalFill:
     every method gives mid-gray.
     """
 
-    def __init__(self, method: ClassicalMethod) -> None:
+    def __init__(self, method: ClassicalMethod, seed: int = 0) -> None:
         if method not in CLASSICAL_METHODS:
             raise ValueError(f"unknown classical fill {method!r}: choose one of {', '.join(CLASSICAL_METHODS)}")
         self.method = method
+        self.seed = seed
+        self.takes_check = method == "patches"
+        self.least_window, self.least_context = (256, 1.0) if method == "patches" else (64, 0.0)
 
-    def complete(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels come back as they are."""
+    def complete(self, image: Tensor, mask: Tensor, check: Check | None = None) -> Tensor:
+        """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels come back as they are.
+
+        `check` is called between the passes of slow methods; what it raises ends the work.
+        """
+        if self.method == "patches":
+            unknown = ((mask > 0.5) | ~torch.isfinite(image).all(1, keepdim=True)).to(mask)
+            filled = fill_from_patches(image.nan_to_num(0.0, 0.0, 0.0), unknown, seed=self.seed, check=check)
+            return torch.where(mask > 0.5, filled, image)
         return torch.stack([self._fill(picture, hole[0] > 0.5) for picture, hole in zip(image, mask, strict=True)])
 
     def _fill(self, picture: Tensor, asked: Tensor) -> Tensor:
@@ -91,4 +105,6 @@ class ClassicalFill:
 def _biharmonic(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     from skimage.restoration import inpaint_biharmonic
 
-    return inpaint_biharmonic(values.astype(np.float64), hole, channel_axis=-1, split_into_regions=True)
+    filled = inpaint_biharmonic(values.astype(np.float64), hole, channel_axis=-1, split_into_regions=True)
+    known = values[~hole]
+    return filled.clip(known.min(0), known.max(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple, Protocol, get_args
 
 import torch
@@ -18,29 +19,38 @@ from . import multiscale
 from .blending import join, match_colors
 from .grain import match_grain
 from .memory import Allowance, is_out_of_memory
+from .patches import fill_from_patches
+from .surroundings import keep_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Strategy = Literal["auto", "whole", "crop", "resize", "tile"]
 Blend = Literal["alpha", "poisson"]
+Detail = Literal["network", "patches"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 BLENDS: tuple[Blend, ...] = get_args(Blend)
+DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 SLIGHT = 1.25  # a fill reduced by no more than this is as good as one at full size
 SOFTEST = 2.0  # a fill made at less than 1 / SOFTEST of the full size looks too soft beside it and is refined
 SHALLOW = 8  # every pixel of a hole is within trained size / SHALLOW of a known one: tiles see enough around it
 SURROUNDINGS = 32  # seams look at the hole and so many pixels around it
 LEAST_WINDOW = 64  # for models without a trained size, classical fills say
+PATCH_CONTEXT = 1.0  # patches are copied from this share of the hole's longer side on every side of it
+PATCH_WINDOW = 256  # and from windows of at least this side
 
 Progress = Callable[[int, int, Tensor], None]
-"""Called after every pass with windows done, windows in all, and the picture `[C,H,W]` that the last one belongs to, as
-far as it is done. What it raises ends the work: that is how a host cancels."""
+"""Called after every pass with steps done, steps in all (windows, then pictures whose detail is copied), and the
+picture `[C,H,W]` that the last one belongs to, as far as it is done. What it raises ends the work: that is how a host
+cancels."""
 
 
 class Completer(Protocol):
     """Anything that can fill holes: a loaded network, a classical fill, a foreign model.
 
     One with a `trained_size`, of its own or on its `card`, is shown windows of about that size, see `inpaint`; one with
-    a `device` and a `to` can be moved to the CPU when memory runs out.
+    a `device` and a `to` can be moved to the CPU when memory runs out. Fills that are not networks may have
+    `least_window` and `least_context`, the least side in pixels and share of the hole's side that they look around it,
+    and `takes_check`: their `complete` takes a `check` to be called between passes.
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -58,6 +68,7 @@ def inpaint(
     feather: int = 8,
     blend: Blend = "alpha",
     color_match: bool = False,
+    detail: Detail = "network",
     *,
     size: int | None = None,
     context: float = 0.5,
@@ -94,15 +105,19 @@ def inpaint(
         (Perez et al. 2003), over the whole hole, `feather` unused.
     color_match
         Shift the fill's mean colour to that of a ring around the hole.
+    detail
+        `"network"`: the fill is the model's. `"patches"`: the model's fill decides in the large, and patches copied
+        from the surroundings replace it, see `patches.fill_from_patches`.
     size
         Longer side in pixels of what the model sees at once (not for `"whole"`). None: from the size that it was
         trained on and the memory there is. A size that is given is kept.
     context
         Windows show this share of the hole's longer side on every side of the hole.
     grain
-        0..1: how much of the noise that the surroundings have and the fill lacks is added.
+        0..1: how much of the noise that the surroundings have and the model's fill lacks is added. Patches have their
+        own.
     seed
-        For the grain.
+        For the grain and the search for patches.
     frames_per_batch
         Windows that the model sees at once. None: one on a CPU, elsewhere what memory allows. A number that is given is
         kept.
@@ -113,7 +128,8 @@ def inpaint(
     -------
     Tensor
         `[B,C,H,W]`, type and device of `image`. Outside the (grown) hole it equals `image` bit for bit; alpha leaves as
-        it came; where the mask is empty, so does everything.
+        it came; where the mask is empty, so does everything. Inside, values keep near the range of those around it,
+        and channels that are equal around it stay equal: flat stays flat, gray stays gray.
 
     Raises
     ------
@@ -126,7 +142,7 @@ def inpaint(
         because `size` or `frames_per_batch` was given. The message says what was tried.
     """
     _check_completer(model)
-    _check(image, strategy, feather, blend, size, context, grain, frames_per_batch)
+    _check(image, strategy, feather, blend, detail, size, context, grain, frames_per_batch)
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = common_count(len(image), len(hole), ("images", "masks"))
     if grow > 0:
@@ -136,8 +152,31 @@ def inpaint(
     output = image.expand(count, -1, -1, -1).clone(memory_format=torch.contiguous_format)
     settings = _Settings(strategy, feather, blend, color_match, context, grain, seed)
     allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
-    _Work(model, output, hole, settings, allowance, progress).run()
+    work = _Work(model, output, hole, settings, allowance, progress)
+    work.run(more=len(output) if detail == "patches" else 0)
+    if detail == "patches":
+        _copy_detail(output, hole, seed, work)
     return output
+
+
+def _copy_detail(output: Tensor, hole: Tensor, seed: int, work: _Work) -> None:
+    """Replace fills by patches of their surroundings that resemble them in the large."""
+    for index, picture in enumerate(output):
+        plane = hole[index % len(hole), 0]
+        show = partial(work.show, index)
+        colors = picture[:3]
+        filled = colors.clone()
+        for region in hole_regions(plane, PATCH_WINDOW, PATCH_CONTEXT) if bool(plane.any()) else []:
+            part = colors[region.window.inside][None].float().nan_to_num(0.0, 0.0, 0.0)
+            # What is unknown besides the hole is no source either; of its fill nothing is kept.
+            holes = work.unknown[index, 0][region.window.inside][None, None]
+            copied = fill_from_patches(part, holes, guide=part, seed=seed, check=show)
+            kept = keep_to_surroundings(copied, part, holes)[0].to(filled.dtype)
+            target = filled[region.window.inside]
+            target.copy_(torch.where(region.own & (plane[region.window.inside] > 0.5), kept, target))
+        colors.copy_(filled)
+        work.done += 1
+        show()
 
 
 @dataclass(frozen=True)
@@ -176,14 +215,16 @@ class _Work:
         self.settings = settings
         self.allowance = allowance
         self.progress = progress
+        self.done, self.total = 0, 0
 
-    def run(self) -> None:
+    def run(self, more: int = 0) -> None:
+        """Fill all windows; so many further steps follow."""
         jobs = self._plan()
-        done = 0
+        self.total = len(jobs) + more
         home: torch.device | None = None
         try:
-            while done < len(jobs):
-                batch = self._next_batch(jobs[done:])
+            while self.done < len(jobs):
+                batch = self._next_batch(jobs[self.done :])
                 try:
                     self._fill(batch)
                 except (RuntimeError, MemoryError) as error:
@@ -191,22 +232,29 @@ class _Work:
                         raise
                     home = self._take_less(batch, error) or home
                     continue
-                done += len(batch)
-                if self.progress is not None:
-                    self.progress(done, len(jobs), self.output[batch[-1].picture])
+                self.done += len(batch)
+                self.show(batch[-1].picture)
         finally:
             if home is not None:
                 self.model.to(home)  # type: ignore[attr-defined]
 
+    def show(self, picture: int) -> None:
+        """Tell how far the work is, with this picture."""
+        if self.progress is not None:
+            self.progress(self.done, self.total, self.output[picture])
+
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        least = min(_trained_side(self.model) or LEAST_WINDOW, self.allowance.side or LEAST_WINDOW)
+        least_window: int = getattr(self.model, "least_window", LEAST_WINDOW)
+        trained = _trained_side(self.model) or least_window
+        least = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
             plane = self.hole[index, 0]
             if not bool(plane.any()):
                 continue
-            regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, self.settings.context)
+            context = max(self.settings.context, getattr(self.model, "least_context", 0.0))
+            regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, context)
             pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
             for picture in pictures:
                 unknown = self.unknown[picture, 0]
@@ -259,7 +307,10 @@ class _Work:
         longest = max(window.height, window.width)
         side = self.allowance.side or longest
         tile_batch = self.allowance.batch(min(side, longest) ** 2)
-        prediction = multiscale.fill(self.model.complete, colors, holes, self._scheme(jobs[0]), side, tile_batch)
+        complete: multiscale.Complete = self.model.complete
+        if getattr(self.model, "takes_check", False):
+            complete = partial(self.model.complete, check=partial(self.show, jobs[0].picture))  # type: ignore[call-arg]
+        prediction = multiscale.fill(complete, colors, holes, self._scheme(jobs[0]), side, tile_batch)
         for row, job in enumerate(jobs):
             one = slice(row, row + 1)
             self._join(prediction[one], colors[one], holes[one], job)
@@ -282,6 +333,7 @@ class _Work:
         if len(target) == 1:
             prediction = prediction.mean(1, keepdim=True)
         kept = target[:3]  # alpha leaves as it came
+        prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
         filled = prediction[0].clamp(0.0, 1.0).to(target.dtype)
         kept.copy_(torch.where(job.region.own[box.inside], filled, kept))
 
@@ -357,6 +409,7 @@ def _check(
     strategy: str,
     feather: int,
     blend: str,
+    detail: str,
     size: int | None,
     context: float,
     grain: float,
@@ -370,6 +423,8 @@ def _check(
         raise ValueError(f"unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
     if blend not in BLENDS:
         raise ValueError(f"unknown blend {blend!r}: choose one of {', '.join(BLENDS)}")
+    if detail not in DETAILS:
+        raise ValueError(f"unknown detail {detail!r}: choose one of {', '.join(DETAILS)}")
     if feather < 0:
         raise ValueError(f"feather is {feather}: expected 0 or more pixels")
     if size is not None and size < 16:

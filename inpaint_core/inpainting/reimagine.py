@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..batches import common_count
 from ..masks import normalize_mask, slic_labels
-from .inpaint import Blend, Completer, Progress, inpaint
+from .inpaint import Blend, Completer, Detail, Progress, inpaint
 
 Parts = Literal["superpixels", "cells"]
 PARTS: tuple[Parts, ...] = get_args(Parts)
@@ -32,6 +32,7 @@ def reimagine(
     part_count: int = 150,
     feather: int = 8,
     blend: Blend = "alpha",
+    detail: Detail = "network",
     progress: Progress | None = None,
 ) -> Tensor:
     """Let a model replace a picture, part by part, by what it believes to be there.
@@ -59,7 +60,7 @@ def reimagine(
         squares that follow nothing.
     part_count
         Into about how many parts the picture is divided.
-    feather, blend
+    feather, blend, detail
         As in `inpaint`.
     progress
         Called after every round with rounds done, rounds in all (of all pictures), and the picture `[C,H,W]` as it is;
@@ -100,7 +101,9 @@ def reimagine(
                 if progress is not None:
                     progress(done, count * rounds, current)
 
-            picture.copy_(inpaint(model, picture, hole, feather=feather, blend=blend, progress=within))
+            picture.copy_(
+                inpaint(model, picture, hole, feather=feather, blend=blend, detail=detail, seed=seed, progress=within)
+            )
             done += 1
             if progress is not None:
                 progress(done, count * rounds, picture[0])

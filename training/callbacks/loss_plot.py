@@ -11,14 +11,14 @@ from PIL import Image, ImageDraw
 from inpaint_core.files.atomic import atomic_path
 
 from ..charts import BLUE, ORANGE, PALE, PANEL_HEIGHT, WIDTH, Curve, draw_panel
-from ..events import Event, Finished, Preview, RolledBack, StepDone, Validated
-from .metrics_log import read_metrics
+from ..events import Event, Preview, RolledBack, StepDone, Validated
+from .metrics_log import logged_loss, logged_score, read_metrics
 
 MAX_POINTS = 4000
 
 
 class LossPlot:
-    """Redrawn with every preview and at the end.
+    """Redrawn with every preview and at the end, from what the log holds.
 
     Parameters
     ----------
@@ -39,19 +39,27 @@ class LossPlot:
     def __call__(self, event: Event) -> None:
         match event:
             case StepDone():
-                self._add_loss(event.step, event.losses["loss"])
+                self._add_loss(event.step, logged_loss(event.losses["loss"]))
             case Validated():
                 name, value = next(iter(event.metrics.items()))
                 self._score_name = name
-                self._scores.append((event.step, value))
+                self._scores.append((event.step, logged_score(value)))
             case RolledBack():
                 self._losses = [point for point in self._losses if point[0] <= event.step]
                 self._scores = [point for point in self._scores if point[0] <= event.step]
-            case Preview() | Finished() if self._losses:
-                with atomic_path(self._path) as temporary:
-                    draw_plot(self._losses, self._scores, self._score_name).save(temporary)
+            case Preview():
+                self.finish()
             case _:
                 pass
+
+    def unwritten(self) -> None:
+        """See `LogWriter.unwritten`: it is drawn anew anyway."""
+
+    def finish(self) -> None:
+        """See `LogWriter.finish`."""
+        if self._losses:
+            with atomic_path(self._path) as temporary:
+                draw_plot(self._losses, self._scores, self._score_name).save(temporary)
 
     def _add(self, step: int, record: dict[str, Any]) -> None:
         self._add_loss(step, record.get("loss", math.nan))

@@ -21,6 +21,7 @@ from ..objectives.objective import Objective
 from ..objectives.optimization import NonFiniteError
 from ..placement import Placement
 from ..randomness import derive_seed
+from .validation import Look
 
 RECENT_STEPS = 50
 SKIPPED_IN_A_ROW = 10
@@ -36,8 +37,8 @@ class Keeper(Protocol):
     def preview(self, step: int) -> None:
         """Show what the network does."""
 
-    def validate(self, step: int) -> bool:
-        """Look at the held-out pictures; true when the training should stop because nothing gets better."""
+    def validate(self, step: int) -> Look:
+        """Look at the held-out pictures, and say what that means for the training."""
 
     def save(self, step: int) -> None:
         """Write a state for resuming."""
@@ -157,10 +158,13 @@ def train(
             left = clock.seconds_left(config.steps - step)
             keeper.emit(StepDone(step, config.steps, losses, rate, clock.images_per_second(images), left))
             last = step == config.steps
-            if last or step % config.preview_every == 0:
+            if is_due(step, config.preview_every, config.steps):
                 keeper.preview(step)
-            if last or step % config.validation.every == 0:
-                finished = placement.any(keeper.validate(step))
+            if is_due(step, config.validation.every, config.steps):
+                look = agree(keeper.validate(step), placement)
+                if look is Look.CUT_SHORT:
+                    return step, True
+                finished = look is Look.ENOUGH
             if not last and step % config.checkpoint_every == 0:
                 keeper.save(step)
     except BaseException:
@@ -171,6 +175,19 @@ def train(
                 placement.any(True)
         raise
     return step, False
+
+
+def is_due(step: int, every: int, steps: int) -> bool:
+    """Whether something that is done every so many steps, and after the last one, is to be done after this one."""
+    return step > 0 and (step == steps or step % every == 0)
+
+
+def agree(look: Look, placement: Placement) -> Look:
+    """The first process looks, and all go by what it has found."""
+    for decisive in (Look.CUT_SHORT, Look.ENOUGH):
+        if placement.any(look is decisive):
+            return decisive
+    return Look.GO_ON
 
 
 def _learn(

@@ -68,9 +68,9 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     said = (initial.card.architecture, _complete(initial.card))
     if said == (model.architecture, arguments):
         return arguments, initial.network, initial
-    # Detail is copied into what a network has learnt already: only what decides on it is learnt anew.
+    # Copying detail into the fill takes no weights.
     if said == (model.architecture, arguments | {"head": "residual"}) and arguments.get("head") == "detailed":
-        network.load_state_dict(network.state_dict() | initial.network.state_dict())
+        network.load_state_dict(initial.network.state_dict())
         return arguments, network, initial
     raise ConfigError(
         f"{Path(model.init_from).name} is {initial.card.architecture} "

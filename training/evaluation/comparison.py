@@ -25,6 +25,8 @@ from inpaint_core.metrics import MAX_PSNR, frechet_distance, kernel_distance
 from ..runs.lock import hold_lock
 from . import report as reports
 from .drawings import draw_grid, draw_scatter, with_hole
+from .judge import NAME as JUDGE_NAME
+from .judge import Judge, judged_distance
 from .methods import Method, Scores, name_features, pooled, score, seconds_per_picture
 from .pairs import BORDER, BUCKETS, Bucket, Cell, Pairs, name_bucket
 from .results import Results, ResultsError
@@ -37,7 +39,7 @@ TRUTH = "(truth)"  # no method has parentheses at both ends of its name
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What is measured and how; see `Pairs` for all but the last three.
+    """What is measured and how; see `Pairs` for all but the last four.
 
     Attributes
     ----------
@@ -49,6 +51,8 @@ class EvaluationSettings:
         Where metrics are computed.
     invert, max_megapixels
         See `Pairs`, and `inpaint_core.files.opening.pixel_limit`.
+    judge
+        Also measure the independent perceptual distance, see `Judge`.
     """
 
     data: Path
@@ -63,6 +67,7 @@ class EvaluationSettings:
     device: str = "cpu"
     invert: bool = False
     max_megapixels: float | None = None
+    judge: bool = False
 
 
 def compare(
@@ -105,6 +110,7 @@ def compare(
         The folder cannot be written.
     """
     extract = None if settings.features is None else load_features(settings.features).to(settings.device)
+    judge = Judge(settings.device) if settings.judge else None
     pairs = Pairs(
         settings.data,
         settings.masks,
@@ -124,7 +130,7 @@ def compare(
             _remove(out)
         _write_manifest(out / "manifest.json", settings, pairs)
         (out / "results").mkdir(exist_ok=True)
-        columns, distances = _measure(methods, pairs, settings, extract, out / "results", against)
+        columns, distances = _measure(methods, pairs, settings, extract, judge, out / "results", against)
         seconds = _time(methods, pairs, settings)
         report = {
             "settings": _explain(settings, pairs, extract),
@@ -162,6 +168,8 @@ def _write_manifest(path: Path, settings: EvaluationSettings, pairs: Pairs) -> N
     del values["device"], values["max_megapixels"]
     if not settings.invert:
         del values["invert"]
+    if not settings.judge:
+        del values["judge"]
     # One pair a line, so that people can read it, too.
     rows = ",\n  ".join(json.dumps(pair) for pair in pairs.manifest())
     text = f'{{\n "settings": {json.dumps(values)},\n "pairs": [\n  {rows}\n ]\n}}\n'
@@ -180,6 +188,7 @@ def _measure(
     pairs: Pairs,
     settings: EvaluationSettings,
     extract: FeatureExtractor | None,
+    judge: Judge | None,
     folder: Path,
     against: Sequence[str],
 ) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
@@ -207,6 +216,8 @@ def _measure(
                     fills.append(method.fill(image, mask, settings.strategy))
                     bar.update(len(image))
                 truth, measured = _score(image, mask, fills, extract)
+                if judge is not None:
+                    _add_judged(measured, judge, image, mask, fills)
                 if truths is not None and truths.done <= start:
                     truths.append([{}] * len(image), truth)
                 for method, (scores, rows) in zip(waiting, measured, strict=True):
@@ -234,6 +245,19 @@ def _score(
             of_fill += score(fill[one], image[one], mask[one], features, truth)
             rows_of_fill.append(pooled(features))
     return torch.cat(truths), [(a, torch.cat(b)) for a, b in zip(scores, rows, strict=True)]
+
+
+def _add_judged(
+    measured: list[tuple[list[Scores], Tensor | None]], judge: Judge, image: Tensor, mask: Tensor, fills: list[Tensor]
+) -> None:
+    """Add the independent perceptual distance in the hole to the scores of a batch."""
+    for number in range(len(image)):
+        one = slice(number, number + 1)
+        if not bool(mask[one].any()):
+            continue
+        truth = judge.maps(image[one])
+        for fill, (scores, _) in zip(fills, measured, strict=True):
+            scores[number]["hole_judged"] = float(judged_distance(judge.maps(fill[one]), truth, mask[one]))
 
 
 def _cells(results: Results, truth: Tensor | None, pairs: Pairs) -> list[dict[str, Any]]:
@@ -355,6 +379,10 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
         explained["FID, KID"] = (
             f"of the last of these stages, mean over the picture, not of Inception: compare within this table only; "
             f"where there are more pairs than features ({_feature_count(extract, settings)})"
+        )
+    if settings.judge:
+        explained["Independent perceptual distance"] = (
+            f"{JUDGE_NAME}; vectors divided by their length, squared difference in the hole, mean of the maps"
         )
     explained["seconds"] = (
         f"one picture at a time, median of at most {TIMED_PAIRS}, on {settings.device}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from inpaint_core.inpainting.inpaint import Completer, Strategy, inpaint
+from inpaint_core.inpainting.inpaint import Completer, Detail, Strategy, inpaint
 from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.metrics import (
     MAX_PSNR,
@@ -25,6 +25,7 @@ from inpaint_core.metrics import (
     ssim_map,
 )
 
+WITH_PATCHES = "+patches"  # behind a model's name: its fill guides patches
 TIMED_SECONDS = 10.0  # enough for a median; a slow method is timed on fewer pictures
 
 Scores = dict[str, float]
@@ -36,6 +37,7 @@ class Method:
 
     name: str
     completer: Completer
+    detail: Detail = "network"
 
     @property
     def parameters(self) -> int:
@@ -44,11 +46,13 @@ class Method:
         return sum(weight.numel() for weight in network.parameters()) if isinstance(network, nn.Module) else 0
 
     def fingerprint(self) -> str:
-        """Tells whether two methods are the same: a digest of the weights, or the classical fill's name."""
+        """Tells whether two methods are the same: a digest of the weights and the detail, or the classical name."""
         network = getattr(self.completer, "network", None)
         if not isinstance(network, nn.Module):
             return self.name
         digest = hashlib.sha256(type(network).__name__.encode())
+        if self.detail != "network":
+            digest.update(self.detail.encode())
         for key, value in sorted(network.state_dict().items()):
             digest.update(
                 key.encode() + value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
@@ -63,7 +67,9 @@ class Method:
         ValueError
             A value that is not finite, of which no score could be made.
         """
-        filled = inpaint(self.completer, image, mask, strategy, feather=0, frames_per_batch=len(image))
+        filled = inpaint(
+            self.completer, image, mask, strategy, feather=0, detail=self.detail, frames_per_batch=len(image)
+        )
         if not torch.isfinite(filled).all():
             raise ValueError(f"{self.name}: its fill has values that are not finite; the model cannot be measured")
         return filled
@@ -71,6 +77,8 @@ class Method:
 
 def method_names(models: Sequence[str]) -> list[str]:
     """Short names for what `--model` names: a file's stem, or its folder's name where the stem is `model`.
+
+    What stands behind the name to ask for patches stays there.
 
     Raises
     ------
@@ -81,10 +89,12 @@ def method_names(models: Sequence[str]) -> list[str]:
     for number, model in enumerate(models):
         if model in models[:number]:
             raise ValueError(f"--model {model} is given twice")
-        path = Path(model)
+        plain = model.removesuffix(WITH_PATCHES)
+        path = Path(plain)
         stem = path.resolve().parent.name if path.stem == "model" else path.stem
-        name = model if path.suffix == "" else stem
-        names.append("".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in name))
+        name = plain if path.suffix == "" else stem
+        allowed = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in name)
+        names.append(allowed + model[len(plain) :])
     return unique(names)
 
 

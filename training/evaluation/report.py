@@ -37,6 +37,7 @@ PAIR_METRICS = (
     Metric("psnr", "PSNR (dB)", 2, higher_is_better=True),
     Metric("ssim", "SSIM", 3, higher_is_better=True),
     Metric("perceptual", "Perceptual distance", 3),
+    Metric("judged", "Independent perceptual distance", 3),
 )
 SET_METRICS = (Metric("fid", "FID", 2), Metric("kid", "KID x 1000", 2, scale=1000.0))
 PLACES = {"": "whole picture", "hole_": "hole only"}

@@ -14,6 +14,7 @@ from inpaint_core.files.atomic import write_text
 
 from ..config import ConfigError, TrainConfig, dump_config, load_recipe
 from ..errors import SettingError
+from .lock import was_cut_off
 from .state import SavedState, load_newest_state
 
 Resume = Literal["unfinished", "same", "auto", "none"] | Path
@@ -102,9 +103,25 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def filled(self) -> Path:
+        """The picture that was trained on, repaired; of a training on a single picture."""
+        return self.path / "filled.png"
+
+    @property
     def lock(self) -> Path:
         """Held while a process trains here."""
         return self.path / "run.lock"
+
+    @property
+    def is_concluded(self) -> bool:
+        """Whether its newest state was the end of a training: everything about it has been written and told."""
+        if self.state is None or not self.resumed_here or was_cut_off(self.lock):
+            return False
+        try:
+            summary = json.loads(self.summary.read_text(encoding="utf-8"))
+            return bool(summary["steps"] == self.state.step and not summary["interrupted"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
 
     def make(self) -> None:
         """Create the folder.
@@ -117,9 +134,7 @@ class RunFolder:
         self._refuse_links()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / f".{secrets.token_hex(4)}.probe"
-            probe.touch()
-            probe.unlink()
+            self.lock.touch()
         except OSError as error:
             raise RunError(cannot_write(self.path, error)) from None
 
@@ -228,8 +243,15 @@ def choose_folder(
             return RunFolder(folder, None, taken if number > 1 else "")
         if resume == "none" or _misfit(state, wanted) or state.values.get("fingerprint") != fingerprint:
             continue
-        if state.step < config.steps if resume == "unfinished" else _is_same(folder, config):
-            return RunFolder(folder, state, _resuming(folder, state, fingerprint), state.values["run"])
+        found = RunFolder(folder, state, _resuming(folder, state, fingerprint), state.values["run"])
+        if resume == "unfinished":
+            # One that was ended before its summary was written is not complete, however many steps it has done.
+            ended_early = state.step == config.steps and not found.is_concluded
+            wanted_here = state.step < config.steps or ended_early
+        else:
+            wanted_here = _is_same(folder, config)
+        if wanted_here:
+            return found
     raise RunError(f"{out}: ten thousand runs of this name exist; choose another `out`")
 
 

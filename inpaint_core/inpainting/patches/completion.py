@@ -1,0 +1,291 @@
+"""Patch completion: holes filled with patches copied from the rest of the picture, or from other pictures.
+
+Coarse to fine, the patches that touch the hole are matched to whole known ones, and the pixels of the hole become the
+mean of what the matches would put there, until both agree (Wexler, Shechtman & Irani 2007; Newson et al. 2017). The
+estimate of a finer level comes from that level's own patches at the enlarged correspondences: nothing is ever enlarged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import EllipsisType
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...models.pull_push import pull_push
+from .features import principal_kernel, project
+from .field import Field, nearest, placed, whole_patches
+from .guide import COARSEST, guide_features, guide_levels
+from .pyramid import Picture, doubled
+from .votes import vote
+
+RADIUS = 2  # pixels: patches are squares of 5 x 5
+SMALLEST = 16  # pixels: no side of the coarsest level is shorter
+DIMENSIONS = 32  # of the vectors that patches are compared by
+ROUNDS = 8  # of matching and voting per level
+MOST_PIXELS = 1 << 21  # sizes with more source pixels keep the correspondences of the size before: bounds the memory
+SURROUNDINGS = 1.0  # sources are taken from this share of the hole's longer side on every side of it,
+LEAST_SURROUNDINGS = 96  # and from at least so many pixels
+
+log = logging.getLogger("liminal")
+Check = Callable[[], None]
+
+
+@torch.no_grad()
+def fill_from_patches(
+    image: Tensor,
+    mask: Tensor,
+    *,
+    allowed: Tensor | None = None,
+    sources: Sequence[Tensor] = (),
+    guide: Tensor | None = None,
+    seed: int = 0,
+    check: Check | None = None,
+) -> Tensor:
+    """Fill holes with patches of known surroundings.
+
+    Parameters
+    ----------
+    image
+        `[B,C,H,W]`, any size and number of channels; what lies in the hole is never looked at.
+    mask
+        `[B,1,H,W]`, 1 = hole.
+    allowed
+        `[B,1,H,W]`, 1 = may be copied; None: all that is known.
+    sources
+        Other pictures `[C,h,w]` of any size that may be copied from.
+    guide
+        `[B,C,H,W]`: another fill, which decides in the large what is put where.
+    seed
+        Of the random search; every picture of a batch is treated alike.
+    check
+        Called between passes; what it raises ends the work.
+
+    Returns
+    -------
+    Tensor
+        `[B,C,H,W]`: equal to `image` bit for bit outside the hole. Where there is no patch to copy, which is logged,
+        the guide, or without one a smooth fill (pull-push).
+
+    Notes
+    -----
+    Time and memory grow with the surroundings of the hole, not with the picture.
+    """
+    parts = []
+    for index in range(len(image)):
+        hole = mask[index, 0] > 0.5
+        may = ~hole if allowed is None else (allowed[index, 0] > 0.5) & ~hole
+        parts.append(_fill(image[index], hole, may, sources, None if guide is None else guide[index], seed, check))
+    return torch.stack(parts)
+
+
+def _fill(
+    image: Tensor,
+    hole: Tensor,
+    usable: Tensor,
+    sources: Sequence[Tensor],
+    guide: Tensor | None,
+    seed: int,
+    check: Check | None,
+) -> Tensor:
+    if not bool(hole.any()):
+        return image
+    inside = _surroundings(hole)
+    part, part_hole = image[inside], hole[inside]
+    values = torch.where(part_hole, 0.0, part.float())
+    own = Picture(values, ~part_hole, usable[inside])
+    own, margin = _padded(own)
+    others = [_known_picture(other.to(values)) for other in sources]
+    around = None if guide is None else F.pad(guide[inside].float(), margin)
+    filled = _Completion(own, others, around, seed, check).run()
+    if filled is None:
+        log.info("There is no whole patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before")
+        filled = _smooth(own) if around is None else around
+    filled = filled[:, : part_hole.shape[0], : part_hole.shape[1]]
+    result = image.clone()
+    result[inside] = torch.where(part_hole, filled.to(image.dtype), part)
+    return result
+
+
+def _smooth(picture: Picture) -> Tensor:
+    if not bool(picture.known.any()):
+        return torch.full_like(picture.values, 0.5)
+    return pull_push(picture.values[None], (~picture.known)[None, None].float())[0]
+
+
+def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
+    rows, columns = torch.nonzero(hole.any(1)).flatten(), torch.nonzero(hole.any(0)).flatten()
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), LEAST_SURROUNDINGS)
+    return ..., slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
+
+
+def _known_picture(values: Tensor) -> Picture:
+    known = torch.ones(values.shape[-2:], dtype=torch.bool, device=values.device)
+    return Picture(values, known, known)
+
+
+def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
+    """At least one patch large; what is added is hole."""
+    height, width = picture.known.shape
+    side = 2 * RADIUS + 1
+    margin = (0, max(0, side - width), 0, max(0, side - height))
+    values, known, usable = (F.pad(part, margin) for part in (picture.values, picture.known, picture.usable))
+    return Picture(values, known, usable), margin
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """What may be copied at one level: the picture itself and others, one below the other."""
+
+    values: Tensor
+    valid: Tensor
+    tops: Tensor
+    sizes: Tensor
+    near: Tensor | None
+
+    @classmethod
+    def of(cls, pictures: Sequence[Picture]) -> _Canvas:
+        width = max(picture.known.shape[1] for picture in pictures)
+
+        def stacked(parts: Sequence[Tensor]) -> Tensor:
+            return torch.cat([F.pad(part, (0, width - part.shape[-1])) for part in parts], dim=-2)
+
+        valid = stacked([whole_patches(picture.usable, RADIUS) for picture in pictures])
+        sizes = torch.tensor([picture.known.shape for picture in pictures], device=valid.device)
+        tops = sizes[:, 0].cumsum(0) - sizes[:, 0]
+        near = nearest(valid) if bool(valid.any()) else None
+        return cls(stacked([picture.values for picture in pictures]), valid, tops, sizes, near)
+
+    def locate(self, match: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which picture, and its row and column."""
+        rows, columns = match // self.valid.shape[1], match % self.valid.shape[1]
+        which = torch.bucketize(rows, self.tops, right=True) - 1
+        return which, rows - self.tops[which], columns
+
+    def snap(self, which: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """The nearest patch that may be copied."""
+        assert self.near is not None
+        rows = torch.minimum(rows.clamp(min=0), self.sizes[which, 0] - 1) + self.tops[which]
+        columns = torch.minimum(columns.clamp(min=0), self.sizes[which, 1] - 1)
+        return self.near[rows * self.valid.shape[1] + columns]
+
+
+@dataclass(frozen=True)
+class _Matches:
+    """The field of one level, for the next."""
+
+    size: tuple[int, int]
+    place: Tensor
+    match: Tensor
+    canvas: _Canvas
+
+    def doubled(self, rows: Tensor, columns: Tensor, canvas: _Canvas) -> Tensor:
+        """Where the patches with these centres look first at the next larger size."""
+        height, width = self.size
+        small_rows, small_columns = (
+            (rows // 2).clamp(RADIUS, height - 1 - RADIUS),
+            (columns // 2).clamp(RADIUS, width - 1 - RADIUS),
+        )
+        patch = self.place[small_rows * width + small_columns]
+        which, match_rows, match_columns = self.canvas.locate(self.match[patch.clamp(min=0)])
+        here = patch < 0  # nothing was missing there: the match is the patch itself
+        which = torch.where(here, 0, which)
+        match_rows = torch.where(here, small_rows, match_rows)
+        match_columns = torch.where(here, small_columns, match_columns)
+        down, right = rows - 2 * small_rows, columns - 2 * small_columns
+        return canvas.snap(which, 2 * match_rows + down, 2 * match_columns + right)
+
+
+class _Completion:
+    """One picture, from the coarsest level to the finest."""
+
+    def __init__(
+        self, own: Picture, others: list[Picture], guide: Tensor | None, seed: int, check: Check | None
+    ) -> None:
+        self.levels = [own]
+        self.others = [others]
+        while self._goes_on(guide is not None):
+            self.levels.append(self.levels[-1].halved())
+            self.others.append([other.halved() for other in self.others[-1]])
+        self.guides = None if guide is None else guide_levels(guide, self.levels)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.check = check
+
+    def _goes_on(self, guided: bool) -> bool:
+        last = self.levels[-1].known
+        if bool(last.all()) or min(last.shape) < 2 * SMALLEST:
+            return False
+        return not guided or max(last.shape) > COARSEST
+
+    def run(self) -> Tensor | None:
+        coarsest = self.levels[-1]
+        target = _smooth(coarsest) if self.guides is None else self.guides[-1]
+        before: _Matches | None = None
+        for index in reversed(range(len(self.levels))):
+            level = self.levels[index]
+            if index < len(self.levels) - 1:
+                target = doubled(target, level)
+            if bool(level.known.all()):
+                continue
+            canvas = _Canvas.of([level, *self.others[index]])
+            if canvas.near is None:
+                before = None
+                continue
+            target, before = self._level(index, target, canvas, before)
+        return None if before is None else target
+
+    def _level(self, index: int, target: Tensor, canvas: _Canvas, before: _Matches | None) -> tuple[Tensor, _Matches]:
+        level = self.levels[index]
+        size = (level.known.shape[0], level.known.shape[1])
+        width = size[1]
+        everywhere = whole_patches(torch.ones_like(level.known), RADIUS)
+        centres = torch.nonzero((everywhere & ~whole_patches(level.known, RADIUS)).flatten()).flatten()
+        pixels = torch.nonzero(~level.known.flatten()).flatten()
+        rows, columns = centres // width, centres % width
+        if before is None:
+            start = canvas.snap(torch.zeros_like(rows), rows, columns)
+        else:
+            start = before.doubled(rows, columns, canvas)
+        place = placed(centres, size)
+
+        def voted(match: Tensor) -> Tensor:
+            filled = level.values.clone()
+            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, canvas.values, RADIUS)
+            return filled
+
+        if before is not None:
+            target = voted(start)
+        if canvas.valid.numel() > MOST_PIXELS:
+            return voted(start), _Matches(size, place, start, canvas)
+        usable = torch.nonzero(canvas.valid.flatten()).flatten()
+        kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)
+        vectors = project(canvas.values, kernel)
+        extra = None
+        if self.guides is not None:
+            vectors, extra = self._guided(index, vectors, canvas, centres)
+        field = Field(centres, size, canvas.valid, vectors, start, self.generator)
+        for _ in range(ROUNDS):
+            looks = project(target, kernel)[centres]
+            field.look_at(looks if extra is None else torch.cat([looks, extra], dim=1))
+            for reverse in (False, True):
+                if self.check is not None:
+                    self.check()
+                field.improve(reverse)
+            target = voted(field.match)
+        return target, _Matches(size, place, field.match, canvas)
+
+    def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centres: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of the sources `[N,D+C]` and what is to be appended to those of the target's patches `[M,C]`."""
+        assert self.guides is not None
+        own = guide_features(self.guides[index], RADIUS)
+        width = canvas.valid.shape[1]
+        parts = [own.view(*self.levels[index].known.shape, -1)]
+        for other in self.others[index]:
+            parts.append(guide_features(other.values, RADIUS).view(*other.known.shape, -1))
+        stacked = torch.cat([F.pad(part, (0, 0, 0, width - part.shape[1])) for part in parts])
+        return torch.cat([vectors, stacked.flatten(0, 1)], dim=1), own[centres]

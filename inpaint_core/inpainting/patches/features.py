@@ -1,0 +1,70 @@
+"""Patches as short vectors whose squared distance is that of the patches' colours and gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SAMPLES = 3000  # source patches that the principal components are taken from
+GRADIENTS = 0.25  # weight of squared differences of neighbouring pixels beside those of colours
+
+
+def patch_metric(channels: int, radius: int) -> Tensor:
+    """Square root of the metric of flattened patches: `[C*s*s, C*s*s]` with s = 2 radius + 1.
+
+    The squared length of its product with the difference of two patches is the sum of the squared differences of their
+    values and, weighted, of their horizontal and vertical gradients, which count what differs in detail (Darabi et al.
+    2012).
+    """
+    side = 2 * radius + 1
+    step = torch.zeros(side - 1, side, dtype=torch.float64)
+    rows = torch.arange(side - 1)
+    step[rows, rows], step[rows, rows + 1] = -1.0, 1.0
+    line = step.T @ step
+    one = torch.eye(side, dtype=torch.float64)
+    square = torch.kron(one, one) + GRADIENTS * (torch.kron(line, one) + torch.kron(one, line))
+    values, vectors = torch.linalg.eigh(square)
+    root = vectors @ torch.diag(values.clamp(min=0.0).sqrt()) @ vectors.T
+    return torch.kron(torch.eye(channels, dtype=torch.float64), root).float()
+
+
+def principal_kernel(
+    picture: Tensor, centres: Tensor, radius: int, dimensions: int, generator: torch.Generator
+) -> Tensor:
+    """Convolution kernels `[D,C,s,s]` that project patches of `[C,H,W]` on their principal components.
+
+    Parameters
+    ----------
+    picture
+        `[C,H,W]`.
+    centres
+        int64 `[N]`: rows times width plus columns of the centres of whole patches.
+    radius
+        Of a patch in pixels.
+    dimensions
+        D at most.
+    generator
+        Chooses which patches are looked at.
+    """
+    channels, _, width = picture.shape
+    side = 2 * radius + 1
+    if len(centres) > SAMPLES:
+        chosen = torch.randint(len(centres), (SAMPLES,), generator=generator).to(centres.device)
+        centres = centres[chosen]
+    reach = torch.arange(-radius, radius + 1, device=picture.device)
+    offsets = (reach[:, None] * width + reach).flatten()
+    patches = picture.flatten(1)[:, centres[:, None] + offsets]  # [C,N,s*s]
+    flat = patches.permute(1, 0, 2).flatten(1)
+    root = patch_metric(channels, radius).to(picture)
+    metric = (flat - flat.mean(0)) @ root
+    covariance = (metric.T @ metric).double()
+    _, vectors = torch.linalg.eigh(covariance)
+    components = vectors[:, -min(dimensions, vectors.shape[1]) :].flip(1).to(root)
+    return (root @ components).T.reshape(-1, channels, side, side).contiguous()
+
+
+def project(picture: Tensor, kernel: Tensor) -> Tensor:
+    """Vectors of the patches around all pixels of `[C,H,W]`: `[H*W,D]`; only those of whole patches mean something."""
+    radius = kernel.shape[-1] // 2
+    return F.conv2d(picture[None], kernel, padding=radius)[0].flatten(1).T.contiguous()

@@ -1,0 +1,149 @@
+"""The nearest-neighbour field: for every patch that touches the hole, the most similar patch of the sources."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CHUNK = 1 << 14  # patches that are compared at once: their vectors stay in the processor's cache
+STRIDES = (1, 2, 4)  # neighbours at these distances offer their matches
+NARROWING = 3  # the random search looks this factor nearer each time
+
+
+def whole_patches(usable: Tensor, radius: int) -> Tensor:
+    """Bool `[H,W]`: centres of the patches that lie inside the picture and hold usable pixels only."""
+    blocked = F.pad((~usable)[None, None].float(), (radius,) * 4, value=1.0)
+    side = 2 * radius + 1
+    rows = F.max_pool2d(blocked, (side, 1), stride=1)
+    return F.max_pool2d(rows, (1, side), stride=1)[0, 0] < 0.5
+
+
+def nearest(valid: Tensor) -> Tensor:
+    """int64 `[H*W]`: row times width plus column of the valid pixel nearest to each; at least one must be valid."""
+    import cv2
+
+    plane = np.ascontiguousarray((~valid).to(torch.uint8).cpu().numpy())
+    _, labels = cv2.distanceTransformWithLabels(plane, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    places = np.flatnonzero(plane == 0)
+    by_label = np.zeros(int(labels.max()) + 1, dtype=np.int64)
+    by_label[labels.ravel()[places]] = places
+    return torch.from_numpy(by_label[labels.ravel()]).to(valid.device)
+
+
+class Field:
+    """Matches of the patches that touch a hole, improved step by step (PatchMatch, Barnes et al. 2009).
+
+    Every step is made for all patches at once, so that it is fast on a GPU as well.
+
+    Parameters
+    ----------
+    centres
+        int64 `[M]`: centres of the target's patches, row times width plus column.
+    size
+        Height and width of the target.
+    valid
+        Bool `[Hs,Ws]`: centres of the patches that may be copied.
+    sources
+        `[Hs*Ws,D]`: their vectors, see `features`.
+    start
+        int64 `[M]`: where every patch looks first; a valid centre.
+    generator
+        On the CPU, for the random search.
+
+    Attributes
+    ----------
+    match
+        int64 `[M]`: centres in the source.
+    distance
+        `[M]`: squared distance to the match; infinite before `look_at`.
+    place
+        int64 `[H*W]`: the row of a centre in `match`, -1 where there is no patch.
+    """
+
+    def __init__(
+        self,
+        centres: Tensor,
+        size: tuple[int, int],
+        valid: Tensor,
+        sources: Tensor,
+        start: Tensor,
+        generator: torch.Generator,
+    ) -> None:
+        self.match = start
+        self.distance = sources.new_full((len(centres),), float("inf"))
+        self.place = placed(centres, size)
+        self._valid = valid.flatten()
+        self._width = valid.shape[1]
+        self._reach = max(valid.shape) // 2
+        self._sources = sources
+        self._targets = sources.new_zeros(len(centres), sources.shape[1])
+        self._generator = generator
+        self._neighbours = {
+            (down, right): self._neighbour(centres, size, down, right)
+            for stride in STRIDES
+            for down, right in ((stride, 0), (0, stride), (-stride, 0), (0, -stride))
+        }
+
+    def look_at(self, targets: Tensor) -> None:
+        """Measure the matches anew for changed vectors `[M,D]` of the target's patches."""
+        self._targets = targets
+        self.distance = self._measure(torch.arange(len(targets), device=targets.device), self.match)
+
+    def improve(self, reverse: bool) -> None:
+        """Offer every patch its neighbours' matches, from above and left (below and right if reverse), then others."""
+        sign = -1 if reverse else 1
+        for stride in STRIDES:
+            self._propagate(sign * stride, 0)
+            self._propagate(0, sign * stride)
+        reach = self._reach
+        while reach >= 1:
+            self._search(reach)
+            reach //= NARROWING
+
+    def _neighbour(self, centres: Tensor, size: tuple[int, int], down: int, right: int) -> tuple[Tensor, Tensor]:
+        """Patches that have another at this distance, and those others."""
+        height, width = size
+        rows, columns = centres // width - down, centres % width - right
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        other = self.place[(rows * width + columns).clamp(0, len(self.place) - 1)]
+        some = torch.nonzero(inside & (other >= 0)).flatten()
+        return some, other[some]
+
+    def _propagate(self, down: int, right: int) -> None:
+        patches, others = self._neighbours[down, right]
+        # A step over the border of a row ends among the centres that have no whole patch, which are not valid.
+        self._offer(patches, self.match.index_select(0, others) + (down * self._width + right))
+
+    def _search(self, reach: int) -> None:
+        size = (2, len(self.match))
+        down, right = torch.randint(-reach, reach + 1, size, generator=self._generator).to(self.match.device)
+        self._offer(None, self.match + (down * self._width + right))
+
+    def _offer(self, patches: Tensor | None, candidate: Tensor) -> None:
+        match = self.match if patches is None else self.match.index_select(0, patches)
+        candidate = candidate.clamp_(0, len(self._valid) - 1)
+        worth = torch.nonzero((candidate != match) & self._valid.index_select(0, candidate)).flatten()
+        candidate = candidate.index_select(0, worth)
+        chosen = worth if patches is None else patches.index_select(0, worth)
+        distance = self._measure(chosen, candidate)
+        better = torch.nonzero(distance < self.distance.index_select(0, chosen)).flatten()
+        chosen = chosen.index_select(0, better)
+        self.match[chosen] = candidate.index_select(0, better)
+        self.distance[chosen] = distance.index_select(0, better)
+
+    def _measure(self, patches: Tensor, match: Tensor) -> Tensor:
+        chunk = CHUNK if patches.device.type == "cpu" else max(1, len(patches))
+        parts = [
+            (self._targets.index_select(0, own) - self._sources.index_select(0, other)).square_().sum(1)
+            for own, other in zip(patches.split(chunk), match.split(chunk), strict=True)
+        ]
+        return torch.cat(parts)
+
+
+def placed(centres: Tensor, size: tuple[int, int]) -> Tensor:
+    """int64 `[H*W]`: the position in `centres`, -1 elsewhere."""
+    place = torch.full((size[0] * size[1],), -1, dtype=torch.int64, device=centres.device)
+    place[centres] = torch.arange(len(centres), device=centres.device)
+    return place
