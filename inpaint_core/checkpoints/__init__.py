@@ -2,7 +2,7 @@
 
 from .card import ModelCard
 from .errors import CheckpointError
-from .files import CARD_KEY, load_model, save_model
+from .files import CARD_KEY, load_model, read_card, save_model
 from .inpainting_model import InpaintingModel
 from .translation_model import TranslationModel
 
@@ -13,5 +13,6 @@ __all__ = [
     "ModelCard",
     "TranslationModel",
     "load_model",
+    "read_card",
     "save_model",
 ]

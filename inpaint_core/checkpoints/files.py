@@ -104,6 +104,23 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
     write_bytes(target, save(tensors, metadata={CARD_KEY: model.card.model_dump_json()}))
 
 
+def read_card(path: str | os.PathLike[str]) -> ModelCard:
+    """Read only the card of a checkpoint: cheap, whatever the file's size.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_model`, as far as it can be told without the weights.
+    """
+    source = _source(path)
+    _check_file(source)
+    try:
+        with safe_open(source, framework="pt") as file:
+            return _parse_card(source.name, file.metadata())
+    except SafetensorError as error:
+        raise _damaged(source, error) from None
+
+
 def _read(source: Path) -> tuple[ModelCard, Network, dict[str, Tensor]]:
     """The card, its network without memory, and weights that fit it: float32, finite."""
     _check_file(source)

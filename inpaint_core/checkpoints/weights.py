@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..models.evaluation_mode import evaluation_mode
 from .card import ModelCard
 from .errors import CheckpointError
-from .inpainting_model import InpaintingModel
+from .inpainting_model import InpaintingModel, to_range
 from .translation_model import TranslationModel
 
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
@@ -101,23 +102,26 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
 
     leaves = [module for module in model.network.modules() if next(module.children(), None) is None]
     handles = [module.register_forward_hook(measure) for module in leaves]
+    side = _round_up(max(PROBE_SIDE, model.network.minimum), model.network.multiple)
+    translates = isinstance(model, TranslationModel)
+    gray = to_range(torch.full((1, 1 if translates and card.prepare else 3, side, side), 0.5), card.value_range)
+    mask = torch.zeros(1, 1, side, side)
+    mask[..., side // 4 : side // 2, side // 4 : side // 2] = 1.0
     try:
-        if isinstance(model, TranslationModel):
-            channels = 3 if card.prepare is None else 1
-            output = model.predict(torch.full((1, channels, PROBE_SIDE, PROBE_SIDE), 0.5))
-        else:
-            mask = torch.zeros(1, 1, PROBE_SIDE, PROBE_SIDE)
-            mask[..., PROBE_SIDE // 4 : PROBE_SIDE // 2, PROBE_SIDE // 4 : PROBE_SIDE // 2] = 1.0
-            output = model.complete(torch.full((1, 3, PROBE_SIDE, PROBE_SIDE), 0.5), mask)
+        with torch.no_grad(), evaluation_mode(model.network):
+            output = model.network(gray) if translates else model.network(gray, mask)
     finally:
         for handle in handles:
             handle.remove()
     if not bool(torch.isfinite(output).all()):
         raise CheckpointError(f"{name}: its network gives numbers that are not finite; use an earlier checkpoint")
-    side = max(PROBE_SIDE, model.network.minimum)
     needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2
     if needed > MOST_PASS_BYTES:
         raise CheckpointError(
             f"{name}: one pass at its training size of {card.trained_size} pixels would take about "
             f"{needed / 2**30:.0f} GiB; the file was edited, or save the model with a smaller size"
         )
+
+
+def _round_up(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple

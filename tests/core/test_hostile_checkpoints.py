@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from inpaint_core import CheckpointError, load_model, save_model
 from inpaint_core.__main__ import main
-from inpaint_core.checkpoints import CARD_KEY
+from inpaint_core.checkpoints import CARD_KEY, read_card
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.description import describe_model
 from inpaint_core.checkpoints.formats import identify_foreign
@@ -122,6 +122,7 @@ def test_texts_of_a_card_stay_on_their_line(model, capsys):
     assert sum(line.startswith("name") for line in lines) == 1
     assert main(["info", str(model)]) == 0
     assert capsys.readouterr().out.count("\n") == len(lines)
+    assert read_card(model).name.isprintable()
     assert load_model(model).card.name.isprintable()
 
 
