@@ -2,6 +2,7 @@
 
 import json
 import struct
+from pathlib import Path
 
 import pytest
 import torch
@@ -159,7 +160,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(model, path, monkeypat
     def full_disk(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inpaint_core.checkpoints.files.save_file", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space"):
         save_model(model, path)
     assert path.read_bytes() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -294,17 +295,30 @@ def test_names_are_distinct_whatever_is_wanted(wanted):
 
 
 def test_a_temporary_name_is_short_and_what_a_kill_leaves_is_removed(tmp_path):
-    with atomic_path(tmp_path / ("z" * 251 + ".png")) as temporary:
-        assert UNFINISHED.fullmatch(temporary.name)
-        assert len(temporary.name) < 32
-        temporary.write_bytes(b"done")
     left = tmp_path / ".0123abcd.part.png"
     left.write_bytes(b"half")
     mine = tmp_path / ".0123.part.png"
     mine.write_bytes(b"mine")
-    remove_unfinished(tmp_path)
+    if sys.platform == "win32":  # files cannot be claimed there
+        os.utime(left, (0, 0))
+    with atomic_path(tmp_path / ("z" * 251 + ".png")) as temporary:
+        assert UNFINISHED.fullmatch(temporary.name)
+        assert len(temporary.name) < 32
+        temporary.write_bytes(b"done")
+        remove_unfinished(tmp_path)
+        assert temporary.exists(), "it is being written"
     assert not left.exists()
     assert mine.exists()
+
+
+def test_a_writer_that_writes_nothing_is_an_error_and_an_empty_file_is_none(tmp_path):
+    target = tmp_path / "a.txt"
+    with pytest.raises(FileNotFoundError), atomic_path(target):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(b"")
+    assert target.read_bytes() == b""
 
 
 def test_a_mask_that_cannot_be_read_is_told_before_the_first_picture(tmp_path, capsys):
