@@ -237,7 +237,8 @@ class _Work:
 
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        trained: int = _trained_side(self.model) or getattr(self.model, "least_window", LEAST_WINDOW)
+        own: int = getattr(self.model, "least_window", LEAST_WINDOW)
+        trained = _trained_side(self.model) or own
         least = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
