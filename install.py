@@ -16,12 +16,12 @@ REQUIRED = {
     "PIL": "pillow",
     "safetensors": "safetensors",
     "skimage": "scikit-image",
+    "scipy": "scipy",
     "cv2": "opencv-python",
     "pydantic": "pydantic",
     "pydantic_settings": "pydantic-settings",
     "yaml": "pyyaml",
     "tqdm": "tqdm",
-    "torchmetrics": "torchmetrics",
 }
 
 

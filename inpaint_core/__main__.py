@@ -7,6 +7,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from .commands.notes import print_any_name
+from .files.atomic import unwritten
+
 COMMANDS = {
     "inpaint": "fill holes of a picture or a folder of pictures",
     "reimagine": "let a model replace a picture part by part",
@@ -25,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 2 bad input (one line on stderr), 130 interrupted.
     """
+    print_any_name()
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(prog="python -m inpaint_core", description=__doc__.split(": ", 1)[1])
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -43,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, MemoryError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sentence = unwritten(error) if isinstance(error, OSError) else str(error)
+        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
         return 2
 
 

@@ -10,6 +10,7 @@ import torch
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
+from inpaint_core.batches import paired
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Detail, Strategy, inpaint
@@ -113,7 +114,8 @@ class EvaluateModel(io.ComfyNode):
         detail: Detail = "network",
     ) -> io.NodeOutput:
         colors = host.image_planes(image)[:, :3]
-        truth, hole = host.paired(colors.expand(-1, 3, -1, -1), host.hole_planes(mask, colors, invert=invert_mask))
+        holes = host.hole_planes(mask, colors, invert=invert_mask)
+        truth, hole = paired(colors.expand(-1, 3, -1, -1), holes, ("images", "masks"))
         if not hole.any():
             raise ValueError("the mask has no hole, so there is nothing to measure: connect a mask with holes")
         models = [model for model in (model_1, model_2, model_3, model_4) if model is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.files.images import to_bytes, write_image
 from inpaint_core.masks.normalise import normalize_mask
 
+logger = logging.getLogger("liminal")
 LiminalModel = io.Custom("LIMINAL_MODEL")
 """The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""
 
@@ -91,18 +93,32 @@ def hole_planes(mask: Tensor, image: Tensor, threshold: float = 0.5, invert: boo
     return 1.0 - hole if invert and not absent else hole
 
 
-def paired(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Repeat a batch of one to the other's count.
+def remark_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> None:
+    """Log what somebody who looks for an effect should know: no hole, nothing known, another shape, a hidden fill.
 
-    Raises
-    ------
-    ValueError
-        The counts differ and neither is 1.
+    Parameters
+    ----------
+    mask
+        As the host gave it.
+    hole
+        What `hole_planes` made of it for `image` `[B,C,H,W]`.
     """
-    if len(first) != len(second) and 1 not in (len(first), len(second)):
-        raise ValueError(f"batches of {len(first)} and {len(second)} do not match: give equal counts, or one of either")
-    count = max(len(first), len(second))
-    return first.expand(count, -1, -1, -1), second.expand(count, -1, -1, -1)
+    height, width = image.shape[-2:]
+    rows, columns = mask.shape[-2:]
+    if not bool(hole.any()):
+        logger.warning("the mask has no hole: nothing is filled (invert_mask exchanges black and white)")
+        return
+    if bool(hole.all()):
+        logger.warning("the mask covers everything, so nothing of the picture is known (invert_mask may be meant)")
+    if max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
+        logger.warning(
+            "the mask is %dx%d pixels and was stretched over a picture of %dx%d, which has other proportions",
+            *(columns, rows, width, height),
+        )
+    if image.shape[1] == 4 and bool(((hole > 0.5) & (image[:, 3:] <= 0.0)).any()):
+        logger.warning(
+            "a part of the hole is fully transparent, where the fill stays invisible: drop the alpha channel"
+        )
 
 
 def host_mask(mask: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, Method
+from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Detail, Strategy, inpaint
 
 from . import host
@@ -151,6 +151,7 @@ class Inpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
+        host.remark_on_hole(mask, hole, planes)
         completer = host.on_device(model, planes, InpaintingModel)
         filled = inpaint(
             completer,
@@ -211,10 +212,11 @@ class ClassicalFillNode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, mask: Tensor, method: Method, grow: int, invert_mask: bool, threshold: float
+        cls, image: Tensor, mask: Tensor, method: ClassicalMethod, grow: int, invert_mask: bool, threshold: float
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
+        host.remark_on_hole(mask, hole, planes)
         filled = inpaint(
             ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview(pictures=False)
         )

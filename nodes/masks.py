@@ -9,6 +9,7 @@ import torch
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
+from inpaint_core.batches import paired
 from inpaint_core.masks import boundary_overlay, label_map, posterise, select_segments, slic_labels, snap_to_labels
 
 from . import host
@@ -141,7 +142,7 @@ class MaskFromSLIC(io.ComfyNode):
         frame = 0 if clip else None
         chosen = select_segments(labels, **criteria(select), image=planes, seed=seed, all_but=all_but, frame=frame)
         if mask is not None:
-            chosen = COMBINE[combine](*host.paired(host.hole_planes(mask, planes), chosen))
+            chosen = COMBINE[combine](*paired(host.hole_planes(mask, planes), chosen, ("masks", "images")))
         shown = PICTURES[picture](planes, labels, chosen)
         if split:
             chosen = split_mask(chosen, labels)
@@ -310,5 +311,5 @@ class RandomMask(io.ComfyNode):
         for index in range(count):
             host.raise_if_cancelled()
             picture = None if planes is None else planes[index % len(planes)]
-            masks.append(draw(generator | changes, size, ratio, margin or None, [seed, index], picture))
+            masks.append(draw(generator, changes, size, ratio, margin or None, [seed, index], picture))
         return io.NodeOutput(host.host_mask(torch.cat(masks)))

@@ -187,7 +187,7 @@ def parse_points(text: str) -> list[tuple[float, float]]:
 def _parse_json(text: str) -> list[object]:
     try:
         value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also a number of too many digits
         raise ValueError(f"{text.strip()[:60]!r} is not JSON; write points as: 5, 7; 20, 30") from None
     return value if isinstance(value, list) else [value]
 
@@ -198,7 +198,7 @@ def _point(value: object) -> tuple[float, float]:
         if not isinstance(pair, list):
             raise TypeError
         x, y = (float(number) for number in pair)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f'{str(value)[:60]!r} is not a point; write 5, 7 or {{"x": 5, "y": 7}}') from None
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError(f"{x}, {y} is not a point in a picture")
@@ -214,7 +214,8 @@ def parse_indices(text: str) -> list[int]:
         Anything else, or a number above `LARGEST_INDEX`.
     """
     indices: list[int] = []
-    for part in re.split(r"[,;\s]+", re.sub(r"\s*-\s*", "-", text.strip())):
+    spaced = " ".join(text.split()).replace(" -", "-").replace("- ", "-")
+    for part in re.split(r"[,; ]+", spaced):
         match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", part, re.ASCII)
         if match is None or int(match[2] or match[1]) > LARGEST_INDEX:
             raise ValueError(f"{part[:60]!r} is not a number or a range; write like: 0, 4, 10-15")

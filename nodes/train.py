@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
+from inpaint_core.batches import paired
 from inpaint_core.translation.sensitivity import Sensitivity
 
 from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names
@@ -248,7 +249,7 @@ def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> P
     planes = host.image_planes(images)[:, :3]
     if mask is None:
         return host.store_pictures(list(planes))
-    planes, holes = host.paired(planes, host.hole_planes(mask, planes))
+    planes, holes = paired(planes, host.hole_planes(mask, planes), ("images", "masks"))
     parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_squares(plane, hole[0])]
     if not parts:
         raise ValueError(f"the mask leaves no part of the pictures that is {SMALLEST_SIDE} pixels wide to learn from")

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from inpaint_core.files.atomic import unwritten
+
 from .errors import SettingError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -68,7 +70,11 @@ def end(command: str, code: int, problem: str | Exception) -> int:
     problem
         A sentence, or an error; the fields that a SettingError names are written as options.
     """
-    sentence = problem.named(option) if isinstance(problem, SettingError) else str(problem)
+    sentence = str(problem)
+    if isinstance(problem, SettingError):
+        sentence = problem.named(option)
+    elif isinstance(problem, OSError):
+        sentence = unwritten(problem)
     if is_first_process():
         print(f"{command}: {' '.join(sentence.split())}", file=sys.stderr)
     return code

@@ -11,10 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
+from inpaint_core.files.opening import pixel_limit
 from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
 
 from .errors import SettingError
+from .yaml_files import read_yaml
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -43,7 +45,10 @@ class DataConfig(Section):
     """Which pictures, and how samples are cut from them."""
 
     folder: str | None = Field(None, max_length=4096)
-    """Folder of pictures; None for the photographs that scikit-image ships."""
+    """Folder of pictures, or a clip; None for the photographs that scikit-image ships. Of a folder that is divided into
+    train, val and test, train is learnt from, val is held out, and test is never looked at."""
+    frames: int = Field(500, ge=2, le=100_000)
+    """Frames that are drawn from a clip; those that show nearly the same are dropped."""
     picture: str | None = Field(None, max_length=4096)
     """Train on this single picture instead of a folder, to repair it afterwards."""
     picture_mask: str | None = Field(None, max_length=4096)
@@ -67,6 +72,8 @@ class DataConfig(Section):
     recolour: bool = False
     """Random order, contrast and brightness of each colour channel: with few pictures a network otherwise learns their
     colours by heart."""
+    max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
+    """Pictures of more million pixels are left out; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
     """Pictures with a shorter side below this are left out as tiny."""
     minimum_pictures: int = Field(1, ge=1, le=1_000_000)
@@ -97,6 +104,11 @@ class DataConfig(Section):
     def paired(self) -> bool:
         """Whether every picture comes with an input for it."""
         return self.input_side is not None or self.input_folder is not None
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels that a picture may have."""
+        return pixel_limit(self.max_megapixels)
 
     @property
     def stored_side(self) -> int:
@@ -269,7 +281,20 @@ class Pix2PixConfig(ObjectiveConfig):
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the patch discriminator; its input_channels follow from the inputs."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
-    """The discriminator's learning rate, in multiples of the generator's."""
+    """The learning rate of discriminators, in multiples of the generator's."""
+    feature_adversarial: Weight = 0.0
+    """Of a second discriminator, which judges feature maps instead of pictures: it knows edges and textures from the
+    start. 0: none."""
+    feature_stage: int = Field(2, ge=1, le=3)
+    """Of which stage of `features`, from the finest."""
+    feature_discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
+    """Arguments of that patch discriminator; its input_channels follow from the stage."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Pix2PixConfig:
+        if self.feature_adversarial > 0.0 and self.features == "none":
+            raise ValueError("feature_adversarial judges the feature maps of a VGG: set features, or set it to 0")
+        return self
 
 
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
@@ -402,21 +427,19 @@ def read_recipe(recipe: str | Path) -> dict[str, object]:
     ConfigError
         No such recipe, or not a YAML mapping.
     """
-    import yaml
-
     path = Path(recipe)
     if path.suffix not in (".yaml", ".yml"):
         path = RECIPE_FOLDER / f"{recipe}.yaml"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(
             f"no recipe {str(recipe)!r}: give a .yaml file or one of {', '.join(recipe_names())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of options")
     return values

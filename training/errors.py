@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from inpaint_core.text import one_line
+
+LONGEST = 4000  # characters of a message
+
 
 class SettingError(ValueError):
     """Settings cannot be used.
@@ -32,9 +36,10 @@ class SettingError(ValueError):
 
     def named(self, name: Callable[[str], str]) -> str:
         """All problems in one line, with `name(field)` for the name of each field."""
-        return "; ".join(
+        sentences = (
             worded(sentence if field is None else f"`{field}`: {sentence}", name) for field, sentence in self.problems
         )
+        return one_line("; ".join(sentences), LONGEST)
 
 
 def worded(text: str, name: Callable[[str], str]) -> str:

@@ -15,18 +15,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from tqdm import tqdm
+
 from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
-from inpaint_core.commands.inpaint import open_completer
+from inpaint_core.commands.notes import print_any_name
+from inpaint_core.devices import find_device
+from inpaint_core.files.opening import add_limit_argument
+from inpaint_core.foreign.completers import open_completer
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS
 from inpaint_core.inpainting.inpaint import STRATEGIES
-from inpaint_core.masks import GENERATORS
+from inpaint_core.masks.generators.registry import names_without_options
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .evaluation import report as reports
-from .evaluation.comparison import Settings, compare
+from .evaluation.comparison import EvaluationSettings, compare
 from .evaluation.methods import WITH_PATCHES, Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
-from .runs.folder import check_writable
+from .runs.folder import check_apart, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 LEAST_SIZE, LARGEST_SIZE = 32, 4096
@@ -39,10 +44,14 @@ COMMAND = "training.evaluate"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    print_any_name()
     try:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
-        settings = Settings(
+        check_apart(options.out, options.data, recursive=True)
+        if Path(options.masks).is_dir():
+            check_apart(options.out, Path(options.masks), recursive=True)
+        settings = EvaluationSettings(
             data=options.data,
             masks=options.masks,
             size=options.size,
@@ -52,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             strategy=options.strategy,
             features=options.features,
-            device=options.device,
+            device=str(find_device(options.device)),
+            invert=options.invert,
+            max_megapixels=options.max_megapixels,
             judge=options.judge,
         )
         names = method_names(options.model)
@@ -65,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name, model in zip(names, options.model, strict=True)
         ]
         against = [_reference(model, names, options.model) for model in dict.fromkeys(options.against)]
-        report = compare(methods, settings, options.out, resume=options.resume == "auto", against=against)
+        report = compare(methods, settings, options.out, resume=options.resume == "auto", against=against, say=_say)
     except KeyboardInterrupt:
         return end(COMMAND, INTERRUPTED, "interrupted; the same command goes on where this one was")
     except MemoryError as error:
@@ -76,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(reports.short_table(totals))
     print(f"all tables: {options.out / 'report.md'}; pictures: {options.out / 'grid.png'}")
     return DONE
+
+
+def _say(sentence: str) -> None:
+    tqdm.write(f"training.evaluate: {' '.join(sentence.split())}", file=sys.stderr)
 
 
 def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:
@@ -92,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    generators = ", ".join(sorted(set(GENERATORS) - {"folder"}))
+    generators = ", ".join(names_without_options())
     parser.add_argument(
         "--model",
         nargs="+",
@@ -171,6 +186,8 @@ def _parser() -> argparse.ArgumentParser:
         help="what a model sees, see python -m inpaint_core inpaint --help (default: whole)",
     )
     parser.add_argument("--device", default="cpu", help="where networks run, e.g. cuda (default: cpu)")
+    parser.add_argument("--invert", action="store_true", help="black = hole in the folder of --masks")
+    add_limit_argument(parser)
     parser.add_argument(
         "--resume", choices=("auto", "none"), default="auto", help="auto: go on with what is in --out; none: start anew"
     )

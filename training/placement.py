@@ -11,6 +11,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed
 
+from inpaint_core.devices import find_device
+
 from .config import ConfigError
 
 Decision = TypeVar("Decision")
@@ -95,13 +97,7 @@ def choose_device(name: str) -> torch.device:
     ConfigError
         No such device on this machine.
     """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else device
+        return find_device(name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

@@ -8,8 +8,6 @@ several processes or cut into smaller batches therefore sees the same pictures w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -29,15 +27,3 @@ def torch_generator(seed: int, *path: int | str) -> torch.Generator:
 def numpy_generator(seed: int, *path: int | str) -> np.random.Generator:
     """A numpy generator for one purpose."""
     return np.random.default_rng(derive_seed(seed, *path))
-
-
-@contextmanager
-def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Give layers that draw from torch's global state (dropout) a seed of their own, and put the global state back."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        # Not torch.manual_seed: it would also reseed every other device.
-        torch.random.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.default_generators[device.index or 0].manual_seed(seed)
-        yield

@@ -24,10 +24,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.commands.notes import print_any_name
+from inpaint_core.files.atomic import unwritten
 
 from .allocation import keep_freed_memory
-from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end, is_first_process
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import (
     ConfigError,
     ReconstructionConfig,
@@ -49,16 +50,18 @@ COMMAND = "training.run"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
-    from .dataset.single_picture import repair
     from .engine.session import StoppedError, run_training
     from .errors import TrainingError
     from .placement import process_group
 
+    print_any_name()
     stop = StopSignals()
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
         with process_group(), stop.installed():
-            result = run_training(config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop)
+            result = run_training(
+                config, out=out, resume=resume, callbacks=[ProgressBar()], should_stop=stop, report=report
+            )
     except ValueError as error:
         return end(COMMAND, BAD_INPUT, error)
     except StoppedError as error:
@@ -66,23 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingError as error:
         return end(COMMAND, FAILED, error)
     except OSError as error:
-        return end(COMMAND, FAILED, f"{error}; the latest saved state is intact")
+        return end(COMMAND, FAILED, f"{unwritten(error)}; what was saved before is intact, repeat the command to go on")
     folder = result.path.parent
     if result.interrupted:
         command = f"python -m training.run --resume {shlex.quote(str(folder))}"
         return end(COMMAND, INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
-    if is_first_process():
-        report(result, folder)
-        data = config.data
-        if data.picture is not None and data.picture_mask is not None and isinstance(result.model, InpaintingModel):
-            filled = folder / "filled.png"
-            repair(result.model, Path(data.picture), Path(data.picture_mask), filled)
-            print(f"{Path(data.picture).name}, repaired with it: {filled}")
     return DONE
 
 
-def report(result: TrainResult, folder: Path) -> None:
+def report(result: TrainResult) -> None:
     """Say what came out and how to use it."""
+    if result.interrupted:
+        return
+    folder = result.path.parent
     run, metrics, baselines = RunFolder(folder), result.metrics, result.baselines
     translates = result.model.card.task == "translation"
     print(f"\ntrained for {result.steps} steps; everything is in {folder}")
@@ -94,10 +93,10 @@ def report(result: TrainResult, folder: Path) -> None:
     names |= {run.metrics: "one line per step", run.report: "what was found in the folder of pictures"}
     for path, what in names.items():
         print(f"  {path.name:<20} {what}")
-    if baselines and translates:
+    if baselines and metrics and translates:
         print("mean absolute difference from held-out pictures, in 0..1 (lower is better):")
         print(f"  this model {metrics['l1']:.4f}, the mean training picture {baselines['mean_picture_l1']:.4f}")
-    elif baselines:
+    elif baselines and metrics:
         print("PSNR in the holes of held-out pictures, in dB (higher is better):")
         rows = {"this model": metrics["hole_psnr"], "Telea": baselines["telea"], "mean fill": baselines["mean"]}
         for name, value in rows.items():
@@ -106,9 +105,12 @@ def report(result: TrainResult, folder: Path) -> None:
     if translates:
         print("translate a picture or a video with:")
         print(f"  python -m inpaint_core translate --model {model} --input PICTURE.jpg --out TRANSLATED.png")
-        return
-    print("fill the holes of a picture (white in the mask = hole) with:")
-    print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
+    else:
+        print("fill the holes of a picture (white in the mask = hole) with:")
+        print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
+    for filled in sorted(folder.glob(f"{run.filled.stem}.*")):
+        print(f"the picture that it was trained on, repaired: {filled}")
+    sys.stdout.flush()
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:

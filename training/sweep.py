@@ -31,9 +31,11 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inpaint_core.files.atomic import unwritten
+
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
-from .runs.folder import check_writable
+from .runs.folder import check_apart, check_writable
 
 if TYPE_CHECKING:
     from .sweeps.config import Combination
@@ -84,6 +86,8 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
     from .sweeps.runs import Bench, Runs
 
     sweep = make_sweep(request.values, request.data, request.steps)
+    if sweep.base.data.folder is not None:
+        check_apart(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
     # Of torchrun's processes the first one decides whether this can be done at all; after that each trains alone.
     with process_group():
         placement = place("cpu")
@@ -241,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError:
         return end(COMMAND, INTERRUPTED, "interrupted and saved; repeat the command to go on")
     except OSError as error:
-        return end(COMMAND, FAILED, f"{error}; what is there is intact, repeat the command to go on")
+        return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is intact, repeat the command to go on")
     for sentence in answers:
         print(sentence)
     if answers:

@@ -1,5 +1,17 @@
 """Checkpoints that describe themselves: reading, writing and refusing them, and the models that they become."""
 
-from .files import CheckpointError, load_model, save_model
+from .card import ModelCard
+from .errors import CheckpointError
+from .files import CARD_KEY, load_model, save_model
+from .inpainting_model import InpaintingModel
+from .translation_model import TranslationModel
 
-__all__ = ["CheckpointError", "load_model", "save_model"]
+__all__ = [
+    "CARD_KEY",
+    "CheckpointError",
+    "InpaintingModel",
+    "ModelCard",
+    "TranslationModel",
+    "load_model",
+    "save_model",
+]

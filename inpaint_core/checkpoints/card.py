@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import metadata
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ..models.architecture import ValueRange
+from ..text import one_line
 from .prepare_settings import PrepareSettings
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
-Text = Annotated[str, Field(max_length=2000)]
+Text = Annotated[str, Field(max_length=2000), AfterValidator(partial(one_line, longest=2000))]
 FORMAT: Literal[1] = 1
 
 
@@ -42,7 +44,7 @@ class ModelCard(BaseModel):
     """RGB in 0..1 that stands in the hole when the network looks at a picture."""
     prepare: PrepareSettings | None = None
     """How a translation network's input is made from a picture; None for one that reads pictures as they are."""
-    trained_size: int = Field(256, ge=1, le=8192)
+    trained_size: int = Field(256, ge=1, le=2048)
     """Side in pixels of the squares that it was trained on."""
     steps: int = Field(0, ge=0)
     name: Text = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..text import one_line
 from .inpainting_model import InpaintingModel
 from .prepare_settings import PrepareSettings
 from .translation_model import TranslationModel
@@ -27,7 +28,7 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
         "metrics": ", ".join(f"{key} {value:.4g}" for key, value in sorted(card.metrics.items())),
         "written by": f"liminal-inpaint {card.version}",
     }
-    return "\n".join(f"{key:13} {value}" for key, value in lines.items() if value)
+    return "\n".join(f"{key:13} {one_line(value, 2000)}" for key, value in lines.items() if value)
 
 
 def _describe_input(settings: PrepareSettings | None) -> str:

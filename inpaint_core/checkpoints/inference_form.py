@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..models.architecture import Network
+from ..models.evaluation_mode import evaluation_mode
 from ..models.pconv_unet import PConvUNet
 from ..models.pconv_unet_inference import PConvUNetInference
 from .inpainting_model import InpaintingModel, to_range
@@ -48,7 +49,7 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
     """
     dtype = fast_dtype(model.device)
     network = model.network
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), evaluation_mode(network):
         chosen = inference_form(network, dtype)
         if dtype != torch.float32:
             probe = probe_inputs(model)
@@ -58,7 +59,7 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
                 chosen = inference_form(network, torch.float32)
     if compiled:
         chosen.compile(dynamic=True)
-    return type(model)(model.card, chosen)
+    return type(model)(model.card, chosen.eval())
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..models.architecture import Network
+from ..models.evaluation_mode import evaluation_mode
 from ..models.padding import crop_padding, pad_to_multiple
 from .card import ModelCard, ValueRange
 
@@ -60,12 +61,13 @@ class InpaintingModel:
     card
         Says how the network is fed.
     network
-        Takes `(image, mask)`, see `inpaint_core.models`; put into evaluation mode here.
+        Takes `(image, mask)`, see `inpaint_core.models`. It stays in the mode that it is in; `complete` runs it in
+        evaluation mode.
     """
 
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
-        self.network = network.eval()
+        self.network = network
 
     @property
     def device(self) -> torch.device:
@@ -109,5 +111,6 @@ class InpaintingModel:
         multiple, minimum = self.network.multiple, self.network.minimum
         padded, window = pad_to_multiple(prepared, multiple, minimum)
         padded_mask, _ = pad_to_multiple(mask, multiple, minimum)
-        output = self.network(padded, padded_mask)
+        with evaluation_mode(self.network):
+            output = self.network(padded, padded_mask)
         return from_range(crop_padding(output, window), self.card.value_range).to(image.device)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..models.architecture import Network
+from ..models.evaluation_mode import evaluation_mode
 from ..models.padding import crop_padding, pad_to_multiple
 from .card import ModelCard
 from .inpainting_model import from_range, to_range
@@ -21,13 +22,13 @@ class TranslationModel:
     card
         `card.prepare` says how the input is made from a picture; None for a network that reads pictures as they are.
     network
-        Takes `[B,C,H,W]`, see `inpaint_core.models`; put into evaluation mode here, so that nothing in it is random and
-        no frame depends on others.
+        Takes `[B,C,H,W]`, see `inpaint_core.models`. It stays in the mode that it is in; `predict` runs it in
+        evaluation mode, so that nothing in it is random and no frame depends on others.
     """
 
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
-        self.network = network.eval()
+        self.network = network
 
     @property
     def device(self) -> torch.device:
@@ -62,6 +63,7 @@ class TranslationModel:
         device = self.device
         feed = to_range(inputs.to(device, torch.float32), self.card.value_range)
         padded, window = pad_to_multiple(feed, self.network.multiple, self.network.minimum)
-        with torch.autocast(device.type, torch.float16, enabled=device.type == "cuda"):
+        half = torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
+        with evaluation_mode(self.network), half:
             output = self.network(padded)
         return from_range(crop_padding(output.float(), window), self.card.value_range).to(inputs.device)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
 import zlib
 from pathlib import Path
 
 from torch import Tensor
 
 from ..checkpoints.embedded import EMBEDDED_INPAINTING
-from ..checkpoints.files import load_model
-from ..checkpoints.inpainting_model import InpaintingModel
-from ..files.images import ImageFileError, Picture, decode_image, decode_mask, list_images, write_image
-from ..foreign.external_models import is_external, load_external_model
-from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
-from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Completer, inpaint
-from ..masks import GENERATORS, generate
+from ..files.folders import Listing, find_partner, list_pictures
+from ..files.images import Picture, check_writable, decode_image, write_image
+from ..files.masks import read_mask
+from ..files.opening import ImageFileError, pixel_limit, read_header
+from ..foreign.completers import open_completer
+from ..inpainting.classical import CLASSICAL_METHODS
+from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, inpaint
+from ..masks import generate
+from ..masks.generators.registry import names_without_options
+from ..masks.morphology import grow
 from . import picture_folders
+from .notes import Notes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mask",
         required=True,
         help="white = hole: a picture for all images, a folder with masks of the same names, "
-        f"or a generator ({', '.join(sorted(GENERATORS))})",
+        f"or a generator ({', '.join(names_without_options())})",
+    )
+    parser.add_argument("--invert", action="store_true", help="black = hole: exchange hole and known in the mask")
+    parser.add_argument(
+        "--opaque",
+        action="store_true",
+        help="make what is filled opaque; otherwise the fill of a transparent part stays invisible",
     )
     parser.add_argument(
         "--strategy",
@@ -91,13 +102,19 @@ def add_detail_argument(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fill, write, and say where; in a folder a bad file is listed and the others are done."""
     model = open_completer(arguments.model, arguments.device)
+    limit = pixel_limit(arguments.max_megapixels)
+    notes = Notes()
+    masks, read = _look_at_masks(arguments, limit)
 
     def work(source: Path, target: Path) -> None:
-        picture = decode_image(source)
+        picture = decode_image(source, limit)
+        check_writable(target, picture)
+        notes.say(source, picture.remarks)
+        hole = _mask_for(arguments, source, picture, masks, notes)
         result = inpaint(
             model,
-            picture.image[None],
-            _mask_for(arguments, source, picture),
+            picture.planes[None],
+            hole,
             strategy=arguments.strategy,
             grow=arguments.grow,
             feather=arguments.feather,
@@ -110,34 +127,65 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             frames_per_batch=arguments.frames_per_batch,
         )
-        write_image(target, result[0], like=picture)
+        notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
+        notes.say(target, write_image(target, result[0], like=picture))
 
-    return picture_folders.run_over(arguments, work)
-
-
-def open_completer(name: str, device: str = "cpu") -> Completer:
-    """A classical fill by name, or a network from a file: one of ours, or one that spandrel knows."""
-    if name in CLASSICAL_METHODS:
-        return ClassicalFill(name)
-    if is_external(name):
-        return load_external_model(name, device)
-    model = load_model(name, device)
-    if not isinstance(model, InpaintingModel):
-        raise ValueError(f"{name}: this model fills no holes; use it with python -m inpaint_core translate")
-    return model
+    return picture_folders.run_over(arguments, work, notes, also_read=read)
 
 
-def _mask_for(arguments: argparse.Namespace, source: Path, picture: Picture) -> Tensor:
-    if arguments.mask in GENERATORS:
+def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
+    """Make what was filled opaque in `result` if asked to; otherwise say what part of it will not be seen."""
+    if picture.alpha is None:
+        return []
+    said = ["it is fully transparent, so nothing of it is known"] * bool(picture.unknown.all())
+    filled = grow(hole, max(arguments.grow, 0)) > 0.5
+    if arguments.opaque:
+        result[:, 3:][filled] = 1.0
+        return said
+    hidden = float((filled & (picture.alpha == 0.0)).sum()) / max(float(filled.sum()), 1.0)
+    if hidden > 0.0:
+        share = f"{max(1, round(100 * hidden))} % of the hole" if hidden < 1.0 else "the hole"
+        said.append(f"{share} is fully transparent, where the fill stays invisible; --opaque lets it be seen")
+    return said
+
+
+def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
+    """The folder of masks, None where there is none, and all files that masks are read from.
+
+    Raises
+    ------
+    ImageFileError
+        A mask for all pictures that is no picture, or a folder without masks.
+    """
+    path = Path(arguments.mask)
+    if arguments.mask in names_without_options():
+        return None, []
+    if not path.is_dir():
+        read_header(path, limit)
+        return None, [path]
+    listing = list_pictures(path, recursive=True)
+    files = [*listing.pictures, *(mask for masks in listing.masks.values() for mask in masks)]
+    if not files:
+        raise ImageFileError(f"{path}: no masks in this folder{listing.found()}")
+    return listing, files
+
+
+def _mask_for(
+    arguments: argparse.Namespace, source: Path, picture: Picture, masks: Listing | None, notes: Notes
+) -> Tensor:
+    """The hole `[1,1,H,W]` of a picture."""
+    root = arguments.image if arguments.image.is_dir() else source.parent
+    if arguments.mask in names_without_options():
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
         # By name: each picture of a folder gets another mask, and the same one whichever others are there.
-        seed = arguments.seed + (zlib.crc32(source.name.encode()) if arguments.image.is_dir() else 0)
-        return generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.image)
-    path = Path(arguments.mask)
-    if not path.is_dir():
-        return decode_mask(path)
-    matches = [candidate for candidate in list_images(path) if candidate.stem == source.stem]
-    if len(matches) != 1:
-        raise ImageFileError(f"{source}: {len(matches) or 'no'} masks named {source.stem} in {path}, one is needed")
-    return decode_mask(matches[0])
+        name = os.fsencode(source.relative_to(root).as_posix())
+        seed = arguments.seed + (zlib.crc32(name) if arguments.image.is_dir() else 0)
+        hole = generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.cut_out)
+        return 1.0 - hole if arguments.invert else hole
+    path = Path(arguments.mask) if masks is None else find_partner(source, root, masks)
+    if masks is None and picture.alpha is None and path.exists() and source.samefile(path):
+        raise ImageFileError(f"{source}: is given as its own mask; give the file that the hole is drawn in")
+    mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
+    notes.say(path, mask.remarks)
+    return mask.hole

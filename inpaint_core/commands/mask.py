@@ -5,35 +5,31 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import torch
 from pydantic.fields import FieldInfo
 from torch import Tensor
 
-from ..files.images import ImageFileError, decode_image, list_images, write_image
-from ..masks import GENERATORS, generate, segment_masks, slic_labels
+from ..files.images import decode_image, write_image
+from ..files.naming import fit_name, refuse_inputs
+from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
+from ..masks import GENERATORS, generate, segment_masks
 from ..masks.generators.contact_sheet import draw_contact_sheet
+from ..masks.generators.controls import plain_annotation
+from ..masks.generators.registry import find_generator
+from . import picture_folders
+from .notes import Notes
+from .picture_folders import Job
 
-SUMMARIES = {
-    "random_walk": "the cells that a random walk visits",
-    "strokes": "brush strokes, thin, medium or thick",
-    "shapes": "lines, circles, arcs; or pasted circles and squares",
-    "rectangles": "one rectangle or several",
-    "center": "a rectangle in the middle",
-    "border": "strips along the edges, for outpainting",
-    "salt_and_pepper": "coarse cells all over the picture",
-    "slic": "superpixels of the picture itself",
-    "folder": "your own masks",
-}
+MASK_SUFFIXES = (".png",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare one subcommand for every family of masks, with that family's options, and one for the contact sheet."""
     families = parser.add_subparsers(dest="generator", required=True, metavar="GENERATOR")
     for name, generator in GENERATORS.items():
-        family = families.add_parser(name, help=SUMMARIES[name], description=f"Draw masks: {SUMMARIES[name]}.")
+        family = families.add_parser(name, help=generator.summary, description=f"Draw masks: {generator.summary}.")
         family.add_argument("--image", type=Path, help="a picture or a folder of pictures that the masks are for")
         family.add_argument(
             "--size", type=int, nargs=2, metavar=("H", "W"), help="size of the masks, without a picture"
@@ -47,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         family.add_argument(
             "--seed", type=int, default=0, help="of the first mask; the next ones count on (default: 0)"
         )
-        if name == "slic":
+        picture_folders.add_recursive_argument(family)
+        add_limit_argument(family)
+        if generator.divide is not None:
             family.add_argument(
                 "--each-segment", action="store_true", help="one mask for every superpixel instead of random ones"
             )
@@ -61,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sheet.add_argument("--hole-ratio", type=float, nargs=2, default=(0.2, 0.3), metavar=("LOW", "HIGH"))
     sheet.add_argument("--seed", type=int, default=0)
     sheet.add_argument("--side", type=int, default=256, help="longer side of a tile (default: 256)")
+    add_limit_argument(sheet)
     sheet.add_argument("--folder", type=Path, help="masks to show for the family 'folder'")
 
 
@@ -72,29 +71,37 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("give either --image or --size")
     if arguments.number < 1:
         raise ValueError(f"--number {arguments.number}: expected at least 1")
-    sources = _sources(arguments)
-    several = len(sources) > 1 or arguments.number > 1 or getattr(arguments, "each_segment", False)
-    written = 0
-    for index, source in enumerate(sources):
-        masks = _masks(arguments, source, index)
-        stem = arguments.generator if source is None else source.stem
-        for number, mask in enumerate(masks):
-            numbered = arguments.number > 1 or getattr(arguments, "each_segment", False)
-            name = f"{stem}_{number:06d}.png" if numbered else f"{stem}.png"
-            target = _target(arguments.out, name, several)
-            write_image(target, mask)
-            written += 1
-    print(f"{written} masks written to {arguments.out}" if several else target)
+    notes = Notes()
+    numbered = arguments.number > 1 or getattr(arguments, "each_segment", False)
+    folder = arguments.image is not None and arguments.image.is_dir()
+    _check_out(arguments.out, several=numbered or folder)
+    jobs = _plan(arguments, numbered, notes)
+    places = {job: index for index, job in enumerate(jobs)}
+    written: list[Path] = []
+
+    def work(source: Path, target: Path) -> None:
+        picture = None if arguments.image is None else source
+        for number, mask in enumerate(_masks(arguments, picture, places[Job(source, target)], notes)):
+            path = target.with_name(fit_name(target.stem, f"_{number:06d}.png")) if numbered else target
+            refuse_inputs([path], [source])
+            write_image(path, mask)
+            written.append(path)
+
+    if folder:
+        return picture_folders.run_jobs(jobs, arguments.out, work)
+    (job,) = jobs
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    work(job.source, job.target)
+    print(f"{len(written)} masks written to {arguments.out}" if numbered else job.target)
     return 0
 
 
 def _argument(field: FieldInfo) -> dict[str, Any]:
     """How argparse reads a field of a family's options."""
-    kind = field.annotation
-    if get_origin(kind) is UnionType or NoneType in get_args(kind):
-        kind = next(part for part in get_args(kind) if part is not NoneType)
-    default = "" if field.is_required() or field.default is None else f"default: {_spell(field.default)}"
-    common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": default or None, "required": field.is_required()}
+    kind = plain_annotation(field)
+    default = "" if field.is_required() or field.default is None else f"(default: {_spell(field.default)})"
+    text = f"{field.description or ''} {default}".strip().replace("%", "%%")
+    common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text or None, "required": field.is_required()}
     if kind is bool:
         return {**common, "action": argparse.BooleanOptionalAction}
     if get_origin(kind) is Literal:
@@ -117,27 +124,33 @@ def _spell(value: object) -> str:
     )
 
 
-def _sources(arguments: argparse.Namespace) -> list[Path | None]:
-    if arguments.image is None:
-        return [None]
-    if not arguments.image.is_dir():
-        return [arguments.image]
-    images: list[Path | None] = [*list_images(arguments.image)]
-    if not images:
-        raise ImageFileError(f"{arguments.image}: no pictures in this folder")
-    return images
+def _plan(arguments: argparse.Namespace, numbered: bool, notes: Notes) -> list[Job]:
+    """Which picture's masks go where; of numbered ones the name without its number."""
+    image, out = arguments.image, arguments.out
+    if image is None:
+        return [Job(Path(), out / f"{arguments.generator}.png" if numbered or out.is_dir() else out)]
+    if image.is_dir():
+        listing = picture_folders.search(image, arguments.recursive, notes)
+        return picture_folders.plan(image, out, listing, suffixes=MASK_SUFFIXES)
+    if numbered:
+        return [Job(image, out / f"{image.stem}.png")]
+    return picture_folders.plan(image, out, None, suffixes=MASK_SUFFIXES)
 
 
-def _masks(arguments: argparse.Namespace, source: Path | None, index: int) -> Iterator[Tensor]:
+def _masks(arguments: argparse.Namespace, source: Path | None, index: int, notes: Notes) -> Iterator[Tensor]:
     """Masks `[1,H,W]` for one picture."""
     prefix = "option_"
     options = {name[len(prefix) :]: value for name, value in vars(arguments).items() if name.startswith(prefix)}
-    image = None if source is None else decode_image(source).image
+    image = None
+    if source is not None:
+        picture = decode_image(source, pixel_limit(arguments.max_megapixels))
+        notes.say(source, picture.remarks)
+        image = picture.cut_out
     size = tuple(arguments.size) if image is None else (image.shape[1], image.shape[2])
     labels = None
-    if arguments.generator == "slic" and image is not None:
-        parsed = GENERATORS["slic"].parse(options).model_dump(include={"n_segments", "compactness", "max_side"})
-        labels = slic_labels(image, **parsed)
+    generator = find_generator(arguments.generator)
+    if generator.divide is not None and image is not None:
+        labels = generator.divide(image, generator.parse(options))
         if arguments.each_segment:
             yield from segment_masks(labels)
             return
@@ -147,21 +160,22 @@ def _masks(arguments: argparse.Namespace, source: Path | None, index: int) -> It
         yield generate(arguments.generator, size, ratio, arguments.border, seed, image, labels, **options)[0]
 
 
-def _target(out: Path, name: str, several: bool) -> Path:
-    if several or out.is_dir():
-        if out.suffix and not out.is_dir():
+def _check_out(out: Path, several: bool) -> None:
+    if out.is_dir():
+        return
+    if several:
+        if out.suffix:
             raise ImageFileError(f"{out}: several masks need a folder, not a file")
-        out.mkdir(parents=True, exist_ok=True)
-        return out / name
-    if out.suffix.lower() != ".png":
+        return
+    if out.suffix.lower() not in MASK_SUFFIXES:
         raise ImageFileError(f"{out}: masks are written as .png, which keeps their two values")
     if not out.parent.is_dir():
         raise ImageFileError(f"{out}: the folder {out.parent} does not exist; make it first")
-    return out
 
 
 def _write_sheet(arguments: argparse.Namespace) -> int:
-    image = decode_image(arguments.image).image
+    refuse_inputs([arguments.out], [arguments.image])
+    image = decode_image(arguments.image, pixel_limit(arguments.max_megapixels)).visible()
     factor = arguments.side / max(image.shape[1:])
     if factor < 1.0:
         size = [max(1, round(side * factor)) for side in image.shape[1:]]

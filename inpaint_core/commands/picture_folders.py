@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ..files.images import WRITABLE_SUFFIXES, ImageFileError, list_images
+from ..files.folders import READABLE_SUFFIXES, Listing, list_pictures
+from ..files.images import WRITABLE_SUFFIXES
+from ..files.naming import Wanted, distinct_names, refuse_inputs, refuse_inside
+from ..files.opening import ImageFileError, add_limit_argument
+from ..files.videos import READABLE_CLIPS
+from .notes import Notes, blamed
 
-# As `atomic_path` names what it has not finished; what nobody has written to for so long was left by a killed process.
-UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part\.\w+")
-ABANDONED_SECONDS = 60.0
+
+@dataclass(frozen=True)
+class Job:
+    """A picture, and what is written for it."""
+
+    source: Path
+    target: Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +38,94 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-existing", action="store_true", help="in a folder: leave out pictures that are in --out already"
     )
+    add_recursive_argument(parser)
+    add_limit_argument(parser)
 
 
-def run_over(arguments: argparse.Namespace, work: Callable[[Path, Path], None]) -> int:
+def add_recursive_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--recursive`."""
+    parser.add_argument(
+        "--recursive", action="store_true", help="take the pictures of subfolders, too, and keep the folders in --out"
+    )
+
+
+def search(folder: Path, recursive: bool, notes: Notes) -> Listing:
+    """The pictures of a folder; what is left out is said.
+
+    Raises
+    ------
+    ImageFileError
+        There are none; the message says what is there instead.
+    """
+    listing = list_pictures(folder, recursive)
+    if not listing.pictures:
+        raise ImageFileError(f"{folder}: no pictures in this folder{listing.found()}")
+    notes.say(folder, listing.remarks())
+    return listing
+
+
+def plan(
+    image: Path,
+    out: Path,
+    listing: Listing | None,
+    *,
+    keep_format: bool = False,
+    suffixes: Sequence[str] = tuple(WRITABLE_SUFFIXES),
+    companions: Sequence[str] = (),
+    also_read: Iterable[Path] = (),
+    option: str = "--image",
+) -> list[Job]:
+    """What is written where, checked before anything is done.
+
+    Parameters
+    ----------
+    image
+        A picture, or the folder that `listing` is of.
+    out
+        As it was given.
+    listing
+        None for a single picture.
+    keep_format
+        Write pictures of `suffixes` with their own instead of the first of `suffixes`.
+    suffixes
+        That can be written.
+    companions
+        What the names of further files end in that are written beside each result.
+    also_read
+        Files that may not be replaced, either.
+    option
+        How the pictures were given.
+
+    Raises
+    ------
+    ImageFileError
+        A suffix that cannot be written, a folder that does not exist, an output that is an input.
+    """
+    if listing is None:
+        jobs = [Job(image, _single_target(image, out, keep_format, suffixes, companions))]
+    else:
+        if not out.is_dir() and out.suffix.lower() in READABLE_SUFFIXES | READABLE_CLIPS:
+            raise ImageFileError(f"{out}: {image} is a folder, so give a folder for --out, not the name of a file")
+        refuse_inside(out, image, listing.recursive, option)
+        names = output_names(listing.pictures, image, keep_format, suffixes, companions)
+        jobs = [Job(source, out / name) for source, name in zip(listing.pictures, names, strict=True)]
+    targets = [job.target for job in jobs]
+    targets += [_companion(target, end) for target in targets for end in companions]
+    refuse_inputs(targets, [*(job.source for job in jobs), *also_read])
+    return jobs
+
+
+def run_over(
+    arguments: argparse.Namespace,
+    work: Callable[[Path, Path], None],
+    notes: Notes,
+    *,
+    also_read: Iterable[Path] = (),
+    companions: Sequence[str] = (),
+) -> int:
     """Call `work(source, target)` for one picture, or for each of a folder.
 
-    In a folder a picture that fails is listed and the others are done.
+    In a folder a picture that fails is listed and the others are done. See `plan` for `also_read` and `companions`.
 
     Returns
     -------
@@ -48,64 +137,79 @@ def run_over(arguments: argparse.Namespace, work: Callable[[Path, Path], None]) 
     ImageFileError
         No picture, or nowhere to write to.
     """
+    options = {"keep_format": arguments.keep_format, "companions": companions, "also_read": also_read}
     if not arguments.image.is_dir():
-        target = _output_file(arguments)
-        work(arguments.image, target)
-        print(target)
+        (job,) = plan(arguments.image, arguments.out, None, **options)
+        work(job.source, job.target)
+        print(job.target)
         return 0
-    images = list_images(arguments.image)
-    if not images:
-        raise ImageFileError(f"{arguments.image}: no pictures in this folder")
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(arguments.out)
-    targets = output_names(images, arguments.keep_format)
+    listing = search(arguments.image, arguments.recursive, notes)
+    jobs = plan(arguments.image, arguments.out, listing, **options)
+    return run_jobs(jobs, arguments.out, work, skip_existing=arguments.skip_existing)
+
+
+def run_jobs(jobs: Sequence[Job], out: Path, work: Callable[[Path, Path], None], *, skip_existing: bool = False) -> int:
+    """Do the jobs of a folder, one after the other; what fails is listed and the others are done.
+
+    Returns
+    -------
+    int
+        0, or 2 if a picture failed.
+    """
+    for folder in sorted({out, *(job.target.parent for job in jobs)}):
+        folder.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     skipped = 0
-    with tqdm(total=len(images), unit="picture", disable=None) as bar:
-        for image in images:
-            target = arguments.out / targets[image]
-            if arguments.skip_existing and target.is_file():
+    with tqdm(total=len(jobs), unit="picture", disable=None) as bar:
+        for job in jobs:
+            if skip_existing and job.target.is_file():
                 skipped += 1
             else:
                 try:
-                    work(image, target)
+                    work(job.source, job.target)
                 except (ValueError, OSError, MemoryError) as error:
-                    failures.append(" ".join(str(error).split()))
+                    failures.append(blamed(job.source, error))
                     tqdm.write(f"failed: {failures[-1]}", file=sys.stderr)
             bar.update()
-    done = len(images) - len(failures) - skipped
-    print(f"{done} of {len(images)} pictures written to {arguments.out}" + f", {skipped} there already" * (skipped > 0))
+    done = len(jobs) - len(failures) - skipped
+    print(f"{done} of {len(jobs)} pictures written to {out}" + f", {skipped} there already" * (skipped > 0))
     if failures:
         print(f"{len(failures)} failed:", *failures, sep="\n  ", file=sys.stderr)
     return 2 if failures else 0
 
 
-def output_names(images: list[Path], keep_format: bool) -> dict[Path, str]:
-    """A file name for each picture, no two the same on any system: a.jpg and a.png become a_jpg.png and a_png.png."""
-    stems = Counter(image.stem.lower() for image in images)
-    names = {}
+def output_names(
+    images: Sequence[Path],
+    folder: Path,
+    keep_format: bool = False,
+    suffixes: Sequence[str] = tuple(WRITABLE_SUFFIXES),
+    companions: Sequence[str] = (),
+) -> list[Path]:
+    """A file name below the folder of results for each picture; subfolders stay. See `naming.distinct_names`."""
+    wanted = []
     for image in images:
         kind = image.suffix.lower()
-        suffix = kind if keep_format and kind in WRITABLE_SUFFIXES else ".png"
-        stem = image.stem if stems[image.stem.lower()] == 1 else f"{image.stem}_{kind[1:]}"
-        names[image] = stem + suffix
-    return names
+        suffix = kind if keep_format and kind in suffixes else suffixes[0]
+        place = image.parent.relative_to(folder)
+        wanted.append(Wanted(place, image.stem, kind[1:] or "picture", (suffix, *companions)))
+    return distinct_names(wanted)
 
 
-def _output_file(arguments: argparse.Namespace) -> Path:
-    out: Path = arguments.out
+def _single_target(
+    image: Path, out: Path, keep_format: bool, suffixes: Sequence[str], companions: Sequence[str]
+) -> Path:
     if out.is_dir():
-        return out / output_names([arguments.image], arguments.keep_format)[arguments.image]
-    if out.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise ImageFileError(
-            f"{out}: the name must end in one of {', '.join(WRITABLE_SUFFIXES)}, or be an existing folder"
-        )
+        (name,) = output_names([image], image.parent, keep_format, suffixes, companions)
+        target = out / name
+        if target.exists() and out.samefile(image.parent):
+            raise ImageFileError(f"{target}: is there already, beside the picture; give --out the name of a new file")
+        return target
+    if out.suffix.lower() not in suffixes:
+        raise ImageFileError(f"{out}: the name must end in one of {', '.join(suffixes)}, or be an existing folder")
     if not out.parent.is_dir():
         raise ImageFileError(f"{out}: the folder {out.parent} does not exist; make it first")
     return out
 
 
-def _remove_abandoned(folder: Path) -> None:
-    for path in folder.iterdir():
-        if UNFINISHED.fullmatch(path.name) and time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
-            path.unlink(missing_ok=True)
+def _companion(target: Path, end: str) -> Path:
+    return target.with_name(target.stem + end)

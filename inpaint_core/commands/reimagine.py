@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..files.images import decode_image, decode_mask, write_image
+from ..files.images import check_writable, decode_image, write_image
+from ..files.masks import read_mask
+from ..files.opening import pixel_limit, read_header
+from ..foreign.completers import open_completer
 from ..inpainting.inpaint import BLENDS
 from ..inpainting.reimagine import PARTS, Strip, reimagine
 from . import picture_folders
-from .inpaint import add_detail_argument, add_model_arguments, open_completer
+from .inpaint import add_detail_argument, add_model_arguments
+from .notes import Notes
+
+STRIP = ".strip.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the choice and order of parts")
     parser.add_argument("--protect", type=Path, metavar="MASK", help="a picture, white where nothing may change")
+    parser.add_argument("--invert", action="store_true", help="exchange black and white in --protect")
     parser.add_argument(
         "--parts",
         choices=PARTS,
@@ -40,14 +47,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Reimagine one picture or a folder; in a folder a bad file is listed and the others are done."""
     model = open_completer(arguments.model, arguments.device)
-    protect = decode_mask(arguments.protect) if arguments.protect is not None else None
+    limit = pixel_limit(arguments.max_megapixels)
+    notes = Notes()
+    if arguments.protect is not None:
+        read_header(arguments.protect, limit)
 
     def work(source: Path, target: Path) -> None:
-        picture = decode_image(source)
-        strip = Strip(picture.image, arguments.rounds)
+        picture = decode_image(source, limit)
+        check_writable(target, picture)
+        notes.say(source, picture.remarks)
+        protect = None
+        if arguments.protect is not None:
+            mask = read_mask(arguments.protect, picture, invert=arguments.invert, max_pixels=limit)
+            notes.say(arguments.protect, mask.remarks)
+            protect = mask.hole
+        strip = Strip(picture.visible(), arguments.rounds)
         result = reimagine(
             model,
-            picture.image[None],
+            picture.planes[None],
             arguments.strength,
             arguments.rounds,
             arguments.seed,
@@ -59,8 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
             detail=arguments.detail,
             progress=strip,
         )
-        write_image(target, result[0], like=picture)
+        notes.say(target, write_image(target, result[0], like=picture))
         if arguments.strip:
-            write_image(target.with_suffix(".strip.png"), strip.picture())
+            write_image(target.with_name(target.stem + STRIP), strip.picture())
 
-    return picture_folders.run_over(arguments, work)
+    read = [] if arguments.protect is None else [arguments.protect]
+    companions = (STRIP,) if arguments.strip else ()
+    return picture_folders.run_over(arguments, work, notes, also_read=read, companions=companions)

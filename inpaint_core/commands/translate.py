@@ -18,12 +18,27 @@ from ..checkpoints.embedded import EMBEDDED_TRANSLATION
 from ..checkpoints.files import load_model
 from ..checkpoints.inference_form import optimize
 from ..checkpoints.translation_model import TranslationModel
-from ..files.images import READABLE_SUFFIXES, WRITABLE_SUFFIXES, ImageFileError, decode_image, list_images, write_image
-from ..files.videos import READABLE_CLIPS, ClipWriter, VideoError, VideoReader, from_bgr, write_clip
+from ..devices import find_device
+from ..files.folders import READABLE_SUFFIXES, Listing
+from ..files.images import decode_image, write_image
+from ..files.naming import refuse_inputs
+from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
+from ..files.videos import (
+    ASSUMED_RATE,
+    CODECS,
+    READABLE_CLIPS,
+    ClipWriter,
+    VideoError,
+    VideoReader,
+    from_bgr,
+    write_clip,
+)
 from ..translation import FITS, FrameTranslator, LiveControls
 from ..translation.frames import MEASURED_FRAMES
 from ..translation.live import FrameGrabber, FrameSource, LoopedClip, Meter
+from . import picture_folders
 from .live_window import LiveWindow
+from .notes import Notes
 
 CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny", "invert", "stretch")
 
@@ -39,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input", required=True, help="a picture, a folder of pictures, a video, or camera:N (camera:0 is the first)"
     )
     parser.add_argument(
-        "--out", required=True, help="a picture, a folder, a video (.mp4, .mov, .mkv, .avi), or window to watch live"
+        "--out",
+        required=True,
+        help="a picture, a folder, a video (.mp4, .mov, .mkv, .avi; of a folder: its pictures as frames), or "
+        "window to watch live",
     )
     parser.add_argument(
         "--fit",
@@ -58,6 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--frames-per-batch", type=int, default=8, metavar="N", help="for videos (default: 8)")
     parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=ASSUMED_RATE,
+        metavar="N",
+        help=f"frames a second of a video that is made of a folder of pictures (default: {ASSUMED_RATE:g})",
+    )
+    picture_folders.add_recursive_argument(parser)
+    add_limit_argument(parser)
     controls = parser.add_argument_group("live controls, in this order")
     controls.add_argument("--zoom", type=float, help="0.25 to 8")
     controls.add_argument("--shift-x", type=float, help="part of the width, -1 to 1")
@@ -93,9 +120,13 @@ class _Task:
 
     def __post_init__(self) -> None:
         arguments = self.arguments
+        if not 0.0 < arguments.rate <= 1000.0:
+            raise ValueError(f"--rate {arguments.rate:g}: give frames a second, above 0 and up to 1000")
         if arguments.frames_per_batch < 1:
             raise ValueError(f"--frames-per-batch {arguments.frames_per_batch}: at least 1 is needed")
-        model = load_model(arguments.model, arguments.device)
+        self._limit = pixel_limit(arguments.max_megapixels)
+        self._notes = Notes()
+        model = load_model(arguments.model, find_device(arguments.device))
         if not isinstance(model, TranslationModel):
             raise ValueError(f"{arguments.model}: this model fills holes; use it with python -m inpaint_core inpaint")
         self._model = optimize(model)
@@ -115,38 +146,68 @@ class _Task:
         )
 
     def picture(self, source: Path) -> int:
-        out = Path(self.arguments.out)
-        target = out / f"{source.stem}.png" if out.is_dir() else out
-        if target.suffix.lower() not in WRITABLE_SUFFIXES:
-            raise ImageFileError(f"{out}: the name must end in one of {', '.join(WRITABLE_SUFFIXES)}")
-        write_image(target, self._translate_picture(source))
-        print(target)
+        (job,) = picture_folders.plan(source, Path(self.arguments.out), None, option="--input")
+        write_image(job.target, self._translate_picture(source))
+        print(job.target)
         return 0
 
     def folder(self, source: Path) -> int:
-        pictures = list_images(source)
-        if not pictures:
-            raise ImageFileError(f"{source}: no pictures in this folder")
         out = Path(self.arguments.out)
-        out.mkdir(parents=True, exist_ok=True)
-        failures = 0
-        for picture in pictures:
-            try:
-                write_image(out / f"{picture.stem}.png", self._translate_picture(picture))
-            except (ValueError, OSError) as error:
-                failures += 1
-                print(f"skipped: {error}", file=sys.stderr)
-        print(f"{len(pictures) - failures} of {len(pictures)} pictures written to {out}")
-        return 2 if failures else 0
+        listing = picture_folders.search(source, self.arguments.recursive, self._notes)
+        if out.suffix.lower() in CODECS and not out.is_dir():
+            return self.frames(listing, out)
+        jobs = picture_folders.plan(source, out, listing, option="--input")
+
+        def work(picture: Path, target: Path) -> None:
+            write_image(target, self._translate_picture(picture))
+
+        return picture_folders.run_jobs(jobs, out, work)
+
+    def frames(self, listing: Listing, out: Path) -> int:
+        """Pictures of a folder, in the order of their names, as the frames of a clip."""
+        first = decode_image(listing.pictures[0], self._limit).image
+        height, width = first.shape[-2:]
+        translator = self._translator()
+        with (
+            write_clip(out, self.arguments.rate, height, width) as clip,
+            tqdm(total=len(listing.pictures), unit="frame", disable=not sys.stderr.isatty()) as bar,
+        ):
+            count = self.arguments.frames_per_batch
+            for start in range(0, len(listing.pictures), count):
+                chunk = listing.pictures[start : start + count]
+                frames = torch.stack([self._frame(path, height, width) for path in chunk])
+                for frame in translator(frames):
+                    clip.write(frame)
+                bar.update(len(chunk))
+        print(f"{out}: {clip.written} frames, {self.arguments.rate:g} a second, {width}x{height}")
+        return 0
+
+    def _frame(self, path: Path, height: int, width: int) -> Tensor:
+        picture = decode_image(path, self._limit)
+        self._notes.say(path, picture.remarks)
+        if tuple(picture.image.shape[-2:]) != (height, width):
+            size = f"{picture.image.shape[-1]}x{picture.image.shape[-2]}"
+            raise ImageFileError(
+                f"{path}: is {size} pixels large, the first frame is {width}x{height}; "
+                "the frames of a video have one size"
+            )
+        return picture.visible()
 
     def _translate_picture(self, source: Path) -> Tensor:
         # Pictures of a folder are no clip: each one is looked at alone.
-        return self._translator(smooth=False)(decode_image(source).image[None])[0]
+        picture = decode_image(source, self._limit)
+        self._notes.say(source, picture.remarks)
+        if bool(picture.unknown.any()):
+            self._notes.say(source, ["its transparent parts are seen in the colours around them, and become opaque"])
+        return self._translator(smooth=False)(picture.visible()[None])[0]
 
     def clip(self, source: Path) -> int:
         """Video to video: rate, size and number of frames stay."""
         out = Path(self.arguments.out)
         target = out / f"{source.stem}.mp4" if out.is_dir() else out
+        if target.suffix.lower() not in CODECS:
+            raise VideoError(f"{target}: a video goes into a video; the name must end in one of {', '.join(CODECS)}")
+        refuse_inputs([target], [source])
         reader = VideoReader(source)
         translator = self._translator()
         translator.measure(_spread(source, reader.count))

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{8}\.part(\.\w+)?", re.ASCII)
+"""Names of what `atomic_path` has not finished; a killed process leaves them behind."""
+ABANDONED_SECONDS = 3600.0  # where files cannot be claimed, those that nobody has written to for so long are nobody's
+
+_searched: set[str] = set()
 
 
 @contextmanager
@@ -15,30 +24,109 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The yielded path ends in the same suffix as `path`, so that writers that go by the extension work. At no moment does
     `path` hold a partial file, also not after a power cut: the file is fsynced before the rename, the folder after it.
+    What killed processes left in the folder is removed on the way.
 
     Raises
     ------
     OSError
-        The folder does not exist or cannot be written, the disk is full; `path` then still holds what it held.
+        The folder does not exist or cannot be written, the disk is full, nothing was written; the error names `path`,
+        which still holds what it held.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    folder = str(target.parent.absolute())
+    if folder not in _searched:
+        _searched.add(folder)
+        remove_unfinished(target.parent)
+    # Short, so that a name which is as long as the file system takes can be written, too.
+    temporary = target.with_name(f".{secrets.token_hex(4)}.part{target.suffix}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with _claimed(temporary):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+                written = os.fstat(file.fileno())
+            if written.st_size == 0 and written.st_mtime == 0:
+                raise FileNotFoundError(2, "nothing was written", str(target))
+            os.replace(temporary, target)
+    except BaseException as error:
+        # What cannot be removed now, the next process removes: the first error is the one to tell.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror, str(target)) from error
+        raise
     if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
+        descriptor = os.open(target.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(target)) from error
         finally:
-            os.close(folder)
+            os.close(descriptor)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder; what others are writing stays."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if UNFINISHED.fullmatch(path.name):
+            # Another process may have finished it, and what cannot be removed harms nobody.
+            with suppress(OSError):
+                _remove_abandoned(path)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Write a UTF-8 text file atomically; what is no UTF-8 (in a file name) is written as JSON writes it."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def unwritten(error: OSError) -> str:
+    """Which file could not be written or read, and why, without the number that the system gives it."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return reason if error.filename is None else f"{error.filename}: {reason}"
+
+
+if sys.platform == "win32":
+
+    @contextmanager
+    def _claimed(path: Path) -> Iterator[None]:
+        # A lock would keep the writer itself out.
+        yield
+
+    def _remove_abandoned(path: Path) -> None:
+        if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            path.unlink()
+
+else:
+    import fcntl
+
+    @contextmanager
+    def _claimed(path: Path) -> Iterator[None]:
+        """Create the file, and hold a lock on it that goes with the process."""
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            with suppress(OSError):  # file systems without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if path.exists():
+                break
+            os.close(descriptor)  # taken for abandoned before it was locked
+        try:
+            os.utime(path, (0, 0))  # tells an empty file that was written from one that was not
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _remove_abandoned(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)

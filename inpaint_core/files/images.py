@@ -1,36 +1,50 @@
-"""Pictures and masks on disk: decoded with one sentence for every kind of bad file, written whole or not at all."""
+"""Pictures on disk: decoded with one sentence for every kind of bad file, written whole or not at all."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from . import sixteen_bit
+from ..eight_bit import from_uint8, to_uint8
+from . import samples
 from .atomic import atomic_path
+from .metadata import Metadata, read_metadata
+from .opening import (
+    MAX_PIXELS,
+    TURNS,
+    Header,
+    ImageFileError,
+    blame,
+    check_file,
+    describe,
+    open_picture,
+    orientation_of,
+)
+from .samples import Samples
 
-# What Pillow may try; its other decoders (PostScript, FITS, ...) are not for untrusted files.
-READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"})
+JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 WRITABLE_SUFFIXES: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG"},
-    ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    ".jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
-    ".webp": {"format": "WEBP", "lossless": True},
+    ".jpg": JPEG,
+    ".jpeg": JPEG,
+    ".jfif": JPEG,
+    ".jpe": JPEG,
+    ".webp": {"format": "WEBP", "lossless": True, "exact": True},
     ".tif": {"format": "TIFF", "compression": "tiff_lzw"},
     ".tiff": {"format": "TIFF", "compression": "tiff_lzw"},
     ".bmp": {"format": "BMP"},
 }
-
-
-class ImageFileError(ValueError):
-    """A picture cannot be read or written; the message is one line that names the file and the reason."""
+OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".bmp")
+TIFF_SUFFIXES = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -40,96 +54,120 @@ class Picture:
     Attributes
     ----------
     image
-        float32 `[3,H,W]`, RGB in 0..1, upright (EXIF orientation applied).
+        float32 `[3,H,W]`, RGB in 0..1, upright (EXIF orientation applied). NaN where the file says nothing: values that
+        are no finite numbers, or that GDAL's "no data" tag names.
     alpha
         float32 `[1,H,W]` in 0..1, None where the file has none.
     gray
         The file had one colour channel (the three of `image` are equal).
-    sixteen_bit
-        The file had 16 bits a channel.
-    icc_profile, exif
-        Carried over when the picture is written again; None where the file has none.
+    header
+        What the file said about itself.
+    values, alpha_values
+        The file's own values where 8 bits cannot hold them; None for 8 bits.
+    metadata
+        Carried over when the picture is written again.
+    remarks
+        Sentences that somebody who uses the file should know, without its name.
     """
 
     image: Tensor
     alpha: Tensor | None = None
     gray: bool = False
-    sixteen_bit: bool = False
-    icc_profile: bytes | None = None
-    exif: bytes | None = None
+    header: Header | None = None
+    values: Samples | None = None
+    alpha_values: Samples | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def sixteen_bit(self) -> bool:
+        """The file had 16 bits a channel."""
+        return self.values is not None and self.values.kind == "uint16"
+
+    @property
+    def unknown(self) -> Tensor:
+        """Bool `[1,H,W]`: fully transparent, or nothing measured there. No colour there means anything."""
+        unknown = self.image.isnan().any(0, keepdim=True)
+        return unknown if self.alpha is None else unknown | (self.alpha == 0.0)
+
+    @property
+    def planes(self) -> Tensor:
+        """The picture with its alpha, if it has one: `[3,H,W]` or `[4,H,W]`."""
+        return self.image if self.alpha is None else torch.cat([self.image, self.alpha])
+
+    @property
+    def cut_out(self) -> Tensor:
+        """`visible()`, with alpha of 0 where nothing is known: `[3,H,W]`, or `[4,H,W]` where something is not."""
+        unknown = self.unknown
+        return torch.cat([self.visible(), 1.0 - unknown.float()]) if bool(unknown.any()) else self.image
+
+    def visible(self) -> Tensor:
+        """The picture with every unknown pixel in the colour of the nearest known one: for those who look at it whole.
+
+        Mid-gray where nothing is known.
+        """
+        unknown = self.unknown[0]
+        if not bool(unknown.any()):
+            return self.image
+        if bool(unknown.all()):
+            return torch.full_like(self.image, 0.5)
+        from scipy.ndimage import distance_transform_edt
+
+        rows, columns = distance_transform_edt(unknown.numpy(), return_distances=False, return_indices=True)
+        return self.image[:, torch.from_numpy(rows), torch.from_numpy(columns)]
 
 
-def open_upright(path: str | os.PathLike[str]) -> Image.Image:
-    """Decode a file with Pillow, all of it, and turn it upright.
+def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture of any common kind: gray, RGB, with alpha, palette, CMYK, 8 or 16 bits, whole or real numbers.
+
+    Parameters
+    ----------
+    path
+        The file; of several pictures in it the first is taken, which a remark says.
+    max_pixels
+        Larger pictures are refused before they are decoded.
 
     Raises
     ------
     ImageFileError
-        No such file, not a picture, truncated, or too many pixels (Pillow's guard against decompression bombs).
+        No such file, not a picture, damaged, or values that would not stay as they are; TooManyPixelsError.
     """
     source = Path(path)
-    if not source.is_file():
-        raise ImageFileError(f"{source}: no such picture file")
-    try:
-        with Image.open(source, formats=READABLE_FORMATS) as picture:
-            picture.load()
-            return ImageOps.exif_transpose(picture)
-    except UnidentifiedImageError:
-        raise ImageFileError(f"{source}: not a picture that can be read ({', '.join(READABLE_FORMATS)})") from None
-    except Image.DecompressionBombError as error:
-        raise ImageFileError(f"{source}: too many pixels ({error})") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageFileError(f"{source}: the picture is damaged or truncated ({error})") from None
+    check_file(source, max_pixels)
+    header = samples.inspect_tiff(source, max_pixels)
+    if header is not None:
+        deep, metadata = samples.read_tiff(source)
+        return _of_values(deep, header, metadata, ())
+    with open_picture(source, max_pixels) as opened:
+        is_deep = samples.is_deep(opened)
+        header = describe(opened)
+        values = samples.read_deep(source, opened, header.orientation) if is_deep else None
+        picture = upright(opened)
+        metadata, problems = read_metadata(opened)
+        if values is not None:
+            return _of_values(values, header, metadata, problems)
+        if picture.mode in ("LAB", "HSV"):
+            raise ImageFileError(f"{source}: {picture.mode} colours are not read; save the picture as RGB")
+        if picture.mode == "CMYK":
+            problems.append("its CMYK colours were converted to RGB without a colour profile")
+        alpha = None
+        gray = picture.mode in ("L", "1", "LA")
+        if header.transparent:
+            picture = picture.convert("RGBA")
+            alpha = _to_tensor(picture.getchannel("A"))
+        colors = _to_tensor(picture.convert("RGB"))
+    return Picture(colors, alpha, gray, header, None, None, metadata, _remarks(header, None, problems))
 
 
-def decode_image(path: str | os.PathLike[str]) -> Picture:
-    """Read a picture of any common kind: gray, RGB, with alpha, palette, CMYK, 8 or 16 bits a channel.
-
-    Raises
-    ------
-    ImageFileError
-        As `open_upright`.
-    """
-    picture = open_upright(path)
-    icc_profile = picture.info.get("icc_profile")
-    exif = picture.getexif().tobytes() if picture.getexif() else None
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I"):
-        # Pillow gives 16-bit PNGs as I;16 or, in older versions, as I.
-        values = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 65535.0).clamp(0.0, 1.0)
-        return Picture(values.expand(3, -1, -1).clone(), None, True, True, icc_profile, exif)
-    deep = _sixteen_bit_colors(Path(path), picture)
-    if deep is not None:
-        colors, opacity = deep[:3], deep[3:] if len(deep) == 4 else None
-        return Picture(colors, opacity, picture.mode in ("LA", "La"), True, icc_profile, exif)
-    alpha = None
-    if picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        gray = picture.mode in ("LA", "La", "L")
-        picture = picture.convert("RGBA")
-        alpha = _to_tensor(picture.getchannel("A"))
-    else:
-        gray = picture.mode in ("L", "1", "F")
-    if icc_profile is not None and picture.mode == "CMYK":
-        icc_profile = None  # a CMYK profile would be wrong for the RGB picture
-    return Picture(_to_tensor(picture.convert("RGB")), alpha, gray, False, icc_profile, exif)
+def upright(opened: Image.Image) -> Image.Image:
+    """Decode an opened picture, all of it, and turn it as its orientation says."""
+    opened.load()
+    # Newer versions of Pillow turn TIFFs by themselves; then no orientation is left here.
+    orientation = orientation_of(opened)
+    return opened.transpose(TURNS[orientation]) if orientation in TURNS else opened
 
 
-def decode_mask(path: str | os.PathLike[str]) -> Tensor:
-    """Read a mask file: white (brightness of at least half) = hole; float32 `[1,1,H,W]`, exactly 0 or 1.
-
-    Raises
-    ------
-    ImageFileError
-        As `open_upright`.
-    """
-    picture = open_upright(path)
-    if picture.mode.startswith("I"):
-        values = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 65535.0)[None]
-    else:
-        values = _to_tensor(picture.convert("L"))
-    return (values >= 0.5).float()[None]
-
-
-def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | None = None) -> None:
+def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | None = None) -> list[str]:
     """Write a picture; the format follows the suffix.
 
     Parameters
@@ -137,77 +175,144 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
     path
         .png, .jpg, .webp (lossless), .tif or .bmp; an existing file is replaced only once the new one is complete.
     image
-        `[3,H,W]` or `[1,H,W]`, 0..1; rounded to 8 bits, or to 16 for a 16-bit `like` in a PNG or TIFF.
+        `[3,H,W]` or `[1,H,W]`, 0..1, or with alpha behind. Rounded to 8 bits, or to the type of number of `like`, whose
+        own values are written wherever `image` equals it.
     like
-        The picture that this one was made from: its alpha, grayness, ICC profile and EXIF data are kept.
+        The picture that this one was made from: its alpha (unless `image` has its own), grayness, values and metadata
+        are kept.
+
+    Returns
+    -------
+    list of str
+        Sentences about what of `like` a file of this kind cannot hold and is lost, without the file's name.
 
     Raises
     ------
     ImageFileError
-        Another suffix, or alpha into a format without it.
+        As `check_writable`, or an encoder that fails.
     OSError
         The path cannot be written.
     """
     target = Path(path)
-    options = WRITABLE_SUFFIXES.get(target.suffix.lower())
-    if options is None:
-        raise ImageFileError(f"{target}: cannot write {target.suffix or 'a name without suffix'}; use .png")
-    deep = like is not None and like.sixteen_bit and target.suffix.lower() in (".png", ".tif", ".tiff")
-    if like is not None and deep and (like.alpha is not None or not like.gray):
-        channels = image.expand(3, -1, -1) if like.alpha is None else torch.cat([image.expand(3, -1, -1), like.alpha])
-        values = (channels.clamp(0.0, 1.0) * 65535.0 + 0.5).permute(1, 2, 0).numpy().astype(np.uint16)
-        with atomic_path(target) as temporary:
-            sixteen_bit.write_values(temporary, values, like.icc_profile, like.exif)
-        return
-    picture = _to_pillow(target, image, like)
-    if like is not None:
-        extra = {"icc_profile": like.icc_profile, "exif": like.exif}
-        options = options | {key: value for key, value in extra.items() if value is not None}
+    check_writable(target, like)
+    suffix = target.suffix.lower()
+    if like is None:
+        like = Picture(image[:3])
+    colors, alpha = image, like.alpha
+    if image.shape[0] in (2, 4):
+        colors, alpha = image[:-1], image[-1:]
+    if colors.shape[0] == 1 or like.gray:
+        colors = _to_gray(colors)
+    deep = like.values is not None and (suffix in TIFF_SUFFIXES or (suffix == ".png" and like.sixteen_bit))
+    metadata, lost = like.metadata.fit(target, deep)
+    if like.values is not None and not deep and like.values.kind != "uint8":
+        lost.append(f"its {like.values.kind} values are reduced to the 8 bits of a {suffix} file")
     with atomic_path(target) as temporary:
-        picture.save(temporary, **options)
+        if deep:
+            values = _file_values(colors, alpha, like)
+            with _encoding(target):
+                samples.write_values(temporary, values, metadata)
+        else:
+            picture = _to_pillow(colors, alpha)
+            options = WRITABLE_SUFFIXES[suffix] | metadata.save_options(suffix)
+            with _encoding(target):
+                picture.save(temporary, **options)
+    return lost
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """Files of a folder, by name, whose suffix is a picture's."""
-    return sorted(
-        entry
-        for entry in Path(folder).iterdir()
-        if entry.suffix.lower() in READABLE_SUFFIXES and entry.is_file() and not entry.name.startswith(".")
-    )
+def check_writable(path: str | os.PathLike[str], like: Picture | None = None) -> None:
+    """Refuse a name whose format cannot hold a picture like this one, before any work is done.
+
+    Raises
+    ------
+    ImageFileError
+        Another suffix than `WRITABLE_SUFFIXES`, alpha into a format without it, or numbers that only a TIFF can hold.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in WRITABLE_SUFFIXES:
+        raise ImageFileError(f"{target}: cannot write {target.suffix or 'a name without suffix'}; use .png")
+    if like is None:
+        return
+    if like.alpha is not None and suffix in OPAQUE_SUFFIXES:
+        raise ImageFileError(f"{target}: this format has no transparency, which the picture has; use .png")
+    if like.values is not None and like.values.kind not in ("uint8", "uint16") and suffix not in TIFF_SUFFIXES:
+        raise ImageFileError(
+            f"{target}: the picture holds {like.values.kind} values from {like.values.low:g} to {like.values.high:g}, "
+            "which only a TIFF keeps; use .tif (in a folder: --keep-format)"
+        )
 
 
 def to_bytes(image: Tensor) -> np.ndarray:
-    """`[C,H,W]` in 0..1 as uint8 `[H,W,C]`, rounded half up: exact for values that came from 8 bits."""
-    return (image.detach().float().clamp(0.0, 1.0) * 255.0 + 0.5).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    """`[C,H,W]` in 0..1 as uint8 `[H,W,C]`: exact for values that came from 8 bits; NaN becomes 0."""
+    return to_uint8(image.detach().float().nan_to_num(0.0)).permute(1, 2, 0).cpu().numpy()
 
 
-def _sixteen_bit_colors(path: Path, picture: Image.Image) -> Tensor | None:
-    """`[3,H,W]` or `[4,H,W]` in 0..1 of a file with 16 bits a channel that Pillow decoded as 8; None for others."""
-    if picture.mode not in ("RGB", "RGBA", "LA"):
-        return None
-    with Image.open(path, formats=READABLE_FORMATS) as undecoded:
-        if not sixteen_bit.has_sixteen_bits(undecoded):
-            return None
-        values = sixteen_bit.read_values(path, undecoded.getexif().get(sixteen_bit.ORIENTATION, 1))
-    if values is None or values.shape[:2] != (picture.height, picture.width):
-        return None
-    return torch.from_numpy(values.astype(np.float32) / 65535.0).permute(2, 0, 1).contiguous()
+def _of_values(deep: samples.DeepPicture, header: Header, metadata: Metadata, problems: Any) -> Picture:
+    colors = deep.colors.to_tensor()
+    gray = len(colors) == 1
+    return Picture(
+        colors.expand(3, -1, -1).clone(),
+        None if deep.alpha is None else deep.alpha.to_tensor(),
+        gray,
+        header,
+        deep.colors,
+        deep.alpha,
+        metadata,
+        _remarks(header, deep.colors, problems),
+    )
+
+
+def _remarks(header: Header, values: Samples | None, problems: Any) -> tuple[str, ...]:
+    remarks = list(problems)
+    if header.frames > 1:
+        kind = "pages" if header.format == "TIFF" else "frames"
+        remarks.append(f"it holds {header.frames} {kind}, of which only the first is used")
+    if header.unnamed_band:
+        remarks.append("its last band has no name and is taken for transparency")
+    if values is not None and values.stretched:
+        remarks.append(f"its {values.kind} values are taken for a picture from {values.low:g} to {values.high:g}")
+    return tuple(remarks)
+
+
+@contextmanager
+def _encoding(target: Path) -> Iterator[None]:
+    """Name the file that was asked for, not the temporary one, in whatever an encoder raises."""
+    failed: OSError | None = None
+    with blame(target, "cannot be written"):
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None:  # an encoder's own
+                raise
+            failed = error  # the disk's
+    if failed is not None:
+        raise OSError(failed.errno, failed.strerror, str(target))
+
+
+def _file_values(colors: Tensor, alpha: Tensor | None, like: Picture) -> np.ndarray:
+    assert like.values is not None
+    shown = colors.expand(like.values.values.shape[2], -1, -1)
+    values = like.values.restore(shown)
+    if alpha is None:
+        return values
+    if like.alpha_values is None:
+        greatest = like.values.high
+        return np.concatenate([values, (alpha.permute(1, 2, 0).numpy() * greatest).astype(values.dtype)], 2)
+    return np.concatenate([values, like.alpha_values.restore(alpha)], 2)
+
+
+def _to_gray(colors: Tensor) -> Tensor:
+    """`[1,H,W]`: the mean of the channels, exactly their value where they are equal."""
+    equal = (colors == colors[:1]).all(0, keepdim=True)
+    return torch.where(equal, colors[:1], colors.mean(0, keepdim=True))
 
 
 def _to_tensor(picture: Image.Image) -> Tensor:
     values = np.array(picture, dtype=np.uint8)
-    return torch.from_numpy(values).reshape(picture.height, picture.width, -1).permute(2, 0, 1).float() / 255.0
+    return from_uint8(torch.from_numpy(values).reshape(picture.height, picture.width, -1).permute(2, 0, 1))
 
 
-def _to_pillow(target: Path, image: Tensor, like: Picture | None) -> Image.Image:
-    gray = image.shape[0] == 1 or (like is not None and like.gray)
-    if gray:
-        image = image.mean(0, keepdim=True)
-    if like is not None and like.sixteen_bit and target.suffix.lower() in (".png", ".tif", ".tiff"):
-        return Image.fromarray((image[0].clamp(0.0, 1.0) * 65535.0 + 0.5).numpy().astype(np.uint16))
-    if like is not None and like.alpha is not None:
-        if target.suffix.lower() in (".jpg", ".jpeg", ".bmp"):
-            raise ImageFileError(f"{target}: this format has no transparency, which the picture has; use .png")
-        image = torch.cat([image, like.alpha])
-    values = to_bytes(image)
+def _to_pillow(colors: Tensor, alpha: Tensor | None) -> Image.Image:
+    values = to_bytes(colors if alpha is None else torch.cat([colors, alpha]))
     return Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values)

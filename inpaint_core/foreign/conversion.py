@@ -14,10 +14,12 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ..checkpoints.card import ModelCard
-from ..checkpoints.files import CheckpointError
+from ..checkpoints.errors import CheckpointError
 from ..checkpoints.inpainting_model import InpaintingModel
 from ..checkpoints.translation_model import TranslationModel
-from ..models.registry import build_empty, describe
+from ..checkpoints.weights import check_weight, to_finite
+from ..models.registry import build_empty
+from ..validation import describe
 from . import glcic_layouts, landscape_layouts, partial_conv_layouts, pix2pix_layouts
 from .layout import Layout, Mapping, Refusal
 from .reading import read_weights, without_prefixes
@@ -28,6 +30,7 @@ LAYOUTS: tuple[Layout, ...] = (
     *landscape_layouts.LAYOUTS,
     *pix2pix_layouts.LAYOUTS,
 )
+CONVERTED = "once converted"
 WITH_SPANDREL = "it loads as it is, without conversion, where spandrel is installed"
 REFUSALS: tuple[Refusal, ...] = (
     *glcic_layouts.REFUSALS,
@@ -155,13 +158,8 @@ def _build(card: ModelCard, tensors: dict[str, Tensor]) -> InpaintingModel | Tra
         if missing or extra:
             raise CheckpointError(f"its weights do not make up the network (first: {(missing + extra)[0]!r})")
         for key, tensor in tensors.items():
-            if tensor.shape != expected[key].shape:
-                raise CheckpointError(
-                    f"weight {key!r} would have shape {list(tensor.shape)} instead of {list(expected[key].shape)}"
-                )
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise CheckpointError(f"weight {key!r} holds NaN or infinity")
-        floats = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+            check_weight(CONVERTED, key, expected[key], tensor.shape, str(tensor.dtype).removeprefix("torch."))
+        floats = {key: to_finite(CONVERTED, key, tensor) for key, tensor in tensors.items()}
         network.load_state_dict({key: value.contiguous() for key, value in floats.items()}, assign=True)
-        network.requires_grad_(True)
+        network.eval().requires_grad_(True)
         return InpaintingModel(card, network) if card.task == "inpainting" else TranslationModel(card, network)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,10 @@ from ..checkpoints.files import CARD_KEY, PICKLE_SUFFIXES, CheckpointError
 from ..checkpoints.inference_form import fold_batch_norm
 from ..checkpoints.inpainting_model import fill_hole
 from ..models.padding import crop_padding, pad_to_multiple
+from ..randomness import isolated_randomness
 from .reading import is_torchscript, read_weights
 
+SEED = 0  # these networks draw from the global random state: MAT its noise, all their constructors
 GRAY = (0.5, 0.5, 0.5)
 TRAINED_SIZES = {"LaMa": 256, "MAT": 512}  # of the published weights
 
@@ -81,7 +81,7 @@ class ExternalModel:
         padded_mask, _ = pad_to_multiple(mask, self.multiple, least)
         outputs = []
         for i in range(len(padded)):  # spandrel's descriptors take one picture at a time
-            with _private_randomness(device):
+            with isolated_randomness(SEED, device):
                 outputs.append(self._descriptor(padded[i : i + 1], padded_mask[i : i + 1]))
         return crop_padding(torch.cat(outputs).float(), window).clamp(0.0, 1.0).to(image.device)
 
@@ -165,7 +165,7 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
     loader = spandrel.ModelLoader(device=torch.device(device))
     unsupported = getattr(spandrel, "UnsupportedModelError", ValueError)
     try:
-        with _private_randomness(torch.device("cpu")):
+        with isolated_randomness(SEED, torch.device("cpu")):
             descriptor = loader.load_from_state_dict(weights)
     except (unsupported, RuntimeError, KeyError) as error:
         # Only the first line: torch lists every name of a network that does not fit.
@@ -178,14 +178,6 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
     if not isinstance(descriptor, getattr(spandrel, "MaskedImageModelDescriptor", ())):
         raise CheckpointError(f"{source.name}: spandrel knows this model, but it does not fill holes")
     return ExternalModel(descriptor, source.stem)
-
-
-@contextmanager
-def _private_randomness(device: torch.device) -> Iterator[None]:
-    # These networks draw from the global random state (MAT's noise, every constructor): it is lent and restored.
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
-        yield
 
 
 def _register_extra_architectures() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoints.files import CheckpointError
+from ..checkpoints.errors import CheckpointError
+from ..checkpoints.formats import identify_foreign
 
 # Where the usual trainers put the weights inside what they save.
 WEIGHT_KEYS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "generator")
@@ -34,6 +35,8 @@ DAMAGE = (
 )
 # What wrappers put before every name: DataParallel, torch.compile, Lightning, and Lightning around a GAN.
 PREFIXES = ("module.", "_orig_mod.", "model.", "generator.")
+MOST_PREFIXES = 8  # wrappers around wrappers
+MOST_NESTED = 8  # dictionaries around the weights
 # Lightning stores the landscape inpainter's network as an object too, among the hyper-parameters beside the weights.
 NETWORK_OBJECTS = re.compile(r"(?:src\.models|__main__)\.(?:UNet|EncoderDecoder)|torch\.nn\.modules\.\w+\.\w+")
 
@@ -68,6 +71,10 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         raise CheckpointError(f"{source}: no such file")
     if source.suffix.lower() == ".safetensors":
         raise CheckpointError(f"{source.name}: safetensors already; only .pth, .pt and .ckpt files need conversion")
+    foreign = identify_foreign(source)
+    if foreign is not None:
+        raise CheckpointError(f"{source.name}: is {foreign}; only PyTorch checkpoints (.pth, .pt, .ckpt) are converted")
+    _refuse_compressed(source)
     if is_torchscript(source):
         raise CheckpointError(
             f"{source.name}: a TorchScript program, not weights; "
@@ -89,6 +96,10 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
     for key, tensor in weights.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
             raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantised, complex or without values")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise CheckpointError(
+                f"{source.name}: weight {key!r} has shape {list(tensor.shape)}, more values than the file holds of it"
+            )
     step = next((content[key] for key in STEP_KEYS if isinstance(content.get(key), int)), 0)
     return weights, max(0, int(step))
 
@@ -96,9 +107,12 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
 def without_prefixes(weights: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """The weights under every shorter set of names that they might be known by, the longest names first."""
     yield weights
-    for prefix in PREFIXES:
-        if weights and all(key.startswith(prefix) for key in weights):
-            yield from without_prefixes({key[len(prefix) :]: value for key, value in weights.items()})
+    for _ in range(MOST_PREFIXES):
+        prefix = next((found for found in PREFIXES if weights and all(key.startswith(found) for key in weights)), None)
+        if prefix is None:
+            return
+        weights = {key[len(prefix) :]: value for key, value in weights.items()}
+        yield weights
 
 
 def is_torchscript(source: Path) -> bool:
@@ -128,13 +142,28 @@ def _foreign_names(source: Path) -> list[str]:
         return []
 
 
-def _find_weights(content: Mapping[object, object]) -> dict[str, Tensor] | None:
+def _refuse_compressed(source: Path) -> None:
+    """PyTorch stores its archives uncompressed; a compressed one may unfold to any size."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            unfolded = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, *DAMAGE):
+        return
+    size = source.stat().st_size
+    if unfolded > 2 * size + 2**20:
+        raise CheckpointError(
+            f"{source.name}: a compressed archive of {size} bytes that unfolds to {unfolded}, "
+            "which PyTorch does not write"
+        )
+
+
+def _find_weights(content: Mapping[object, object], depth: int = 0) -> dict[str, Tensor] | None:
     if content and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()):
         return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     for key in WEIGHT_KEYS:
         inner = content.get(key)
-        if isinstance(inner, Mapping):
-            found = _find_weights(inner)
+        if isinstance(inner, Mapping) and depth < MOST_NESTED:
+            found = _find_weights(inner, depth + 1)
             if found is not None:
                 return found
     return None

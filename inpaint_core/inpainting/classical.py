@@ -11,9 +11,10 @@ from torch import Tensor
 from ..models.pull_push import pull_push
 from .patches import Check, fill_from_patches
 
-Method = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches"]
-CLASSICAL_METHODS: tuple[Method, ...] = get_args(Method)
+ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches"]
+CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
 RADIUS = 5  # pixels around each hole pixel that Telea's and the Navier-Stokes fill look at
+LEAST_SIDE = 3
 
 
 class ClassicalFill:
@@ -37,10 +38,12 @@ class ClassicalFill:
 
     Notes
     -----
-    Telea and Navier-Stokes are OpenCV's and work in 8 bits. Where nothing at all is known, every method gives mid-gray.
+    Telea and Navier-Stokes are OpenCV's. They work in 8 bits where all known values are of 8 bits, and in 16 otherwise.
+    Known values that are no finite numbers come back as they are and count as unknown. Where nothing at all is known,
+    every method gives mid-gray.
     """
 
-    def __init__(self, method: Method, seed: int = 0) -> None:
+    def __init__(self, method: ClassicalMethod, seed: int = 0) -> None:
         if method not in CLASSICAL_METHODS:
             raise ValueError(f"unknown classical fill {method!r}: choose one of {', '.join(CLASSICAL_METHODS)}")
         self.method = method
@@ -54,14 +57,19 @@ class ClassicalFill:
         `check` is called between the passes of slow methods; what it raises ends the work.
         """
         if self.method == "patches":
-            return fill_from_patches(image, mask, seed=self.seed, check=check)
+            unknown = ((mask > 0.5) | ~torch.isfinite(image).all(1, keepdim=True)).to(mask)
+            filled = fill_from_patches(image.nan_to_num(0.0, 0.0, 0.0), unknown, seed=self.seed, check=check)
+            return torch.where(mask > 0.5, filled, image)
         return torch.stack([self._fill(picture, hole[0] > 0.5) for picture, hole in zip(image, mask, strict=True)])
 
-    def _fill(self, picture: Tensor, hole: Tensor) -> Tensor:
-        if not hole.any():
+    def _fill(self, picture: Tensor, asked: Tensor) -> Tensor:
+        if not asked.any():
             return picture
-        if hole.all():
-            return torch.full_like(picture, 0.5)
+        hole = asked | ~torch.isfinite(picture).all(0)
+        filled = torch.full_like(picture, 0.5) if hole.all() else self._filled(picture, hole)
+        return torch.where(asked, filled, picture)
+
+    def _filled(self, picture: Tensor, hole: Tensor) -> Tensor:
         if self.method == "mean":
             mean = picture[:, ~hole].mean(1).view(3, 1, 1)
             return torch.where(hole, mean, picture)
@@ -70,16 +78,28 @@ class ClassicalFill:
             return torch.where(hole, pull_push(known[None], hole[None, None].float())[0].to(picture), picture)
         known = known.cpu()
         values = np.ascontiguousarray(known.permute(1, 2, 0).numpy())
-        filled = _biharmonic(values, hole.cpu().numpy()) if self.method == "biharmonic" else self._opencv(values, hole)
+        method = _biharmonic if self.method == "biharmonic" else self._opencv
+        filled = method(values, hole.cpu().numpy())
         result = torch.from_numpy(filled.astype(np.float32)).permute(2, 0, 1).clamp(0.0, 1.0)
         return torch.where(hole, result.to(picture), picture)
 
-    def _opencv(self, values: np.ndarray, hole: Tensor) -> np.ndarray:
+    def _opencv(self, values: np.ndarray, hole: np.ndarray) -> np.ndarray:
         import cv2
 
         flag = cv2.INPAINT_TELEA if self.method == "telea" else cv2.INPAINT_NS
-        eight_bit = np.round(values.clip(0.0, 1.0) * 255.0).astype(np.uint8)
-        return cv2.inpaint(eight_bit, hole.to(torch.uint8).cpu().numpy(), RADIUS, flag) / 255.0
+        # OpenCV reads beyond the edge of a picture that is one or two pixels high or wide.
+        rows, columns = (LEAST_SIDE if side < LEAST_SIDE else 0 for side in hole.shape)
+        padding = ((rows, rows), (columns, columns))
+        values = np.pad(values.clip(0.0, 1.0), (*padding, (0, 0)), "edge")
+        flags = np.pad(hole.astype(np.uint8), padding, "edge")
+        levels = values * 255.0
+        if np.abs(levels - np.round(levels)).max() < 1e-3:
+            filled = cv2.inpaint(np.round(levels).astype(np.uint8), flags, RADIUS, flag) / 255.0
+        else:
+            deep = np.round(values * 65535.0).astype(np.uint16)
+            planes = [cv2.inpaint(np.ascontiguousarray(deep[..., n]), flags, RADIUS, flag) for n in range(3)]
+            filled = np.stack(planes, 2) / 65535.0
+        return filled[rows : filled.shape[0] - rows, columns : filled.shape[1] - columns]
 
 
 def _biharmonic(values: np.ndarray, hole: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol, get_args
 import torch
 from torch import Tensor
 
+from ..batches import common_count
 from ..masks.morphology import feather as feather_mask
 from ..masks.morphology import grow as grow_mask
 from ..masks.morphology import shrink as shrink_mask
@@ -81,9 +82,11 @@ def inpaint(
     Parameters
     ----------
     model
-        Fills holes; a network should be in evaluation mode (as `load_model` returns it).
+        Fills holes: what `load_model` returns, a classical fill, anything with `complete(image, mask)`.
     image
         `[B,C,H,W]`, 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA); any height and width from 1, any floating-point type.
+        Pixels that are fully transparent or no finite numbers are unknown: they stay as they are outside the hole, and
+        nothing is filled from them.
     mask
         1 = hole. `[H,W]`, `[B,H,W]` or `[B,1,H,W]`, of any size: it is resized to the picture (nearest-exact) and cut
         at 0.5. One mask serves many pictures, one picture serves many masks.
@@ -130,15 +133,18 @@ def inpaint(
 
     Raises
     ------
+    TypeError
+        `model` is no Completer.
     ValueError
         Shapes or options that do not fit; both batch sizes are named when they differ.
     MemoryError
         Memory ran out and neither fewer windows at once, nor smaller ones, nor the CPU helped, or these were not tried
         because `size` or `frames_per_batch` was given. The message says what was tried.
     """
+    _check_completer(model)
     _check(image, strategy, feather, blend, detail, size, context, grain, frames_per_batch)
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
-    count = _common_count(image, hole)
+    count = common_count(len(image), len(hole), ("images", "masks"))
     if grow > 0:
         hole = grow_mask(hole, grow)
     elif grow < 0:
@@ -161,12 +167,13 @@ def _copy_detail(output: Tensor, hole: Tensor, seed: int, work: _Work) -> None:
         colors = picture[:3]
         filled = colors.clone()
         for region in hole_regions(plane, PATCH_WINDOW, PATCH_CONTEXT) if bool(plane.any()) else []:
-            part = colors[region.window.inside][None].float()
-            holes = plane[region.window.inside][None, None]
+            part = colors[region.window.inside][None].float().nan_to_num(0.0, 0.0, 0.0)
+            # What is unknown besides the hole is no source either; of its fill nothing is kept.
+            holes = work.unknown[index, 0][region.window.inside][None, None]
             copied = fill_from_patches(part, holes, guide=part, seed=seed, check=show)
             kept = keep_to_surroundings(copied, part, holes)[0].to(filled.dtype)
             target = filled[region.window.inside]
-            target.copy_(torch.where(region.own, kept, target))
+            target.copy_(torch.where(region.own & (plane[region.window.inside] > 0.5), kept, target))
         colors.copy_(filled)
         work.done += 1
         show()
@@ -204,6 +211,7 @@ class _Work:
         self.model = model
         self.output = output
         self.hole = hole
+        self.unknown = _unknown(output, hole)
         self.settings = settings
         self.allowance = allowance
         self.progress = progress
@@ -237,8 +245,8 @@ class _Work:
 
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        own: int = getattr(self.model, "least_window", LEAST_WINDOW)
-        trained = _trained_side(self.model) or own
+        least_window: int = getattr(self.model, "least_window", LEAST_WINDOW)
+        trained = _trained_side(self.model) or least_window
         least = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
@@ -247,13 +255,16 @@ class _Work:
                 continue
             context = max(self.settings.context, getattr(self.model, "least_context", 0.0))
             regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, context)
-            depths = [multiscale.hole_depth(plane[region.window.inside]) for region in regions]
             pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
-            jobs += [_Job(i, *item) for i in pictures for item in zip(regions, depths, strict=True)]
+            for picture in pictures:
+                unknown = self.unknown[picture, 0]
+                shown = [region if framewise else _with_known(region, unknown) for region in regions]
+                depths = [multiscale.hole_depth(unknown[region.window.inside]) for region in shown]
+                jobs += [_Job(picture, *item) for item in zip(shown, depths, strict=True)]
         # Windows of one size follow each other, so that they can be shown together.
         return sorted(jobs, key=lambda job: (job.region.window.height, job.region.window.width))
 
-    def _method(self, job: _Job) -> multiscale.Method:
+    def _scheme(self, job: _Job) -> multiscale.Scheme:
         window = job.region.window
         longest = max(window.height, window.width)
         side = self.allowance.side
@@ -270,14 +281,14 @@ class _Work:
 
     def _next_batch(self, jobs: Sequence[_Job]) -> list[_Job]:
         first = jobs[0]
-        method = self._method(first)
+        scheme = self._scheme(first)
         window = first.region.window
         # Tiles are batched within their window.
-        most = self.allowance.batch(self._pixels(window.height, window.width)) if method in ("direct", "reduced") else 1
+        most = self.allowance.batch(self._pixels(window.height, window.width)) if scheme in ("direct", "reduced") else 1
         batch = [first]
         for job in jobs[1:most]:
             other = job.region.window
-            if (other.height, other.width) != (window.height, window.width) or self._method(job) != method:
+            if (other.height, other.width) != (window.height, window.width) or self._scheme(job) != scheme:
                 break
             batch.append(job)
         return batch
@@ -287,7 +298,7 @@ class _Work:
         return min(height, limit) * min(width, limit)
 
     def _fill(self, jobs: list[_Job]) -> None:
-        holes = torch.stack([self.hole[job.picture % len(self.hole)][job.region.window.inside] for job in jobs])
+        holes = torch.stack([self.unknown[job.picture][job.region.window.inside] for job in jobs])
         pictures = torch.stack([self.output[job.picture][job.region.window.inside] for job in jobs])
         colors = pictures[:, :3].float().expand(-1, 3, -1, -1)
         # Hidden values may be anything (NaN behind full transparency, say); no arithmetic may see them.
@@ -299,7 +310,7 @@ class _Work:
         complete: multiscale.Complete = self.model.complete
         if getattr(self.model, "takes_check", False):
             complete = partial(self.model.complete, check=partial(self.show, jobs[0].picture))  # type: ignore[call-arg]
-        prediction = multiscale.fill(complete, colors, holes, self._method(jobs[0]), side, tile_batch)
+        prediction = multiscale.fill(complete, colors, holes, self._scheme(jobs[0]), side, tile_batch)
         for row, job in enumerate(jobs):
             one = slice(row, row + 1)
             self._join(prediction[one], colors[one], holes[one], job)
@@ -330,9 +341,9 @@ class _Work:
         """Shrink the allowance; the device that the model has to return to when it was moved to the CPU for it."""
         window = batch[0].region.window
         longest = max(window.height, window.width)
-        method = self._method(batch[0])
+        scheme = self._scheme(batch[0])
         side = self.allowance.side or longest
-        shown = len(batch) if method in ("direct", "reduced") else self.allowance.batch(min(side, longest) ** 2)
+        shown = len(batch) if scheme in ("direct", "reduced") else self.allowance.batch(min(side, longest) ** 2)
         if self.allowance.shrink(shown, longest, resizable=self.settings.strategy != "whole"):
             return None
         if self.allowance.may_move() and hasattr(self.model, "to"):
@@ -341,6 +352,24 @@ class _Work:
             self.allowance = self.allowance.on_cpu()
             return home
         raise MemoryError(self.allowance.failure()) from error
+
+
+def _unknown(image: Tensor, hole: Tensor) -> Tensor:
+    """The holes `[B,1,H,W]` of every picture, and what else of it nobody knows."""
+    unknown = hole.expand(len(image), -1, -1, -1)
+    hidden = ~torch.isfinite(image).all(1, keepdim=True)
+    if image.shape[1] == 4:
+        hidden |= image[:, 3:] <= 0.0
+    return torch.maximum(unknown, hidden.to(unknown)) if bool(hidden.any()) else unknown
+
+
+def _with_known(region: Region, unknown: Tensor) -> Region:
+    """The region in the whole frame, where its window shows nothing that is known."""
+    if not bool(unknown[region.window.inside].all()) or bool(unknown.all()):
+        return region
+    own = torch.zeros(unknown.shape, dtype=torch.bool, device=region.own.device)
+    own[region.window.inside] = region.own
+    return Region(Window(0, 0, *unknown.shape), own)
 
 
 def _box_around(own: Tensor, margin: int) -> Window:
@@ -361,6 +390,18 @@ def _device_of(model: Completer, image: Tensor) -> torch.device:
 
 def _trained_side(model: Completer) -> int | None:
     return getattr(getattr(model, "card", model), "trained_size", None)
+
+
+def _check_completer(model: object) -> None:
+    if callable(getattr(model, "complete", None)):
+        return
+    kind = type(model).__name__
+    if isinstance(model, torch.nn.Module):
+        raise TypeError(
+            f"model is a bare network ({kind}): wrap it as "
+            "inpaint_core.checkpoints.InpaintingModel(ModelCard(architecture=...), network), or use load_model"
+        )
+    raise TypeError(f"model is a {kind}, which has no complete(image, mask): give a loaded model or a ClassicalFill")
 
 
 def _check(
@@ -394,10 +435,3 @@ def _check(
         raise ValueError(f"grain is {grain}: expected 0..1")
     if frames_per_batch is not None and frames_per_batch < 1:
         raise ValueError(f"frames_per_batch is {frames_per_batch}: expected at least 1")
-
-
-def _common_count(image: Tensor, mask: Tensor) -> int:
-    images, masks = image.shape[0], mask.shape[0]
-    if images != masks and 1 not in (images, masks):
-        raise ValueError(f"{images} images and {masks} masks do not match: give equal counts, or one of either")
-    return max(images, masks)

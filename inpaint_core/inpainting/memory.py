@@ -10,6 +10,8 @@ import torch
 BYTES_PER_PIXEL = 1024  # of a pass: 64 planes of float32 at full size, in, out, joined, and a workspace
 SHARE = 0.5  # of the free memory that a pass may take by estimate
 MOST_AT_ONCE = 16  # windows in a pass on an accelerator; more gain nothing there
+# What allocators say that raise a plain RuntimeError.
+PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
 LEAST_SIDE = 64  # smaller windows than this show a network nothing
 
 logger = logging.getLogger("liminal")
@@ -20,7 +22,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    return isinstance(error, RuntimeError) and any(phrase in text for phrase in PHRASES)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from .windows import Window, reduced_size, tiles
 
-Method = Literal["direct", "reduced", "tiles", "coarse-to-fine"]
+Scheme = Literal["direct", "reduced", "tiles", "coarse-to-fine"]
 Complete = Callable[[Tensor, Tensor], Tensor]
 
 OVERLAP = 8  # tiles share this part of their side with their neighbours
@@ -32,8 +32,8 @@ def hole_depth(hole: Tensor) -> float:
     return round(float(deepest), 3)  # its last bit is not reliable
 
 
-def fill(complete: Complete, image: Tensor, hole: Tensor, method: Method, side: int, batch: int) -> Tensor:
-    """Predict windows of one size by one method.
+def fill(complete: Complete, image: Tensor, hole: Tensor, scheme: Scheme, side: int, batch: int) -> Tensor:
+    """Predict windows of one size by one scheme.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def fill(complete: Complete, image: Tensor, hole: Tensor, method: Method, side: 
         `[B,3,H,W]` in 0..1, 0 in the hole.
     hole
         `[B,1,H,W]`, 1 = hole.
-    method
+    scheme
         `"direct"`: as it is. `"reduced"`: the longer side brought down to `side`. `"tiles"`: overlapping tiles of
         `side` pixels, those that hold hole pixels; for holes that are nowhere deep. `"coarse-to-fine"`: reduced first,
         then in tiles of growing size, in each of which the hole's surroundings show the fill of the size before.
@@ -63,12 +63,12 @@ def fill(complete: Complete, image: Tensor, hole: Tensor, method: Method, side: 
     1991), so that the tiles give the detail and the small fill the structure. That a reduction of the fine fill must
     equal the coarse one is the aim of Kulshreshtha et al. 2022 (arXiv 2206.13644) too, who optimise for it.
     """
-    if method == "direct" or (method != "tiles" and max(image.shape[-2:]) <= side):
+    if scheme == "direct" or (scheme != "tiles" and max(image.shape[-2:]) <= side):
         return complete(image, hole)
-    if method == "reduced":
+    if scheme == "reduced":
         return _enlarge(_fill_reduced(complete, image, hole, side), image)
     parts = zip(image.split(1), hole.split(1), strict=True)
-    if method == "tiles":
+    if scheme == "tiles":
         return torch.cat([_fill_tiles(complete, *part, side, batch, guide=None) for part in parts])
     return torch.cat([_coarse_to_fine(complete, *part, side, batch) for part in parts])
 

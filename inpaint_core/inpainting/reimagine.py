@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..batches import common_count
 from ..masks import normalize_mask, slic_labels
 from .inpaint import Blend, Completer, Detail, Progress, inpaint
 
@@ -87,9 +88,7 @@ def reimagine(
         raise ValueError(f"image has shape {list(image.shape)}: expected [B,C,H,W] with C = 1, 3 or 4")
     size = (image.shape[-2], image.shape[-1])
     kept = normalize_mask(torch.zeros(1, 1, *size) if protect is None else protect, size).to(image.device) > 0.5
-    if len(image) != len(kept) and 1 not in (len(image), len(kept)):
-        raise ValueError(f"{len(image)} images and {len(kept)} masks do not match: give equal counts, or one of either")
-    count = max(len(image), len(kept))
+    count = common_count(len(image), len(kept), ("images", "masks"))
     output = image.expand(count, -1, -1, -1).clone(memory_format=torch.contiguous_format)
     done = 0
     for index in range(count):
@@ -156,7 +155,7 @@ def _divide(picture: Tensor, parts: Parts, part_count: int) -> Tensor:
 def _holes(labels: Tensor, free: Tensor, strength: float, rounds: int, seed: int) -> Iterator[Tensor]:
     """The mask `[1,1,H,W]` of every round."""
     rng = np.random.default_rng(seed)
-    present = np.unique(labels[free].cpu().numpy())
+    present = np.unique(labels[free & (labels >= 0)].cpu().numpy())
     chosen = rng.permutation(present)[: round(strength * len(present))]
     for group in np.array_split(chosen, rounds):
         yield (torch.isin(labels, torch.from_numpy(group).to(labels)) & free)[None, None].float()

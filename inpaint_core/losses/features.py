@@ -8,7 +8,7 @@ Transfer (Li et al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolut
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,15 +16,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..checkpoints.formats import identify_foreign
 from ..checkpoints.inpainting_model import IMAGENET_MEAN, IMAGENET_STD
+from ..text import one_line
 
 VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14)
 VGG16_POOLS = (4, 9, 16)
+REAL_NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 NORMALISED_STAGES = ((2, 5), (9, 12), (16,))
 
 
 class FeaturesError(ValueError):
     """A feature extractor cannot be had; the message is one line that says what is missing and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class FeatureExtractor(nn.Module):
@@ -105,9 +111,12 @@ def load_features(path: str | os.PathLike[str]) -> FeatureExtractor:
     source = Path(path)
     if not source.is_file():
         raise FeaturesError(f"{source}: no such file of VGG weights")
+    foreign = identify_foreign(source)
+    if foreign is not None:
+        raise FeaturesError(f"{source.name}: is {foreign}; VGG weights are given as .safetensors")
     try:
         weights = load_file(source)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:  # also unknown kinds of numbers
         raise FeaturesError(f"{source.name}: damaged or not safetensors ({error})") from None
     return features_from_weights(weights, source.name)
 
@@ -150,6 +159,7 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
         try:
             if first is not None and tuple(first.shape) == (3, 3, 1, 1):
                 stages = [[_convolution(plain, index, 0) for index in stage] for stage in NORMALISED_STAGES]
+                _check_chain(stages)
                 return FeatureExtractor(stages, before=_convolution(plain, 0, 0), reflect=True, pool_before=True)
             if first is not None and tuple(first.shape) == (64, 3, 3, 3):
                 bounds = (0, *VGG16_POOLS)
@@ -157,14 +167,47 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
                     [index for index in VGG16_CONVOLUTIONS if low <= index < high] for low, high in pairwise(bounds)
                 ]
                 stages = [[_convolution(plain, index, 1) for index in group] for group in groups]
+                _check_chain(stages)
                 return FeatureExtractor(stages, mean=IMAGENET_MEAN, std=IMAGENET_STD)
         except KeyError as error:
             raise FeaturesError(f"{name}: VGG weights without layer {error}") from None
+        except ValueError as error:
+            raise FeaturesError(f"{name}: {error}; copy or download the file again") from None
     raise FeaturesError(f"{name}: neither torchvision's VGG-16 nor the normalised VGG-19 encoder")
 
 
 def _convolution(weights: Mapping[str, Tensor], index: int, padding: int) -> nn.Conv2d:
+    """A layer of its own copy of the weights, float32.
+
+    Raises
+    ------
+    KeyError
+        There is no such layer.
+    ValueError
+        Its weights are no convolution's, no real numbers, or not finite.
+    """
     weight, bias = weights[f"{index}.weight"], weights[f"{index}.bias"]
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor.dtype not in REAL_NUMBERS:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ValueError(f"layer {index}: its {name} is stored as {kind}, not as floating-point numbers")
+        if not bool(torch.isfinite(tensor.float()).all()):
+            raise ValueError(f"layer {index}: its {name} holds NaN or infinity")
+    square = weight.ndim == 4 and weight.shape[2] == weight.shape[3] == (1 if padding == 0 and index == 0 else 3)
+    if not square or tuple(bias.shape) != (weight.shape[0],):
+        raise ValueError(
+            f"layer {index}: {list(weight.shape)} and {list(bias.shape)} are not the shapes of a VGG's layer"
+        )
     layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=padding, device="meta")
-    layer.weight, layer.bias = nn.Parameter(weight.clone()), nn.Parameter(bias.clone())
+    layer.weight, layer.bias = nn.Parameter(weight.float().clone()), nn.Parameter(bias.float().clone())
     return layer
+
+
+def _check_chain(stages: Sequence[Sequence[nn.Conv2d]]) -> None:
+    """Refuse layers of which one does not read as many channels as the one before it writes."""
+    layers = [layer for stage in stages for layer in stage]
+    for before, after in pairwise(layers):
+        if after.in_channels != before.out_channels:
+            raise ValueError(f"a layer reads {after.in_channels} channels, the one before writes {before.out_channels}")
+    if layers[0].in_channels != 3:
+        raise ValueError(f"its first layer reads {layers[0].in_channels} channels, not 3")

@@ -1,6 +1,6 @@
 """Masks: random ones, superpixels, and what can be done to any of them. 1 = hole everywhere."""
 
-from .generators.mix import MaskMix, MaskSource, SuperpixelCache
+from .generators.mix import MaskMix, MaskSource
 from .generators.registry import GENERATORS, generate
 from .normalise import normalize_mask
 from .superpixels.pictures import boundary_overlay, label_map, posterise
@@ -11,7 +11,6 @@ __all__ = [
     "GENERATORS",
     "MaskMix",
     "MaskSource",
-    "SuperpixelCache",
     "boundary_overlay",
     "generate",
     "label_map",

@@ -9,7 +9,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .copied_detail import CopiedDetail
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .residual_head import REFINING_HEADS, correct_smooth_fill
@@ -71,15 +70,13 @@ class CompletionNetwork(Network):
         self.residual = head != "sigmoid"
         last = nn.Identity() if self.residual else nn.Sigmoid()
         self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), last)
-        self.detail = CopiedDetail() if head == "detailed" else None
+        self.detailed = head == "detailed"
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh He-initialised weights from `generator`; a residual head starts by correcting nothing."""
         initialise_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[0].get_parameter("weight"))
-        if self.detail is not None:
-            self.detail.initialise_last()
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel: [B,3,H,W] in 0..1 (hole filled) and [B,1,H,W] (1 = hole) give [B,3,H,W] in 0..1.
@@ -87,7 +84,7 @@ class CompletionNetwork(Network):
         A residual head may leave 0..1 by what it corrects; the caller clamps.
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detail)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-class Window(NamedTuple):
+class Interior(NamedTuple):
     """Where the original picture lies inside a padded one, in pixels."""
 
     top: int
@@ -17,7 +17,7 @@ class Window(NamedTuple):
     width: int
 
 
-def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, Window]:
+def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, Interior]:
     """Enlarge a picture, a mask or a feature map to sides that a network accepts.
 
     The picture is mirrored about its border pixels, half of the padding on either side. Where a side is no longer than
@@ -36,7 +36,7 @@ def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Ten
     -------
     padded
         [B,C,H',W'] with the smallest H' >= H and W' >= W that fit; the input itself where it fits already.
-    window
+    interior
         For `crop_padding`.
     """
     height, width = image.shape[-2:]
@@ -47,12 +47,12 @@ def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Ten
         image = F.pad(image, (left, more_columns - left, 0, 0), mode=_mode(width, more_columns - left))
     if more_rows:
         image = F.pad(image, (0, 0, top, more_rows - top), mode=_mode(height, more_rows - top))
-    return image, Window(top, left, height, width)
+    return image, Interior(top, left, height, width)
 
 
-def crop_padding(image: Tensor, window: Window) -> Tensor:
-    """Cut the picture [B,C,H',W'] back to the `window` that `pad_to_multiple` returned: [B,C,H,W], a view."""
-    return image[..., window.top : window.top + window.height, window.left : window.left + window.width]
+def crop_padding(image: Tensor, interior: Interior) -> Tensor:
+    """Cut the picture [B,C,H',W'] back to the `interior` that `pad_to_multiple` returned: [B,C,H,W], a view."""
+    return image[..., interior.top : interior.top + interior.height, interior.left : interior.left + interior.width]
 
 
 def _fitting_side(side: int, multiple: int, minimum: int) -> int:

@@ -14,8 +14,9 @@ from .normalisation import Norm, constrain_spectrum, norm_layer
 class PatchDiscriminatorArguments(Arguments):
     """Size and flavour of a `PatchDiscriminator`."""
 
-    input_channels: int = Field(6, ge=1, le=16)
-    """Channels of the condition and the picture together: 6 for colour to colour, 4 for gray to colour."""
+    input_channels: int = Field(6, ge=1, le=512)
+    """Channels of the condition and the picture together: 6 for colour to colour, 4 for gray to colour; or of the
+    feature maps that it judges."""
     width: int = Field(64, ge=1, le=256)
     layers: int = Field(3, ge=1, le=6)
     """Convolutions of stride 2; with 3 every output sees a patch of 70 x 70 pixels."""
@@ -56,7 +57,8 @@ class PatchDiscriminator(Network):
         initialise_layers(self, generator, "normal")
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Judge condition and picture, concatenated: [B,input_channels,H,W] to logits [B,1,h,w], positive for real."""
+        """Judge condition and picture, concatenated, or feature maps: [B,input_channels,H,W] to logits [B,1,h,w],
+        positive for real."""
         return self.layers(pictures)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .architecture import Architecture, Arguments, Network
-from .copied_detail import CELL, CopiedDetail
+from .copied_detail import CELL
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .partial_conv import PartialConv2d
@@ -74,16 +74,13 @@ class PConvUNet(Network):
             )
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
-        self.detail = CopiedDetail() if head == "detailed" else None
+        self.detailed = head == "detailed"
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights from `generator`: He et al. 2015, each half with its own slope; a residual head starts by
         correcting nothing."""
         initialise_layers(self.encoder, generator)
         initialise_layers(self.decoder, generator, slope=LEAKY_SLOPE)
-        if self.detail is not None:
-            initialise_layers(self.detail, generator, slope=LEAKY_SLOPE)
-            self.detail.initialise_last()
         if self.residual:
             nn.init.zeros_(self.decoder[-1].get_parameter("convolution.weight"))
 
@@ -103,7 +100,7 @@ class PConvUNet(Network):
             [B,3,H,W], unbounded; 0 where even the last layer's window saw nothing valid (only if the mask is full).
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detail)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -41,7 +39,7 @@ class PConvUNetInference(Network):
         super().__init__()
         self.multiple, self.minimum = network.multiple, network.minimum
         self.residual = network.residual
-        self.detail = copy.deepcopy(network.detail)
+        self.detailed = network.detailed
         last = len(network.decoder) - 1
         down = [_Down(_checked(block), dtype) for block in network.encoder]
         up = [
@@ -55,7 +53,7 @@ class PConvUNetInference(Network):
         """See `PConvUNet.forward`."""
         image, mask = image.float(), mask.float()
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detail)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from pydantic import ValidationError
 
+from ..validation import describe
 from . import (
     encoder_decoder,
     feature_discriminator,
@@ -98,12 +99,3 @@ def build_model(name: str, *, generator: torch.Generator | None = None, **argume
         with torch.no_grad():
             network.initialise(generator)
     return network.eval()
-
-
-def describe(error: ValidationError) -> str:
-    """A validation error in one line: `width = 5000: Input should be less than or equal to 1024`."""
-    parts = []
-    for item in error.errors(include_url=False):
-        where = ".".join(str(step) for step in item["loc"])
-        parts.append(f"{where} = {item['input']!r:.60}: {item['msg']}" if where else item["msg"])
-    return "; ".join(parts)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from .copied_detail import with_copied_detail
 from .pull_push import pull_push
 
 FLATTEST = 0.01  # deviation below which a picture counts as flat: 8-bit noise is not worth amplifying
@@ -49,14 +50,14 @@ REFINING_HEADS = ("residual", "detailed")
 
 
 def correct_smooth_fill(
-    correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor, detail: nn.Module | None = None
+    correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor, detailed: bool = False
 ) -> Tensor:
-    """The smooth fill of `[B,3,H,W]` with what `correction` makes of it and the mask added, and `detail` put in: see
-    `CopiedDetail`."""
+    """The smooth fill of `[B,3,H,W]` with what `correction` makes of it and the mask added, and then, if `detailed`,
+    with detail copied into it."""
     start = smooth_start(image, mask)
     corrected = correction(start.image, mask)
-    if detail is not None:
-        corrected = detail(start.image, start.image + corrected, mask) - start.image
+    if detailed:
+        corrected = with_copied_detail(start.image, start.image + corrected, mask) - start.image
     return start.corrected(corrected)
 
 

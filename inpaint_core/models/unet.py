@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .copied_detail import CELL, CopiedDetail
+from .copied_detail import CELL
 from .initialisation import initialise_layers
 from .normalisation import Norm, norm_layer
 from .residual_head import REFINING_HEADS, correct_smooth_fill
@@ -81,7 +81,7 @@ class UNet(Network):
         last = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh()}.get(head, nn.Identity())
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(below + widths[0], 3, 3, padding=1), last)
         self.pool = nn.MaxPool2d(2)
-        self.detail = CopiedDetail() if head == "detailed" else None
+        self.detailed = head == "detailed"
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
     def initialise(self, generator: torch.Generator) -> None:
@@ -89,8 +89,6 @@ class UNet(Network):
         initialise_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[1].get_parameter("weight"))
-        if self.detail is not None:
-            self.detail.initialise_last()
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel.
@@ -109,7 +107,7 @@ class UNet(Network):
             what it corrects; the caller clamps.
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detail)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

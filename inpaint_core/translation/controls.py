@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..checkpoints.prepare_settings import InputStatistics
+from ..eight_bit import from_uint8, to_uint8
 
 Stretch = Literal["none", "percentile", "clahe"]
 Gradient = Annotated[float, Field(ge=0.0, le=10_000.0)]
@@ -126,6 +127,6 @@ def match(gray: Tensor, stretch: Stretch, clip: InputStatistics, target: InputSt
 
 def _each(gray: Tensor, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> Tensor:
     """Apply an OpenCV function from uint8 `[H,W]` to uint8 `[H,W]` to every frame."""
-    pictures = (gray[:, 0] * 255.0).round().to("cpu", torch.uint8).numpy()
+    pictures = to_uint8(gray[:, 0]).cpu().numpy()
     changed = np.stack([change(np.ascontiguousarray(picture)) for picture in pictures])
-    return (torch.from_numpy(changed).to(gray.device).float() / 255.0)[:, None]
+    return from_uint8(torch.from_numpy(changed).to(gray.device))[:, None]

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from inpaint_core import CheckpointError, load_model, save_model
 from inpaint_core.checkpoints import embedded
 from inpaint_core.checkpoints.card import ModelCard
-from inpaint_core.checkpoints.files import CARD_KEY, read_card
+from inpaint_core.checkpoints.files import CARD_KEY
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.models import build_model
 
@@ -76,10 +76,6 @@ def test_a_model_loaded_in_inference_mode_can_be_fine_tuned(path):
     with torch.inference_mode():
         loaded = load_model(path)
     loaded.network(torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)).sum().backward()
-
-
-def test_the_card_alone_can_be_read(model, path):
-    assert read_card(path) == model.card
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -173,6 +169,6 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(model, path, monkeypat
 def test_a_name_stands_for_an_embedded_model(model, tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "FOLDER", tmp_path)
     save_model(model, tmp_path / "own.safetensors")
-    assert load_model("own").card == read_card("own") == model.card
+    assert load_model("own").card == model.card
     with pytest.raises(CheckpointError, match=r"other: no such model file, nor one of the pack's own \(own\)"):
         load_model("other")

@@ -339,3 +339,30 @@ def test_what_progress_raises_ends_the_work(network):
 def test_bad_arguments_are_refused_in_one_sentence(network, arguments, expected):
     with pytest.raises(ValueError, match=expected):
         inpaint(network, **{"image": torch.zeros(1, 3, 8, 8), "mask": torch.zeros(1, 1, 8, 8), **arguments})
+
+
+def test_wrapping_a_network_leaves_its_mode_and_completes_in_evaluation_mode() -> None:
+    network = build_model("unet", width=4, depth=2)
+    network.insert = torch.nn.Dropout(0.5)
+    image, mask = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)), torch.zeros(1, 1, 32, 32)
+    mask[..., 8:20, 8:20] = 1.0
+    expected = InpaintingModel(ModelCard(architecture="unet"), network.eval()).complete(image, mask)
+    network.train()
+    network.insert.eval()
+    seen = []
+    network.register_forward_pre_hook(lambda module, _: seen.append([part.training for part in module.modules()]))
+    modes = [module.training for module in network.modules()]
+    model = InpaintingModel(ModelCard(architecture="unet"), network)
+    assert [module.training for module in network.modules()] == modes
+    assert torch.equal(model.complete(image, mask), expected)
+    assert not any(seen[0])
+    assert [module.training for module in network.modules()] == modes
+
+
+def test_a_bare_network_is_refused_with_how_to_wrap_it() -> None:
+    network, image, mask = build_model("unet", width=4, depth=2), torch.rand(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
+    with pytest.raises(TypeError, match=r"bare network \(UNet\): wrap it as .*InpaintingModel\(ModelCard\(") as caught:
+        inpaint(network, image, mask)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(TypeError, match="str, which has no complete"):
+        inpaint("unet-natural", image, mask)

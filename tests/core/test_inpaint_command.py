@@ -17,7 +17,7 @@ from inpaint_core import save_model
 from inpaint_core.__main__ import main
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.commands.picture_folders import output_names
+from inpaint_core.checkpoints.weights import PROBE_SIDE
 from inpaint_core.files.images import decode_image
 from inpaint_core.models import build_model
 
@@ -141,11 +141,12 @@ def test_colour_profile_and_camera_data_are_kept(model, tmp_path):
 def test_a_generator_gives_each_picture_its_own_mask_again_and_again(model, tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("a.png", "b.png"):
-        Image.fromarray(np.full((64, 64, 3), 200, np.uint8)).save(tmp_path / "in" / name)
+        Image.fromarray(colors(64, 64)).save(tmp_path / "in" / name)
+    before = decode_image(tmp_path / "in" / "a.png").image
     holes = []
     for out in ("one", "two"):
         assert main(command(model, tmp_path / "in", "rectangles", tmp_path / out, "--seed", "4")) == 0
-        holes += [(decode_image(tmp_path / out / name).image * 255 != 200).any(0) for name in ("a.png", "b.png")]
+        holes += [(decode_image(tmp_path / out / name).image != before).any(0) for name in ("a.png", "b.png")]
     assert torch.equal(holes[0], holes[2])
     assert torch.equal(holes[1], holes[3])
     assert not torch.equal(holes[0], holes[1])
@@ -164,22 +165,17 @@ def test_what_is_there_is_left_alone_when_asked(model, tmp_path, capsys):
     assert "1 of 2 pictures written" in capsys.readouterr().out
 
 
-def test_pictures_of_one_stem_do_not_overwrite_each_other():
-    names = output_names([Path("a.jpg"), Path("A.png"), Path("b.jpg")], keep_format=False)
-    assert list(names.values()) == ["a_jpg.png", "A_png.png", "b.png"]
-    assert output_names([Path("c.webp"), Path("d.gif")], keep_format=True) == {
-        Path("c.webp"): "c.webp",
-        Path("d.gif"): "d.png",
-    }
-
-
 def test_a_picture_that_needs_too_much_memory_is_one_line(model, tmp_path, capsys, monkeypatch):
+    complete = InpaintingModel.complete
+
     def never(self, image, mask):
+        if image.shape[-1] == PROBE_SIDE:  # what is looked at when the file is loaded
+            return complete(self, image, mask)
         raise MemoryError
 
     monkeypatch.setattr(InpaintingModel, "complete", never)
     Image.fromarray(colors()).save(tmp_path / "a.png")
-    mask = mask_file(tmp_path / "mask.png")
+    mask = mask_file(tmp_path / "mask.png", 40, 50)
     assert main(command(model, tmp_path / "a.png", mask, tmp_path / "b.png")) == 2
     error = capsys.readouterr().err
     assert "out of memory; tried" in error
@@ -206,7 +202,7 @@ def test_stopping_at_any_moment_leaves_whole_files_and_the_rest_can_be_done_late
     assert 4 <= len(done) < 30
     for path in done:
         assert decode_image(path).image.shape == (3, 400, 500)
-    for path in out.glob(".*.part.*"):  # what a killed process was about to write goes with the next run
+    for path in out.glob(".*.part*"):  # what a killed process was about to write goes with the next run
         os.utime(path, (0, 0))
     before = {path: path.stat().st_mtime_ns for path in done}
     assert main(arguments) == 0

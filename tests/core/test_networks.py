@@ -74,8 +74,10 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones():
         build_model("nonsense")
 
 
-def test_every_architecture_is_registered_under_its_own_name():
-    assert all(name == architecture.name for name, architecture in ARCHITECTURES.items())
+def test_the_registry_holds_the_published_architectures():
+    published = "unet encoder_decoder pconv_unet glcic pix2pix_unet pix2pix_resnet"
+    assert set(ARCHITECTURES) >= {*published.split(), "patch_discriminator", "global_local_discriminator"}
+    assert len({architecture.network for architecture in ARCHITECTURES.values()}) == len(ARCHITECTURES)
 
 
 @pytest.mark.parametrize(("name", "size"), [("unet", {"depth": 2}), ("pconv_unet", {"depth": 2}), ("glcic", {})])

@@ -16,21 +16,16 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from inpaint_core.masks import GENERATORS, generate, slic_labels
+from inpaint_core.masks.generators.registry import names_without_options
 
 BUCKETS = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
-DRAWN: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("random_walk", {}),
-    ("strokes", {"brush": "thin"}),
-    ("strokes", {"brush": "medium"}),
-    ("strokes", {"brush": "thick"}),
-    ("shapes", {"kind": "scattered"}),
-    ("shapes", {"kind": "pasted"}),
-    ("rectangles", {}),
-    ("rectangles", {"count": (1, 4), "sides": (0.117, 0.586)}),
-    ("center", {}),
-    ("border", {}),
-    ("salt_and_pepper", {}),
+DRAWN: tuple[tuple[str, dict[str, Any]], ...] = tuple(
+    (name, dict(example.options))
+    for name, generator in GENERATORS.items()
+    if not generator.required and generator.divide is None
+    for example in generator.examples
 )
+DRAWABLE = names_without_options()
 every_drawn = pytest.mark.parametrize(("name", "options"), DRAWN, ids=lambda value: str(value).strip("{}"))
 
 
@@ -110,13 +105,13 @@ def test_superpixel_masks_do_not_depend_on_the_resolution() -> None:
     widths = []
     for side in (128, 256, 512):
         image = interpolate(picture, size=(side, side), mode="area")
-        labels = slic_labels(image[0], **GENERATORS["slic"].options().model_dump(exclude={"dilate", "rotate", "crop"}))
+        labels = slic_labels(image[0], max_side=160)
         widths.append(mean_run([generate("slic", (side, side), (0.2, 0.3), seed=i, labels=labels) for i in range(40)]))
     assert max(widths) / min(widths) < 1.15
 
 
 @pytest.mark.parametrize("border", [50, 50 / 512, 0.2])
-@pytest.mark.parametrize("name", sorted(set(GENERATORS) - {"border", "folder"}))
+@pytest.mark.parametrize("name", [name for name in DRAWABLE if not GENERATORS[name].touches_edge])
 def test_holes_keep_the_asked_distance_from_the_edge(photo: Tensor, name: str, border: float) -> None:
     keep = round((border / 512 if border >= 1 else border) * 256)
     for seed in range(10):
@@ -132,11 +127,21 @@ def test_holes_may_touch_the_edge_without_a_distance(name: str) -> None:
     assert any(float(mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum()) > 0 for mask in rims)
 
 
+@pytest.mark.parametrize("name", DRAWABLE)
+def test_every_family_covers_as_much_as_it_says_and_no_more(photo: Tensor, name: str) -> None:
+    most = GENERATORS[name].max_hole_ratio
+    mask = generate(name, (256, 256), (most - 0.1, most), image=photo)
+    assert most - 0.1 < ratio(mask) <= most
+    if most < 1.0:
+        with pytest.raises(ValueError, match=f"at most {most:.0%}"):
+            generate(name, (256, 256), (most + 0.01, 1.0), image=photo)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),
-    name=st.sampled_from(sorted(set(GENERATORS) - {"folder"})),
+    name=st.sampled_from(DRAWABLE),
     seed=st.integers(0, 2**64 - 1),
     asked=st.sampled_from([None, (0.0, 1.0), (0.3, 0.5)]),
 )
@@ -192,13 +197,13 @@ def test_the_walk_visits_connected_cells() -> None:
 
 
 def test_the_folded_walk_is_a_walk_that_stays_at_walls() -> None:
-    from inpaint_core.masks.generators.random_walk import _fold
+    from inpaint_core.masks.generators.random_walk import fold_walk
 
     rng = np.random.default_rng(0)
     for length in (1, 2, 7):
         steps = rng.integers(-1, 2, 500)
         free = np.cumsum(steps).astype(np.int32)
-        folded = _fold(free, length)
+        folded = fold_walk(free, length)
         assert folded.min() >= 0
         assert folded.max() <= length - 1
         assert (np.abs(np.diff(folded)) <= 1).all()

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from inpaint_core.masks import MaskMix, SuperpixelCache, generate, slic_labels
+from inpaint_core.masks import MaskMix, generate, slic_labels
 
 
 def test_families_are_drawn_as_often_as_they_weigh() -> None:
@@ -65,25 +65,11 @@ def test_superpixels_come_from_the_picture_or_from_its_labels(photo: Tensor) -> 
 
 
 def test_a_crop_of_the_labels_serves_a_crop_of_the_picture(photo: Tensor) -> None:
-    labels = SuperpixelCache(n_segments=60).labels("a", photo)[40:168, 70:198].flip(1)
+    labels = slic_labels(photo, 60, max_side=160)[40:168, 70:198].flip(1)
     mask = generate("slic", (128, 128), (0.2, 0.3), seed=1, labels=labels)
     assert 0.2 < float(mask.double().mean()) <= 0.3
     inside = {int(number) for number in labels[mask[0, 0] == 1]}
     assert torch.equal(torch.isin(labels, torch.tensor(sorted(inside))).float(), mask[0, 0])
-
-
-def test_the_cache_divides_a_picture_once_and_forgets_the_oldest(photo: Tensor) -> None:
-    cache = SuperpixelCache(n_segments=40, max_side=64, capacity=2)
-    first = cache.labels(0, photo)
-    assert torch.equal(first.long(), slic_labels(photo, 40, max_side=64))
-    assert cache.labels(0, torch.zeros(3, 1, 1)) is first
-    cache.labels(1, photo)
-    cache.labels(0, photo)
-    cache.labels(2, photo)
-    assert cache.labels(0, torch.zeros(3, 1, 1)) is first
-    assert cache.labels(1, torch.zeros(3, 1, 1)).shape == (1, 1)
-    with pytest.raises(ValueError, match="n_segments=0"):
-        SuperpixelCache(n_segments=0)
 
 
 def test_a_mixture_survives_yaml_and_pickle() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from inpaint_core.masks import slic_labels
-from inpaint_core.masks.superpixels.clustering import Clusters, _assign, cluster, place_seeds
+from inpaint_core.masks.superpixels.clustering import Clusters, assign, cluster, place_seeds
 from inpaint_core.masks.superpixels.pieces import absorb, connected_pieces, merge_smallest
 
 PHOTOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "test" / "bsd100"
@@ -139,7 +139,7 @@ def test_pixels_go_to_the_nearest_centre_in_colour_and_place() -> None:
     planes = rng.random((3, 30, 40)).astype(np.float32) * 3
     clusters = Clusters(rng.random(9) * 30, rng.random(9) * 40, rng.random((9, 3)) * 3, step=9.0)
     labels = np.full((30, 40), -1, np.int32)
-    _assign(planes, clusters, labels)
+    assign(planes, clusters, labels)
     for y in range(30):
         for x in range(40):
             costs = []

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from inpaint_core.models import build_model
-from inpaint_core.models.copied_detail import CopiedDetail, box_average, copy_detail
+from inpaint_core.models import build_model, copied_detail
+from inpaint_core.models.copied_detail import copy_detail, with_copied_detail
 
 
 def picture(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,21 +23,31 @@ def test_the_most_similar_known_cell_is_copied() -> None:
     cells = half.reshape(3, 6, 2, 8, 2).transpose(0, 2, 4, 1, 3).reshape(12, 6, 8)
     cells = np.pad(cells - cells.mean((1, 2), keepdims=True), ((0, 0), (1, 1), (1, 1)))
     keys = {(y, x): cells[:, y : y + 3, x : x + 3].ravel() for y in range(6) for x in range(8)}
+    keys = {place: key / np.sqrt(np.linalg.norm(key)) for place, key in keys.items()}
     touched = {(y, x) for y in (2, 3) for x in (2, 3)}
     known = [place for place in keys if all(max(abs(place[0] - y), abs(place[1] - x)) > 1 for y, x in touched)]
-    padded = np.pad(detail[0].numpy(), ((0, 0), (2, 2), (2, 2)))
-    total, count = np.zeros((3, 28, 36)), np.zeros((28, 36))
+    padded = np.pad(detail[0].numpy(), ((0, 0), (4, 4), (4, 4)))
+    total, squares, count = np.zeros((3, 32, 40)), np.zeros((3, 32, 40)), np.zeros((32, 40))
     for place, key in keys.items():
-        source = place
-        if place in touched:
-            source = max(known, key=lambda k: keys[k] @ key / np.linalg.norm(keys[k]))
+        source = min(known, key=lambda k: np.linalg.norm(keys[k] - key)) if place in touched else place
         y, x = (4 * side for side in source)
-        patch = padded[:, y : y + 8, x : x + 8]
+        patch = padded[:, y : y + 12, x : x + 12]
         y, x = (4 * side for side in place)
-        total[:, y : y + 8, x : x + 8] += patch
-        count[y : y + 8, x : x + 8] += 1
-    expected = (total / count)[:, 2:-2, 2:-2]
-    np.testing.assert_allclose(copy_detail(fill, detail, mask)[0].numpy(), expected, atol=1e-6)
+        total[:, y : y + 12, x : x + 12] += patch
+        squares[:, y : y + 12, x : x + 12] += patch**2
+        count[y : y + 12, x : x + 12] += 1
+    mean, energy = ((values / count)[:, 4:-4, 4:-4] for values in (total, squares))
+
+    def local(values: np.ndarray, y: int, x: int) -> float:
+        return float(values[:, max(y - 4, 0) : y + 5, max(x - 4, 0) : x + 5].mean())
+
+    found = copy_detail(fill, detail, mask)[0].numpy()
+    gains = []
+    for y in range(24):
+        for x in range(32):
+            gains.append(np.clip(np.sqrt(local(energy, y, x) / local(mean**2, y, x)), 1.0, 2.0))
+            np.testing.assert_allclose(found[:, y, x], mean[:, y, x] * gains[-1], atol=1e-5)
+    assert max(gains) > 1.1
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -47,22 +57,26 @@ def test_without_a_hole_or_without_anything_known_the_detail_is_kept(value: floa
     torch.testing.assert_close(kept, detail)
 
 
-def test_an_average_counts_only_pixels_of_the_picture() -> None:
-    values = picture(1, 1, 12, 12)
-    averages = box_average(values)
-    torch.testing.assert_close(averages[0, 0, 0, 0], values[0, 0, :5, :5].mean())
-    torch.testing.assert_close(averages[0, 0, 6, 6], values[0, 0, 2:11, 2:11].mean())
-
-
-def test_gradients_reach_the_fill_and_the_small_network() -> None:
-    stage = CopiedDetail()
+def test_gradients_reach_the_fill_from_everywhere_in_the_hole() -> None:
     fill = picture(1, 3, 32, 32).requires_grad_()
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 8:16, 8:16] = 1.0
-    stage(picture(1, 3, 32, 32, seed=3), fill, mask)[..., 8:16, 8:16].square().sum().backward()
+    with_copied_detail(picture(1, 3, 32, 32, seed=3), fill, mask)[..., 8:16, 8:16].square().sum().backward()
     assert fill.grad is not None
     assert fill.grad[..., 8:16, 8:16].abs().min() > 0.0
-    assert all(parameter.grad is not None and parameter.grad.any() for parameter in stage.parameters())
+
+
+def test_large_pictures_are_filled_from_a_part_of_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:40, 20:40] = 1.0
+    image, detail = picture(1, 3, 64, 64), picture(1, 3, 64, 64, seed=5)
+    whole = copy_detail(image, detail, mask)
+    monkeypatch.setattr(copied_detail, "ROWS", 7)
+    assert torch.equal(copy_detail(image, detail, mask), whole)
+    monkeypatch.setattr(copied_detail, "SOURCES", 50)
+    part = copy_detail(image, detail, mask)
+    assert not torch.equal(part, whole)
+    assert torch.equal(part[..., :8, :], whole[..., :8, :])
 
 
 @pytest.mark.parametrize(("name", "size"), [("unet", {"depth": 1}), ("pconv_unet", {"depth": 2}), ("glcic", {})])

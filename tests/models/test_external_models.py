@@ -16,7 +16,7 @@ from torch import nn
 from inpaint_core import CheckpointError, inpaint, save_model
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.commands.inpaint import open_completer
+from inpaint_core.foreign.completers import open_completer
 from inpaint_core.foreign.external_models import (
     ExternalModel,
     fold_fourier_convolutions,

@@ -139,3 +139,23 @@ def test_model_info_says_what_the_model_is(nodes, model):
     output = nodes.ModelInfo.execute(model)
     assert "encoder_decoder" in output[0]
     assert output.ui.as_dict()["text"] == (output[0],)
+
+
+def test_a_mask_without_effect_is_logged(nodes, caplog):
+    image = random(1, 40, 56, 4)
+    image[:, 10:20, :, 3] = 0.0
+    cases = {
+        "no hole": torch.zeros(1, 40, 56),
+        "covers everything": torch.ones(1, 40, 56),
+        "other proportions": hole(40, 40),
+        "invisible": hole(40, 56),
+    }
+    for said, mask in cases.items():
+        caplog.clear()
+        nodes.ClassicalFillNode.execute(image, mask, method="mean", grow=0, invert_mask=False, threshold=0.5)
+        assert said in caplog.text
+    caplog.clear()
+    nodes.ClassicalFillNode.execute(
+        image[..., :3], hole(40, 56), method="mean", grow=0, invert_mask=False, threshold=0.5
+    )
+    assert not caplog.text

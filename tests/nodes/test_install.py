@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import sys
 from pathlib import Path
 
 import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # which pytest brings there
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,9 +47,34 @@ def test_missing_packages_are_named_by_what_to_install(install, tmp_path, capsys
     assert "missing packages: no-such-package. Install them" in capsys.readouterr().out
 
 
+def read_requirements(name):
+    lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+def test_the_two_lists_of_dependencies_are_the_same_and_bound_versions_from_below_only():
+    required = read_requirements("requirements.txt")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"] == required
+    assert all(re.fullmatch(r"[a-z-]+>=[0-9.]+", line) for line in required)
+    assert "torch" not in {line.partition(">")[0] for line in required}
+
+
+def test_every_package_that_is_imported_is_declared(install):
+    """In the library and the trainer; what extras, scikit-image, ComfyUI or a user's choice bring is named here."""
+    optional = {"tensorboard", "wandb", "tifffile", "spandrel", "torchvision"}
+    imported = set()
+    for file in (path for package in ("inpaint_core", "training") for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.partition(".")[0])
+    others = imported - set(sys.stdlib_module_names) - {"inpaint_core", "training"} - optional
+    assert others == set(install.REQUIRED)
+
+
 def test_what_is_checked_is_what_is_required(install):
-    lines = (ROOT / "requirements.txt").read_text().split()
-    names = {re.split(r"[<>=]", line)[0] for line in lines}
+    names = {re.split(r"[<>=]", line)[0] for line in read_requirements("requirements.txt")}
     assert names == set(install.REQUIRED.values()) - {"torch"}
 
 

@@ -183,6 +183,20 @@ def test_colors_and_ranges_are_read(nodes):
     assert nodes.selection.parse_indices("0, 4 10 - 12;7") == [0, 4, 10, 11, 12, 7]
 
 
+def test_numbers_of_any_length_and_any_blanks_are_a_sentence_at_once(nodes):
+    import time
+
+    began = time.process_time()
+    for text in (f"[[{'9' * 400}, 1]]", f"[[{'9' * 5000}, 1]]", f'{{"x": {"9" * 400}, "y": 1}}', f"{'9' * 400}, 1"):
+        with pytest.raises(ValueError, match="point"):
+            nodes.selection.parse_points(text)
+    assert nodes.selection.parse_indices("1" + " " * 60_000 + "2") == [1, 2]
+    assert nodes.selection.parse_indices("1 " + "- " + " " * 60_000 + "3") == [1, 2, 3]
+    with pytest.raises(ValueError, match="number"):
+        nodes.selection.parse_indices("-" * 60_000)
+    assert time.process_time() - began < 1.0
+
+
 def test_labels_of_a_clip_stay_and_the_choice_is_the_first_frames(nodes, host, image):
     frames = torch.cat([image, image.roll(2, dims=2)])
     labels = slic_labels(frames.movedim(-1, 1), 30, stable=True)
@@ -309,3 +323,31 @@ def test_drawing_many_masks_can_be_cancelled(nodes, host):
     comfy.model_management.interrupt_current_processing()
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         nodes.RandomMask.execute(dict(generator="strokes", brush="thin"), **RANDOM)
+
+
+def test_a_family_added_to_the_core_is_on_the_node_with_its_controls(nodes, host, monkeypatch):
+    from dataclasses import replace
+
+    from inpaint_core.masks import GENERATORS, generate
+    from inpaint_core.masks.generators.controls import Control
+
+    before = [family["generator"] for family in all_families(nodes, host)]
+    known = GENERATORS["random_walk"]
+    controls = (Control("grid", name="cells"), Control("crop", step=0.05))
+    monkeypatch.setitem(GENERATORS, "paths", replace(known, name="paths", controls=controls))
+    assert [family["generator"] for family in all_families(nodes, host)] == [*before, "paths"]
+    (generator,) = [item for item in nodes.RandomMask.define_schema().inputs if item.id == "generator"]
+    cells, crop = generator.options["options"][-1]["inputs"]["required"].values()
+    assert cells[0] == "INT"
+    assert {key: cells[1][key] for key in ("min", "max", "default")} == {"min": 2, "max": 4096, "default": 64}
+    assert cells[1]["tooltip"] == known.options.model_fields["grid"].description
+    assert crop[0] == "FLOAT"
+    assert crop[1]["step"] == 0.05
+    drawn = nodes.RandomMask.execute(dict(generator="paths", cells=8), **RANDOM)[0]
+    expected = [generate("random_walk", (64, 96), (0.1, 0.3), seed=[0, index], grid=8)[0, 0] for index in range(2)]
+    assert torch.equal(drawn, torch.stack(expected))
+
+
+def test_a_control_that_the_family_does_not_have_is_refused(nodes, host):
+    with pytest.raises(ValueError, match="no control bristles"):
+        nodes.RandomMask.execute(dict(generator="strokes", bristles=3), **RANDOM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 SNAPSHOT = Path(__file__).with_name("schemas.json")
+"""As the nodes are; refreshed with every deliberate change."""
+FROZEN = Path(__file__).with_name("frozen_schemas.json")
+"""As releases have published them; changed by a release alone."""
 
 
 @pytest.fixture
@@ -19,6 +23,15 @@ def schemas(pack, host, api_form) -> dict:
     classes = asyncio.run(extension.get_node_list())
     info = {cls.define_schema().node_id: cls.GET_NODE_INFO_V1() for cls in classes}
     return api_form.without_machine_lists(json.loads(json.dumps(info)))
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The comparison of schemas, from the file beside this one."""
+    spec = importlib.util.spec_from_file_location("liminal_published", Path(__file__).with_name("published.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def inputs(info: dict):
@@ -55,12 +68,86 @@ def test_every_number_is_bounded(schemas):
                 assert options["min"] <= options["default"] <= options["max"], f"{name}.{input_name}"
 
 
-def test_widgets_are_only_ever_added_after_the_others(schemas):
-    """Saved workflows keep widget values by position."""
-    published = json.loads(SNAPSHOT.read_text())
-    for name, info in schemas.items():
-        before = published[name]["input_order"]["required"]
-        assert info["input_order"]["required"][: len(before)] == before, name
+def test_what_releases_have_published_still_works(schemas, published):
+    """A release adds what is new: LIMINAL_FREEZE_SCHEMAS=1 pytest tests/nodes/test_schemas.py."""
+    current = published.extract(schemas)
+    frozen = json.loads(FROZEN.read_text())
+    assert published.breaking_changes(frozen["nodes"], current) == []
+    if "LIMINAL_FREEZE_SCHEMAS" in os.environ:
+        FROZEN.write_text(json.dumps(frozen | {"nodes": current}, indent=1) + "\n")
+
+
+def swapped(inputs):
+    inputs[0], inputs[1] = inputs[1], inputs[0]
+
+
+def with_type(item, kind):
+    item["type"] = kind
+
+
+def named(nodes, node, name):
+    (found,) = [item for kind in ("required", "optional") for item in nodes[node][kind] if item["name"] == name]
+    return found
+
+
+MASK, TRAIN = "Liminal_RandomMask", "Liminal_TrainModel"
+NEW = {"name": "new", "type": "INT"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda nodes: nodes.pop(MASK), "Liminal_RandomMask is gone"),
+        (lambda nodes: swapped(nodes[TRAIN]["required"]), "required: inputs were recipe, folder"),
+        (lambda nodes: nodes[TRAIN]["required"].pop(), "now recipe, folder"),
+        (lambda nodes: nodes[TRAIN]["required"].insert(3, NEW), "inputs were"),
+        (lambda nodes: swapped(nodes[TRAIN]["optional"]), "optional: inputs were images, mask"),
+        (lambda nodes: with_type(named(nodes, TRAIN, "steps"), "FLOAT"), "type of steps was INT, now FLOAT"),
+        (lambda nodes: named(nodes, TRAIN, "seed").pop("control_after_generate"), "control_after_generate of seed"),
+        (lambda nodes: named(nodes, TRAIN, "optimizer")["choices"].pop("adam"), "optimizer can no longer be 'adam'"),
+        (lambda nodes: named(nodes, MASK, "generator")["choices"].pop("slic"), "generator can no longer be 'slic'"),
+        (
+            lambda nodes: swapped(named(nodes, MASK, "generator")["choices"]["folder"]),
+            "generator = 'folder': inputs were",
+        ),
+        (
+            lambda nodes: named(nodes, MASK, "generator")["choices"]["slic"].append(NEW),
+            "generator = 'slic': inputs were",
+        ),
+        (lambda nodes: swapped(nodes[TRAIN]["outputs"]), "outputs were"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_would_spoil_saved_workflows_is_found(schemas, published, change, said):
+    nodes = published.extract(schemas)
+    change(nodes)
+    found = published.breaking_changes(json.loads(FROZEN.read_text())["nodes"], nodes)
+    assert any(said in sentence for sentence in found), found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda nodes: nodes.update(Liminal_New={"required": [NEW], "optional": [], "outputs": []}),
+        lambda nodes: nodes[TRAIN]["required"].append(NEW),
+        lambda nodes: nodes[TRAIN]["optional"].append(NEW),
+        lambda nodes: nodes[TRAIN]["outputs"].append("new: INT"),
+        lambda nodes: named(nodes, TRAIN, "optimizer").update(
+            choices={"lion": []} | named(nodes, TRAIN, "optimizer")["choices"]
+        ),
+        lambda nodes: named(nodes, MASK, "generator")["choices"].update(comb=[NEW]),
+    ],
+)
+def test_what_is_added_behind_the_others_is_allowed(schemas, published, change):
+    nodes = published.extract(schemas)
+    change(nodes)
+    assert published.breaking_changes(json.loads(FROZEN.read_text())["nodes"], nodes) == []
+
+
+def test_a_new_widget_among_the_required_inputs_may_not_shift_an_optional_one(published):
+    before = {"Node": {"required": [], "optional": [{"name": "strength", "type": "FLOAT"}], "outputs": []}}
+    after = {"Node": before["Node"] | {"required": [NEW]}}
+    assert published.breaking_changes(before, after) == ["Node: widgets were strength, now new, strength"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_sample_sheet_is_shown_on_the_node(train, host):
 
 @pytest.mark.parametrize("recipe", ["glcic_natural", "unet_natural"])
 def test_nothing_is_downloaded_for_a_recipe_with_perceptual_terms(recipe, nodes, train, monkeypatch):
-    objective = importlib.import_module(f"{nodes.__name__.removesuffix('.nodes')}.training.objectives.composite")
+    objective = importlib.import_module(f"{nodes.__name__.removesuffix('.nodes')}.training.objectives.features")
 
     def download():
         raise AssertionError("a node reached for the internet")
@@ -289,7 +289,10 @@ def test_cancel_is_noticed_between_the_measurements_of_a_validation(nodes):
 def test_errors_of_the_trainer_speak_of_the_node(nodes, train, host):
     (host.allowed_roots()["input"] / "empty").mkdir()
     (host.allowed_roots()["input"] / "empty" / "below").mkdir()
-    with pytest.raises(ValueError, match="0 usable pictures, at least 1 needed; it has subfolders, which the switch"):
+    with pytest.raises(
+        ValueError,
+        match="it has subfolders; to search them too, turn on subfolders",
+    ):
         train(folder="input/empty", images=None)
     foreign = host.run_folder("foreign")
     foreign.mkdir(parents=True)

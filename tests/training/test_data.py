@@ -79,7 +79,7 @@ def test_every_broken_kind_is_reported_by_name_and_the_rest_trained_on(tiny: Tra
     )
     assert {item["file"]: item["kinds"] for item in report["converted"]} == {
         "cmyk.jpg": ["CMYK"],
-        "deep.png": ["16-bit"],
+        "deep.png": ["16-bit", "gray"],
         "palette.png": ["palette"],
         "animated.gif": ["palette", "animated"],
         "rotated.jpg": ["rotated"],

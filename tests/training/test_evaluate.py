@@ -288,11 +288,9 @@ def test_a_killed_evaluation_goes_on_and_its_report_is_that_of_one_never_killed(
     with lines.open("ab") as file:
         file.write(b'{"pair": 99, "l1"')  # what a power cut leaves
     started = []
-    load = comparison._load
+    load = Pairs.load
     with monkeypatch.context() as patch:
-        patch.setattr(
-            comparison, "_load", lambda pairs, numbers, _: started.append(numbers[0]) or load(pairs, numbers, _)
-        )
+        patch.setattr(Pairs, "load", lambda pairs, pair: started.append(pair.number) or load(pairs, pair))
         assert run(*common, "--out", killed) == 0
     assert started[0] == (half.count(b"\n") - 1) // comparison.BATCH * comparison.BATCH
     assert run(*common, "--out", quiet) == 0
@@ -335,9 +333,9 @@ BAD = {
     "no pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
     "give the folder itself": {"--masks": "folder"},
-    "no masks with a hole ratio of 0.3-0.4; give --buckets 0.1-0.2": {
+    "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; give other --buckets": {
         "--masks": "{tmp}/masks",
-        "--buckets": "0.1-0.2 0.3-0.4",
+        "--buckets": "0.3-0.4 0.4-0.5",
     },
     "'half' is no range of hole ratios": {"--buckets": "half"},
     "is not a folder": {"--out": "{tmp}/file/below"},
@@ -362,12 +360,14 @@ def test_bad_input_is_refused_in_one_line_and_nothing_is_written(sentence, pictu
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_picture_ends_the_evaluation_with_its_name(pictures, tmp_path, capsys):
+def test_a_damaged_picture_is_left_out_with_its_name(pictures, tmp_path, capsys):
     (pictures / "5.png").write_bytes((pictures / "4.png").read_bytes()[:-200])
     arguments = ["--model", "mean", "--data", pictures, "--masks", "center", "--out", tmp_path / "o", "--size", 32]
-    assert "5.png: the picture is damaged" in refused(capsys, *arguments, "--buckets", "0.1-0.2")
-    draw_picture(5).save(pictures / "5.png")
     assert run(*arguments, "--buckets", "0.1-0.2") == 0
+    assert "5.png: the picture is damaged" in capsys.readouterr().err
+    assert "5.png" not in {
+        pair["image"] for pair in json.loads((tmp_path / "o" / "manifest.json").read_text())["pairs"]
+    }
 
 
 def test_summaries_of_cells_dealt_in_turn():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,18 @@ import torch
 from torch import Tensor
 
 from inpaint_core import load_model
+from inpaint_core.losses.reconstruction import ELEMENTWISE
 from training.callbacks.metrics_log import MetricsLog
-from training.config import TrainConfig
+from training.config import ReconstructionConfig, TrainConfig
 from training.engine.session import run_training
 from training.errors import DivergedError, OutOfMemoryError
-from training.events import Event, Message, RolledBack, StepDone
-from training.objectives.reconstruction import Reconstruction
-from training.runs import state as state_module
+from training.events import CheckpointSaved, Event, Message, RolledBack, StepDone
+from training.runs.folder import Resume
 from training.runs.state import load_newest_state
 
 from .test_resume import assert_same_files, history
 
-Terms = dict[str, Tensor]
+LOSS = ReconstructionConfig().loss
 
 
 class Log:
@@ -47,13 +49,12 @@ class Log:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, calls: Iterator[bool], factor: float = float("nan")) -> None:
     """Multiply the loss by NaN in those calls for which the iterator says so."""
-    plain = Reconstruction._losses
+    plain = ELEMENTWISE[LOSS]
 
-    def losses(self: Reconstruction, batch: Any) -> Terms:
-        terms = plain(self, batch)
-        return {name: value * factor for name, value in terms.items()} if next(calls, False) else terms
+    def loss(output: Tensor, truth: Tensor) -> Tensor:
+        return plain(output, truth) * (factor if next(calls, False) else 1.0)
 
-    monkeypatch.setattr(Reconstruction, "_losses", losses)
+    monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
 
 
 def test_a_step_with_a_nan_is_skipped_counted_and_its_pictures_named(
@@ -82,10 +83,8 @@ def test_an_infinite_gradient_leaves_weights_and_normalisation_as_they_were(
 
     run_training(tiny.model_copy(update={"steps": 2}), out=tmp_path / "run")
     before = load_newest_state(tmp_path / "run" / "state")
-    plain = Reconstruction._losses
-    monkeypatch.setattr(
-        Reconstruction, "_losses", lambda self, batch: {name: Spike.apply(v) for name, v in plain(self, batch).items()}
-    )
+    plain = ELEMENTWISE[LOSS]
+    monkeypatch.setitem(ELEMENTWISE, LOSS, lambda output, truth: Spike.apply(plain(output, truth)))
     calls = [0]
 
     def stop() -> bool:
@@ -129,14 +128,14 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_effective_batch(
     model = tiny.model.model_copy(update={"arguments": {"width": 4, "depth": 2, "norm": "none"}})
     config = tiny.model_copy(update={"model": model, "batch_size": 4})
     whole = run_training(config, out=tmp_path / "whole").losses
-    plain = Reconstruction._losses
+    plain = ELEMENTWISE[LOSS]
 
-    def losses(self: Reconstruction, batch: Any) -> Terms:
-        if len(batch) > 1:
+    def loss(output: Tensor, truth: Tensor) -> Tensor:
+        if len(output) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return plain(self, batch)
+        return plain(output, truth)
 
-    monkeypatch.setattr(Reconstruction, "_losses", losses)
+    monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
     log = Log()
     parts = run_training(config, out=tmp_path / "parts", callbacks=[log]).losses
     assert sum("computed in" in message for message in log.messages) == 2
@@ -146,67 +145,194 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_effective_batch(
 def test_out_of_memory_with_a_single_picture_says_what_to_do(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def losses(self: Reconstruction, batch: Any) -> Terms:
+    def loss(output: Tensor, truth: Tensor) -> Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
 
-    monkeypatch.setattr(Reconstruction, "_losses", losses)
+    monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
     with pytest.raises(OutOfMemoryError, match=r"smaller data\.size"):
         run_training(tiny, out=tmp_path / "run")
 
 
-def test_a_full_disk_while_saving_leaves_the_old_state_and_the_run_goes_on(
-    tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = state_module.save_file
+def fill_disk(monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Path], bool]) -> None:
+    """Refuse to publish those files for which the condition says so."""
+    plain = os.replace
+
+    def replace(source: Any, target: Any) -> None:
+        if refuses(Path(target)):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
+        plain(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+def nth(number: int, pattern: str) -> Callable[[Path], bool]:
+    """The file of this pattern that is published as the so-manieth."""
     calls = [0]
 
-    def full(tensors: Any, path: Path) -> None:
-        calls[0] += 1
-        if calls[0] == 3:
-            Path(path).write_bytes(b"half")
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        plain(tensors, path)
+    def refuses(path: Path) -> bool:
+        calls[0] += path.match(pattern)
+        return path.match(pattern) and calls[0] == number
 
-    monkeypatch.setattr(state_module, "save_file", full)
+    return refuses
+
+
+def left(out: Path) -> dict[str, bytes]:
+    """Everything that a run has left and that is the same for two equal runs."""
+    files = [path for path in out.rglob("*") if path.is_file() and path.name not in ("run.lock", "summary.json")]
+    found = {str(path.relative_to(out)): path.read_bytes() for path in files if path.suffix != ".json"}
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    losses = [{name: value for name, value in row.items() if name != "images_per_second"} for row in rows]
+    return found | {"metrics.jsonl": json.dumps(losses).encode()}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["state/*.safetensors", "state/*.json", "model.safetensors", "samples/*.png", "loss.png"],
+)
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_single_failed_write_is_made_up_for(
+    pattern: str, number: int, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_training(tiny, out=tmp_path / "quiet")
+    with monkeypatch.context() as patch:
+        fill_disk(patch, nth(number, pattern))
+        run_training(tiny, out=tmp_path / "hurt")
+    assert left(tmp_path / "hurt") == left(tmp_path / "quiet")
+
+
+@pytest.mark.parametrize("pattern", ["state/*.safetensors", "state/*.json", "model.safetensors", "samples/*.png"])
+def test_a_disk_that_stays_full_ends_with_an_error_and_a_rerun_makes_up_for_it(
+    pattern: str, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_training(tiny, out=tmp_path / "quiet")
     log = Log()
-    result = run_training(tiny, out=tmp_path / "run", callbacks=[log])
-    assert result.steps == 6
-    assert any("No space left" in message and "earlier ones are intact" in message for message in log.messages)
-    assert [path.name for path in sorted((tmp_path / "run" / "state").iterdir())] == [
-        "00000002.json",
-        "00000002.safetensors",
-        "00000006.json",
-        "00000006.safetensors",
-    ]
+    with monkeypatch.context() as patch:
+        fill_disk(patch, lambda path: path.match(pattern))
+        with pytest.raises(OSError, match="No space left") as caught:
+            run_training(tiny, out=tmp_path / "hurt", callbacks=[log])
+        assert Path(caught.value.filename).match(pattern)
+        assert any("No space left" in message and "Errno" not in message for message in log.messages)
+        assert log.steps == [1, 2, 3, 4, 5, 6]
+    run_training(tiny, out=tmp_path / "hurt", resume="unfinished")
+    assert left(tmp_path / "hurt") == left(tmp_path / "quiet")
 
 
-def test_a_disk_that_stays_full_ends_with_an_error_and_the_old_state(
+def test_lines_that_the_log_could_not_write_are_in_the_state_of_a_run_that_is_killed(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_training(tiny.model_copy(update={"steps": 2}), out=tmp_path / "run")
+    run_training(tiny, out=tmp_path / "quiet")
 
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(self: MetricsLog) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.jsonl")
 
-    monkeypatch.setattr(state_module, "save_file", full)
-    with pytest.raises(OSError, match="No space left"):
-        run_training(tiny, out=tmp_path / "run")
+    class KilledError(BaseException):
+        pass
+
+    def kill(event: Event) -> None:
+        if isinstance(event, CheckpointSaved) and event.kind == "state" and event.step == 4:
+            raise KilledError
+
+    log = Log()
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsLog, "_write", full)
+        with pytest.raises(KilledError):
+            run_training(tiny, out=tmp_path / "hurt", callbacks=[log, kill])
+    assert [message for message in log.messages if "metrics.jsonl could not be written" in message] != []
+    run_training(tiny, out=tmp_path / "hurt")
+    assert left(tmp_path / "hurt") == left(tmp_path / "quiet")
+
+
+@pytest.mark.parametrize("every", [3, 6])
+@pytest.mark.parametrize("resume", ["unfinished", "auto"])
+def test_a_stop_during_the_last_look_is_told_and_the_look_is_made_up_for(
+    every: int, resume: Resume, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    validation = tiny.validation.model_copy(update={"every": every})
+    config = tiny.model_copy(update={"validation": validation})
+    quiet = run_training(config, out=tmp_path / "quiet")
+    steps: list[int] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepDone):
+            steps.append(event.step)
+
+    stopped = run_training(
+        config, out=tmp_path / "hurt", callbacks=[watch], should_stop=lambda: steps[-1:] == [tiny.steps]
+    )
+    assert stopped.interrupted
+    assert json.loads((tmp_path / "hurt" / "summary.json").read_text())["interrupted"] is True
+    again = run_training(config, out=tmp_path / "hurt", resume=resume)
+    assert not again.interrupted
+    assert again.path.parent == tmp_path / "hurt"
+    assert again.metrics == quiet.metrics
+    assert left(tmp_path / "hurt") == left(tmp_path / "quiet")
+
+
+def test_a_run_that_was_killed_before_it_told_its_result_is_concluded_in_its_folder(
+    tiny: TrainConfig, tmp_path: Path
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def kill(result: object) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        run_training(tiny, out=tmp_path / "run", resume="unfinished", report=kill)
+    before = left(tmp_path / "run")
+    for name in ("summary.json", "loss.png"):
+        (tmp_path / "run" / name).unlink()
+    log = Log()
+    result = run_training(tiny, out=tmp_path / "run", resume="unfinished", callbacks=[log])
+    assert result.path.parent == tmp_path / "run"
+    assert log.steps == []
+    assert left(tmp_path / "run") == before
+    assert run_training(tiny, out=tmp_path / "run", resume="unfinished").path.parent == tmp_path / "run-2"
+
+
+def test_every_flipped_bit_of_a_state_is_noticed_and_the_state_before_it_is_taken(
+    tiny: TrainConfig, tmp_path: Path
+) -> None:
+    run_training(tiny, out=tmp_path / "run")
+    states = tmp_path / "run" / "state"
+    whole = load_newest_state(states)
+    assert whole is not None
+    for path in (states / "00000006.json", states / "00000006.safetensors"):
+        good = path.read_bytes()
+        for number in random.Random(0).sample(range(8 * len(good)), 60):
+            data = bytearray(good)
+            data[number // 8] ^= 1 << number % 8
+            path.write_bytes(bytes(data))
+            found = load_newest_state(states)
+            assert found is not None
+            if found.step == 6:  # a blank more or less in the JSON
+                assert json.loads(bytes(data)) == json.loads(good)
+            else:
+                assert found.step == 4
+                assert found.damaged == ("00000006.json",)
+        path.write_bytes(good)
+
+
+def test_a_state_without_a_checksum_of_its_own_is_read(tiny: TrainConfig, tmp_path: Path) -> None:
+    run_training(tiny, out=tmp_path / "run")
+    manifest = tmp_path / "run" / "state" / "00000006.json"
+    record = json.loads(manifest.read_text())
+    del record["sha256"], record["values"]["mapping"][-2]
+    manifest.write_text(json.dumps(record | {"format": 1}))
     state = load_newest_state(tmp_path / "run" / "state")
     assert state is not None
-    assert state.step == 2
-    load_model(tmp_path / "run" / "model.safetensors")
+    assert state.step == 6
+    longer = tiny.model_copy(update={"steps": 8})
+    assert run_training(longer, out=tmp_path / "run").path.parent == tmp_path / "run"
 
 
-def test_a_log_that_cannot_be_written_does_not_end_the_training(
-    tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(self: MetricsLog, event: Event) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(MetricsLog, "__call__", full)
-    log = Log()
-    assert run_training(tiny, out=tmp_path / "run", callbacks=[log]).steps == 6
-    assert sum("metrics.jsonl failed" in message for message in log.messages) == 1
+def test_what_killed_runs_left_unfinished_is_removed(tiny: TrainConfig, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for folder in (out, out / "state", out / "samples"):
+        folder.mkdir(exist_ok=True)
+        (folder / ".0123abcd.part.png").write_bytes(b"half")
+    run_training(tiny, out=out)
+    assert [path for path in out.rglob(".*")] == []
 
 
 def test_cancel_from_any_event_saves_what_was_learnt(

@@ -247,7 +247,7 @@ def test_composite_uses_a_local_feature_file_and_says_what_to_do_without(
     for features in ("vgg16", str(tmp_path / "none.safetensors")):
         if features == "vgg16":
             monkeypatch.setitem(__import__("sys").modules, "torchvision.models", None)
-        with pytest.raises(ConfigError, match=r"--objective\.features none"):
+        with pytest.raises(ConfigError, match=r"set it to none"):
             run_training(
                 configure("composite", pictures, objective={"name": "composite", "features": features}),
                 out=tmp_path / "other",
@@ -308,7 +308,7 @@ def test_a_discriminator_that_cannot_be_built_is_refused(name: str, pictures: Pa
 @pytest.mark.parametrize("name", ["composite with an adversary", "pix2pix"])
 def test_a_discriminator_refuses_pictures_too_small_for_it(name: str, pictures: Path, tmp_path: Path) -> None:
     objective = {**OBJECTIVES[name]["objective"], "discriminator": {"width": 4, "layers": 5}}
-    with pytest.raises(ConfigError, match=r"data.size 32: patch_discriminator needs at least \d\d"):
+    with pytest.raises(ConfigError, match=r"data.size: 32 was given, but patch_discriminator needs at least \d\d"):
         run_training(configure(name, pictures, objective=objective), out=tmp_path / "run")
 
 
@@ -343,9 +343,9 @@ def test_settings_that_the_initial_model_decides_are_named(
 
 
 def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="made for inpainting"):
+    with pytest.raises(ConfigError, match="is for inpainting"):
         run_training(configure("pix2pix", pictures, model={"architecture": "unet"}), out=tmp_path / "run")
-    with pytest.raises(ConfigError, match="made for translation"):
+    with pytest.raises(ConfigError, match="is for translation"):
         run_training(
             configure("reconstruction", pictures, model={"architecture": "pix2pix_unet"}), out=tmp_path / "run"
         )
@@ -385,5 +385,32 @@ def test_pix2pix_adds_perceptual_and_style_terms_by_their_weights(pictures: Path
 
 
 def test_pix2pix_says_what_to_do_without_a_vgg(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--objective\.features none"):
+    with pytest.raises(ConfigError, match=r"set it to none"):
         pix2pix_terms(pictures, tmp_path / "run", style=1.0, features=str(tmp_path / "missing.safetensors"))
+
+
+def test_a_second_discriminator_of_pix2pix_judges_feature_maps_and_is_resumed(pictures: Path, tmp_path: Path) -> None:
+    save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
+    objective = {
+        "name": "pix2pix",
+        "features": str(tmp_path / "vgg.safetensors"),
+        "discriminator": {"width": 4, "layers": 2},
+        "feature_adversarial": 0.5,
+        "feature_stage": 1,
+        "feature_discriminator": {"width": 4, "layers": 1},
+    }
+    config = configure("pix2pix", pictures, objective=objective)
+    run_training(config, out=tmp_path / "whole")
+    should_stop, watch = stop_after(2)
+    run_training(config, out=tmp_path / "parts", callbacks=[watch], should_stop=should_stop)
+    state = load_newest_state(tmp_path / "parts" / "state")
+    assert state is not None
+    first_layer = state.values["objective"]["feature_discriminator"]["network"]["layers.0.weight"]
+    assert first_layer.shape == (4, 64, 4, 4)  # VGG's first stage has 64 channels
+    run_training(config, out=tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_judging_feature_maps_without_a_vgg_is_refused() -> None:
+    with pytest.raises(ConfigError, match="feature_adversarial"):
+        parse_config({"objective": {"name": "pix2pix", "feature_adversarial": 1.0}})

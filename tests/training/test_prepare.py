@@ -27,7 +27,9 @@ from PIL import Image, ImageEnhance
 from training import prepare as command
 from training.dataset.near_duplicates import SAME_COLOURS, Appearance, appearance, find_repeats
 from training.dataset.selection import SPLITS, Source, choose, draw_split
-from training.prepare import PrepareError, Settings, prepare, tile_places
+from training.preparation.cutting import tile_places
+from training.preparation.settings import PrepareError, Settings
+from training.prepare import prepare
 
 from .test_data import make_zoo
 

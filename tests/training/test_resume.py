@@ -140,7 +140,7 @@ def test_foreign_files_in_a_run_folder_survive(tiny: TrainConfig, tmp_path: Path
 def test_a_state_of_another_architecture_is_refused_in_one_line(tiny: TrainConfig, tmp_path: Path) -> None:
     run_training(tiny.model_copy(update={"steps": 1}), out=tmp_path / "run")
     other = tiny.model_copy(update={"model": tiny.model.model_copy(update={"arguments": {"width": 8}})})
-    with pytest.raises(RunError, match=r"arguments.*--resume none"):
+    with pytest.raises(RunError, match=r"arguments.*set resume to none"):
         run_training(other, out=tmp_path / "run", resume="auto")
 
 

@@ -63,7 +63,7 @@ def test_the_command_repairs_the_picture_and_changes_nothing_else(
     arguments = ["--config", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run"), "--steps", "2"]
     arguments += ["--data.picture", str(tmp_path / "picture.png"), "--data.picture_mask", str(tmp_path / "mask.png")]
     assert run.main(arguments) == 0
-    assert "repaired with it" in capsys.readouterr().out
+    assert "repaired: " in capsys.readouterr().out
     filled = np.asarray(Image.open(tmp_path / "run" / "filled.png"))
     known = mask[0, 0].numpy() < 0.5
     assert np.array_equal(filled[known], pixels[known])

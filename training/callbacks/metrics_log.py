@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from inpaint_core.files.atomic import write_text
 
-from ..events import Event, Finished, RolledBack, StepDone, Validated
+from ..events import Event, RolledBack, StepDone, Validated
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
@@ -32,11 +31,21 @@ def read_losses(path: Path) -> list[float]:
     return [record["loss"] for record in read_metrics(path) if "loss" in record]
 
 
-class MetricsLog:
-    """Appends; what lies behind the step that a run is resumed from is removed first.
+def logged_loss(value: float) -> float:
+    """A loss as the file holds it."""
+    return float(f"{value:.6g}")
 
-    A line is written with its step and again, in its place, with what was measured after the step: a state that is
-    saved later never knows of more steps than the file does.
+
+def logged_score(value: float) -> float:
+    """A measurement as the file holds it."""
+    return round(value, 4)
+
+
+class MetricsLog:
+    """Writes a line with each step, and the line again, in its place, with what was measured after the step.
+
+    What lies behind the step that a run is resumed from is removed first. What cannot be written is kept, and written
+    with the next line.
 
     Parameters
     ----------
@@ -44,52 +53,83 @@ class MetricsLog:
         The file.
     step
         Steps already done.
+    unwritten
+        What `unwritten` gave when the state of that step was saved.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, step: int, unwritten: Sequence[Mapping[str, Any]] = ()) -> None:
         self._path = path
-        self._last: dict[str, Any] = {}
-        self._place = 0
-        self._file = self._open(step)
+        self._file: IO[bytes] | None = None
+        # Lines from `_place` on: the last one may still change, earlier ones are here only when they are not written.
+        self._tail: list[dict[str, Any]] = [dict(record) for record in unwritten]
+        self._place = self._end = 0
+        self._written = False
+        self._cut: int | None = step
+        self.finish()
 
     def __call__(self, event: Event) -> None:
         match event:
             case StepDone():
-                self._place = self._file.tell()
-                self._last = {
+                record = {
                     "step": event.step,
-                    **{name: float(f"{value:.6g}") for name, value in event.losses.items()},
+                    **{name: logged_loss(value) for name, value in event.losses.items()},
                     "learning_rate": event.learning_rate,
                     "images_per_second": round(event.images_per_second, 2),
                 }
-                self._write()
-            case Validated() if self._last.get("step") == event.step:
-                self._last |= {f"held_out_{name}": round(value, 4) for name, value in event.metrics.items()}
-                self._file.seek(self._place)
-                self._write()
+                if self._written:
+                    self._place, self._tail = self._end, []
+                self._tail.append(record)
+            case Validated() if self._tail and self._tail[-1]["step"] == event.step:
+                self._tail[-1] |= {f"held_out_{name}": logged_score(value) for name, value in event.metrics.items()}
             case RolledBack():
-                self.close()
-                self._file = self._open(event.step)
-            case Finished():
-                self.close()
+                self._cut = event.step
+                self._tail = [record for record in self._tail if record["step"] <= event.step]
             case _:
-                pass
+                return
+        self._written = False
+        self.finish()
+
+    def unwritten(self) -> list[dict[str, Any]]:
+        """See `LogWriter.unwritten`: lines."""
+        return [] if self._written else [dict(record) for record in self._tail]
+
+    def finish(self) -> None:
+        """See `LogWriter.finish`."""
+        if self._cut is not None:
+            self._rewrite(self._cut)
+            self._cut = None
+        elif not self._written:
+            self._write()
+        self._written = True
 
     def close(self) -> None:
         """The object must not be called any more."""
-        self._file.close()
-
-    def _open(self, step: int) -> IO[bytes]:
-        kept = [record for record in read_metrics(self._path) if record["step"] <= step]
-        lines = [json.dumps(record) + "\n" for record in kept]
-        write_text(self._path, "".join(lines))
-        self._last = kept[-1] if kept else {}
-        self._place = sum(len(line) for line in lines[:-1])  # bytes: json.dumps gives ASCII
-        # Not for appending: the last line may be written again, longer.
-        file = self._path.open("r+b")
-        file.seek(0, os.SEEK_END)
-        return file
+        if self._file is not None:
+            self._file.close()
 
     def _write(self) -> None:
-        self._file.write(json.dumps(self._last).encode() + b"\n")
-        self._file.flush()
+        assert self._file is not None
+        data = memoryview("".join(json.dumps(record) + "\n" for record in self._tail).encode())
+        self._end = self._place + len(data)
+        self._file.seek(self._place)
+        while data:
+            data = data[self._file.write(data) :]
+
+    def _rewrite(self, step: int) -> None:
+        """Write the file anew without what it has of steps behind this one."""
+        records = {record["step"]: record for record in read_metrics(self._path) if record["step"] <= step}
+        records |= {record["step"]: record for record in self._tail}
+        kept = [record for _, record in sorted(records.items())]
+        lines = [json.dumps(record) + "\n" for record in kept]
+        write_text(self._path, "".join(lines))
+        self.close()
+        self._tail = kept[-1:]
+        # Bytes: json.dumps gives ASCII.
+        self._place, self._end = sum(len(line) for line in lines[:-1]), sum(len(line) for line in lines)
+        # Unbuffered, so that nothing that the disk refused is written behind our back, at another place.
+        self._file = self._path.open("r+b", buffering=0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from inpaint_core.files.atomic import atomic_path
+from inpaint_core.files.atomic import write_bytes
 from inpaint_core.files.images import to_bytes
 
 from ..events import Event, Preview
@@ -16,16 +19,37 @@ SMALLEST_CELL = 128  # smaller pictures are enlarged by a whole number, pixels s
 
 
 class SampleSheets:
-    """Writes every preview with its columns' names on top."""
+    """Writes every preview with its columns' names on top; what cannot be written is kept and written with the next.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder
+        Made with the first one.
+    unwritten
+        What `unwritten` gave when the state was saved that is gone on from.
+    """
+
+    def __init__(self, folder: Path, unwritten: Mapping[str, str] | None = None) -> None:
         self._folder = folder
+        self._waiting = {name: base64.b64decode(data) for name, data in (unwritten or {}).items()}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Preview):
+            encoded = BytesIO()
+            labelled(event).save(encoded, "PNG")
+            self._waiting[f"step_{event.step:08d}.png"] = encoded.getvalue()
+            self.finish()
+
+    def unwritten(self) -> dict[str, str]:
+        """See `LogWriter.unwritten`: PNG files in base64, by name."""
+        return {name: base64.b64encode(data).decode() for name, data in self._waiting.items()}
+
+    def finish(self) -> None:
+        """See `LogWriter.finish`."""
+        for name, data in list(self._waiting.items()):
             self._folder.mkdir(exist_ok=True)
-            with atomic_path(self._folder / f"step_{event.step:08d}.png") as temporary:
-                labelled(event).save(temporary)
+            write_bytes(self._folder / name, data)
+            del self._waiting[name]
 
 
 def labelled(event: Preview) -> Image.Image:

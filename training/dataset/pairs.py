@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from inpaint_core.files.images import READABLE_SUFFIXES, ImageFileError, decode_image
+from inpaint_core.files.folders import Listing, find_partner, find_partners, list_pictures
+from inpaint_core.files.images import decode_image
+from inpaint_core.files.opening import ImageFileError
 
 from ..config import DataConfig
 
@@ -28,14 +32,14 @@ def read_pair(path: Path, config: DataConfig) -> Tensor:
     ImageFileError
         As `inpaint_core.files.images.decode_image`.
     """
-    picture = decode_image(path).image
+    picture = decode_image(path, config.max_pixels).visible()
     if config.input_side is not None:
         if picture.shape[2] % 2:
             raise UnpairedError(f"{path}: {picture.shape[2]} pixels wide, which two pictures side by side cannot be")
         left, right = picture.chunk(2, 2)
         return torch.cat([right, left] if config.input_side == "left" else [left, right])
     partner = input_path(path, config)
-    given = decode_image(partner).image
+    given = decode_image(partner, config.max_pixels).visible()
     if given.shape != picture.shape:
         sizes = [f"{image.shape[2]}x{image.shape[1]}" for image in (given, picture)]
         raise UnpairedError(
@@ -45,28 +49,51 @@ def read_pair(path: Path, config: DataConfig) -> Tensor:
 
 
 def input_path(path: Path, config: DataConfig) -> Path:
-    """The file in `config.input_folder` of the same name, whatever its suffix.
+    """The file in `config.input_folder` that belongs to a picture; see `inpaint_core.files.folders.find_partner`.
 
     Raises
     ------
     UnpairedError
         There is none, or more than one.
     """
+    try:
+        return find_partner(path, _folder(config), list_inputs(config), "input")
+    except UnpairedError:
+        raise
+    except ImageFileError as error:
+        raise UnpairedError(str(error)) from None
+
+
+def list_inputs(config: DataConfig) -> Listing:
+    """The pictures in `config.input_folder`.
+
+    Raises
+    ------
+    ImageFileError
+        No such folder.
+    """
     folder = Path(config.input_folder or "").expanduser().resolve()
-    matches = [match for suffix in sorted(READABLE_SUFFIXES) if (match := folder / f"{path.stem}{suffix}").is_file()]
-    if len(matches) != 1:
-        raise UnpairedError(f"{path}: {len(matches) or 'no'} inputs named {path.stem} in {folder}, one is needed")
-    return matches[0]
+    if not folder.is_dir():
+        raise ImageFileError(f"{folder}: no such folder of inputs")
+    return _list(folder, folder.stat().st_mtime_ns)
 
 
-def lonely_inputs(names: set[str], config: DataConfig) -> list[Path]:
-    """Files in `config.input_folder` that no picture, by the stems `names`, belongs to."""
+def lonely_inputs(paths: Sequence[Path], config: DataConfig) -> list[Path]:
+    """Files in `config.input_folder` that belong to none of the pictures `paths`."""
     if config.input_folder is None:
         return []
-    folder = Path(config.input_folder).expanduser().resolve()
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE_SUFFIXES and p.stem not in names)
+    listing = list_inputs(config)
+    used = {partner for path in paths for partner in find_partners(path, _folder(config), listing)}
+    return [path for path in listing.pictures if path not in used]
+
+
+@lru_cache(maxsize=4)
+def _list(folder: Path, _changed: int) -> Listing:
+    return list_pictures(folder, recursive=True)
+
+
+def _folder(config: DataConfig) -> Path:
+    return Path(config.folder or "").expanduser().resolve()
 
 
 def odd_one_out(height: int, width: int, usual: float) -> str | None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from inpaint_core.eight_bit import from_uint8
 from inpaint_core.masks import MaskMix
 
 from ..config import DataConfig
@@ -126,7 +127,7 @@ class Samples:
         pixels, files, failures = cuts
         files = tuple(files)  # torch's loader makes lists of tuples
         self.failures |= failures
-        image = pixels.to(self._device).float() / 255.0
+        image = from_uint8(pixels.to(self._device))
         image, more = image[:, :3], image[:, 3:]
         given = more if more.shape[1] == 3 else None
         unknown = (more > 0.0).float() if more.shape[1] == 1 else None
@@ -164,7 +165,10 @@ class _InWorker:
 
 
 def _collate(windows: Sequence[tuple[Tensor, str]], source: Windows) -> Cuts:
-    return torch.stack([window for window, _ in windows]), tuple(file for _, file in windows), dict(source.failures)
+    pixels = [window for window, _ in windows]
+    if len({len(one) for one in pixels}) > 1:  # some pictures have unknown parts
+        pixels = [one if len(one) == 4 else torch.cat([one, torch.zeros_like(one[:1])]) for one in pixels]
+    return torch.stack(pixels), tuple(file for _, file in windows), dict(source.failures)
 
 
 def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, count: int) -> Iterator[Cuts]:

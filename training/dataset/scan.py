@@ -10,23 +10,26 @@ import hashlib
 import importlib.util
 import os
 import statistics
-import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_core.files.images import READABLE_FORMATS, READABLE_SUFFIXES, ImageFileError, decode_image
+from inpaint_core.eight_bit import to_uint8
+from inpaint_core.files.folders import spell_others
+from inpaint_core.files.images import Picture, decode_image
+from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
+from inpaint_core.files.videos import READABLE_CLIPS
 
 from ..config import DataConfig
 from ..errors import SettingError
+from .layout import Layout, find_layout
 from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
 
 # Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
@@ -37,23 +40,23 @@ DEMO_TRAIN = (
 )
 DEMO_HELD_OUT = ("chelsea.png", "rocket.jpg")
 MAX_LISTED = 10
-MAX_PIXELS = 89_478_485  # Pillow's own warning limit: a quarter of a GiB as RGB
+RECURSIVE = "--data.recursive true"
 
-# What Pillow's parsers are known to raise on a damaged header.
-BAD_HEADER = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    struct.error,
-    ArithmeticError,
-    AttributeError,
-)
+FAINT = 1.0 / 12.0  # of the range; pictures that all use less look equal to any measure of their differences
 
 LeftOutKind = Literal["broken", "unreadable", "tiny", "duplicate", "bomb", "link", "unpaired"]
-NoteKind = Literal["16-bit", "gray", "CMYK", "palette", "animated", "rotated", "transparent"]
+NoteKind = Literal[
+    "16-bit",
+    "numbers",
+    "stretched",
+    "gray",
+    "CMYK",
+    "palette",
+    "animated",
+    "several frames",
+    "rotated",
+    "transparent",
+]
 Progress = Callable[[int, int], None]
 
 
@@ -87,6 +90,8 @@ class Record:
         Mean colour, RGB in 0..1.
     notes
         What was unusual about the file.
+    spread
+        Difference of its brightest and darkest value, in 0..1.
     """
 
     file: str
@@ -97,6 +102,7 @@ class Record:
     mean: tuple[float, float, float]
     pixels: Tensor | None = None
     notes: tuple[NoteKind, ...] = ()
+    spread: float = 1.0
 
 
 @dataclass
@@ -108,6 +114,7 @@ class Dataset:
     held_out: list[Record]
     left_out: list[LeftOut] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def mean(self) -> tuple[float, float, float]:
@@ -124,12 +131,30 @@ class Dataset:
 
     def remarks(self) -> list[str]:
         """What somebody who trains on these pictures should know, in sentences."""
-        sentences = []
+        sentences = list(self.notes)
         if self.left_out:
-            listed = ", ".join(f"{item.file} ({item.kind})" for item in self.left_out[:MAX_LISTED])
+            listed = ", ".join(_name_left_out(item) for item in self.left_out[:MAX_LISTED])
             more = f" and {len(self.left_out) - MAX_LISTED} more" if len(self.left_out) > MAX_LISTED else ""
             usable = len(self.train) + len(self.held_out)
             sentences.append(f"{len(self.left_out)} of {usable + len(self.left_out)} pictures left out: {listed}{more}")
+        too_large = next((item for item in self.left_out if item.kind == "bomb"), None)
+        if too_large is not None:
+            sentences.append(f"{too_large.file}: {too_large.reason}")
+        records = [*self.train, *self.held_out]
+        several = sum("animated" in record.notes or "several frames" in record.notes for record in records)
+        if several:
+            sentences.append(f"{several} files hold several frames or pages, of which only the first is used")
+        stretched = sum("stretched" in record.notes for record in records)
+        if stretched:
+            sentences.append(
+                f"{stretched} pictures hold values that are not of 8 or 16 bits; each is stretched to its own range"
+            )
+        widest = max((record.spread for record in records), default=1.0)
+        if widest < FAINT:
+            sentences.append(
+                f"no picture uses more than {100 * widest:.0f} % of the range from black to white, so that PSNR "
+                "flatters every model; stretch the pictures first"
+            )
         if not self.held_out:
             sentences.append(
                 "no picture is held out, so nothing is measured and the latest model is kept, not the best"
@@ -154,8 +179,8 @@ class Dataset:
         }
 
 
-def load_dataset(config: DataConfig, progress: Progress | None = None) -> Dataset:
-    """Scan the configured folder, or the embedded photographs, and split it.
+def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int = 0) -> Dataset:
+    """Scan the configured folder, clip, or the embedded photographs, and split it.
 
     Parameters
     ----------
@@ -163,6 +188,8 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
         Where the pictures are and how large they are kept.
     progress
         Called with (files looked at, files in all); what it raises ends the scan.
+    seed
+        Draws the frames of a clip.
 
     Raises
     ------
@@ -172,39 +199,35 @@ def load_dataset(config: DataConfig, progress: Progress | None = None) -> Datase
     if config.folder is None:
         return _load_embedded(config)
     folder = Path(config.folder).expanduser().resolve()
-    paths, ignored = list_pictures(folder, config.recursive)
+    if folder.suffix.lower() in READABLE_CLIPS and folder.is_file():
+        from .clip import read_clip
+
+        return read_clip(folder, config, seed, progress)
+    try:
+        layout = find_layout(folder, config.recursive)
+    except ImageFileError as error:
+        raise DatasetError(str(error)) from None
+    paths = [path for listing in layout.listings for path in listing.pictures]
     records, left_out = _scan(folder, paths, config, progress)
     if config.paired:
         records, left_out = _leave_out_unpaired(records, left_out, paths, config)
     if len(records) < config.minimum_pictures:
-        raise DatasetError(_too_few(folder, config, len(records), left_out, ignored))
-    train, held_out = split_by_content(records, config.held_out)
-    return Dataset(str(folder), train, held_out, left_out, ignored)
+        raise DatasetError(_too_few(layout, config, len(records), left_out))
+    train, held_out = _divide(records, layout, config)
+    return Dataset(str(folder), train, held_out, left_out, layout.ignored, tuple(layout.remarks(RECURSIVE)))
 
 
-def list_pictures(folder: Path, recursive: bool) -> tuple[list[Path], dict[str, int]]:
-    """Picture files of a folder in a fixed order, and how many other files of which suffix lie there.
-
-    Raises
-    ------
-    DatasetError
-        No such folder, or it cannot be listed.
-    """
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of pictures")
-    paths, ignored = [], Counter[str]()
-    try:
-        candidates: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
-        for path in sorted(candidates):
-            if path.name.startswith(".") or not (path.is_file() or path.is_symlink()):
-                continue
-            if path.suffix.lower() in READABLE_SUFFIXES:
-                paths.append(path)
-            else:
-                ignored[path.suffix.lower() or "(none)"] += 1
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be listed ({error.strerror})") from None
-    return paths, dict(ignored)
+def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[list[Record], list[Record]]:
+    """Training and held-out pictures: as the folder says, otherwise by their content."""
+    if layout.validation is None or config.held_out == 0.0:
+        apart = set() if layout.validation is None else set(layout.validation.pictures)
+        return split_by_content([record for record in records if record.path not in apart], config.held_out)
+    held_out = set(layout.validation.pictures)
+    train = [record for record in records if record.path not in held_out]
+    held = [record for record in records if record.path in held_out]
+    if not train:
+        raise DatasetError(f"{layout.train.folder}: no usable picture to train on")
+    return (train, held) if held else split_by_content(train, config.held_out)
 
 
 def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Record], list[Record]]:
@@ -227,7 +250,7 @@ def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Reco
 
 
 def read_pixels(path: Path, config: DataConfig) -> Tensor:
-    """Decode a picture to uint8 `[3,H,W]`, or a pair to `[6,H,W]`.
+    """Decode a picture to uint8 `[3,H,W]`, to `[4,H,W]` where a part is unknown, or a pair to `[6,H,W]`.
 
     The shorter side is reduced to `config.stored_side` or enlarged to `config.size`.
 
@@ -236,7 +259,22 @@ def read_pixels(path: Path, config: DataConfig) -> Tensor:
     ImageFileError
         As `inpaint_core.files.images.decode_image`; an UnpairedError as `read_pair`.
     """
-    return to_stored_size(read_pair(path, config) if config.paired else decode_image(path).image, config)
+    if config.paired:
+        return to_stored_size(read_pair(path, config), config)
+    return to_training_pixels(decode_image(path, config.max_pixels), config)
+
+
+def to_training_pixels(picture: Picture, config: DataConfig) -> Tensor:
+    """What is kept of a picture: `[3,H,W]`, or `[4,H,W]` with 255 where it is unknown; see `read_pixels`."""
+    planes = picture.visible()
+    if not bool(picture.unknown.any()):
+        return to_stored_size(planes, config)
+    return mark_unknown(to_stored_size(torch.cat([planes, picture.unknown.float()]), config))
+
+
+def mark_unknown(joined: Tensor) -> Tensor:
+    """Of uint8 `[4,H,W]` that was resized: every pixel that the unknown part has touched is unknown."""
+    return torch.cat([joined[:3], (joined[3:] > 0).to(torch.uint8) * 255])
 
 
 def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
@@ -244,7 +282,7 @@ def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
     height, width = stored_shape(image.shape[-2], image.shape[-1], config)
     if (height, width) != tuple(image.shape[-2:]):
         image = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True, align_corners=False)[0]
-    return (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
+    return to_uint8(image)
 
 
 def stored_shape(height: int, width: int, config: DataConfig) -> tuple[int, int]:
@@ -266,7 +304,7 @@ def _leave_out_unpaired(
             kept.append(record)
         else:
             left_out.append(LeftOut(record.file, "unpaired", reason))
-    for path in lonely_inputs({path.stem for path in paths}, config):
+    for path in lonely_inputs(paths, config):
         left_out.append(LeftOut(str(path), "unpaired", "an input that no picture has the name of"))
     return kept, left_out
 
@@ -322,71 +360,83 @@ def _scan(
 def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
     """Open one file of a folder: a record with its pixels, or why it cannot be used. Duplicates are not looked for."""
     name = path.relative_to(folder).as_posix()
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        return LeftOut(name, "link", "a link that leads out of the folder")
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        return LeftOut(name, "unreadable", error.strerror or "cannot be read")
+        if path.is_symlink() and not path.resolve(strict=True).is_relative_to(folder.resolve()):
+            return LeftOut(name, "link", "a link that leads out of the folder")
+    except (OSError, RuntimeError):  # before Python 3.13, a loop is a RuntimeError
+        return LeftOut(name, "link", "a link that leads nowhere")
     try:
-        notes, width, height = _inspect(path)
-        if width * height > MAX_PIXELS:
-            return LeftOut(
-                name, "bomb", f"{width}x{height} pixels are more than the {MAX_PIXELS // 10**6} million accepted"
-            )
-        if min(width, height) < config.minimum_side:
-            return LeftOut(name, "tiny", f"{width}x{height}: the shorter side is below {config.minimum_side} pixels")
-        pixels = read_pixels(path, config)
-    except Image.DecompressionBombError as error:
-        return LeftOut(name, "bomb", str(error))
+        header = read_header(path, config.max_pixels)
+        if min(header.width, header.height) < config.minimum_side:
+            size = f"{header.width}x{header.height}"
+            return LeftOut(name, "tiny", f"{size}: the shorter side is below {config.minimum_side} pixels")
+        digest = _digest(path)
+        if config.paired:
+            pixels, notes = read_pixels(path, config), _notes(header)
+        else:
+            picture = decode_image(path, config.max_pixels)
+            if bool(picture.unknown.all()):
+                return LeftOut(name, "broken", "fully transparent or without any number: nothing of it is known")
+            pixels, notes = to_training_pixels(picture, config), _notes(header, picture)
+    except TooManyPixelsError as error:
+        return LeftOut(name, "bomb", str(error).removeprefix(f"{path}: "))
     except UnpairedError as error:
         return LeftOut(name, "unpaired", str(error).removeprefix(f"{path}: "))
     except ImageFileError as error:
         return LeftOut(name, "broken", str(error).removeprefix(f"{path}: "))
     red, green, blue = (pixels[:3].float().mean((1, 2)) / 255.0).tolist()
-    return Record(name, path, digest, pixels.shape[1], pixels.shape[2], (red, green, blue), pixels, tuple(notes))
+    spread = (int(pixels[:3].max()) - int(pixels[:3].min())) / 255.0
+    height, width = pixels.shape[1:]
+    return Record(name, path, digest, height, width, (red, green, blue), pixels, tuple(notes), spread)
 
 
-def _inspect(path: Path) -> tuple[list[NoteKind], int, int]:
-    """What is unusual about a file, from its header, and its upright width and height."""
-    notes: list[NoteKind] = []
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, which `read_header` has found to be a picture of a bounded size."""
+    digest = hashlib.sha256()
     try:
-        with Image.open(path, formats=READABLE_FORMATS) as picture:
-            width, height = picture.size
-            if picture.mode.startswith("I"):
-                notes.append("16-bit")
-            elif picture.mode in ("1", "L", "LA", "F"):
-                notes.append("gray")
-            elif picture.mode == "CMYK":
-                notes.append("CMYK")
-            elif picture.mode in ("P", "PA"):
-                notes.append("palette")
-            if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-                notes.append("transparent")
-            if getattr(picture, "n_frames", 1) > 1:
-                notes.append("animated")
-            orientation = picture.getexif().get(0x0112, 1)
-            if orientation not in (0, 1):
-                notes.append("rotated")
-                if orientation >= 5:
-                    width, height = height, width
-            return notes, width, height
-    except Image.DecompressionBombError:
-        raise
-    except BAD_HEADER as error:
-        raise ImageFileError(f"{path}: not a picture, or its header is damaged ({error})") from None
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    except OSError as error:
+        raise ImageFileError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    return digest.hexdigest()
 
 
-def _too_few(
-    folder: Path, config: DataConfig, usable: int, left_out: Sequence[LeftOut], ignored: dict[str, int]
-) -> str:
+def _notes(header: Header, picture: Picture | None = None) -> list[NoteKind]:
+    """What is unusual about a file."""
+    notes: list[NoteKind] = []
+    if picture is not None and picture.values is not None:
+        if picture.values.kind != "uint8":
+            notes.append("16-bit" if picture.sixteen_bit else "numbers")
+        if picture.values.stretched:
+            notes.append("stretched")
+    if (picture is not None and picture.gray) or header.mode in ("1", "L", "LA", "F") or header.mode.startswith("I"):
+        notes.append("gray")
+    elif header.mode == "CMYK":
+        notes.append("CMYK")
+    elif header.mode in ("P", "PA"):
+        notes.append("palette")
+    if header.transparent:
+        notes.append("transparent")
+    if header.frames > 1:
+        notes.append("several frames" if header.format == "TIFF" else "animated")
+    if header.orientation != 1:
+        notes.append("rotated")
+    return notes
+
+
+def _name_left_out(item: LeftOut) -> str:
+    return f"{item.file} ({item.reason if item.kind == 'duplicate' else item.kind})"
+
+
+def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence[LeftOut]) -> str:
     found = f"{usable} usable picture{'s' * (usable != 1)}, at least {config.minimum_pictures} needed"
     if left_out:
         kinds = Counter(item.kind for item in left_out)
         found += f"; left out: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
         found += f" (first: {left_out[0].file}, {left_out[0].reason})"
-    if ignored:
-        found += f"; other files: {', '.join(f'{count} {suffix}' for suffix, count in sorted(ignored.items()))}"
-    if not config.recursive and folder.is_dir() and any(path.is_dir() for path in folder.iterdir()):
-        found += "; it has subfolders, which are searched if `data.recursive` is true"
-    return f"{folder}: {found}"
+    if layout.ignored:
+        found += f"; other files: {spell_others(layout.ignored)}"
+    if not layout.divided and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
+        found += "; it has subfolders; to search them too, turn on `data.recursive`"
+    return f"{layout.folder}: {found}"

@@ -33,6 +33,8 @@ class Source:
         One of `SPLITS`.
     written
         What was made of it.
+    partial
+        A part of it is unknown (transparent).
     """
 
     file: str
@@ -47,6 +49,7 @@ class Source:
     distance: int | None = None
     split: str = ""
     written: list[str] = field(default_factory=list)
+    partial: bool = False
 
 
 def choose(

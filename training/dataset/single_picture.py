@@ -8,12 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inpaint_core.files.images import ImageFileError, decode_image, decode_mask, write_image
+from inpaint_core.files.images import decode_image, write_image
+from inpaint_core.files.masks import read_mask
+from inpaint_core.files.opening import MAX_PIXELS, ImageFileError
 from inpaint_core.inpainting.inpaint import Completer, inpaint
 from inpaint_core.masks import normalize_mask
 
 from ..config import DataConfig
-from .scan import Dataset, DatasetError, Record, to_stored_size
+from .scan import Dataset, DatasetError, Record, mark_unknown, to_stored_size
 
 
 def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Dataset:
@@ -25,10 +27,11 @@ def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Data
         One of the files cannot be read, or nothing of the picture is known.
     """
     try:
-        image, mask = decode_image(path).image[None], decode_mask(mask_path)
+        picture = decode_image(path, config.max_pixels)
+        mask = read_mask(mask_path, picture, max_pixels=config.max_pixels).hole
     except ImageFileError as error:
         raise DatasetError(str(error)) from None
-    return single_picture(image, mask, config, path.name)
+    return single_picture(picture.visible()[None], torch.maximum(mask, picture.unknown.float()), config, path.name)
 
 
 def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = "picture") -> Dataset:
@@ -55,16 +58,24 @@ def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = 
         raise DatasetError(f"{name}: everything is marked in its mask, so there is nothing to learn from")
     mean = (image * (1.0 - mask)).sum((0, 2, 3)) / (1.0 - mask).sum()
     joined = to_stored_size(torch.cat([torch.where(mask > 0.5, mean.view(1, 3, 1, 1), image), mask], 1)[0], config)
-    # Every pixel that the unknown part has touched in resizing is unknown.
-    pixels = torch.cat([joined[:3], (joined[3:] > 0).to(torch.uint8) * 255])
+    pixels = mark_unknown(joined)
     digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
     red, green, blue = mean.tolist()
     record = Record(name, Path(name), digest, pixels.shape[1], pixels.shape[2], (red, green, blue), pixels)
     return Dataset(name, [record], [])
 
 
-def repair(model: Completer, path: Path, mask_path: Path, out: Path) -> None:
-    """Fill what is marked in a picture file and write the result; known pixels stay as they are."""
-    picture = decode_image(path)
-    filled = inpaint(model, picture.image[None], decode_mask(mask_path))
+def repair(model: Completer, path: Path, mask_path: Path, out: Path, max_pixels: int = MAX_PIXELS) -> Path:
+    """Fill what is marked in a picture file and write the result; known pixels stay as they are.
+
+    Returns
+    -------
+    Path
+        `out`, or the same with `.tif` for values that no PNG keeps.
+    """
+    picture = decode_image(path, max_pixels)
+    if picture.values is not None and not picture.sixteen_bit:
+        out = out.with_suffix(".tif")
+    filled = inpaint(model, picture.planes[None], read_mask(mask_path, picture, max_pixels=max_pixels).hole)
     write_image(out, filled[0], like=picture)
+    return out

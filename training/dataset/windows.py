@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_core.files.images import ImageFileError
+from inpaint_core.eight_bit import from_uint8, to_uint8
+from inpaint_core.files.opening import ImageFileError
 
 from ..config import DataConfig
 from ..randomness import numpy_generator
@@ -33,10 +34,10 @@ class Recolour:
 
     def apply(self, pixels: Tensor) -> Tensor:
         """Recolour the first three channels of uint8 `[C,H,W]`."""
-        values = pixels[list(self.channels)].float() / 255.0
+        values = from_uint8(pixels[list(self.channels)])
         contrast, brightness = (values.new_tensor(item).view(3, 1, 1) for item in (self.contrast, self.brightness))
         values = (values - 0.5) * contrast + 0.5 + brightness
-        return torch.cat([(values.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8), pixels[3:]])
+        return torch.cat([to_uint8(values), pixels[3:]])
 
 
 @dataclass(frozen=True)

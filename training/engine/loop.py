@@ -10,6 +10,9 @@ from typing import Protocol
 
 import torch
 
+from inpaint_core.inpainting.memory import is_out_of_memory
+from inpaint_core.randomness import isolated_randomness
+
 from ..config import TrainConfig
 from ..dataset.samples import Batch
 from ..errors import CollapsedError, DivergedError, OutOfMemoryError
@@ -17,13 +20,12 @@ from ..events import Event, Message, StepDone
 from ..objectives.objective import Objective
 from ..objectives.optimization import NonFiniteError
 from ..placement import Placement
-from ..randomness import derive_seed, isolated_randomness
+from ..randomness import derive_seed
+from .validation import Look
 
 RECENT_STEPS = 50
 SKIPPED_IN_A_ROW = 10
 ROLLBACKS = 3
-# What allocators other than CUDA's say in a plain RuntimeError.
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Keeper(Protocol):
@@ -35,8 +37,8 @@ class Keeper(Protocol):
     def preview(self, step: int) -> None:
         """Show what the network does."""
 
-    def validate(self, step: int) -> bool:
-        """Look at the held-out pictures; true when the training should stop because nothing gets better."""
+    def validate(self, step: int) -> Look:
+        """Look at the held-out pictures, and say what that means for the training."""
 
     def save(self, step: int) -> None:
         """Write a state for resuming."""
@@ -156,10 +158,13 @@ def train(
             left = clock.seconds_left(config.steps - step)
             keeper.emit(StepDone(step, config.steps, losses, rate, clock.images_per_second(images), left))
             last = step == config.steps
-            if last or step % config.preview_every == 0:
+            if is_due(step, config.preview_every, config.steps):
                 keeper.preview(step)
-            if last or step % config.validation.every == 0:
-                finished = placement.any(keeper.validate(step))
+            if is_due(step, config.validation.every, config.steps):
+                look = agree(keeper.validate(step), placement)
+                if look is Look.CUT_SHORT:
+                    return step, True
+                finished = look is Look.ENOUGH
             if not last and step % config.checkpoint_every == 0:
                 keeper.save(step)
     except BaseException:
@@ -170,6 +175,19 @@ def train(
                 placement.any(True)
         raise
     return step, False
+
+
+def is_due(step: int, every: int, steps: int) -> bool:
+    """Whether something that is done every so many steps, and after the last one, is to be done after this one."""
+    return step > 0 and (step == steps or step % every == 0)
+
+
+def agree(look: Look, placement: Placement) -> Look:
+    """The first process looks, and all go by what it has found."""
+    for decisive in (Look.CUT_SHORT, Look.ENOUGH):
+        if placement.any(look is decisive):
+            return decisive
+    return Look.GO_ON
 
 
 def _learn(
@@ -187,7 +205,7 @@ def _learn(
             with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):
                 return parts, objective.step(batch.split(parts), step)
         except RuntimeError as error:
-            if not _is_out_of_memory(error) or placement.processes > 1:
+            if not is_out_of_memory(error) or placement.processes > 1:
                 raise
             reason = str(error).splitlines()[0]
         # Outside the handler, which keeps the failed step's tensors alive.
@@ -202,7 +220,3 @@ def _learn(
         keeper.emit(
             Message(f"out of memory at step {step}: from now on each batch is computed in {parts} parts", "warning")
         )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.files import load_model
 from inpaint_core.models.architecture import Network
-from inpaint_core.models.registry import build_model, describe, find_architecture
+from inpaint_core.models.registry import build_model, find_architecture
+from inpaint_core.validation import describe
 
 from ..config import ConfigError, TrainConfig
 from ..dataset.scan import Dataset
@@ -67,9 +68,9 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     said = (initial.card.architecture, _complete(initial.card))
     if said == (model.architecture, arguments):
         return arguments, initial.network, initial
-    # Detail is copied into what a network has learnt already: only what decides on it is learnt anew.
+    # Copying detail into the fill takes no weights.
     if said == (model.architecture, arguments | {"head": "residual"}) and arguments.get("head") == "detailed":
-        network.load_state_dict(network.state_dict() | initial.network.state_dict())
+        network.load_state_dict(initial.network.state_dict())
         return arguments, network, initial
     raise ConfigError(
         f"{Path(model.init_from).name} is {initial.card.architecture} "

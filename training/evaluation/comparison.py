@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from inpaint_core.files.atomic import atomic_path, write_text
+from inpaint_core.files.opening import pixel_limit
 from inpaint_core.inpainting.inpaint import Strategy
 from inpaint_core.losses.features import FeatureExtractor, load_features
 from inpaint_core.metrics import MAX_PSNR, frechet_distance, kernel_distance
@@ -37,7 +38,7 @@ TRUTH = "(truth)"  # no method has parentheses at both ends of its name
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """What is measured and how; see `Pairs` for all but the last four.
 
     Attributes
@@ -48,6 +49,8 @@ class Settings:
         VGG weights for the perceptual distance and for distances of sets; None leaves these out.
     device
         Where metrics are computed.
+    invert, max_megapixels
+        See `Pairs`, and `inpaint_core.files.opening.pixel_limit`.
     judge
         Also measure the independent perceptual distance, see `Judge`.
     """
@@ -62,11 +65,19 @@ class Settings:
     strategy: Strategy = "whole"
     features: Path | None = None
     device: str = "cpu"
+    invert: bool = False
+    max_megapixels: float | None = None
     judge: bool = False
 
 
 def compare(
-    methods: Sequence[Method], settings: Settings, out: Path, *, resume: bool = True, against: Sequence[str] = ()
+    methods: Sequence[Method],
+    settings: EvaluationSettings,
+    out: Path,
+    *,
+    resume: bool = True,
+    against: Sequence[str] = (),
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
     """Measure methods on the same pairs and write everything into a folder.
 
@@ -81,6 +92,8 @@ def compare(
         Go on with what is there already; otherwise it is removed.
     against
         Names of methods: the report gets every other method's difference from these, pair by pair.
+    say
+        Told of each file that cannot be used, in one sentence.
 
     Returns
     -------
@@ -106,7 +119,10 @@ def compare(
         buckets=settings.buckets,
         borders=settings.borders,
         seed=settings.seed,
-        progress=partial(tqdm, desc="masks", unit="mask", disable=None, leave=False),
+        progress=partial(tqdm, desc="looking", unit="file", disable=None, leave=False),
+        invert=settings.invert,
+        max_pixels=pixel_limit(settings.max_megapixels),
+        say=say,
     )
     out.mkdir(parents=True, exist_ok=True)
     with hold_lock(out / ".lock", "evaluation"):
@@ -142,14 +158,16 @@ def _remove(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
+def _write_manifest(path: Path, settings: EvaluationSettings, pairs: Pairs) -> None:
     values = asdict(settings) | {
         "data": str(settings.data.resolve()),
         "masks": settings.masks if not Path(settings.masks).is_dir() else str(Path(settings.masks).resolve()),
         "count": len(pairs),
         "features": None if settings.features is None else hashlib.sha256(settings.features.read_bytes()).hexdigest(),
     }
-    del values["device"]
+    del values["device"], values["max_megapixels"]
+    if not settings.invert:
+        del values["invert"]
     if not settings.judge:
         del values["judge"]
     # One pair a line, so that people can read it, too.
@@ -168,7 +186,7 @@ def _write_manifest(path: Path, settings: Settings, pairs: Pairs) -> None:
 def _measure(
     methods: Sequence[Method],
     pairs: Pairs,
-    settings: Settings,
+    settings: EvaluationSettings,
     extract: FeatureExtractor | None,
     judge: Judge | None,
     folder: Path,
@@ -277,14 +295,16 @@ def _set_distances(rows: Tensor, truth: Tensor) -> reports.Summary:
     }
 
 
-def _time(methods: Sequence[Method], pairs: Pairs, settings: Settings) -> dict[str, float]:
+def _time(methods: Sequence[Method], pairs: Pairs, settings: EvaluationSettings) -> dict[str, float]:
     numbers = range(min(TIMED_PAIRS, len(pairs)))
     images, masks = _load(pairs, numbers, settings)
     timed = list(zip(images, masks, strict=True))
     return {method.name: seconds_per_picture(method, timed, settings.strategy) for method in methods}
 
 
-def _draw(report: dict[str, Any], methods: Sequence[Method], pairs: Pairs, settings: Settings, out: Path) -> None:
+def _draw(
+    report: dict[str, Any], methods: Sequence[Method], pairs: Pairs, settings: EvaluationSettings, out: Path
+) -> None:
     cells, rows = len(pairs.cells), []
     for turn in range(min(GRID_ROWS, len(pairs))):
         cell = turn * max(1, cells // GRID_ROWS) % cells
@@ -304,13 +324,13 @@ def _draw(report: dict[str, Any], methods: Sequence[Method], pairs: Pairs, setti
         draw_scatter(points, "PSNR in the hole (dB), mean of all pairs").save(temporary)
 
 
-def _load(pairs: Pairs, numbers: Iterable[int], settings: Settings) -> tuple[Tensor, Tensor]:
+def _load(pairs: Pairs, numbers: Iterable[int], settings: EvaluationSettings) -> tuple[Tensor, Tensor]:
     loaded = [pairs.load(pairs[number]) for number in numbers]
     images, masks = (torch.stack(items).to(settings.device) for items in zip(*loaded, strict=True))
     return images, masks
 
 
-def _blank(settings: Settings) -> Tensor:
+def _blank(settings: EvaluationSettings) -> Tensor:
     return torch.zeros(1, 3, settings.size, settings.size, device=settings.device)
 
 
@@ -319,7 +339,7 @@ def _name_column(cell: Cell, borders: Sequence[bool]) -> str:
     return name if len(borders) == 1 else f"{name} {'N' if cell.border else 'B'}"
 
 
-def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
+def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
     """The protocol in words, for those who compare the numbers with others."""
     share = f"{BORDER:g}/512 of the side"
     kept = f"N: holes keep {share} from the edge; B: they may touch it"
@@ -371,5 +391,5 @@ def _explain(settings: Settings, pairs: Pairs, extract: FeatureExtractor | None)
     return explained
 
 
-def _feature_count(extract: FeatureExtractor, settings: Settings) -> int:
+def _feature_count(extract: FeatureExtractor, settings: EvaluationSettings) -> int:
     return pooled(extract(_blank(settings))).shape[1]

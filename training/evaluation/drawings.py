@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inpaint_core.files.images import to_bytes
 
-from ..callbacks.loss_plot import BLUE, GRID, INK, ticks
+from ..charts import BLUE, GRID, INK, ticks
 
 Box = tuple[float, float, float, float]
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from inpaint_core.files.images import decode_image, decode_mask
+from inpaint_core.eight_bit import from_uint8, to_uint8
+from inpaint_core.files.folders import Listing
+from inpaint_core.files.images import decode_image
+from inpaint_core.files.masks import read_mask
+from inpaint_core.files.opening import MAX_PIXELS, ImageFileError
 from inpaint_core.masks import GENERATORS, generate
 from inpaint_core.masks.generators.folder import list_masks
-from inpaint_core.masks.generators.request import margin_in_pixels
+from inpaint_core.masks.generators.registry import names_without_options
+from inpaint_core.masks.hole_ratio import margin_in_pixels
 from inpaint_core.masks.normalise import normalize_mask
 
-from ..dataset.scan import DatasetError, list_pictures
+from ..dataset.layout import find_unseen
+from ..dataset.scan import DatasetError
 from ..dataset.windows import Crop, cut
 from ..randomness import derive_seed, numpy_generator
 
@@ -72,8 +79,8 @@ class Pairs:
     Parameters
     ----------
     data
-        Folder of pictures, subfolders included. They come in an order drawn with the seed, so that a `count`
-        that does not reach all of them is a fair sample.
+        Folder of pictures, subfolders included; of one that is divided into train, val and test only test. They come in
+        an order drawn with the seed, so that a `count` that does not reach all of them is a fair sample.
     masks
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size
@@ -83,18 +90,24 @@ class Pairs:
     count
         How many pairs; None: every picture once in every cell, but at most 1000 for a cell.
     buckets
-        Hole ratios.
+        Hole ratios. Those that a folder holds no masks for are left out.
     borders
         For each of these, a cell for each bucket: True keeps `BORDER` free of holes, False lets them touch the edge.
     seed
         Of crops, generated masks and the order of pictures and of mask files.
     progress
-        Called with each mask file that is looked at.
+        Called with the files that are looked at, pictures first.
+    invert
+        Black = hole in the folder of masks.
+    max_pixels
+        Larger pictures are left out.
+    say
+        Told of each file that cannot be used, in one sentence.
 
     Raises
     ------
     ValueError
-        No such folder, no pictures, no masks for a cell, a ratio that a generator cannot draw.
+        No such folder, no pictures, no masks for any cell, a ratio that a generator cannot draw.
     """
 
     def __init__(
@@ -108,20 +121,25 @@ class Pairs:
         borders: Sequence[bool] = (False,),
         seed: int = 0,
         progress: Callable[[Sequence[Path]], Any] = lambda files: files,
+        invert: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.cells = tuple(Cell(bucket, border) for bucket, border in product(buckets, borders))
         self._data, self._masks, self._size, self._seed = data, masks, size, seed
-        paths = list_pictures(data, recursive=True)[0]
+        self._invert, self._max_pixels, self._say = invert, max_pixels, say
+        listing = self._search(data)
+        paths = self._usable(listing.pictures, progress)
         if not paths:
-            raise DatasetError(f"{data}: no pictures in this folder")
+            raise DatasetError(f"{data}: no pictures in this folder that can be read{listing.found()}")
         self.pictures = len(paths)
         """How many pictures there are."""
         self._pictures = self._shuffle([path.relative_to(data).as_posix() for path in paths], "pictures")
         self._files: tuple[tuple[str, ...], ...] = ()
         if masks not in GENERATORS:
             self._files = self._sort_masks(progress)
-        elif masks == "folder":
-            raise ValueError("--masks folder: give the folder itself")
+        elif GENERATORS[masks].required:
+            raise ValueError(f"--masks {masks}: give the {' and the '.join(sorted(GENERATORS[masks].required))} itself")
         self.count = min(len(paths), MOST_PER_CELL) * len(self.cells) if count is None else count
 
     def __len__(self) -> int:
@@ -149,14 +167,45 @@ class Pairs:
         ValueError
             A file that cannot be read, a mask that cannot be drawn.
         """
-        pixels = (decode_image(self._data / pair.image).image * 255.0).round().to(torch.uint8)
-        image = cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size).float() / 255.0
+        pixels = to_uint8(decode_image(self._data / pair.image, self._max_pixels).visible())
+        image = from_uint8(cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
         size = (self._size, self._size)
         if pair.mask_seed is None:
-            return image, normalize_mask(decode_mask(Path(self._masks) / pair.mask), size)[0]
+            return image, self._read_mask(Path(self._masks) / pair.mask)[0]
         cell = self.cells[pair.cell]
         border = BORDER if cell.border else None
         return image, generate(pair.mask, size, cell.bucket, border, pair.mask_seed, image)[0]
+
+    def _search(self, data: Path) -> Listing:
+        try:
+            listing = find_unseen(data)
+        except ImageFileError as error:
+            raise DatasetError(str(error)) from None
+        for sentence in listing.remarks():
+            self._say(f"{listing.folder}: {sentence}")
+        if listing.folder != data:
+            self._say(f"{data} is divided: measured on {listing.folder.name}/ alone")
+        return listing
+
+    def _usable(self, paths: Sequence[Path], progress: Callable[[Sequence[Path]], Any]) -> list[Path]:
+        """Pictures that can be read, found out before anything is measured: no bad one ends a long evaluation."""
+
+        def problem(path: Path) -> str | None:
+            try:
+                picture = decode_image(path, self._max_pixels)
+            except ImageFileError as error:
+                return str(error)
+            return f"{path}: nothing of it is known" if bool(picture.unknown.all()) else None
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            problems = list(pool.map(problem, progress(paths)))
+        for found in problems:
+            if found is not None:
+                self._say(f"left out: {found}")
+        return [path for path, found in zip(paths, problems, strict=True) if found is None]
+
+    def _read_mask(self, path: Path) -> Tensor:
+        return normalize_mask(read_mask(path, invert=self._invert).hole, (self._size, self._size))
 
     def _crop(self, pair: Pair, height: int, width: int) -> Crop:
         largest = min(height, width)
@@ -182,13 +231,15 @@ class Pairs:
         """Mask files of each cell, in an order drawn with the seed."""
         folder, size = Path(self._masks), (self._size, self._size)
         if not folder.is_dir():
-            raise DatasetError(
-                f"{folder}: neither a folder of masks nor one of {', '.join(sorted(set(GENERATORS) - {'folder'}))}"
-            )
+            raise DatasetError(f"{folder}: neither a folder of masks nor one of {', '.join(names_without_options())}")
         margin = margin_in_pixels(BORDER, size)
         found: list[list[str]] = [[] for _ in self.cells]
         for path in progress(list_masks(folder)):
-            hole = normalize_mask(decode_mask(path), size)[0, 0]
+            try:
+                hole = self._read_mask(path)[0, 0]
+            except ImageFileError as error:
+                self._say(f"left out: {error}")
+                continue
             ratio = int(hole.sum()) / hole.numel()
             inside = hole[margin : self._size - margin, margin : self._size - margin]
             keeps_border = bool(inside.sum() == hole.sum())
@@ -196,22 +247,24 @@ class Pairs:
                 low, high = cell.bucket
                 if low < ratio <= high and (keeps_border or not cell.border):
                     files.append(path.relative_to(folder).as_posix())
-        self._require_masks(found)
-        return tuple(tuple(self._shuffle(files, "masks", number)) for number, files in enumerate(found))
+        self._keep_filled(found)
+        return tuple(tuple(self._shuffle(files, "masks", number)) for number, files in enumerate(found) if files)
 
     def _shuffle(self, names: Sequence[str], *purpose: str | int) -> list[str]:
         return [names[index] for index in numpy_generator(self._seed, *purpose).permutation(len(names))]
 
-    def _require_masks(self, found: Sequence[Sequence[str]]) -> None:
+    def _keep_filled(self, found: Sequence[Sequence[str]]) -> None:
+        """Keep the cells that there are masks for, and say which are left out."""
         empty = [cell for cell, files in zip(self.cells, found, strict=True) if not files]
-        if not empty:
-            return
-        away = f" and holes at least {BORDER:g}/512 of the side away from the edge" if empty[0].border else ""
-        without = {cell.bucket for cell in empty}
-        rest = [name_bucket(cell.bucket) for cell in self.cells if cell.bucket not in without]
-        advice = f"give --buckets {' '.join(dict.fromkeys(rest))}" if rest else "give other --buckets or --border no"
-        wanted = f"a hole ratio of {name_bucket(empty[0].bucket)}{away}"
-        raise DatasetError(f"{self._masks}: no masks with {wanted}; {advice}, or more masks")
+        named = ", ".join(dict.fromkeys(name_bucket(cell.bucket) + " with a border" * cell.border for cell in empty))
+        if len(empty) == len(self.cells):
+            raise DatasetError(
+                f"{self._masks}: no masks with a hole ratio of {named}; give other --buckets or --border no, "
+                "or more masks"
+            )
+        if empty:
+            self._say(f"{self._masks}: no masks with a hole ratio of {named}, so these columns are left out")
+        self.cells = tuple(cell for cell, files in zip(self.cells, found, strict=True) if files)
 
 
 def name_bucket(bucket: Bucket) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
+from torch import Tensor
+
+from inpaint_core.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model
 
@@ -19,23 +23,75 @@ def build_discriminator(
     objective: GlcicConfig | CompositeConfig | Pix2PixConfig,
     config: TrainConfig,
     placement: Placement,
+    section: str = "discriminator",
+    side: int | None = None,
 ) -> Trainable[Network]:
     """A freshly initialised discriminator with its own learning rate and no average of its weights.
+
+    Parameters
+    ----------
+    architecture, arguments, objective, config, placement
+        Which network, and the training that it belongs to.
+    section
+        Where in the objective's settings its arguments stand.
+    side
+        Of what it judges; `data.size` when None.
 
     Raises
     ------
     ConfigError
         Refused arguments, or pictures too small for it.
     """
-    generator = torch_generator(config.seed, "discriminator")
+    generator = torch_generator(config.seed, section)
     try:
         network = build_model(architecture, generator=generator, **arguments)
     except ValueError as error:
-        raise ConfigError(str(error), "objective.discriminator") from None
-    if config.data.size < network.minimum:
+        raise ConfigError(str(error), f"objective.{section}") from None
+    if side is None and config.data.size < network.minimum:
         raise ConfigError(
             f"{config.data.size} was given, but {architecture} needs at least {network.minimum}", "data.size"
         )
+    if side is not None and side < network.minimum:
+        raise ConfigError(f"feature maps of side {side}, at least {network.minimum} are needed", f"objective.{section}")
     rate = config.optimizer.learning_rate * objective.discriminator_rate
     optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
     return Trainable(network.train(), config, optimizer, placement)
+
+
+def contend(
+    discriminator: Trainable[Network],
+    shown: tuple[Tensor, Tensor],
+    kind: AdversarialLoss,
+    share: float,
+    frozen: ExitStack,
+) -> tuple[Tensor, Tensor]:
+    """Gradients of a discriminator that learns to separate real from fake, and the generator's loss against it.
+
+    Parameters
+    ----------
+    discriminator
+        Gradients of its own loss are added to it.
+    shown
+        `[B,C,H,W]` each: real, and fake with gradients.
+    kind, share
+        Which loss, and this part's share of the batch.
+    frozen
+        Freezes the discriminator's weights until it is closed; close it after the generator's backward pass.
+
+    Returns
+    -------
+    tuple of Tensor
+        The discriminator's loss, and the generator's with gradients.
+    """
+    real, made = shown
+    with discriminator.autocast():
+        d_loss = discriminator_loss(
+            discriminator.forward(real).float(), discriminator.forward(made.detach()).float(), kind
+        )
+    discriminator.backward(d_loss * share)
+    discriminator.network.requires_grad_(False)
+    frozen.callback(discriminator.network.requires_grad_, True)
+    with discriminator.autocast():
+        # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+        g_loss = generator_loss(discriminator.network(made).float(), kind)
+    return d_loss, g_loss

@@ -11,7 +11,8 @@ from torch import Tensor
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel, to_unit
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
-from inpaint_core.inpainting.classical import ClassicalFill, Method
+from inpaint_core.eight_bit import round_to_8_bits
+from inpaint_core.inpainting.classical import ClassicalFill, ClassicalMethod
 from inpaint_core.metrics import MAX_PSNR, psnr
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import find_architecture
@@ -23,7 +24,7 @@ from ..placement import Placement
 from .joint_step import step_together
 from .optimization import Trainable
 
-BASELINES: tuple[Method, ...] = ("mean", "telea")
+BASELINES: tuple[ClassicalMethod, ...] = ("mean", "telea")
 GRAY = (0.5, 0.5, 0.5)
 COLUMNS = ("input", "hole", "output", "composite", "truth")
 
@@ -43,7 +44,7 @@ def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
 
 def hole_measurements(model: InpaintingModel, batch: Batch) -> dict[str, Tensor]:
     """PSNR in dB in the hole, of 8-bit output as it would be written to a file."""
-    output = (model.complete(batch.image, batch.mask) * 255.0).round() / 255.0
+    output = round_to_8_bits(model.complete(batch.image, batch.mask))
     return {"hole_psnr": psnr(output, batch.image, batch.mask)}
 
 
@@ -55,7 +56,7 @@ def measure_fills(batches: Sequence[Batch]) -> dict[str, float]:
         values = []
         for batch in batches:
             image, mask = batch.image.cpu(), batch.mask.cpu()
-            output = (fill.complete(image, mask) * 255.0).round() / 255.0
+            output = round_to_8_bits(fill.complete(image, mask))
             values.append(psnr(output, image, mask).clamp(max=MAX_PSNR))
         results[method] = torch.cat(values).mean().item()
     return results

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import to_range, to_unit
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
-from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.losses.perceptual import perceptual_and_style
 from inpaint_core.metrics import psnr
@@ -26,7 +26,7 @@ from ..dataset.samples import Batch, Samples
 from ..dataset.scan import Dataset
 from ..placement import Placement
 from ..randomness import torch_generator
-from .discriminator import build_discriminator
+from .discriminator import build_discriminator, contend
 from .features import build_features
 from .joint_step import step_together
 from .optimization import Trainable
@@ -55,65 +55,76 @@ class Pix2Pix:
         self._config = config
         self._card = card
         self._placement = placement
-        self._features = build_features(objective, config, placement)
+        needed = objective.feature_adversarial > 0.0
+        self._features = build_features(objective, config, placement, needed)
+        self._feature_discriminator = (
+            _feature_discriminator(objective, config, placement, self._features)
+            if objective.feature_adversarial > 0.0 and self._features is not None
+            else None
+        )
         self.remarks: list[str] = []
         self._generator = Trainable(network, config, config.optimizer, placement)
         self._discriminator = (
             _build_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         )
         # L1 alone is best met by a blur; what a discriminator adds no distance to the truth can tell.
-        self.keeps_latest = self._discriminator is not None
+        self.keeps_latest = self._discriminator is not None or self._feature_discriminator is not None
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
-        networks = [self._generator] if self._discriminator is None else [self._discriminator, self._generator]
+        networks = [self._discriminator, self._feature_discriminator, self._generator]
         draws = torch_generator(self._config.seed, "prepare", step, self._placement.rank)
         return step_together(
-            networks, parts, lambda part, share: self._learn(part, share, draws), self._placement, step
+            [network for network in networks if network is not None],
+            parts,
+            lambda part, share: self._learn(part, share, draws),
+            self._placement,
+            step,
         )
 
     def _learn(self, batch: Batch, share: float, draws: torch.Generator) -> dict[str, Tensor]:
-        """Gradients of both networks, as they were before this step."""
+        """Gradients of all networks, as they were before this step."""
         objective, card = self._objective, self._card
         given = to_range(self._inputs(batch, draws), card.value_range)
         truth = to_range(batch.image, card.value_range)
         with self._generator.autocast():
             made = self._generator.forward(given)
         l1 = (_reduced(made.float(), objective.l1_reduction) - _reduced(truth, objective.l1_reduction)).abs().mean()
-        loss = objective.l1 * l1
-        terms = {"l1": l1.detach()}
-        if self._features is not None:
-            perceptual, style = self._look_alike(made.float(), batch.image, self._features)
-            loss = loss + objective.perceptual * perceptual + objective.style * style
-            terms |= {"perceptual": perceptual.detach(), "style": style.detach()}
-        discriminator = self._discriminator
-        if discriminator is not None:
-            kind = objective.adversarial_loss
-            d_loss = discriminator_loss(
-                _logits(discriminator, discriminator.forward, given, truth),
-                _logits(discriminator, discriminator.forward, given, made.detach()),
-                kind,
-            )
-            discriminator.backward(d_loss * share)
-            discriminator.network.requires_grad_(False)
-            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
-            g_loss = generator_loss(_logits(discriminator, discriminator.network, given, made), kind)
-            loss = loss + objective.adversarial * g_loss
-            terms |= {"adversarial": g_loss.detach(), "discriminator": d_loss.detach()}
-        self._generator.backward(loss * share)
-        if discriminator is not None:
-            discriminator.network.requires_grad_(True)
-        return {"loss": loss.detach(), **terms}
-
-    def _look_alike(self, made: Tensor, truth: Tensor, features: FeatureExtractor) -> tuple[Tensor, Tensor]:
-        """Perceptual and style loss of `made`, in the network's own range, against `truth` in 0..1."""
-        factor = self._objective.features_reduction
-        picture = _reduced(to_unit(made, self._card.value_range), factor)
-        everywhere = torch.ones_like(picture[:, :1])
-        with self._generator.autocast():
-            with torch.no_grad():
-                wanted = features(_reduced(truth, factor))
-            return perceptual_and_style([features(picture)], wanted, everywhere)
+        loss, terms = objective.l1 * l1, {"l1": l1}
+        with ExitStack() as frozen:
+            if self._features is not None:
+                factor = objective.features_reduction
+                picture = _reduced(to_unit(made.float(), card.value_range), factor)
+                with self._generator.autocast():
+                    with torch.no_grad():
+                        wanted = self._features(_reduced(batch.image, factor))
+                    found = self._features(picture)
+                    perceptual, style = perceptual_and_style([found], wanted, torch.ones_like(picture[:, :1]))
+                loss = loss + objective.perceptual * perceptual + objective.style * style
+                terms |= {"perceptual": perceptual, "style": style}
+                if self._feature_discriminator is not None:
+                    stage = objective.feature_stage - 1
+                    d_loss, g_loss = contend(
+                        self._feature_discriminator,
+                        (wanted[stage], found[stage]),
+                        objective.adversarial_loss,
+                        share,
+                        frozen,
+                    )
+                    loss = loss + objective.feature_adversarial * g_loss
+                    terms |= {"feature_adversarial": g_loss, "feature_discriminator": d_loss}
+            if self._discriminator is not None:
+                d_loss, g_loss = contend(
+                    self._discriminator,
+                    (torch.cat([given, truth], 1), torch.cat([given, made], 1)),
+                    objective.adversarial_loss,
+                    share,
+                    frozen,
+                )
+                loss = loss + objective.adversarial * g_loss
+                terms |= {"adversarial": g_loss, "discriminator": d_loss}
+            self._generator.backward(loss * share)
+        return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}}
 
     def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
         """What the network is given, in 0..1: made of the truth, or its partner."""
@@ -194,14 +205,20 @@ class Pix2Pix:
 
     def state_dict(self) -> dict[str, Any]:
         """See `Objective.state_dict`."""
-        discriminator = None if self._discriminator is None else self._discriminator.state_dict()
-        return {"generator": self._generator.state_dict(), "discriminator": discriminator}
+        state = {"generator": self._generator.state_dict(), "discriminator": None}
+        if self._discriminator is not None:
+            state["discriminator"] = self._discriminator.state_dict()
+        if self._feature_discriminator is not None:
+            state["feature_discriminator"] = self._feature_discriminator.state_dict()
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Objective.load_state_dict`."""
         self._generator.load_state_dict(state["generator"])
         if self._discriminator is not None and state["discriminator"] is not None:
             self._discriminator.load_state_dict(state["discriminator"])
+        if self._feature_discriminator is not None and state.get("feature_discriminator") is not None:
+            self._feature_discriminator.load_state_dict(state["feature_discriminator"])
 
 
 def training_pictures(config: TrainConfig, dataset: Dataset) -> Tensor:
@@ -215,12 +232,19 @@ def _reduced(picture: Tensor, factor: int) -> Tensor:
     return picture if factor == 1 else F.avg_pool2d(picture, min(factor, *picture.shape[-2:]))
 
 
-def _logits(discriminator: Trainable[Network], network: nn.Module, given: Tensor, picture: Tensor) -> Tensor:
-    with discriminator.autocast():
-        return network(torch.cat([given, picture], 1)).float()
-
-
 def _build_discriminator(objective: Pix2PixConfig, config: TrainConfig, placement: Placement) -> Trainable[Network]:
     inputs = 3 if objective.prepare is None else 1
     arguments = {**objective.discriminator, "input_channels": inputs + 3}
     return build_discriminator("patch_discriminator", arguments, objective, config, placement)
+
+
+def _feature_discriminator(
+    objective: Pix2PixConfig, config: TrainConfig, placement: Placement, features: FeatureExtractor
+) -> Trainable[Network]:
+    side = max(1, config.data.size // objective.features_reduction)
+    with torch.no_grad():
+        maps = features(torch.zeros(1, 3, side, side, device=placement.device))[objective.feature_stage - 1]
+    arguments = {**objective.feature_discriminator, "input_channels": maps.shape[1]}
+    return build_discriminator(
+        "patch_discriminator", arguments, objective, config, placement, "feature_discriminator", maps.shape[-1]
+    )

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from inpaint_core.files.atomic import write_text
 
-from ..errors import SettingError
 from ..config import ConfigError, TrainConfig, dump_config, load_recipe
+from ..errors import SettingError
+from .lock import was_cut_off
 from .state import SavedState, load_newest_state
 
 Resume = Literal["unfinished", "same", "auto", "none"] | Path
@@ -102,9 +103,25 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def filled(self) -> Path:
+        """The picture that was trained on, repaired; of a training on a single picture."""
+        return self.path / "filled.png"
+
+    @property
     def lock(self) -> Path:
         """Held while a process trains here."""
         return self.path / "run.lock"
+
+    @property
+    def is_concluded(self) -> bool:
+        """Whether its newest state was the end of a training: everything about it has been written and told."""
+        if self.state is None or not self.resumed_here or was_cut_off(self.lock):
+            return False
+        try:
+            summary = json.loads(self.summary.read_text(encoding="utf-8"))
+            return bool(summary["steps"] == self.state.step and not summary["interrupted"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
 
     def make(self) -> None:
         """Create the folder.
@@ -112,15 +129,21 @@ class RunFolder:
         Raises
         ------
         RunError
-            It cannot be created or written.
+            It cannot be created or written, or holds links that lead out of it.
         """
+        self._refuse_links()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / f".{secrets.token_hex(4)}.probe"
-            probe.touch()
-            probe.unlink()
+            self.lock.touch()
         except OSError as error:
             raise RunError(cannot_write(self.path, error)) from None
+
+    def _refuse_links(self) -> None:
+        top = Path(os.path.realpath(self.path))
+        derived = (self.config, self.metrics, self.loss_plot, self.samples, self.model, self.states, self.report)
+        for path in (*derived, self.summary, self.lock):
+            if path.is_symlink() and top not in Path(os.path.realpath(path)).parents:
+                raise RunError(f"{path}: a link that leads out of the run's folder; remove it, or choose another `out`")
 
 
 def cannot_write(path: Path, error: OSError) -> str:
@@ -146,6 +169,19 @@ def check_writable(path: Path) -> None:
         raise RunError(f"{path}: cannot write the run there ({existing} is not a folder); choose another `out`")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise RunError(f"{path}: cannot write the run there (no permission in {existing}); choose another `out`")
+
+
+def check_apart(out: Path, data: Path, recursive: bool) -> None:
+    """Refuse to write among the pictures that are read: they would be taken for some of them the next time.
+
+    Raises
+    ------
+    RunError
+        `out` is the folder of pictures, or lies where that is searched.
+    """
+    inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(data.expanduser()))
+    if inner == outer or (recursive and outer in inner.parents):
+        raise RunError(f"{out}: lies among the pictures of {data}, which it would mix with; choose another `out`")
 
 
 def identity(config: TrainConfig, arguments: Mapping[str, object]) -> dict[str, object]:
@@ -197,6 +233,8 @@ def choose_folder(
         return RunFolder(out, first, _resuming(out, first, fingerprint), first.values["run"])
     for number in range(1, 10_000):
         folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
+        if number > 1 and folder.is_symlink():
+            continue  # may lead anywhere, and only the folder that was asked for has been allowed
         state = first if number == 1 else load_newest_state(RunFolder(folder).states)
         if state is None:
             if number > 1:
@@ -205,8 +243,15 @@ def choose_folder(
             return RunFolder(folder, None, taken if number > 1 else "")
         if resume == "none" or _misfit(state, wanted) or state.values.get("fingerprint") != fingerprint:
             continue
-        if state.step < config.steps if resume == "unfinished" else _is_same(folder, config):
-            return RunFolder(folder, state, _resuming(folder, state, fingerprint), state.values["run"])
+        found = RunFolder(folder, state, _resuming(folder, state, fingerprint), state.values["run"])
+        if resume == "unfinished":
+            # One that was ended before its summary was written is not complete, however many steps it has done.
+            ended_early = state.step == config.steps and not found.is_concluded
+            wanted_here = state.step < config.steps or ended_early
+        else:
+            wanted_here = _is_same(folder, config)
+        if wanted_here:
+            return found
     raise RunError(f"{out}: ten thousand runs of this name exist; choose another `out`")
 
 

@@ -16,9 +16,14 @@ class LockedError(SettingError):
     """Another process is at work in this folder."""
 
 
+AT_WORK = " at work"
+
+
 @contextmanager
 def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
-    """Hold a lock file; it stays behind, holding nothing, when it is let go.
+    """Hold a lock file; it stays behind, and it is empty when the block has come to its end.
+
+    Emptying it is the last thing that is written: a process that was killed before leaves its mark, see `was_cut_off`.
 
     Parameters
     ----------
@@ -41,17 +46,26 @@ def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
             _lock(file)
         except OSError:
             file.seek(0)
-            holder = file.read().strip() or "unknown"
+            holder = file.read().removesuffix(AT_WORK) or "unknown"
             raise LockedError(
                 f"{path.parent}: another {work} (process {holder}) is at work here; choose another `out`"
             ) from None
         file.seek(0)
         file.truncate()
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()}{AT_WORK}")
         file.flush()
         yield
+        file.truncate(0)
     finally:
         file.close()
+
+
+def was_cut_off(path: Path) -> bool:
+    """Whether the last process that held a lock file did not come to the end of its work."""
+    try:
+        return path.read_text(encoding="utf-8").endswith(AT_WORK)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 if sys.platform == "win32":

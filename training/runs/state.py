@@ -1,8 +1,8 @@
 """Exact resume: everything that the next step depends on, as safetensors and JSON.
 
 A state is two files, `00001200.safetensors` and `00001200.json`. The JSON is written last and holds the size and the
-checksum of the other one, so that a state is complete exactly when its JSON says so. The newest complete one is found
-again, whatever moment a process was killed at.
+checksum of the other one and a checksum of itself, so that a state is complete exactly when its JSON says so. The
+newest complete one is found again, whatever moment a process was killed at and whatever has become of the files since.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
-from inpaint_core.files.atomic import atomic_path, write_text
+from inpaint_core.files.atomic import write_bytes, write_text
 
-FORMAT = 1
+FORMAT = 2
+UNCHECKED_FORMAT = 1  # without the JSON's own checksum
 KEPT_STATES = 2
 STATE_NAME = re.compile(r"(\d{8,})\.json")
-# What `atomic_path` leaves behind of our two files when the process is killed while it writes.
-LEFTOVER_NAME = re.compile(r"\.\d{8,}\.[0-9a-f]{8}\.part\.(json|safetensors)")
+TENSORS_NAME = re.compile(r"\d{8,}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SavedState:
 
 
 def save_state(folder: Path, step: int, values: Mapping[str, Any], run: str) -> Path:
-    """Write a state and remove those of the same run that are older than the one before it.
+    """Write a state.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def save_state(folder: Path, step: int, values: Mapping[str, Any], run: str) -> 
     values
         Nested mappings, lists and tuples of tensors, numbers, strings, booleans and None.
     run
-        Identifier of the run; states of other runs in the folder are left alone.
+        Identifier of the run.
 
     Returns
     -------
@@ -73,18 +73,16 @@ def save_state(folder: Path, step: int, values: Mapping[str, Any], run: str) -> 
         The folder cannot be written or the disk is full; earlier states are intact.
     """
     folder.mkdir(exist_ok=True)
-    _remove_leftovers(folder)
     tensors: dict[str, Tensor] = {}
     tree = _pack(values, tensors)
     weights, manifest = folder / f"{step:08d}.safetensors", folder / f"{step:08d}.json"
+    data = save(tensors)
     # A state of the same step is about to be replaced: without its JSON it is not taken for complete in between.
     manifest.unlink(missing_ok=True)
-    with atomic_path(weights) as temporary:
-        save_file(tensors, temporary)
-        size, digest = temporary.stat().st_size, _checksum(temporary)
-    record = {"format": FORMAT, "run": run, "step": step, "tensors": {"size": size, "sha256": digest}, "values": tree}
-    write_text(manifest, json.dumps(record))
-    _prune(folder, run)
+    write_bytes(weights, data)
+    described = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    record = {"format": FORMAT, "run": run, "step": step, "tensors": described, "values": tree}
+    write_text(manifest, json.dumps({**record, "sha256": _checksum(record)}))
     return manifest
 
 
@@ -93,18 +91,11 @@ def load_newest_state(folder: Path) -> SavedState | None:
     damaged = []
     for manifest in _manifests(folder):
         try:
-            record = json.loads(manifest.read_text(encoding="utf-8"))
-            weights = manifest.with_suffix(".safetensors")
-            expected = record["tensors"]
-            if record["format"] != FORMAT or weights.stat().st_size != expected["size"]:
-                raise ValueError("incomplete")
-            if _checksum(weights) != expected["sha256"]:
-                raise ValueError("altered")
-            values = _unpack(record["values"], load_file(weights))
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+            step, values = _read(manifest)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError):
             damaged.append(manifest.name)
             continue
-        return SavedState(folder, int(record["step"]), values, tuple(damaged))
+        return SavedState(folder, step, values, tuple(damaged))
     return None
 
 
@@ -116,7 +107,21 @@ def _manifests(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def _prune(folder: Path, run: str) -> None:
+def prune_states(folder: Path, run: str) -> None:
+    """Remove the states of a run but the newest two, and tensors that belong to no state.
+
+    Parameters
+    ----------
+    folder
+        Nobody else may be writing states into it.
+    run
+        Identifier of the run; states of other runs are left alone.
+
+    Raises
+    ------
+    OSError
+        Something cannot be removed.
+    """
     kept = 0
     for manifest in _manifests(folder):
         try:
@@ -128,21 +133,26 @@ def _prune(folder: Path, run: str) -> None:
         kept += 1
         if kept > KEPT_STATES:
             manifest.unlink(missing_ok=True)
-            manifest.with_suffix(".safetensors").unlink(missing_ok=True)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    for path in folder.iterdir():
-        if LEFTOVER_NAME.fullmatch(path.name):
+    for path in list(folder.iterdir()) if folder.is_dir() else []:
+        if TENSORS_NAME.fullmatch(path.name) and not path.with_suffix(".json").exists():
             path.unlink(missing_ok=True)
 
 
-def _checksum(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+def _read(manifest: Path) -> tuple[int, dict[str, Any]]:
+    """Step and values of a complete state; many kinds of exceptions for one that is not."""
+    record = json.loads(manifest.read_text(encoding="utf-8"))
+    checksum = record.pop("sha256", None)
+    if record["format"] != UNCHECKED_FORMAT and (record["format"] != FORMAT or checksum != _checksum(record)):
+        raise ValueError("altered, or of another format")
+    data = manifest.with_suffix(".safetensors").read_bytes()
+    expected = record["tensors"]
+    if len(data) != expected["size"] or hashlib.sha256(data).hexdigest() != expected["sha256"]:
+        raise ValueError("its tensors are incomplete or altered")
+    return int(record["step"]), _unpack(record["values"], load(data))
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:

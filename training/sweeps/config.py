@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from inpaint_core.models.registry import describe
+from inpaint_core.validation import describe
 
 from ..config import ConfigError, Section, TrainConfig, load_recipe, parse_config, read_recipe
 from ..engine.network import build_network

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from inpaint_core.files.images import to_bytes
 
-from ..callbacks.loss_plot import GRID, INK, LEFT, PANEL_HEIGHT, TOP, WIDTH, Curve, draw_panel, ticks
 from ..callbacks.metrics_log import read_metrics
+from ..charts import GRID, INK, LEFT, PANEL_HEIGHT, TOP, WIDTH, Curve, draw_panel, ticks
 from .config import Combination
 from .statistics import Axis
 

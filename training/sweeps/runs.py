@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from inpaint_core.checkpoints.files import CheckpointError, load_model
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.eight_bit import round_to_8_bits
 from inpaint_core.inpainting.classical import ClassicalFill
 from inpaint_core.inpainting.inpaint import Completer
 from inpaint_core.metrics import MAX_PSNR, mean_over, mean_squared_error, psnr
@@ -117,7 +118,7 @@ class Bench:
             chosen, test = split_by_content(held_out, self._share)
             if not chosen or not test:
                 raise DatasetError(f"{whole.folder}: {len(everything)} usable pictures cannot be divided in three")
-            divided = Dataset(whole.folder, train, chosen, whole.left_out, whole.ignored)
+            divided = replace(whole, train=train, held_out=chosen)
             self._pictures[key] = Pictures(divided, test)
         return self._pictures[key]
 
@@ -147,7 +148,7 @@ class Bench:
 
 def fill(model: Completer, batch: Batch) -> Tensor:
     """Complete a batch and round to 8 bits."""
-    return (model.complete(batch.image, batch.mask) * 255.0).round().clamp(0.0, 255.0) / 255.0
+    return round_to_8_bits(model.complete(batch.image, batch.mask))
 
 
 def load_filler(path: Path) -> InpaintingModel:

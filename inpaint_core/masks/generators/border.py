@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from .controls import Control
+from .generator import Generator
 from .request import Canvas, Options, Request, scale
 
 Side = Literal["top", "bottom", "left", "right"]
@@ -18,17 +20,18 @@ SIDES: tuple[Side, ...] = ("top", "bottom", "left", "right")
 class BorderOptions(Options):
     """Which edges, and how wide the strips are.
 
-    Attributes
-    ----------
-    sides
-        Any of top, bottom, left, right; each at random (at least one) when None.
-    smallest, largest
-        Widths as shares of the picture's height or width. An asked ratio may need narrower strips, never wider ones.
+    A hole ratio may need narrower strips than `smallest`, never wider ones than `largest`.
     """
 
-    sides: tuple[Side, ...] | None = Field(None, min_length=1)
-    smallest: float = Field(0.04, gt=0.0, le=0.5)
-    largest: float = Field(0.25, gt=0.0, le=0.5)
+    sides: tuple[Side, ...] | None = Field(
+        None, min_length=1, description="Edges to paint beyond; left out: at random, at least one."
+    )
+    smallest: float = Field(
+        0.04, gt=0.0, le=0.5, description="Width of the narrowest strip, in parts of the picture's height or width."
+    )
+    largest: float = Field(
+        0.25, gt=0.0, le=0.5, description="Width of the widest strip, in parts of the picture's height or width."
+    )
 
     @model_validator(mode="after")
     def _sensible(self) -> BorderOptions:
@@ -89,3 +92,29 @@ def _most(request: Request, options: BorderOptions, chosen: tuple[bool, ...]) ->
     known_rows = request.height - (top + bottom) * max(1, round(options.largest * request.height))
     known_columns = request.width - (left + right) * max(1, round(options.largest * request.width))
     return request.height * request.width - max(0, known_rows) * max(0, known_columns)
+
+
+GENERATOR = Generator(
+    "border",
+    "strips along the edges, for outpainting",
+    BorderOptions,
+    draw,
+    controls=(
+        Control(
+            "sides",
+            tooltip="Edges to paint beyond, for outpainting.",
+            choices={
+                "at random": None,
+                "all": SIDES,
+                "left and right": ("left", "right"),
+                "top and bottom": ("top", "bottom"),
+                "left": ("left",),
+                "right": ("right",),
+                "top": ("top",),
+                "bottom": ("bottom",),
+            },
+        ),
+    ),
+    max_hole_ratio=0.75,
+    touches_edge=True,
+)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
+from .controls import Control
+from .generator import Generator
 from .request import Canvas, Options, Request, scale
 
 
 class CenterOptions(Options):
     """Size and proportions of the rectangle.
 
-    Attributes
-    ----------
-    share
-        Height and width as a share of the picture's, where no ratio is asked for.
-    stretch
-        Greatest factor by which the rectangle is stretched along one side and squeezed along the other, at random; 1
-        keeps the picture's own proportions.
+    `stretch` lengthens one side by a factor and shortens the other by the same one.
     """
 
-    share: float = Field(0.5, gt=0.0, le=1.0)
-    stretch: float = Field(1.0, ge=1.0, le=4.0)
+    share: float = Field(
+        0.5, gt=0.0, le=1.0, description="Height and width in parts of the picture's, without a hole ratio."
+    )
+    stretch: float = Field(
+        1.0,
+        ge=1.0,
+        le=4.0,
+        description="Stretch along one side at random by up to this factor. 1: the picture's proportions.",
+    )
 
 
 def draw(request: Request, options: CenterOptions, rng: np.random.Generator) -> Canvas:
@@ -36,3 +39,8 @@ def draw(request: Request, options: CenterOptions, rng: np.random.Generator) -> 
         canvas[top : top + height, left : left + width] = 1
 
     return scale(request, draw_rectangle, options.stretch / options.share)
+
+
+GENERATOR = Generator(
+    "center", "a rectangle in the middle", CenterOptions, draw, controls=(Control("stretch", step=0.1),)
+)

@@ -11,29 +11,13 @@ from torch import Tensor
 
 from ..superpixels.pictures import boundary_overlay
 from ..superpixels.slic import slic_labels
-from .registry import generate
+from .registry import GENERATORS, generate
 
 ROWS = 2
 GAP = 8
 CAPTION = 18
 PAGE = 0.11
 HOLE = 1.0
-
-# Caption, family, options: every family as it comes, and the variants that look different.
-ENTRIES: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("random_walk", "random_walk", {}),
-    ("strokes: thin", "strokes", {"brush": "thin"}),
-    ("strokes: medium", "strokes", {"brush": "medium"}),
-    ("strokes: thick", "strokes", {"brush": "thick"}),
-    ("shapes: scattered", "shapes", {"kind": "scattered"}),
-    ("shapes: pasted", "shapes", {"kind": "pasted"}),
-    ("rectangles: one", "rectangles", {}),
-    ("rectangles: up to four", "rectangles", {"count": (2, 4), "sides": (0.12, 0.6)}),
-    ("center", "center", {}),
-    ("border", "border", {}),
-    ("salt_and_pepper", "salt_and_pepper", {}),
-    ("slic", "slic", {"max_side": 512}),
-)
 
 
 def draw_contact_sheet(
@@ -50,19 +34,24 @@ def draw_contact_sheet(
     seed
         See `generate`.
     folder
-        Masks for the family `folder`, which is left out when None.
+        Masks for families that need a folder of them, which are left out when None.
 
     Returns
     -------
     Tensor
-        float32 `[3,h,w]`: the picture, its superpixels, then one tile for each family.
+        float32 `[3,h,w]`: the picture, its superpixels, then one tile for each example of every family.
     """
     height, width = image.shape[1:]
     tiles = [("picture", image), ("superpixels", boundary_overlay(image, slic_labels(image, n_segments=100))[0])]
-    entries = ENTRIES if folder is None else (*ENTRIES, ("folder", "folder", {"folder": folder}))
-    for caption, name, options in entries:
-        mask = generate(name, (height, width), hole_ratio, seed=seed, image=image, **options)
-        tiles.append((caption, torch.where(mask[0] > 0.5, HOLE, image)))
+    given = {} if folder is None else {"folder": folder}
+    for name, generator in GENERATORS.items():
+        if not generator.required <= given.keys():
+            continue
+        needed: dict[str, Any] = {option: given[option] for option in generator.required}
+        for example in generator.examples:
+            mask = generate(name, (height, width), hole_ratio, seed=seed, image=image, **needed, **example.options)
+            caption = f"{name}: {example.label}" if example.label else name
+            tiles.append((caption, torch.where(mask[0] > 0.5, HOLE, image)))
     columns = math.ceil(len(tiles) / ROWS)
     sheet = torch.full((3, ROWS * (height + GAP + CAPTION) + GAP, columns * (width + GAP) + GAP), PAGE)
     for index, (caption, tile) in enumerate(tiles):

@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ...files.folders import Listing, list_pictures
+from ...files.opening import ImageFileError
+from .controls import Control
+from .generator import Generator
 from .request import Canvas, Options, Request, adjust, count_holes
 
 TRIES = 16  # files looked at before the one that comes nearest to the asked ratio is adjusted
@@ -18,41 +22,46 @@ CACHED_FILES = 1024  # at one bit a pixel, 32 KiB for 512x512
 class FolderOptions(Options):
     """Where the masks lie.
 
-    Attributes
-    ----------
-    folder
-        Pictures of any size.
-    hole_is_white
-        False where black marks the hole, as in the masks of pytorch-inpainting-with-partial-conv and SneakySketchers.
-    flip
-        Mirror at random, along both axes.
+    `hole_is_white` is off for the masks of pytorch-inpainting-with-partial-conv and SneakySketchers.
     """
 
-    folder: Path = Field(...)
-    hole_is_white: bool = True
-    flip: bool = False
+    folder: Path = Field(..., description="A folder of masks of any size.")
+    hole_is_white: bool = Field(True, description="Off: black marks the hole.")
+    flip: bool = Field(False, description="Mirror at random, along both axes.")
+
+    def look_at_files(self) -> list[str]:
+        """See `look_at_masks`."""
+        return look_at_masks(self.folder)
 
 
 def draw(request: Request, options: FolderOptions, rng: np.random.Generator) -> Canvas:
     """A mask from the folder, cut to the proportions asked for and resized (nearest-exact).
 
-    A mask of the asked ratio is looked for first; failing that, the rim of the nearest is moved until it has it.
+    A mask of the asked ratio is looked for first; failing that, the rim of the nearest is moved until it has it. Files
+    that cannot be read are passed over.
     """
     files = list_masks(options.folder)
-    nearest, smallest_error = request.blank(), float("inf")
+    nearest, smallest_error = None, float("inf")
+    problem = ""
     for _ in range(TRIES):
-        canvas = _load(files[int(rng.integers(len(files)))], request, options, rng)
+        try:
+            canvas = _load(files[int(rng.integers(len(files)))], request, options, rng)
+        except ImageFileError as error:
+            problem = str(error)
+            continue
         count = count_holes(canvas)
         if request.target is None or request.accepts(count):
             return canvas
-        error = abs(count - request.target)
-        if error < smallest_error:
-            nearest, smallest_error = canvas, error
+        error_of_count = abs(count - request.target)
+        if error_of_count < smallest_error:
+            nearest, smallest_error = canvas, error_of_count
+    if nearest is None:
+        raise ValueError(f"{options.folder}: of {TRIES} masks none could be read ({problem})")
     return adjust(nearest, request)
 
 
 def list_masks(folder: Path) -> tuple[Path, ...]:
-    """Mask files under a folder, sorted.
+    """Mask files under a folder, sorted; also those that are named after pictures beside them.
 
     Raises
     ------
@@ -61,24 +70,59 @@ def list_masks(folder: Path) -> tuple[Path, ...]:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder of masks")
-    files = _list_masks(folder, folder.stat().st_mtime_ns)
+    listing = _list(folder, folder.stat().st_mtime_ns)
+    files = masks_of(listing)
     if not files:
-        raise ValueError(f"{folder}: no pictures in this folder of masks")
+        raise ValueError(f"{folder}: no pictures in this folder of masks{listing.found()}")
     return files
 
 
-@lru_cache(maxsize=16)
-def _list_masks(folder: Path, _changed: int) -> tuple[Path, ...]:
-    from ...files.images import READABLE_SUFFIXES
+def masks_of(listing: Listing) -> tuple[Path, ...]:
+    """Masks in a folder: where some lie beside their pictures, these and not the pictures; otherwise all files."""
+    beside = sorted(mask for masks in listing.masks.values() for mask in masks)
+    owners = set(listing.masks)
+    return tuple(sorted([*beside, *(path for path in listing.pictures if path not in owners)]))
 
-    return tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES))
+
+def look_at_masks(folder: Path) -> list[str]:
+    """Read every mask of a folder once, before they are needed.
+
+    Returns
+    -------
+    list of str
+        A sentence for each file that is passed over, or holds no hole.
+
+    Raises
+    ------
+    ValueError
+        As `list_masks`, or none can be read.
+    """
+    files = list_masks(folder)
+    problems, usable = [], 0
+    for path in files:
+        try:
+            bits, _ = _decode(path)
+        except ImageFileError as error:
+            problems.append(f"left out: {error}")
+            continue
+        usable += 1
+        if not bits.any():
+            problems.append(f"{path}: the mask has no hole")
+    if not usable:
+        raise ValueError(f"{folder}: none of {len(files)} masks can be read (first: {problems[0]})")
+    return [*_list(folder, folder.stat().st_mtime_ns).remarks(), *problems]
+
+
+@lru_cache(maxsize=16)
+def _list(folder: Path, _changed: int) -> Listing:
+    return list_pictures(folder, recursive=True)
 
 
 @lru_cache(maxsize=CACHED_FILES)
 def _decode(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    from ...files.images import decode_mask
+    from ...files.masks import read_mask
 
-    mask = decode_mask(path)[0, 0].numpy()
+    mask = read_mask(path).hole[0, 0].numpy()
     return np.packbits(mask.astype(np.bool_)), (mask.shape[0], mask.shape[1])
 
 
@@ -102,3 +146,8 @@ def _load(path: Path, request: Request, options: FolderOptions, rng: np.random.G
     canvas = request.blank()
     request.inner(canvas)[:] = request.inner(mask)
     return canvas
+
+
+GENERATOR = Generator(
+    "folder", "your own masks", FolderOptions, draw, controls=(Control("folder"), Control("hole_is_white"))
+)

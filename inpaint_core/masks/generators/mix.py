@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from torch import Tensor
 
-from ..superpixels.slic import slic_labels
 from .registry import Seed, draw_mask, find_generator
 from .request import Options
 
@@ -58,7 +56,7 @@ class MaskMix(BaseModel):
         `(low, high]` for all families that do not say otherwise; None leaves it to the families.
     border
         Distance that holes keep from the edge (see `generate`), for all families that do not say otherwise. Families
-        that touch the edge by nature (`border`) are left as they are.
+        that touch the edge by nature are left as they are.
 
     Examples
     --------
@@ -88,7 +86,17 @@ class MaskMix(BaseModel):
     @property
     def uses_picture(self) -> bool:
         """Whether any family follows the picture, so that `draw` needs it or its superpixels."""
-        return any(source.name == "slic" for source in self.sources)
+        return any(find_generator(source.name).divide is not None for source in self.sources)
+
+    def look_at_files(self) -> list[str]:
+        """Read people's own masks once, before they are needed; a sentence for each that is no use.
+
+        Raises
+        ------
+        ValueError
+            A folder without a mask that can be used.
+        """
+        return [sentence for source in self.sources for sentence in source._options.look_at_files()]
 
     def draw(
         self, size: tuple[int, int], seed: Seed, image: Tensor | None = None, labels: Tensor | None = None
@@ -104,7 +112,7 @@ class MaskMix(BaseModel):
         image
             `[C,H,W]`, where a family follows the picture.
         labels
-            int `[H,W]`, its superpixels where they are known (see `SuperpixelCache`); `image` is then not needed.
+            int `[H,W]`, its superpixels where they are known; `image` is then not needed.
 
         Returns
         -------
@@ -120,13 +128,14 @@ class MaskMix(BaseModel):
         chance = rng.random()
         index = next((i for i, end in enumerate(self._ends) if chance < end), len(self._ends) - 1)
         source = self.sources[index]
+        generator = find_generator(source.name)
         border = self.border if source.border is None else source.border
         canvas = draw_mask(
-            find_generator(source.name),
+            generator,
             source._options,
             size,
             self.hole_ratio if source.hole_ratio is None else source.hole_ratio,
-            None if source.name == "border" else border,
+            None if generator.touches_edge else border,
             rng,
             image,
             None if labels is None else labels.numpy(),
@@ -149,51 +158,3 @@ class MaskMix(BaseModel):
             for i, seed in enumerate(seeds)
         ]
         return torch.cat(masks)
-
-
-class SuperpixelCache:
-    """Superpixels of training pictures, computed once for each.
-
-    Parameters
-    ----------
-    n_segments, compactness, max_side
-        See `slic_labels`.
-    capacity
-        Pictures kept; beyond, the one not asked for the longest time goes. At two bytes a pixel, 4096 pictures of
-        256x256 take 512 MiB.
-    """
-
-    def __init__(
-        self, n_segments: int = 100, compactness: float = 10.0, max_side: int = 160, capacity: int = 4096
-    ) -> None:
-        if not 1 <= n_segments < 1 << 15:
-            raise ValueError(f"n_segments={n_segments}: expected 1 to {(1 << 15) - 1}")
-        if capacity < 1:
-            raise ValueError(f"capacity={capacity}: expected at least 1")
-        self._arguments = (n_segments, compactness, max_side)
-        self._capacity = capacity
-        self._labels: OrderedDict[Hashable, Tensor] = OrderedDict()
-
-    def labels(self, key: Hashable, image: Tensor) -> Tensor:
-        """Superpixels of a picture.
-
-        Parameters
-        ----------
-        key
-            What tells the picture from others, such as its number in the data set.
-        image
-            `[C,H,W]`; looked at only the first time.
-
-        Returns
-        -------
-        Tensor
-            int16 `[H,W]`; to be cropped and flipped like the picture, never written to.
-        """
-        found = self._labels.get(key)
-        if found is None:
-            found = slic_labels(image, *self._arguments).to(torch.int16)
-            if len(self._labels) >= self._capacity:
-                self._labels.popitem(last=False)
-            self._labels[key] = found
-        self._labels.move_to_end(key)
-        return found

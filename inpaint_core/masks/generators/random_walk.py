@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from .controls import Control
+from .generator import Generator
 from .request import Canvas, Options, Request, adjust
 
 # right, left, down, up
@@ -19,9 +21,9 @@ COLUMN_STEPS = np.array([1, -1, 0, 0], np.int32)
 
 
 class RandomWalkOptions(Options):
-    """`grid`: cells along the shorter side. Without an asked ratio the walk takes as many steps as there are cells."""
+    """The grid of the walk; without a hole ratio the walk takes as many steps as the grid has cells."""
 
-    grid: int = Field(64, ge=2, le=4096)
+    grid: int = Field(64, ge=2, le=4096, description="Cells along the shorter side: more give finer paths.")
 
 
 def draw(request: Request, options: RandomWalkOptions, rng: np.random.Generator) -> Canvas:
@@ -54,8 +56,8 @@ def _walk(
         steps_down, steps_along = ROW_STEPS[steps], COLUMN_STEPS[steps]
         steps_down[0] += row
         steps_along[0] += column
-        path = _fold(np.cumsum(steps_down, out=steps_down), rows) * columns
-        path += _fold(np.cumsum(steps_along, out=steps_along), columns)
+        path = fold_walk(np.cumsum(steps_down, out=steps_down), rows) * columns
+        path += fold_walk(np.cumsum(steps_along, out=steps_along), columns)
         # Assigned back to front, the step that stays is that of the first visit.
         first_visit = np.full(cells, cells, np.int32)
         first_visit[path[::-1]] = np.arange(cells - 1, -1, -1, dtype=np.int32)
@@ -73,7 +75,16 @@ def _walk(
         row, column = divmod(int(path[-1]), columns)
 
 
-def _fold(positions: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+def fold_walk(positions: NDArray[np.int32], length: int) -> NDArray[np.int32]:
     """Mirror a free walk into 0..length-1: a step into the wall then stays where it is, as when clipped."""
     folded = positions % (2 * length)
     return np.minimum(folded, 2 * length - 1 - folded)
+
+
+GENERATOR = Generator(
+    "random_walk",
+    "the cells that a random walk visits",
+    RandomWalkOptions,
+    draw,
+    controls=(Control("grid", maximum=1024),),
+)

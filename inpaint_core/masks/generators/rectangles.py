@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
+from .controls import Control
+from .generator import Example, Generator
 from .request import Canvas, Options, Request, scale
 
 
 class RectanglesOptions(Options):
-    """Number and size of the rectangles.
+    """Number and size of the rectangles; the default is GLCIC's one of 48..96 pixels in 160.
 
-    Attributes
-    ----------
-    count
-        Least and greatest number of rectangles.
-    sides
-        Least and greatest side, as shares of the picture's shorter side, before an asked ratio scales them. The default
-        is GLCIC's 48..96 pixels of 160; LaMa's boxes are `count=(1, 4), sides=(0.117, 0.586)`.
+    LaMa's boxes are `count=(1, 4), sides=(0.117, 0.586)`.
     """
 
-    count: tuple[int, int] = (1, 1)
-    sides: tuple[float, float] = Field((0.3, 0.6))
+    count: tuple[int, int] = Field((1, 1), description="Smallest and largest number of rectangles.")
+    sides: tuple[float, float] = Field(
+        (0.3, 0.6),
+        description="Shortest and longest side, in parts of the picture's shorter side; "
+        "a hole ratio scales the rectangles to fit.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> RectanglesOptions:
@@ -47,3 +47,24 @@ def draw(request: Request, options: RectanglesOptions, rng: np.random.Generator)
             canvas[top : top + height, left : left + width] = 1
 
     return scale(request, draw_rectangles, max(request.height, request.width) / float(sides.min()))
+
+
+GENERATOR = Generator(
+    "rectangles",
+    "one rectangle or several",
+    RectanglesOptions,
+    draw,
+    examples=(Example("one"), Example("up to four", {"count": (2, 4), "sides": (0.12, 0.6)})),
+    controls=(
+        Control(
+            "count",
+            name="most",
+            tooltip="Largest number of rectangles; at least one.",
+            kind=int,
+            default=1,
+            minimum=1,
+            maximum=100,
+            read=lambda most: (1, most),
+        ),
+    ),
+)

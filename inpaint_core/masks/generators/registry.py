@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from torch import Tensor
 
+from ..hole_ratio import counts_of_interval, margin_in_pixels
 from . import border, center, folder, random_walk, rectangles, salt_and_pepper, shapes, strokes, superpixels
 from .augmentation import draw_augmented
-from .request import Canvas, Options, Request, counts_of_interval, margin_in_pixels
+from .generator import Generator
+from .request import Canvas, Options, Request
 
 Seed = int | Sequence[int] | np.random.Generator
 
 
-@dataclass(frozen=True)
-class Generator:
-    """A family of masks: its options and the function `draw(request, options, rng)` that draws one."""
-
-    name: str
-    options: type[Options]
-    draw: Callable[[Request, Any, np.random.Generator], Canvas]
-
-    def parse(self, values: Mapping[str, object]) -> Options:
-        """Check options given by name.
-
-        Raises
-        ------
-        ValueError
-            An unknown option or a value out of range, in one sentence.
-        """
-        try:
-            return self.options.model_validate(values)
-        except ValidationError as error:
-            raise ValueError(f"mask {self.name!r} refuses {_describe(error)}") from None
-
-
 GENERATORS: dict[str, Generator] = {
-    generator.name: generator
-    for generator in (
-        Generator("random_walk", random_walk.RandomWalkOptions, random_walk.draw),
-        Generator("strokes", strokes.StrokesOptions, strokes.draw),
-        Generator("shapes", shapes.ShapesOptions, shapes.draw),
-        Generator("rectangles", rectangles.RectanglesOptions, rectangles.draw),
-        Generator("center", center.CenterOptions, center.draw),
-        Generator("border", border.BorderOptions, border.draw),
-        Generator("salt_and_pepper", salt_and_pepper.SaltAndPepperOptions, salt_and_pepper.draw),
-        Generator("slic", superpixels.SlicOptions, superpixels.draw),
-        Generator("folder", folder.FolderOptions, folder.draw),
+    module.GENERATOR.name: module.GENERATOR
+    for module in (
+        strokes,
+        shapes,
+        rectangles,
+        center,
+        border,
+        random_walk,
+        salt_and_pepper,
+        superpixels,
+        folder,
     )
 }
+"""Every family of masks, in the order in which interfaces list them: append only."""
+
+
+def names_without_options() -> list[str]:
+    """The families that draw without any option being given, sorted: all but those that need, say, a folder."""
+    return sorted(name for name, generator in GENERATORS.items() if not generator.required)
 
 
 def find_generator(name: str) -> Generator:
@@ -145,11 +128,3 @@ def draw_mask(
     if options.augments:
         return draw_augmented(generator.draw, request, options, rng)
     return generator.draw(request, options, rng)
-
-
-def _describe(error: ValidationError) -> str:
-    parts = []
-    for item in error.errors(include_url=False):
-        where = ".".join(str(step) for step in item["loc"])
-        parts.append(f"{where} = {item['input']!r:.60}: {item['msg']}" if where else item["msg"])
-    return "; ".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,34 +13,42 @@ from torch import Tensor
 Canvas = NDArray[np.uint8]
 Drawing = Callable[[Canvas, float], None]  # draws a shape, the whole of it at 1, nearly nothing near 0
 
-REFERENCE_SIDE = 512.0  # the pictures in which Liu et al. 2018 (arXiv 1804.07723) keep 50 pixels from the border
 BISECTIONS = 20
 CLOSENESS = 64  # a scale is close enough when it misses the target by this part of the interval
 
 
 class Options(BaseModel):
-    """Options that every family of masks has; lengths are shares of the picture's shorter side.
-
-    Attributes
-    ----------
-    dilate
-        Greatest radius by which holes are widened, at random.
-    rotate
-        Greatest angle in degrees by which the mask is turned, either way, at random; mirrored at the edges.
-    crop
-        Least share of the mask's height and width that is cut out and enlarged, at random; 1 takes all of it.
-    """
+    """Options that every family of masks has; each field's description explains it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dilate: float = Field(0.0, ge=0.0, le=0.25)
-    rotate: float = Field(0.0, ge=0.0, le=180.0)
-    crop: float = Field(1.0, ge=0.1, le=1.0)
+    dilate: float = Field(
+        0.0, ge=0.0, le=0.25, description="Widen holes at random by up to this part of the shorter side."
+    )
+    rotate: float = Field(
+        0.0,
+        ge=0.0,
+        le=180.0,
+        description="Turn the mask at random by up to this many degrees either way, mirrored at the edges.",
+    )
+    crop: float = Field(
+        1.0, ge=0.1, le=1.0, description="Cut out and enlarge at least this part of height and width, at random."
+    )
 
     @property
     def augments(self) -> bool:
         """Whether a finished mask is to be changed."""
         return self.dilate > 0.0 or self.rotate > 0.0 or self.crop < 1.0
+
+    def look_at_files(self) -> list[str]:
+        """Read all files that masks come from, once, before they are needed; a sentence for each that is no use.
+
+        Raises
+        ------
+        ValueError
+            There are none that can be used.
+        """
+        return []
 
 
 @dataclass(frozen=True)
@@ -90,47 +97,6 @@ class Request:
     def accepts(self, count: int) -> bool:
         """Whether a mask with that many hole pixels is what was asked for."""
         return self.low is None or self.high is None or self.low <= count <= self.high
-
-
-def margin_in_pixels(border: float | None, size: tuple[int, int]) -> int:
-    """Distance that holes keep from the edge, in pixels (see `generate`)."""
-    if border is None or border == 0:
-        return 0
-    side = min(size)
-    share = border if border < 1 else border / REFERENCE_SIDE
-    pixels = math.ceil(share * side - 1e-9) if 0 < share < 0.5 else 0
-    if not 0 < share < 0.5 or 2 * pixels >= side:
-        raise ValueError(
-            f"border={border} leaves no room for holes in {size[0]}x{size[1]} pixels: "
-            f"give a share of the shorter side below 0.5, or pixels of a {REFERENCE_SIDE:.0f}-pixel picture below "
-            f"{REFERENCE_SIDE / 2:.0f}"
-        )
-    return pixels
-
-
-def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], margin: int) -> tuple[int, int]:
-    """Least and greatest count of hole pixels whose share lies in `(low, high]`.
-
-    The upper end itself is avoided where others remain: in float32 a share of exactly 0.1 compares greater than 0.1.
-    """
-    low, high = (float(end) for end in hole_ratio)
-    if not 0.0 <= low < high <= 1.0:
-        raise ValueError(f"hole_ratio is ({low}, {high}]: expected 0 <= low < high <= 1")
-    pixels = size[0] * size[1]
-    room = (size[0] - 2 * margin) * (size[1] - 2 * margin)
-    least = math.floor(low * pixels + 1e-6) + 1
-    greatest = math.floor(high * pixels + 1e-6)
-    if greatest == math.ceil(high * pixels - 1e-6) and least < greatest < pixels:
-        greatest -= 1
-    greatest = min(greatest, room)
-    if least > greatest:
-        reason = (
-            f"only {room} of {pixels} pixels lie inside the border"
-            if room < least
-            else "no count of pixels has that share"
-        )
-        raise ValueError(f"a hole ratio in ({low}, {high}] cannot be reached in {size[0]}x{size[1]} pixels: {reason}")
-    return least, greatest
 
 
 def count_holes(canvas: Canvas) -> int:

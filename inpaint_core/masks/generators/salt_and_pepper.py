@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
+from .controls import Control
+from .generator import Generator
 from .request import Canvas, Options, Request, adjust
 
 
 class SaltAndPepperOptions(Options):
-    """`cell`: side of a cell; `share`: of the cells that are hole where no ratio is asked for."""
+    """Size and number of the cells that are hole."""
 
-    cell: float = Field(1 / 16, gt=0.0, le=1.0)
-    share: float = Field(0.25, gt=0.0, lt=1.0)
+    cell: float = Field(1 / 16, gt=0.0, le=1.0, description="Side of a cell, in parts of the shorter side.")
+    share: float = Field(0.25, gt=0.0, lt=1.0, description="Share of cells that are hole, without a hole ratio.")
 
 
 def draw(request: Request, options: SaltAndPepperOptions, rng: np.random.Generator) -> Canvas:
@@ -30,3 +32,12 @@ def draw(request: Request, options: SaltAndPepperOptions, rng: np.random.Generat
     chosen[order[:count]] = 1
     inner[:] = chosen.reshape(areas.shape)[row_of][:, column_of]
     return adjust(canvas, request)
+
+
+GENERATOR = Generator(
+    "salt_and_pepper",
+    "coarse cells all over the picture",
+    SaltAndPepperOptions,
+    draw,
+    controls=(Control("cell", default=0.06, minimum=0.001, step=0.01),),
+)

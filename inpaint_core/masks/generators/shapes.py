@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
+from .controls import Control
+from .generator import Example, Generator
 from .pen import thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
@@ -27,7 +30,9 @@ Maker = Callable[[Request, list[float]], Drawing]
 class ShapesOptions(Options):
     """`kind`: `scattered` (lines, filled circles, arcs; 1 to 20 of each) or `pasted` (two circles, two squares)."""
 
-    kind: Literal["scattered", "pasted"] = "scattered"
+    kind: Literal["scattered", "pasted"] = Field(
+        "scattered", description="scattered: lines, circles and arcs. pasted: two circles and two squares."
+    )
 
 
 def draw(request: Request, options: ShapesOptions, rng: np.random.Generator) -> Canvas:
@@ -125,3 +130,13 @@ def _pasted_square(side: float) -> Maker:
 
 SCATTERED: tuple[Maker, ...] = (_line, _circle, _arc)
 PASTED: tuple[Maker, ...] = (*map(_pasted_circle, CIRCLES), *map(_pasted_square, SQUARES))
+
+
+GENERATOR = Generator(
+    "shapes",
+    "lines, circles, arcs; or pasted circles and squares",
+    ShapesOptions,
+    draw,
+    examples=(Example("scattered", {"kind": "scattered"}), Example("pasted", {"kind": "pasted"})),
+    controls=(Control("kind"),),
+)

@@ -11,7 +11,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from .controls import Control
+from .generator import Example, Generator
 from .pen import SUBPIXEL_BITS, thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
@@ -36,9 +39,9 @@ BRUSHES = {
 
 
 class StrokesOptions(Options):
-    """`brush`: thin, medium or thick strokes, as in LaMa's test sets."""
+    """Strokes as in LaMa's test sets."""
 
-    brush: Literal["thin", "medium", "thick"] = "medium"
+    brush: Literal["thin", "medium", "thick"] = Field("medium", description="Width of the strokes.")
 
 
 def draw(request: Request, options: StrokesOptions, rng: np.random.Generator) -> Canvas:
@@ -90,3 +93,13 @@ def _beginning(points: NDArray[np.float64], part: float) -> NDArray[np.float64]:
     last = int(np.searchsorted(reached[1:], end))
     share = (end - reached[last]) / max(lengths[last], 1e-9)
     return np.concatenate([points[: last + 1], [points[last] + share * (points[last + 1] - points[last])]])
+
+
+GENERATOR = Generator(
+    "strokes",
+    "brush strokes, thin, medium or thick",
+    StrokesOptions,
+    draw,
+    examples=tuple(Example(brush, {"brush": brush}) for brush in BRUSHES),
+    controls=(Control("brush"),),
+)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
-from ..superpixels.selection import choose_at_random
+from ..superpixels.selection import at_labels, choose_at_random
 from ..superpixels.slic import slic_labels
+from .controls import Control
+from .generator import Example, Generator
 from .request import Canvas, Options, Request
 
 
@@ -16,12 +19,21 @@ class SlicOptions(Options):
     The low working resolution keeps the borders equally fine in a picture of 128, 256 or 512 pixels, and is fast.
     """
 
-    n_segments: int = Field(100, ge=2, le=100_000)
-    compactness: float = Field(10.0, gt=0.0)
-    max_side: int = Field(160, ge=16)
+    n_segments: int = Field(100, ge=2, le=100_000, description="Number of superpixels to choose from.")
+    compactness: float = Field(
+        10.0, gt=0.0, description="Small values follow colors closely, large ones give nearly squares."
+    )
+    max_side: int = Field(
+        160, ge=16, description="Larger pictures are divided at this size in pixels, and the superpixels enlarged."
+    )
 
 
 NATURAL_RATIO = (0.1, 0.3)  # what is covered when no ratio is asked for
+
+
+def divide(image: Tensor, options: SlicOptions) -> Tensor:
+    """The superpixels of a picture `[C,H,W]`: int64 `[H,W]`."""
+    return slic_labels(image, options.n_segments, options.compactness, options.max_side)
 
 
 def draw(request: Request, options: SlicOptions, rng: np.random.Generator) -> Canvas:
@@ -30,7 +42,7 @@ def draw(request: Request, options: SlicOptions, rng: np.random.Generator) -> Ca
     if labels is None:
         if request.image is None:
             raise ValueError("slic masks follow a picture: give image (or its labels)")
-        labels = slic_labels(request.image, options.n_segments, options.compactness, options.max_side).numpy()
+        labels = divide(request.image, options).numpy()
     if labels.shape != (request.height, request.width):
         raise ValueError(
             f"the picture is {labels.shape[0]}x{labels.shape[1]}, the mask {request.height}x{request.width}: "
@@ -38,10 +50,28 @@ def draw(request: Request, options: SlicOptions, rng: np.random.Generator) -> Ca
         )
     canvas = request.blank()
     inner = labels[request.margin : request.height - request.margin, request.margin : request.width - request.margin]
-    sizes = np.bincount(inner.ravel())
+    sizes = np.bincount(inner[inner >= 0])
     if request.low is None or request.high is None:
         low, high = (round(end * labels.size) for end in NATURAL_RATIO)
     else:
         low, high = request.low, request.high
-    request.inner(canvas)[:] = choose_at_random(sizes, low, high, rng)[inner]
+    request.inner(canvas)[:] = at_labels(choose_at_random(sizes, low, high, rng), inner)
     return canvas
+
+
+GENERATOR = Generator(
+    "slic",
+    "superpixels of the picture itself",
+    SlicOptions,
+    draw,
+    examples=(Example(options={"max_side": 512}),),
+    controls=(
+        Control(
+            "n_segments",
+            name="segments",
+            tooltip="Number of superpixels of the connected image to choose from.",
+            maximum=20000,
+        ),
+    ),
+    divide=divide,
+)

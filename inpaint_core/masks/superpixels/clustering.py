@@ -127,12 +127,12 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
     features[..., 2:5] = np.moveaxis(planes, 0, 2)
     features[..., 5] = 1.0
     for _ in range(ITERATIONS):
-        _assign(planes, clusters, labels)
+        assign(planes, clusters, labels)
         clusters = _centres(features.reshape(-1, 6), labels, clusters)
     return labels, clusters
 
 
-def _assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
+def assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
     """Give every pixel the number of the nearest centre whose window it lies in; pixels in no window keep theirs."""
     import cv2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ...batches import paired
 from .selection import mean_colors
 
 GOLDEN_RATIO = 0.6180339887498949
@@ -48,10 +49,13 @@ def boundary_overlay(
 
 
 def posterise(image: Tensor, labels: Tensor) -> Tensor:
-    """Paint every superpixel in its mean colour: `[B,3,H,W]`. See `boundary_overlay` for the arguments."""
+    """Paint every superpixel in its mean colour: `[B,3,H,W]`; black where there is none.
+
+    See `boundary_overlay` for the arguments.
+    """
     pictures, planes = _paired(image, labels)
     painted = [
-        mean_colors(picture, plane).to(picture.device)[plane].permute(2, 0, 1)
+        _with_black(mean_colors(picture, plane)).to(picture.device)[plane].permute(2, 0, 1)
         for picture, plane in zip(pictures, planes, strict=True)
     ]
     return torch.stack(painted)
@@ -71,7 +75,12 @@ def label_map(labels: Tensor) -> Tensor:
     steps = (torch.tensor([5.0, 3.0, 1.0], dtype=torch.float64) + 6.0 * hue[:, None]) % 6.0
     falls = torch.minimum(steps, 4.0 - steps).clamp(0.0, 1.0)
     colors = (value[:, None] * (1.0 - saturation[:, None] * falls)).float()
-    return colors.to(planes.device)[planes].permute(0, 3, 1, 2).contiguous()
+    return _with_black(colors).to(planes.device)[planes].permute(0, 3, 1, 2).contiguous()
+
+
+def _with_black(colors: Tensor) -> Tensor:
+    """Colours `[n,3]` with black behind them, where the label -1 finds it."""
+    return torch.cat([colors, torch.zeros_like(colors[:1]) if len(colors) else colors.new_zeros(1, 3)])
 
 
 def _paired(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,10 +88,5 @@ def _paired(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     planes = labels if labels.ndim == 3 else labels[None]
     if pictures.ndim != 4 or pictures.shape[-2:] != planes.shape[-2:]:
         raise ValueError(f"the picture {list(image.shape)} and the labels {list(labels.shape)} differ in size")
-    if len(pictures) != len(planes) and 1 not in (len(pictures), len(planes)):
-        raise ValueError(
-            f"{len(pictures)} pictures and {len(planes)} label maps do not match: give equal counts, or one of either"
-        )
-    count = max(len(pictures), len(planes))
-    pictures = pictures[:, :3].detach().float().expand(count, 3, -1, -1)
-    return pictures, planes.to(pictures.device).expand(count, -1, -1)
+    pictures, planes = paired(pictures, planes, ("pictures", "label maps"))
+    return pictures[:, :3].detach().float().expand(-1, 3, -1, -1), planes.to(pictures.device)

@@ -15,7 +15,7 @@ CANDIDATES = 16  # pieces merged one by one for each that is wanted, at most
 
 
 def connected_pieces(labels: Labels) -> Labels:
-    """Number the connected pieces (4 neighbours) of a label map `[H,W]` from 0, in reading order."""
+    """Number the connected pieces (4 neighbours) of a label map `[H,W]` from 0, in reading order; -1 stays."""
     from skimage.measure import label
 
     return np.asarray(label(labels, background=-1, connectivity=1), np.int32) - 1
@@ -57,8 +57,11 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
 def piece_means(pieces: Labels, planes: NDArray[np.float32], count: int) -> NDArray[np.float64]:
     """Mean colour `[count,C]` of every piece; zeros for numbers that do not occur."""
     flat = pieces.ravel().astype(np.intp)
+    inside = flat >= 0
+    flat = flat[inside]
     sizes = np.maximum(np.bincount(flat, minlength=count), 1)
-    return np.stack([np.bincount(flat, weights=plane.ravel(), minlength=count) / sizes for plane in planes], axis=1)
+    sums = [np.bincount(flat, weights=plane.ravel()[inside], minlength=count) for plane in planes]
+    return np.stack(sums, axis=1) / sizes[:, None]
 
 
 def centres_of_pieces(pieces: Labels, count: int) -> NDArray[np.float64]:
@@ -86,9 +89,9 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     Parameters
     ----------
     pieces
-        `[H,W]`, connected pieces numbered from 0 without gaps.
+        `[H,W]`, connected pieces numbered from 0 without gaps; -1 where there is none.
     count
-        Pieces wanted; fewer stay as they are.
+        Pieces wanted; fewer stay as they are, and so do pieces without neighbours.
     planes
         float32 `[C,H,W]`, colours.
 
@@ -97,16 +100,18 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     Labels
         `[H,W]`, contiguous from 0; each label is connected.
     """
-    sizes = np.bincount(pieces.ravel())
+    islands = bool((pieces < 0).any())
+    sizes = np.bincount(pieces[pieces >= 0])
     if len(sizes) <= count:
         return pieces
-    # Specks go all at once: there may be a hundred thousand of them, and where they go hardly shows.
-    order = np.argsort(-sizes, kind="stable")[: CANDIDATES * count]
-    keep = np.zeros(len(sizes), np.bool_)
-    keep[order[: max(count, int((sizes[order] >= SPECK * pieces.size / count).sum()))]] = True
-    pieces = contiguous(absorb(pieces, keep, planes))
+    if not islands:
+        # Specks go all at once: there may be a hundred thousand of them, and where they go hardly shows.
+        order = np.argsort(-sizes, kind="stable")[: CANDIDATES * count]
+        keep = np.zeros(len(sizes), np.bool_)
+        keep[order[: max(count, int((sizes[order] >= SPECK * pieces.size / count).sum()))]] = True
+        pieces = contiguous(absorb(pieces, keep, planes))
 
-    area: list[int] = np.bincount(pieces.ravel()).tolist()
+    area: list[int] = np.bincount(pieces[pieces >= 0]).tolist()
     colors: list[list[float]] = piece_means(pieces, planes, len(area)).tolist()
     neighbours: list[set[int]] = [set() for _ in area]
     for first, second in _touching(pieces):
@@ -116,9 +121,9 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     queue = [(pixels, piece) for piece, pixels in enumerate(area)]
     heapq.heapify(queue)
     left = len(area)
-    while left > count:
+    while left > count and queue:
         pixels, piece = heapq.heappop(queue)
-        if pixels != area[piece]:
+        if pixels != area[piece] or not neighbours[piece]:
             continue
         color = colors[piece]
         _, target = min(
@@ -138,14 +143,14 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     owner = np.array(into, np.int32)
     while (owner[owner] != owner).any():
         owner = owner[owner]
-    return contiguous(owner[pieces])
+    return contiguous(np.append(owner, np.int32(-1))[pieces])
 
 
 def _touching(pieces: Labels) -> list[list[int]]:
     """Every two pieces that touch, once."""
     pairs = []
     for one, other in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
-        differ = one != other
+        differ = (one != other) & (one >= 0) & (other >= 0)
         pairs.append(np.stack([one[differ], other[differ]], axis=1))
     both = np.concatenate(pairs).astype(np.int64)
     both.sort(axis=1)
@@ -169,7 +174,7 @@ def keep_largest_pieces(labels: Labels, planes: NDArray[np.float32]) -> Labels:
 
 
 def contiguous(labels: Labels) -> Labels:
-    """Renumber the labels that occur as 0, 1, 2, ... in their order."""
+    """Renumber the labels that occur as 0, 1, 2, ... in their order; -1 stays."""
     present = np.zeros(int(labels.max()) + 1, np.bool_)
-    present[labels.ravel()] = True
-    return (np.cumsum(present) - 1).astype(labels.dtype)[labels]
+    present[labels[labels >= 0]] = True
+    return np.append(np.cumsum(present) - 1, -1).astype(labels.dtype)[labels]

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..generators.request import counts_of_interval
+from ...batches import common_count
+from ..hole_ratio import counts_of_interval
 from ..normalise import normalize_mask
 
 Point = tuple[float, float]
@@ -42,7 +43,7 @@ def select_segments(
     Parameters
     ----------
     labels
-        int `[H,W]` or `[B,H,W]`, as `slic_labels` returns them.
+        int `[H,W]` or `[B,H,W]`, as `slic_labels` returns them. What is -1 is never chosen.
     indices
         Label numbers.
     points, negative_points
@@ -90,7 +91,7 @@ def select_segments(
     def choose(index: int) -> Flags:
         plane = batch[index]
         count = int(plane.max()) + 1
-        sizes = np.bincount(plane.ravel(), minlength=count)
+        sizes = np.bincount(plane[plane >= 0], minlength=count)
         chosen = sizes > 0
         if indices is not None:
             chosen &= _flags(np.asarray(indices, dtype=np.int64), count)
@@ -123,10 +124,15 @@ def select_segments(
         everywhere = np.full(int(batch.max()) + 1, all_but)
         chosen = choose(frame)
         everywhere[: len(chosen)] = chosen
-        result = everywhere[batch]
+        result = at_labels(everywhere, batch)
     else:
-        result = np.stack([choose(index)[plane] for index, plane in enumerate(batch)])
+        result = np.stack([at_labels(choose(index), plane) for index, plane in enumerate(batch)])
     return torch.from_numpy(result.astype(np.float32))[:, None].to(labels.device)
+
+
+def at_labels(flags: Flags, labels: NDArray[np.integer]) -> Flags:
+    """Each pixel's flag by its label; False where the label is -1."""
+    return np.append(flags, False)[labels]
 
 
 def choose_at_random(sizes: NDArray[np.integer], low: int, high: int, rng: np.random.Generator) -> Flags:
@@ -195,17 +201,14 @@ def snap_to_labels(mask: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor
         raise ValueError(f"overlap is {overlap}: expected a share in 0..1")
     batch = _as_batch(labels)
     rough = normalize_mask(mask, (batch.shape[1], batch.shape[2])).cpu().numpy()[:, 0]
-    if len(rough) != len(batch) and 1 not in (len(rough), len(batch)):
-        raise ValueError(
-            f"{len(rough)} masks and {len(batch)} label maps do not match: give equal counts, or one of either"
-        )
-    frames = max(len(rough), len(batch))
+    frames = common_count(len(rough), len(batch), ("masks", "label maps"))
     result = np.empty((frames, *batch.shape[1:]), np.float32)
     for index in range(frames):
         plane = batch[index % len(batch)]
-        sizes = np.bincount(plane.ravel())
-        covered = np.bincount(plane.ravel(), weights=rough[index % len(rough)].ravel(), minlength=len(sizes))
-        result[index] = ((covered > 0) & (covered >= overlap * sizes - 1e-6))[plane]
+        inside = plane >= 0
+        sizes = np.bincount(plane[inside])
+        covered = np.bincount(plane[inside], weights=rough[index % len(rough)][inside], minlength=len(sizes))
+        result[index] = at_labels((covered > 0) & (covered >= overlap * sizes - 1e-6), plane)
     return torch.from_numpy(result)[:, None].to(labels.device)
 
 
@@ -234,7 +237,9 @@ def mean_colors(image: Tensor, labels: Tensor) -> Tensor:
     if image.ndim != 3 or image.shape[-2:] != labels.shape:
         raise ValueError(f"the picture {list(image.shape)} and the labels {list(labels.shape)} differ in size")
     flat = labels.cpu().numpy().ravel()
-    planes = image.detach().to("cpu", torch.float32).numpy().reshape(image.shape[0], -1)
+    inside = flat >= 0
+    flat = flat[inside]
+    planes = image.detach().to("cpu", torch.float32).numpy().reshape(image.shape[0], -1)[:, inside]
     sizes = np.maximum(np.bincount(flat), 1)
     means = [np.bincount(flat, weights=plane) / sizes for plane in planes]
     return torch.from_numpy(np.stack(means, axis=1).astype(np.float32))
@@ -244,8 +249,8 @@ def _as_batch(labels: Tensor) -> NDArray[np.integer]:
     if labels.ndim not in (2, 3) or labels.is_floating_point() or labels.numel() == 0:
         raise ValueError(f"labels are whole numbers [H,W] or [B,H,W], not {labels.dtype} {list(labels.shape)}")
     planes = labels.detach().cpu().numpy()
-    if planes.min() < 0:
-        raise ValueError("labels must not be negative")
+    if planes.min() < -1:
+        raise ValueError("labels are 0 and more, or -1 where there is no superpixel")
     return planes if planes.ndim == 3 else planes[None]
 
 
@@ -274,7 +279,7 @@ def _labels_at(plane: NDArray[np.integer], points: Sequence[Point]) -> NDArray[n
 def _inside_box(plane: NDArray[np.integer], sizes: NDArray[np.integer], box: tuple[float, ...], share: float) -> Flags:
     (x0, x1), (y0, y1) = sorted((box[0], box[2])), sorted((box[1], box[3]))
     part = plane[max(0, round(y0)) : max(0, round(y1)), max(0, round(x0)) : max(0, round(x1))]
-    inside = np.bincount(part.ravel(), minlength=len(sizes))
+    inside = np.bincount(part[part >= 0], minlength=len(sizes))
     return (inside > 0) & (inside >= share * sizes - 1e-6)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ..normalise import normalize_mask
 from .clustering import Clusters, Labels, Planes, cluster, place_seeds, to_features
-from .pieces import connected_pieces, merge_smallest
+from .pieces import connected_pieces, contiguous, merge_smallest
 from .refinement import refine_boundaries
 from .tracking import clusters_of, follow
 
@@ -19,13 +23,15 @@ def slic_labels(
     max_side: int = 1024,
     refine: bool = False,
     stable: bool = False,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Divide pictures into superpixels: connected pieces of similar colour and similar size.
 
     Parameters
     ----------
     image
-        `[C,H,W]` or `[B,C,H,W]`, 0..1; C = 1 (gray), 3 (RGB) or 4 (RGBA, alpha is not looked at).
+        `[C,H,W]` or `[B,C,H,W]`, 0..1; C = 1 (gray), 3 (RGB) or 4 (RGBA). What is fully transparent belongs
+        to no superpixel.
     n_segments
         Number of superpixels, met within a tenth, mostly exactly, where the working resolution has at least that many
         pixels. The true number is `labels.max() + 1`.
@@ -39,12 +45,16 @@ def slic_labels(
     stable
         Take the batch for the frames of a clip: a label means the same piece of the scene in every frame. Each frame
         starts from the superpixels of the frame before.
+    mask
+        Any mask that `normalize_mask` accepts: where it is 1, nothing belongs to a superpixel either. One for all
+        pictures, or one for each.
 
     Returns
     -------
     Tensor
-        int64 `[H,W]` or `[B,H,W]` on the CPU. Each label is one connected piece (4 neighbours). The labels of a picture
-        are 0, 1, 2, ... without gaps; with `stable` those of the first frame are, and later frames may lack some.
+        int64 `[H,W]` or `[B,H,W]` on the CPU, -1 where there is no superpixel. Each label is one connected piece (4
+        neighbours); with `stable`, transparency may cut through it. The labels of a picture are 0, 1, 2, ... without
+        gaps; with `stable` those of all frames together are, and some frames may lack some.
 
     Raises
     ------
@@ -71,17 +81,21 @@ def slic_labels(
         raise ValueError(
             f"n_segments={n_segments}, compactness={compactness}, max_side={max_side}: give positive numbers"
         )
+    known = _known(image if image.ndim == 4 else image[None], mask)
     frames = (image if image.ndim == 4 else image[None])[:, :3].detach().to("cpu", torch.float32).contiguous().numpy()
+    if not known.all():
+        frames = np.stack([_cover(frame, seen) for frame, seen in zip(frames, known, strict=True)])
     ranges = [_value_range(frame) for frame in frames]
     if stable:
         ranges = [(min(low for low, _ in ranges), max(high for _, high in ranges))] * len(frames)
     height, width = frames.shape[2:]
     labels: list[Tensor] = []
     clusters: Clusters | None = None
-    for frame, value_range in zip(frames, ranges, strict=True):
+    for frame, seen, value_range in zip(frames, known, ranges, strict=True):
         planes = to_features(_reduce(frame, max_side), value_range, compactness)
         if not stable:
-            working = _segment(planes, (height, width), n_segments)
+            share = max(float(seen.mean()), 1.0 / seen.size)
+            working = _segment(planes, (height, width), math.ceil(n_segments / share))
         else:
             if clusters is None:
                 clusters = clusters_of(_segment(planes, (height, width), n_segments), planes)
@@ -89,7 +103,15 @@ def slic_labels(
         whole = _enlarge(working, height, width)
         if refine and working.shape != (height, width):
             whole = refine_boundaries(whole, working, frame, planes, value_range, compactness)
+        if not seen.all():
+            whole = np.where(seen, whole, -1)
+            if not stable:
+                whole = _merge_known(whole, n_segments, to_features(frame, value_range, compactness))
         labels.append(torch.from_numpy(whole))
+    if stable:
+        # A cluster may have lost all its pixels even in the first frame.
+        together = contiguous(torch.stack(labels).numpy())
+        labels = list(torch.from_numpy(together))
     return torch.stack(labels) if image.ndim == 4 else labels[0]
 
 
@@ -98,6 +120,37 @@ def _value_range(frame: Planes) -> tuple[float, float]:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError("the picture holds values that are not finite (NaN or infinity): repair it before dividing it")
     return low, high
+
+
+def _known(pictures: Tensor, mask: Tensor | None) -> NDArray[np.bool_]:
+    """`[B,H,W]`, what superpixels are made of."""
+    count, channels, height, width = pictures.shape
+    known = np.ones((count, height, width), np.bool_)
+    if channels == 4:
+        known &= pictures[:, 3].detach().cpu().numpy() > 0.0
+    if mask is not None:
+        left_out = normalize_mask(mask, (height, width))[:, 0].cpu().numpy() > 0.5
+        if len(left_out) not in (1, count):
+            raise ValueError(f"{count} pictures and {len(left_out)} masks do not match: give equal counts, or one mask")
+        known &= ~left_out
+    return known
+
+
+def _cover(frame: Planes, known: NDArray[np.bool_]) -> Planes:
+    """The frame with the colours of the nearest known pixels where it is not known, so that no edge lies there."""
+    if known.all() or not known.any():
+        return frame if known.any() else np.zeros_like(frame)
+    from scipy.ndimage import distance_transform_edt
+
+    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return frame[:, rows, columns]
+
+
+def _merge_known(labels: Labels, n_segments: int, planes: Planes) -> Labels:
+    """Make each label of `[H,W]`, -1 where nothing is known, one connected piece, and the smallest fewer."""
+    if (labels < 0).all():
+        return labels
+    return merge_smallest(connected_pieces(labels), n_segments, planes).astype(np.int64)
 
 
 def _reduce(frame: Planes, max_side: int) -> Planes:

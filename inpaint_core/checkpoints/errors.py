@@ -1,0 +1,15 @@
+"""What is raised about a checkpoint."""
+
+from __future__ import annotations
+
+from ..text import one_line
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used; the message is one line that says what is wrong and what to do.
+
+    What a file says about itself may stand in it, so it is cleaned: see `inpaint_core.text.one_line`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))

@@ -1,0 +1,123 @@
+"""Stored weights compared with what a network needs, before they are read, and the cost of using them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .card import ModelCard
+from .errors import CheckpointError
+from .inpainting_model import InpaintingModel
+from .translation_model import TranslationModel
+
+FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
+WHOLE = {"I64", "I32", "int64", "int32"}
+PROBE_SIDE = 64  # pixels; smaller than anything that networks are trained on
+MOST_PASS_BYTES = 16 * 2**30
+HELD_AT_ONCE = 4  # activations as large as the largest one
+
+
+def check_names(name: str, expected: Mapping[str, Tensor], stored: Iterable[str]) -> None:
+    """Refuse missing and extra weights.
+
+    Raises
+    ------
+    CheckpointError
+        `name` is that of the file.
+    """
+    found = set(stored)
+    missing, extra = sorted(expected.keys() - found), sorted(found - expected.keys())
+    if missing or extra:
+        what = [
+            f"{len(keys)} {word} (first: {keys[0]!r})"
+            for word, keys in (("missing", missing), ("extra", extra))
+            if keys
+        ]
+        raise CheckpointError(
+            f"{name}: weights do not fit its card: {', '.join(what)}; the file was edited or mixed up"
+        )
+
+
+def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], kind: str) -> None:
+    """Refuse a weight of another shape, or of a kind of number that it cannot be.
+
+    Parameters
+    ----------
+    expected
+        What the network has there; on the meta device, too.
+    shape, kind
+        What is stored; the kind as safetensors (`F32`) or torch (`float32`) call it.
+
+    Raises
+    ------
+    CheckpointError
+        `name` is that of the file.
+    """
+    if list(shape) != list(expected.shape):
+        raise CheckpointError(
+            f"{name}: weight {key!r} has shape {list(shape)}, its card asks for {list(expected.shape)}"
+        )
+    accepted = FLOATING if expected.is_floating_point() else WHOLE
+    if kind not in accepted:
+        wanted = "floating-point numbers" if expected.is_floating_point() else "whole numbers"
+        raise CheckpointError(f"{name}: weight {key!r} is stored as {kind}, {wanted} of 16 to 64 bits are needed")
+
+
+def to_finite(name: str, key: str, tensor: Tensor) -> Tensor:
+    """A weight as the network holds it: float32 instead of other real numbers.
+
+    Raises
+    ------
+    CheckpointError
+        NaN, infinity, a number that float32 does not reach, or a variance below 0; `name` is that of the file.
+    """
+    if not tensor.is_floating_point():
+        return tensor
+    converted = tensor.float()
+    if not bool(torch.isfinite(converted).all()):
+        raise CheckpointError(f"{name}: weight {key!r} holds NaN or infinity as float32; use an earlier checkpoint")
+    if key.endswith("running_var") and bool((converted < 0.0).any()):
+        raise CheckpointError(f"{name}: weight {key!r} is a variance and below 0; the file was edited or is damaged")
+    return converted
+
+
+def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationModel) -> None:
+    """Run a model once on a small gray picture: whether its output is finite, and what a full pass would cost.
+
+    Raises
+    ------
+    CheckpointError
+        `name` is that of the file.
+    """
+    largest = 0
+
+    def measure(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal largest
+        if isinstance(output, Tensor) and output.ndim == 4:
+            largest = max(largest, output.numel() * 4)
+
+    leaves = [module for module in model.network.modules() if next(module.children(), None) is None]
+    handles = [module.register_forward_hook(measure) for module in leaves]
+    try:
+        if isinstance(model, TranslationModel):
+            channels = 3 if card.prepare is None else 1
+            output = model.predict(torch.full((1, channels, PROBE_SIDE, PROBE_SIDE), 0.5))
+        else:
+            mask = torch.zeros(1, 1, PROBE_SIDE, PROBE_SIDE)
+            mask[..., PROBE_SIDE // 4 : PROBE_SIDE // 2, PROBE_SIDE // 4 : PROBE_SIDE // 2] = 1.0
+            output = model.complete(torch.full((1, 3, PROBE_SIDE, PROBE_SIDE), 0.5), mask)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not bool(torch.isfinite(output).all()):
+        raise CheckpointError(f"{name}: its network gives numbers that are not finite; use an earlier checkpoint")
+    side = max(PROBE_SIDE, model.network.minimum)
+    needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2
+    if needed > MOST_PASS_BYTES:
+        raise CheckpointError(
+            f"{name}: one pass at its training size of {card.trained_size} pixels would take about "
+            f"{needed / 2**30:.0f} GiB; the file was edited, or save the model with a smaller size"
+        )

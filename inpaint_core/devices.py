@@ -1,0 +1,32 @@
+"""Devices by name, tried before anything is sent there."""
+
+from __future__ import annotations
+
+import torch
+
+
+def find_device(name: str) -> torch.device:
+    """A device that networks can run on here.
+
+    Parameters
+    ----------
+    name
+        `auto` (a GPU where there is one), or as PyTorch names devices: `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises
+    ------
+    ValueError
+        No such device on this machine, or one that holds no values.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        # A device without memory of its own, such as "meta", cannot give a value back.
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
+        reason = " ".join(str(error).split(". ")[0].split()) or type(error).__name__
+        raise ValueError(f"device {name!r} cannot be used here ({reason[:160]}); give cpu, or a GPU as cuda") from None
+    return torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else device

@@ -1,0 +1,294 @@
+"""Folders of pictures: one search for every command, and which mask or input belongs to which picture.
+
+Hidden files and what archives and systems leave behind are never looked at. A file called `cat_mask.png` or
+`cat_mask001.png` beside `cat.png` (in the layout that LaMa uses) is that picture's mask and no picture.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from .opening import ImageFileError
+
+READABLE_SUFFIXES = frozenset(
+    {
+        *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
+    }
+)
+# What files with these suffixes are read with; none of these packages is used here.
+RAW_PHOTOGRAPHS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef")
+READ_BY: dict[str, str] = {
+    ".heic": "pillow-heif",
+    ".heif": "pillow-heif",
+    ".hif": "pillow-heif",
+    ".avif": "pillow-avif-plugin",
+    ".jxl": "pillow-jxl-plugin",
+    ".psd": "psd-tools",
+    ".exr": "OpenEXR",
+    ".dcm": "pydicom",
+    ".jp2": "glymur",
+    **dict.fromkeys(RAW_PHOTOGRAPHS, "rawpy"),
+}
+LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
+MASK_STEM = re.compile(r"(.+)[ _.-]masks?[ _-]?\d*", re.IGNORECASE | re.DOTALL)
+MOST_LOOKED_AT = 20_000  # entries of subfolders that are only counted
+MOST_NAMED = 3
+
+Index = dict[str, dict[tuple[str, ...], list[Path]]]
+"""Files by folded name and by the folder, below the top, that they lie in."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    folder
+        As it was given.
+    recursive
+        Subfolders were searched, too.
+    pictures
+        Files with a picture's suffix, sorted; without masks.
+    masks
+        Masks beside their pictures, by picture.
+    others
+        How many other files there are, by suffix in lower case.
+    deeper
+        Pictures in subfolders that were not searched.
+    """
+
+    folder: Path
+    recursive: bool
+    pictures: tuple[Path, ...]
+    masks: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
+    others: Mapping[str, int] = field(default_factory=dict)
+    deeper: int = 0
+
+    def remarks(self, option: str = "--recursive") -> list[str]:
+        """What is left out, in sentences without the folder's name; `option` is how subfolders are asked for."""
+        sentences = []
+        if self.masks:
+            sentences.append(f"{_count_masks(self.masks)} beside the pictures, taken for masks and not for pictures")
+        if self.others:
+            sentences.append(f"left out, no pictures that can be read: {spell_others(self.others)}")
+        if self.deeper:
+            sentences.append(f"{_plural(self.deeper, 'picture')} in subfolders left out; {option} takes them in")
+        return sentences
+
+    @cached_property
+    def by_name(self) -> tuple[Index, Index]:
+        """Pictures by what they are called, and masks by the pictures that they are called after: see `fold`."""
+        named: Index = {}
+        marked: Index = {}
+        for path in self.pictures:
+            self._add(named, path.stem, path)
+            owner = mask_owner(path.stem)
+            if owner is not None:
+                self._add(marked, owner, path)
+        for owner_path, masks in self.masks.items():
+            for mask in masks:
+                self._add(marked, owner_path.stem, mask)
+        return named, marked
+
+    def _add(self, index: Index, stem: str, path: Path) -> None:
+        position = path.parent.relative_to(self.folder).parts
+        index.setdefault(fold(stem), {}).setdefault(position, []).append(path)
+
+    def found(self) -> str:
+        """What is there instead, behind a message that no picture was found; empty where there is nothing."""
+        return "".join(f"; {sentence}" for sentence in self.remarks())
+
+
+def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Listing:
+    """Search a folder for pictures.
+
+    Parameters
+    ----------
+    folder
+        Where to look. Linked folders inside it are not entered.
+    recursive
+        Look into subfolders, too.
+
+    Raises
+    ------
+    ImageFileError
+        No such folder, or it cannot be listed.
+    """
+    top = Path(folder)
+    if not top.is_dir():
+        raise ImageFileError(f"{top}: no such folder of pictures")
+    others = Counter[str]()
+    files, subfolders = _split_entries(top, others, top=True)
+    deeper = 0
+    if recursive:
+        waiting = subfolders
+        while waiting:
+            more, below = _split_entries(waiting.pop(), others)
+            files += more
+            waiting += below
+    else:
+        deeper = _count_deeper(subfolders)
+    pictures = []
+    for path in files:
+        if path.suffix.lower() in READABLE_SUFFIXES:
+            pictures.append(path)
+        else:
+            others[path.suffix.lower() or "(no suffix)"] += 1
+    masks = _masks_beside(pictures)
+    apart = {mask for found in masks.values() for mask in found}
+    kept = tuple(sorted((path for path in pictures if path not in apart), key=os.fspath))
+    return Listing(top, recursive, kept, masks, dict(sorted(others.items())), deeper)
+
+
+def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask") -> Path:
+    """The mask or input that belongs to a picture: the file of its name, in the same place below its folder.
+
+    Names are compared without their suffixes, without regard to case and to how accents are encoded; `cat_mask`,
+    `cat_mask001` and the like belong to `cat`, and come before a file that is called `cat`. No picture is its own
+    partner.
+
+    Parameters
+    ----------
+    picture
+        A file in or below `root`.
+    root
+        The folder of pictures.
+    partners
+        A listing of the other folder.
+    what
+        What is looked for, for the message.
+
+    Raises
+    ------
+    ImageFileError
+        There is none, or more than one.
+    """
+    matches = find_partners(picture, root, partners)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ImageFileError(
+            f"{picture}: {len(matches)} {what}s named {picture.stem} in {partners.folder}, one is needed: "
+            + ", ".join(path.name for path in matches[:MOST_NAMED])
+        )
+    there = [path.name for path in [*partners.pictures, *_all_masks(partners)] if not _same_file(path, picture)]
+    named = f" (there are {', '.join(there[:MOST_NAMED])}{' and others' * (len(there) > MOST_NAMED)})" if there else ""
+    raise ImageFileError(
+        f"{picture}: no {what}s named {picture.stem} in {partners.folder}{named}, one is needed: "
+        f"call it {picture.stem}.png or {picture.stem}_mask.png"
+    )
+
+
+def find_partners(picture: Path, root: Path, partners: Listing) -> list[Path]:
+    """All that `find_partner` could mean."""
+    place = picture.parent.relative_to(root).parts
+    named, marked = (index.get(fold(picture.stem), {}) for index in partners.by_name)
+    # In one folder, a file of the picture's own name is another picture.
+    for found in (marked,) if _same_file(root, partners.folder) else (marked, named):
+        apart = {where: [path for path in paths if not _same_file(path, picture)] for where, paths in found.items()}
+        if apart.get(place):
+            return sorted(apart[place])
+        if not place and any(apart.values()):  # pictures lie flat, masks in subfolders
+            return sorted(path for paths in apart.values() for path in paths)
+    return []
+
+
+def mask_owner(stem: str) -> str | None:
+    """The stem of the picture that a mask of this stem belongs to by its name; None for other names."""
+    match = MASK_STEM.fullmatch(stem)
+    return None if match is None else match[1]
+
+
+def fold(name: str) -> str:
+    """A name as file systems compare it that know no case and no different encodings of an accent."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def spell_others(others: Mapping[str, int]) -> str:
+    """`3 .heic (the package pillow-heif reads them; save them as PNG or JPEG first), 1 .txt`."""
+    parts = []
+    for suffix, count in others.items():
+        package = READ_BY.get(suffix)
+        advice = f" (the package {package} reads them; save them as PNG or JPEG first)" if package else ""
+        parts.append(f"{count} {suffix}{advice}")
+    return ", ".join(parts)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over: hidden, or left behind by an archive or a system."""
+    return name.startswith(".") or name.casefold() in LITTER
+
+
+def _split_entries(folder: Path, others: Counter[str], top: bool = False) -> tuple[list[Path], list[Path]]:
+    """Files and subfolders of a folder; one below that cannot be listed counts among the others."""
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif entry.is_symlink() and os.path.isdir(entry.path):
+                    others["(link to a folder)"] += 1
+                else:
+                    files.append(Path(entry.path))
+    except OSError as error:
+        if top:
+            raise ImageFileError(f"{folder}: cannot be listed ({error.strerror})") from None
+        others["(folder that cannot be listed)"] += 1
+    return files, folders
+
+
+def _count_deeper(folders: Sequence[Path]) -> int:
+    found, looked_at = 0, 0
+    waiting = list(folders)
+    while waiting and looked_at < MOST_LOOKED_AT:
+        files, below = _split_entries(waiting.pop(), Counter())
+        found += sum(path.suffix.lower() in READABLE_SUFFIXES for path in files)
+        looked_at += 1 + len(files)
+        waiting += below
+    return found
+
+
+def _masks_beside(pictures: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
+    owners: dict[tuple[Path, str], Path] = {}
+    for path in sorted(pictures, key=os.fspath):
+        owners.setdefault((path.parent, fold(path.stem)), path)
+    found: dict[Path, list[Path]] = {}
+    for path in sorted(pictures, key=os.fspath):
+        stem = mask_owner(path.stem)
+        owner = None if stem is None else owners.get((path.parent, fold(stem)))
+        if owner is not None:
+            found.setdefault(owner, []).append(path)
+    return {owner: tuple(masks) for owner, masks in found.items()}
+
+
+def _all_masks(listing: Listing) -> list[Path]:
+    return [mask for masks in listing.masks.values() for mask in masks]
+
+
+def _count_masks(masks: Mapping[Path, tuple[Path, ...]]) -> str:
+    files = [mask for found in masks.values() for mask in found]
+    named = ", ".join(path.name for path in files[:MOST_NAMED]) + ", ..." * (len(files) > MOST_NAMED)
+    return f"{_plural(len(files), 'file')} ({named})"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return one == other

@@ -1,0 +1,48 @@
+"""Hole ratios and distances from the edge in pixels of a given picture."""
+
+from __future__ import annotations
+
+import math
+
+REFERENCE_SIDE = 512.0  # the pictures in which Liu et al. 2018 (arXiv 1804.07723) keep 50 pixels from the border
+
+
+def margin_in_pixels(border: float | None, size: tuple[int, int]) -> int:
+    """Distance that holes keep from the edge, in pixels (see `generate`)."""
+    if border is None or border == 0:
+        return 0
+    side = min(size)
+    share = border if border < 1 else border / REFERENCE_SIDE
+    pixels = math.ceil(share * side - 1e-9) if 0 < share < 0.5 else 0
+    if not 0 < share < 0.5 or 2 * pixels >= side:
+        raise ValueError(
+            f"border={border} leaves no room for holes in {size[0]}x{size[1]} pixels: "
+            f"give a share of the shorter side below 0.5, or pixels of a {REFERENCE_SIDE:.0f}-pixel picture below "
+            f"{REFERENCE_SIDE / 2:.0f}"
+        )
+    return pixels
+
+
+def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], margin: int) -> tuple[int, int]:
+    """Least and greatest count of hole pixels whose share lies in `(low, high]`.
+
+    The upper end itself is avoided where others remain: in float32 a share of exactly 0.1 compares greater than 0.1.
+    """
+    low, high = (float(end) for end in hole_ratio)
+    if not 0.0 <= low < high <= 1.0:
+        raise ValueError(f"hole_ratio is ({low}, {high}]: expected 0 <= low < high <= 1")
+    pixels = size[0] * size[1]
+    room = (size[0] - 2 * margin) * (size[1] - 2 * margin)
+    least = math.floor(low * pixels + 1e-6) + 1
+    greatest = math.floor(high * pixels + 1e-6)
+    if greatest == math.ceil(high * pixels - 1e-6) and least < greatest < pixels:
+        greatest -= 1
+    greatest = min(greatest, room)
+    if least > greatest:
+        reason = (
+            f"only {room} of {pixels} pixels lie inside the border"
+            if room < least
+            else "no count of pixels has that share"
+        )
+        raise ValueError(f"a hole ratio in ({low}, {high}] cannot be reached in {size[0]}x{size[1]} pixels: {reason}")
+    return least, greatest

@@ -1,0 +1,21 @@
+"""Evaluation mode for as long as it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode, and each of its modules back into its own mode afterwards."""
+    in_training = [module for module in network.modules() if module.training]
+    if in_training:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module in in_training:
+            module.training = True

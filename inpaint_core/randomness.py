@@ -1,0 +1,30 @@
+"""A private random state for code that knows only the global one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators for the code inside, and put their states back afterwards.
+
+    Layers such as dropout, constructors, and networks of others draw from nothing else.
+
+    Parameters
+    ----------
+    seed
+        For the CPU's generator, and for that of `device` where it is a CUDA device.
+    device
+        Where the code computes.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        # Not torch.manual_seed: it would also reseed every other device.
+        torch.random.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+        yield

@@ -1,0 +1,318 @@
+"""Folders and names: one search for every command, results that replace nothing, masks that find their pictures."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from inpaint_core.__main__ import main
+from inpaint_core.files.atomic import UNFINISHED, atomic_path, remove_unfinished
+from inpaint_core.files.folders import find_partner, fold, list_pictures
+from inpaint_core.files.naming import LONGEST_NAME, Wanted, distinct_names, fit_name
+from inpaint_core.files.opening import ImageFileError
+
+
+def photo(seed: int, height: int = 40, width: int = 48) -> np.ndarray:
+    return np.random.default_rng(seed).integers(60, 190, (height, width, 3), dtype=np.uint8)
+
+
+def save(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(photo(seed)).save(path, **({"format": "JPEG"} if path.suffix.lower() in (".jfif", ".jpe") else {}))
+    return path
+
+
+def save_mask(path: Path, top: int = 10) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask = np.zeros((40, 48), np.uint8)
+    mask[top : top + 12, 12:30] = 255
+    Image.fromarray(mask).save(path)
+    return path
+
+
+def fill(image: Path, mask: Path, out: Path, *more: str) -> int:
+    return main(["inpaint", "--model", "mean", "--image", str(image), "--mask", str(mask), "--out", str(out), *more])
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def changed(before: Path, after: Path) -> np.ndarray:
+    with Image.open(before) as one, Image.open(after) as other:
+        return (np.asarray(one.convert("RGB")) != np.asarray(other.convert("RGB"))).any(-1)
+
+
+def test_a_search_takes_pictures_of_every_suffix_and_case_and_names_the_rest(tmp_path):
+    for name in ("a.JPG", "b.jfif", "c.jpe", "d.PNG", "e.TIFF"):
+        (tmp_path / name).write_bytes(b"")
+    for name in ("f.heic", "g.HEIC", "h.txt", "no suffix", ".hidden.png", "Thumbs.db", "._a.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    for name in ("__MACOSX/._a.jpg", ".trash/x.png", "sub/deep/y.png", "folder.png/z.webp"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"")
+    flat, deep = list_pictures(tmp_path), list_pictures(tmp_path, recursive=True)
+    assert [path.name for path in flat.pictures] == ["a.JPG", "b.jfif", "c.jpe", "d.PNG", "e.TIFF"]
+    assert flat.others == {"(no suffix)": 1, ".heic": 2, ".txt": 1}
+    assert flat.deeper == 2
+    said = " ".join(flat.remarks())
+    assert "pillow-heif" in said
+    assert "2 pictures in subfolders" in said
+    assert "--recursive" in said
+    assert [path.relative_to(tmp_path).as_posix() for path in deep.pictures][-2:] == [
+        "folder.png/z.webp",
+        "sub/deep/y.png",
+    ]
+    assert deep.deeper == 0
+
+
+def test_linked_folders_are_not_entered_and_counted(tmp_path):
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "elsewhere" / "b.png")
+    (tmp_path / "in" / "round").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "out").symlink_to(tmp_path / "elsewhere")
+    listing = list_pictures(tmp_path / "in", recursive=True)
+    assert [path.name for path in listing.pictures] == ["a.png"]
+    assert listing.others == {"(link to a folder)": 2}
+
+
+@pytest.mark.parametrize("name", ["cat_mask.png", "cat_mask001.png", "Cat_Mask.PNG", "cat-mask.gif", "cat_mask_2.png"])
+def test_a_file_named_as_a_mask_beside_its_picture_is_no_picture(tmp_path, name):
+    for file in ("cat.jpg", "dog.jpg", "face_mask.jpg", name):
+        (tmp_path / file).write_bytes(b"")
+    listing = list_pictures(tmp_path)
+    assert [path.name for path in listing.pictures] == ["cat.jpg", "dog.jpg", "face_mask.jpg"]
+    assert listing.masks == {tmp_path / "cat.jpg": (tmp_path / name,)}
+
+
+PAIRINGS = {
+    "the same name": ("cat.jpg", ["cat.png", "dog.png"], "cat.png"),
+    "another case": ("Cat.JPG", ["cat.png"], "cat.png"),
+    "the name of a mask": ("cat.jpg", ["cat_mask.png", "cat2_mask.png"], "cat_mask.png"),
+    "a mask beside a copy of the picture": ("cat.jpg", ["cat.jpg", "cat_mask.png"], "cat_mask.png"),
+    "accents in another encoding": (
+        unicodedata.normalize("NFC", "\xe9t\xe9.jpg"),
+        [unicodedata.normalize("NFD", "\xe9t\xe9.png")],
+        unicodedata.normalize("NFD", "\xe9t\xe9.png"),
+    ),
+    "in a subfolder": ("a/cat.jpg", ["a/cat.png", "b/cat.png"], "a/cat.png"),
+    "masks in a subfolder of their own": ("cat.jpg", ["all/cat.png"], "all/cat.png"),
+}
+
+
+@pytest.mark.parametrize("case", PAIRINGS)
+def test_a_mask_is_found_by_the_name_of_its_picture(tmp_path, case):
+    picture, masks, expected = PAIRINGS[case]
+    for name in masks:
+        (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "masks" / name).write_bytes(b"")
+    listing = list_pictures(tmp_path / "masks", recursive=True)
+    found = find_partner(tmp_path / "in" / picture, tmp_path / "in", listing)
+    assert found == tmp_path / "masks" / expected
+
+
+@pytest.mark.parametrize(
+    ("masks", "said"),
+    [
+        (["dog.png"], "there are dog.png"),
+        (["a/cat.png", "a/cat.gif"], "2 masks"),
+        (["b/cat.png"], "no masks named cat"),
+    ],
+)
+def test_a_missing_or_doubled_mask_is_refused_with_what_is_there(tmp_path, masks, said):
+    for name in masks:
+        (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "masks" / name).write_bytes(b"")
+    listing = list_pictures(tmp_path / "masks", recursive=True)
+    with pytest.raises(ImageFileError, match=said):
+        find_partner(tmp_path / "in" / "a" / "cat.jpg", tmp_path / "in", listing)
+
+
+def test_pictures_and_masks_of_one_folder_are_told_apart(tmp_path):
+    for number, name in enumerate(("cat", "dog")):
+        save(tmp_path / "both" / f"{name}.png", number)
+        save_mask(tmp_path / "both" / f"{name}_mask.png", 4 + 10 * number)
+    assert fill(tmp_path / "both", tmp_path / "both", tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["cat.png", "dog.png"]
+    for number, name in enumerate(("cat", "dog")):
+        hole = np.asarray(Image.open(tmp_path / "both" / f"{name}_mask.png")) > 0
+        difference = changed(tmp_path / "both" / f"{name}.png", tmp_path / "out" / f"{name}.png")
+        assert difference[hole].mean() > 0.9, number
+        assert not difference[~hole].any()
+
+
+def test_no_picture_is_its_own_mask(tmp_path, capsys):
+    save(tmp_path / "in" / "a.png")
+    assert fill(tmp_path / "in", tmp_path / "in", tmp_path / "out") == 2
+    assert "no masks named a" in capsys.readouterr().err
+    assert fill(tmp_path / "in" / "a.png", tmp_path / "in" / "a.png", tmp_path / "b.png") == 2
+    assert "its own mask" in capsys.readouterr().err
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_subfolders_are_mentioned_or_kept(tmp_path, capsys):
+    for name in ("top.png", "a/1.png", "b/1.png"):
+        save(tmp_path / "in" / name)
+    mask = save_mask(tmp_path / "mask.png")
+    assert fill(tmp_path / "in", mask, tmp_path / "flat") == 0
+    assert files(tmp_path / "flat") == ["top.png"]
+    assert "2 pictures in subfolders" in capsys.readouterr().err
+    assert fill(tmp_path / "in", mask, tmp_path / "deep", "--recursive") == 0
+    assert files(tmp_path / "deep") == ["a/1.png", "b/1.png", "top.png"]
+
+
+COMMANDS = {
+    "inpaint": ["inpaint", "--model", "mean", "--mask", "{mask}", "--image", "{image}", "--out", "{out}"],
+    "mask": ["mask", "strokes", "--image", "{image}", "--out", "{out}"],
+    "reimagine": ["reimagine", "--model", "mean", "--rounds", "1", "--image", "{image}", "--out", "{out}"],
+    "translate": ["translate", "--model", "see-flowers", "--size", "64", "--input", "{image}", "--out", "{out}"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_writes_over_what_it_reads(tmp_path, command, capsys):
+    save(tmp_path / "in" / "a.png")
+    mask = save_mask(tmp_path / "mask.png")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    before = (tmp_path / "in" / "a.png").read_bytes()
+    for image, out in (
+        ("in", "in"),
+        ("in", "link"),
+        ("in/a.png", "in"),
+        ("in/a.png", "in/a.png"),
+        ("in/a.png", "link"),
+    ):
+        arguments = [part.format(mask=mask, image=tmp_path / image, out=tmp_path / out) for part in COMMANDS[command]]
+        assert main(arguments) == 2, (image, out)
+        assert "--out" in capsys.readouterr().err
+        assert (tmp_path / "in" / "a.png").read_bytes() == before
+        assert files(tmp_path / "in") == ["a.png"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_two_results_have_one_name_in_any_command(tmp_path, command):
+    for number, name in enumerate(("a.jpg", "a.png", "a_jpg.png", "A.webp")):
+        save(tmp_path / "in" / name, number)
+    mask = save_mask(tmp_path / "mask.png")
+    parts = {"mask": mask, "image": tmp_path / "in", "out": tmp_path / "out"}
+    assert main([part.format(**parts) for part in COMMANDS[command]]) == 0
+    names = files(tmp_path / "out")
+    assert len({name.casefold() for name in names}) == len(names) == 4
+    assert "a_jpg.png" in names
+
+
+def test_a_mask_is_not_written_over(tmp_path):
+    save(tmp_path / "in" / "1.png")
+    mask = save_mask(tmp_path / "masks" / "1.png")
+    before = mask.read_bytes()
+    assert fill(tmp_path / "in", tmp_path / "masks", tmp_path / "masks") == 2
+    assert fill(tmp_path / "in" / "1.png", mask, tmp_path / "masks") == 2
+    assert mask.read_bytes() == before
+
+
+def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
+    save(tmp_path / "a.jpg")
+    other = save(tmp_path / "a.png", 1)
+    before = other.read_bytes()
+    assert fill(tmp_path / "a.jpg", save_mask(tmp_path / "m" / "mask.png"), tmp_path) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert other.read_bytes() == before
+
+
+@pytest.mark.parametrize("out", ["o.png", "o.mp4", "o.JPG"])
+def test_a_folder_does_not_go_into_a_file(tmp_path, out, capsys):
+    save(tmp_path / "in" / "a.png")
+    assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / out) == 2
+    assert "folder for --out" in capsys.readouterr().err
+    assert not (tmp_path / out).exists()
+
+
+def test_frames_of_a_folder_become_a_clip(tmp_path, capsys):
+    for number in range(5):
+        save(tmp_path / "in" / f"{number}.png", number)
+    command = ["translate", "--model", "see-flowers", "--size", "64", "--input", str(tmp_path / "in")]
+    assert main([*command, "--out", str(tmp_path / "clip.avi"), "--rate", "12"]) == 0
+    clip = cv2.VideoCapture(str(tmp_path / "clip.avi"))
+    assert clip.get(cv2.CAP_PROP_FPS) == 12.0
+    assert sum(1 for _ in iter(lambda: clip.read()[0], False)) == 5
+    Image.fromarray(photo(9, 20, 20)).save(tmp_path / "in" / "9.png")
+    assert main([*command, "--out", str(tmp_path / "other.avi")]) == 2
+    assert "9.png: is 20x20 pixels large" in capsys.readouterr().err
+
+
+LONG = ("x" * 251 + ".png", "\u6f22" * 83 + ".png", "y" * 250 + ".webp")
+
+
+def test_the_longest_names_are_written(tmp_path):
+    for name in LONG:
+        save(tmp_path / "in" / name)
+    assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / "out") == 0
+    assert len(files(tmp_path / "out")) == len(LONG)
+    assert {LONG[0], LONG[1]} <= set(files(tmp_path / "out"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(min_size=1, max_size=300).filter(lambda s: "/" not in s and "\0" not in s),
+    st.sampled_from([".png", ".strip.png"]),
+)
+def test_a_name_is_cut_to_what_a_file_system_takes_and_stays_text(stem, ending):
+    try:
+        os.fsencode(stem)
+    except UnicodeEncodeError:
+        return
+    name = fit_name(stem, ending)
+    assert len(os.fsencode(name)) <= LONGEST_NAME
+    assert name.endswith(ending)
+    assert name == stem + ending or len(os.fsencode(stem + ending)) > LONGEST_NAME
+    name.encode("utf-8")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "s"]), st.sampled_from(["a", "A", "a_x", "a_x_2", "a.strip"]), st.sampled_from("xy")
+        )
+    )
+)
+def test_names_are_distinct_whatever_is_wanted(wanted):
+    asked = [Wanted(Path(place), stem, apart, (".png", ".strip.png")) for place, stem, apart in wanted]
+    names = distinct_names(asked)
+    written = [fold(name.as_posix()) for name in names]
+    written += [fold(name.with_name(name.name[: -len(".png")] + ".strip.png").as_posix()) for name in names]
+    assert len(set(written)) == len(written)
+    assert [name.parent for name in names] == [one.place for one in asked]
+
+
+def test_a_temporary_name_is_short_and_what_a_kill_leaves_is_removed(tmp_path):
+    with atomic_path(tmp_path / ("z" * 251 + ".png")) as temporary:
+        assert UNFINISHED.fullmatch(temporary.name)
+        assert len(temporary.name) < 32
+        temporary.write_bytes(b"done")
+    left = tmp_path / ".0123abcd.part.png"
+    left.write_bytes(b"half")
+    mine = tmp_path / ".0123.part.png"
+    mine.write_bytes(b"mine")
+    remove_unfinished(tmp_path, 60.0)
+    assert left.exists()
+    remove_unfinished(tmp_path)
+    assert not left.exists()
+    assert mine.exists()
+
+
+def test_a_mask_that_cannot_be_read_is_told_before_the_first_picture(tmp_path, capsys):
+    for number in range(3):
+        save(tmp_path / "in" / f"{number}.png")
+    (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert fill(tmp_path / "in", tmp_path / "mask.png", tmp_path / "out") == 2
+    assert capsys.readouterr().err.count("mask.png") == 1
+    assert not (tmp_path / "out").exists()

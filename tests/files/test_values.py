@@ -1,0 +1,146 @@
+"""Values of every kind stay exactly what they are outside the hole, or the file is refused."""
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image, TiffImagePlugin
+
+from inpaint_core.__main__ import main
+from inpaint_core.files.images import check_writable, decode_image, write_image
+from inpaint_core.files.opening import ImageFileError
+from inpaint_core.inpainting.classical import ClassicalFill
+
+RNG = np.random.default_rng(0)
+SIZE = (24, 33)
+HOLE = np.zeros(SIZE, bool)
+HOLE[8:15, 10:20] = True
+
+
+def inpaint(folder, source, target, *more, model="smooth"):
+    Image.fromarray(HOLE).save(folder / "mask.png")
+    files = ["--image", str(folder / source), "--mask", str(folder / "mask.png"), "--out", str(folder / target)]
+    return main(["inpaint", "--model", model, *files, *more])
+
+
+VALUES = {
+    "int32": RNG.integers(-2000, 2000, SIZE).astype(np.int32),
+    "int16": RNG.integers(-2000, 2000, SIZE).astype(np.int16),
+    "uint32": RNG.integers(0, 2**32, SIZE).astype(np.uint32),
+    "unit float": RNG.random(SIZE).astype(np.float32),
+    "large float": (RNG.random(SIZE) * 1e6 - 3e5).astype(np.float32),
+    "double": RNG.random(SIZE) * 10,
+    "half": RNG.random(SIZE).astype(np.float16),
+    "float colours": RNG.random((*SIZE, 3)).astype(np.float32),
+    "12 bits": RNG.integers(0, 4096, SIZE).astype(np.uint16),
+    "12 bits of colour": RNG.integers(0, 4096, (*SIZE, 3)).astype(np.uint16),
+    "16 bits of colour": RNG.integers(0, 65536, (*SIZE, 3)).astype(np.uint16),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_known_values_of_a_tiff_are_written_exactly_and_the_hole_is_filled(tmp_path, kind):
+    values = VALUES[kind]
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb" if values.ndim == 3 else "minisblack")
+    assert inpaint(tmp_path, "a.tif", "b.tif") == 0
+    after = tifffile.imread(tmp_path / "b.tif")
+    assert after.dtype == values.dtype
+    assert np.array_equal(after[~HOLE], values[~HOLE])
+    assert (after[HOLE] != values[HOLE]).mean() > 0.9
+    assert values.min() <= after.min()
+    assert after.max() <= values.max()
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_compressed_numbers_are_read(tmp_path, compression):
+    Image.fromarray(VALUES["large float"]).save(tmp_path / "a.tif", compression=compression)
+    assert np.array_equal(decode_image(tmp_path / "a.tif").values.values[..., 0], VALUES["large float"])
+
+
+def test_numbers_that_only_a_tiff_keeps_are_refused_elsewhere_before_the_work(tmp_path, capsys):
+    Image.fromarray(VALUES["int32"]).save(tmp_path / "a.tif")
+    assert inpaint(tmp_path, "a.tif", "b.png") == 2
+    assert "int32" in capsys.readouterr().err
+    assert not (tmp_path / "b.png").exists()
+    with pytest.raises(ImageFileError, match=r"use \.tif"):
+        check_writable(tmp_path / "b.png", decode_image(tmp_path / "a.tif"))
+
+
+def test_twelve_bits_in_sixteen_are_a_bright_picture_and_stay_twelve_bits(tmp_path):
+    Image.fromarray(VALUES["12 bits"]).save(tmp_path / "a.png")
+    picture = decode_image(tmp_path / "a.png")
+    assert picture.image.max() > 0.99
+    assert "4095" in " ".join(picture.remarks)
+    assert inpaint(tmp_path, "a.png", "b.png") == 0
+    after = np.asarray(Image.open(tmp_path / "b.png"))
+    assert np.array_equal(after[~HOLE], VALUES["12 bits"][~HOLE])
+    assert after.max() <= 4095
+
+
+def test_what_is_no_number_or_no_data_stays_and_nothing_is_filled_from_it(tmp_path):
+    values = np.full(SIZE, 100.0, np.float32)
+    values[:, :9] = np.nan
+    values[:8] = -9999.0
+    tifffile.imwrite(tmp_path / "a.tif", values, extratags=[(42113, 2, 6, "-9999", True)])
+    assert inpaint(tmp_path, "a.tif", "b.tif") == 0
+    after = tifffile.imread(tmp_path / "b.tif")
+    assert np.array_equal(after[~HOLE], values[~HOLE], equal_nan=True)
+    assert np.abs(after[HOLE] - 100.0).max() < 0.01
+
+
+@pytest.mark.parametrize("method", ["telea", "navier-stokes"])
+def test_opencv_works_in_sixteen_bits_where_the_picture_has_them(method):
+    y, x = np.mgrid[0:48, 0:64]
+    deep = (20000 + 37 * x + 53 * y).astype(np.uint16)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[16:30, 20:40] = 1
+    flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
+    expected = cv2.inpaint(deep, mask, 5, flag)
+    image = torch.from_numpy(deep / 65535.0).float().expand(1, 3, -1, -1)
+    filled = ClassicalFill(method).complete(image, torch.from_numpy(mask)[None, None].float())
+    assert np.abs(filled[0, 0].numpy() * 65535.0 - expected).max() < 0.1
+
+
+def test_gray_pictures_come_back_gray(tmp_path):
+    gray = RNG.integers(0, 256, SIZE, dtype=np.uint8)
+    Image.fromarray(gray).save(tmp_path / "a.png")
+    assert inpaint(tmp_path, "a.png", "b.png", model="unet-natural") == 0
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.mode == "L"
+        assert np.array_equal(np.asarray(picture)[~HOLE], gray[~HOLE])
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "bmp"])
+def test_the_resolution_is_kept(tmp_path, suffix):
+    Image.fromarray(RNG.integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(tmp_path / f"a.{suffix}", dpi=(300, 300))
+    assert inpaint(tmp_path, f"a.{suffix}", f"b.{suffix}") == 0
+    with Image.open(tmp_path / f"b.{suffix}") as picture:
+        assert float(picture.info["dpi"][0]) == pytest.approx(300, abs=0.1)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_georeferencing_is_kept_in_a_tiff_and_its_loss_is_said_elsewhere(tmp_path, deep):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    geo = {33550: (12, (10.0, 10.0, 0.0)), 33922: (12, (0.0, 0.0, 0.0, 5e5, 4.6e6, 0.0)), 34735: (3, (1, 1, 0, 0))}
+    for tag, (kind, value) in geo.items():
+        tags.tagtype[tag] = kind
+        tags[tag] = value
+    values = RNG.integers(0, 60000, SIZE).astype(np.uint16) if deep else RNG.integers(0, 256, SIZE).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.tif", tiffinfo=tags)
+    assert inpaint(tmp_path, "a.tif", "b.tif") == 0
+    with Image.open(tmp_path / "b.tif") as after:
+        for tag, (_, value) in geo.items():
+            assert tuple(after.tag_v2[tag]) == value
+    picture = decode_image(tmp_path / "a.tif")
+    assert "georeferencing" in " ".join(write_image(tmp_path / "b.png", picture.image, like=picture))
+
+
+def test_colours_that_would_be_converted_are_refused_by_name(tmp_path):
+    Image.new("LAB", (9, 9)).save(tmp_path / "lab.tif")
+    alpha = np.full((9, 9, 4), 128, np.uint8)
+    tifffile.imwrite(tmp_path / "premultiplied.tif", alpha, photometric="rgb", extrasamples=["assocalpha"])
+    tifffile.imwrite(tmp_path / "bands.tif", np.zeros((9, 9, 5), np.uint8), photometric="rgb", planarconfig="contig")
+    for name, reason in (("lab", "CIELAB"), ("premultiplied", "straight alpha"), ("bands", "5 bands")):
+        with pytest.raises(ImageFileError, match=f"{name}.tif: .*{reason}"):
+            decode_image(tmp_path / f"{name}.tif")

@@ -1,0 +1,68 @@
+"""The run folder's own logs: what they cannot write now, they write later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from inpaint_core.files.atomic import unwritten
+
+from ..events import Event, Message
+
+
+class LogWriter(Protocol):
+    """A log in the run folder, which keeps what it could not write."""
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event and write what is to be written; OSError when that fails."""
+
+    def finish(self) -> None:
+        """Write everything that is not written yet.
+
+        Raises
+        ------
+        OSError
+            It cannot be written.
+        """
+
+    def unwritten(self) -> Any:
+        """What is not written yet, for a state: numbers, strings, and lists and mappings of these."""
+
+
+class Retried:
+    """Passes events on to a log; a failure is reported once, and the log tries again by itself.
+
+    Parameters
+    ----------
+    writer
+        The log.
+    name
+        What it is called in the sentence.
+    report
+        Told the sentence.
+    """
+
+    def __init__(self, writer: LogWriter, name: str, report: Callable[[Message], None]) -> None:
+        self.writer = writer
+        self._name = name
+        self._report = report
+        self._reported = False
+
+    def __call__(self, event: Event) -> None:
+        self._try(lambda: self.writer(event))
+
+    def unwritten(self) -> Any:
+        """See `LogWriter.unwritten`, after another try."""
+        if self.writer.unwritten():
+            self._try(self.writer.finish)
+        return self.writer.unwritten()
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            if not self._reported:
+                self._reported = True
+                self._report(
+                    Message(f"{self._name} could not be written ({unwritten(error)}); it is tried again", "warning")
+                )

@@ -1,0 +1,96 @@
+"""A clip as a folder of pictures: frames drawn by a seed, of which those that show nearly the same are dropped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inpaint_core.files.videos import VideoReader
+
+from ..config import DataConfig
+from ..randomness import numpy_generator
+from .near_duplicates import DEFAULT_THRESHOLD, appearance, find_repeats
+from .scan import Dataset, DatasetError, LeftOut, Record, stored_shape, to_stored_size
+
+Progress = Callable[[int, int], None]
+
+
+def read_clip(path: Path, config: DataConfig, seed: int = 0, progress: Progress | None = None) -> Dataset:
+    """A data set of the frames of a clip.
+
+    `config.frames` of them are drawn, every frame with the same chance. Of those that are near duplicates the first one
+    is kept. The last part of the clip is held out, not frames between those that are trained on, which would look like
+    them.
+
+    Raises
+    ------
+    DatasetError
+        Pairs are asked for, or fewer frames are left than `config.minimum_pictures`.
+    VideoError
+        Not a clip that can be decoded.
+    """
+    if config.paired:
+        raise DatasetError(f"{path}: pairs need two folders of pictures or pictures side by side, not a video")
+    frames, count = _draw_frames(path, config, seed, progress)
+    repeats = find_repeats([appearance(pixels) for _, pixels in frames], DEFAULT_THRESHOLD)
+    records, left_out = [], []
+    for (number, pixels), kept in zip(frames, repeats, strict=True):
+        name = f"{path.name}#{number:06d}"
+        if kept:
+            first = frames[kept[0][0]][0]
+            left_out.append(LeftOut(name, "duplicate", f"shows nearly the same as frame {first}"))
+        else:
+            records.append(_record(name, path, pixels))
+    needed = max(config.minimum_pictures, 2 if config.held_out > 0.0 else 1)
+    if len(records) < needed:
+        raise DatasetError(
+            f"{path}: {len(records)} different frames among {len(frames)} of {count}, at least {needed} needed"
+        )
+    held = max(1, round(config.held_out * len(records))) if config.held_out > 0.0 else 0
+    split = len(records) - held
+    note = (
+        f"{path.name}: {len(frames)} of {count} frames drawn, {len(records)} of them different; the last {held} are "
+        "held out"
+    )
+    return Dataset(str(path), records[:split], records[split:], left_out, notes=(note,))
+
+
+def _draw_frames(
+    path: Path, config: DataConfig, seed: int, progress: Progress | None
+) -> tuple[list[tuple[int, Tensor]], int]:
+    """Frames with their numbers, in order, and how many the clip has: a header's count is not to be trusted."""
+    generator = numpy_generator(seed, "frames")
+    reader = VideoReader(path)
+    try:
+        height, width = stored_shape(reader.height, reader.width, config)
+        room = min(config.frames, max(2, config.cache_megabytes * 2**20 // (3 * height * width)))
+        chosen: dict[int, tuple[int, np.ndarray]] = {}
+        count = 0
+        while (frame := reader.read()) is not None:
+            slot = count if count < room else int(generator.integers(count + 1))
+            if slot < room:
+                chosen[slot] = (count, _shrink(frame, config))
+            count += 1
+            if progress is not None:
+                progress(count, max(count, reader.count))
+    finally:
+        reader.close()
+    return [(number, torch.from_numpy(pixels)) for number, pixels in sorted(chosen.values(), key=lambda f: f[0])], count
+
+
+def _shrink(frame: np.ndarray, config: DataConfig) -> np.ndarray:
+    image = torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1).float() / 255.0
+    return to_stored_size(image, config).numpy()
+
+
+def _record(name: str, path: Path, pixels: Tensor) -> Record:
+    height, width = pixels.shape[1:]
+    red, green, blue = (pixels.float().mean((1, 2)) / 255.0).tolist()
+    digest = hashlib.sha256(f"{height} {width} ".encode() + pixels.numpy().tobytes()).hexdigest()
+    spread = (int(pixels.max()) - int(pixels.min())) / 255.0
+    return Record(name, path, digest, height, width, (red, green, blue), pixels, (), spread)

@@ -1,0 +1,107 @@
+"""What a folder is to a training: a folder of pictures, or one that has been divided into train, val and test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from inpaint_core.files.folders import Listing, list_pictures
+
+TRAIN = ("train", "training")
+VALIDATION = ("val", "valid", "validation")
+TEST = ("test", "testing")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the pictures of a folder are.
+
+    Attributes
+    ----------
+    folder
+        The folder that was asked for.
+    train
+        Pictures to train on; all of them where the folder is not divided.
+    validation
+        Pictures to measure on in between; None where they are to be drawn from `train`.
+    test
+        Pictures that no training looks at.
+    """
+
+    folder: Path
+    train: Listing
+    validation: Listing | None = None
+    test: Listing | None = None
+
+    @property
+    def divided(self) -> bool:
+        """The folder says what is to be trained on."""
+        return self.train.folder != self.folder
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """Those that a training looks at."""
+        return (self.train,) if self.validation is None else (self.train, self.validation)
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """How many other files there are, by suffix."""
+        counts: dict[str, int] = {}
+        for listing in self.listings:
+            for suffix, count in listing.others.items():
+                counts[suffix] = counts.get(suffix, 0) + count
+        return counts
+
+    def remarks(self, option: str) -> list[str]:
+        """What is looked at and what is not, in sentences; `option` is how subfolders are asked for."""
+        sentences = []
+        if self.divided:
+            held = "" if self.validation is None else f", measured on {self.validation.folder.name}/"
+            never = "" if self.test is None else f"; {self.test.folder.name}/ is never looked at"
+            sentences.append(f"{self.folder} is divided: trained on {self.train.folder.name}/{held}{never}")
+        for listing in self.listings:
+            sentences += [f"{listing.folder}: {sentence}" for sentence in listing.remarks(option)]
+        return sentences
+
+
+def find_layout(folder: Path, recursive: bool) -> Layout:
+    """Search a folder, as `training.prepare` and public data sets divide them or as a plain one.
+
+    A folder without pictures of its own and with a subfolder `train` is divided, whether `recursive` is set or not.
+
+    Raises
+    ------
+    ImageFileError
+        No such folder, or it cannot be listed.
+    """
+    flat = list_pictures(folder)
+    train = None if flat.pictures else _subfolder(folder, TRAIN)
+    if train is None:
+        return Layout(folder, list_pictures(folder, True) if recursive else flat)
+    return Layout(folder, list_pictures(train, True), _pictures_of(folder, VALIDATION), _pictures_of(folder, TEST))
+
+
+def find_unseen(folder: Path) -> Listing:
+    """The pictures to measure on: of a divided folder test/ (or val/), otherwise all, those of subfolders included.
+
+    Raises
+    ------
+    ImageFileError
+        As `find_layout`.
+    """
+    layout = find_layout(folder, recursive=True)
+    if not layout.divided:
+        return layout.train
+    return layout.test or layout.validation or layout.train
+
+
+def _pictures_of(folder: Path, names: Sequence[str]) -> Listing | None:
+    found = _subfolder(folder, names)
+    listing = None if found is None else list_pictures(found, True)
+    return listing if listing is not None and listing.pictures else None
+
+
+def _subfolder(folder: Path, names: Sequence[str]) -> Path | None:
+    children = sorted(child for child in folder.iterdir() if child.name.casefold() in names and child.is_dir())
+    return min(children, key=lambda child: names.index(child.name.casefold()), default=None)

@@ -1,0 +1,57 @@
+"""The run's `model.safetensors`: the best model so far, kept until it is written."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+from inpaint_core.checkpoints.files import save_model
+from inpaint_core.files.atomic import unwritten
+
+from ..events import CheckpointSaved, Message
+from ..objectives.objective import Model
+
+
+class ModelFile:
+    """Writes models; one that the disk refuses is kept in memory and written at the next occasion.
+
+    Attributes
+    ----------
+    path
+        The file.
+    failure
+        Why the model that should be there is not; None when it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failure: OSError | None = None
+        self._waiting: tuple[int, Model] | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether some model has been written, or is waiting to be."""
+        return self._waiting is not None or self.path.exists()
+
+    def write(self, step: int, model: Model) -> CheckpointSaved | Message:
+        """Write the model of a step in place of the earlier one; what is returned is for those who watch.
+
+        The model may share its weights with the training.
+        """
+        try:
+            save_model(model, self.path)
+        except OSError as error:
+            self.failure = error
+            if self._waiting is None or self._waiting[1] is not model:
+                self._waiting = step, copy.deepcopy(model)
+            return Message(
+                f"the model of step {step} could not be saved ({unwritten(error)}); it is kept and tried again, "
+                "and the file holds what it held",
+                "warning",
+            )
+        self._waiting = self.failure = None
+        return CheckpointSaved(step, self.path, "model")
+
+    def retry(self) -> CheckpointSaved | Message | None:
+        """Try again to write what could not be written; None when there is nothing."""
+        return None if self._waiting is None else self.write(*self._waiting)

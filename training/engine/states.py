@@ -1,0 +1,127 @@
+"""Saving states of a training and going back to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from inpaint_core.files.atomic import unwritten
+
+from ..errors import DivergedError
+from ..events import CheckpointSaved, Event, Message, RolledBack
+from ..objectives.objective import Objective
+from ..runs.folder import RunFolder
+from ..runs.state import load_newest_state, prune_states, save_state
+from .model_file import ModelFile
+from .progress import Progress
+
+
+class States:
+    """Writes the states of one run.
+
+    A state is written only when the best model that it knows of is on the disk, and with everything that the logs could
+    not write, so that whoever goes on from it lacks nothing.
+
+    Parameters
+    ----------
+    folder
+        The run.
+    objective, progress
+        What is saved.
+    file
+        Where the best model goes.
+    facts
+        What else every state holds.
+    unwritten_logs
+        What the run's logs still have to write.
+    emit
+        Told what was saved or not.
+
+    Attributes
+    ----------
+    saved
+        Step of the newest state in the folder that holds what the training is now; -1 when there is none.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        objective: Objective,
+        progress: Progress,
+        file: ModelFile,
+        facts: dict[str, Any],
+        unwritten_logs: Callable[[], dict[str, Any]],
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.saved = -1
+        self._folder = folder
+        self._objective = objective
+        self._progress = progress
+        self._file = file
+        self._facts = facts
+        self._unwritten_logs = unwritten_logs
+        self._emit = emit
+        self._failure: OSError | None = None
+
+    def save(self, step: int) -> None:
+        """Write a state; when the disk refuses it the earlier ones stay and the training goes on."""
+        if step > 0 and not self._file.exists:
+            self._emit(self._file.write(step, self._objective.export(step, {})))
+        elif (remark := self._file.retry()) is not None:
+            self._emit(remark)
+        try:
+            if self._file.failure is not None:
+                raise self._file.failure
+            path = save_state(self._folder.states, step, self._values(), self._folder.run)
+        except OSError as error:
+            self._failure = error
+            self._emit(
+                Message(
+                    f"the state of step {step} could not be saved ({unwritten(error)}); the training goes on, and "
+                    "earlier states are intact",
+                    "warning",
+                )
+            )
+            return
+        self._failure = None
+        self.saved = step
+        try:
+            prune_states(self._folder.states, self._folder.run)
+        except OSError as error:
+            self._emit(Message(f"an older state could not be removed ({unwritten(error)})", "warning"))
+        self._emit(CheckpointSaved(step, path, "state"))
+
+    def finish(self, step: int) -> None:
+        """Make sure that the model and the state of the last step are on the disk, and no more than is kept.
+
+        Raises
+        ------
+        OSError
+            They are not.
+        """
+        if step != self.saved or self._file.failure is not None:
+            self.save(step)
+        if self._failure is not None:
+            raise self._failure
+        prune_states(self._folder.states, self._folder.run)
+
+    def roll_back(self) -> int:
+        """Go back to the newest saved state, but on to other samples; returns its step."""
+        state = load_newest_state(self._folder.states)
+        if state is None:
+            raise DivergedError("losses are not finite, and no state was saved to go back to; lower the learning rate")
+        self._objective.load_state_dict(state.values["objective"])
+        samples, skipped = self._progress.samples, self._progress.skipped
+        self._progress.restore(state.values["progress"])
+        self._progress.samples, self._progress.skipped = samples, skipped
+        self._emit(RolledBack(state.step))
+        self._emit(Message(f"back to the state of step {state.step}, with other pictures from here on", "warning"))
+        return state.step
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            **self._facts,
+            "progress": self._progress.as_dict(),
+            "unwritten": self._unwritten_logs(),
+            "objective": self._objective.state_dict(),
+        }

@@ -1,0 +1,1 @@
+"""The run folder, its lock, and the states that a run resumes from."""

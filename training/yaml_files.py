@@ -1,0 +1,62 @@
+"""Configuration files in YAML, bounded: a small file never becomes a large or endless structure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+LARGEST_FILE = 2**20  # bytes; a recipe takes one or two thousand
+MOST_NESTED = 24
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a file of plain values: mappings with names as keys, lists, text, numbers, booleans and null.
+
+    Raises
+    ------
+    ValueError
+        The reason, without the file's name: too large, not YAML, aliases, nested too deep, keys that are no text.
+    OSError
+        It cannot be read.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Plain values alone."""
+
+        nested = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise ValueError("aliases (*name) are not accepted; write the values out")
+            if self.nested >= MOST_NESTED:
+                raise ValueError(f"nested more than {MOST_NESTED} times")
+            self.nested += 1
+            try:
+                return super().compose_node(parent, index)
+            finally:
+                self.nested -= 1
+
+    if not path.is_file() and path.exists():
+        raise ValueError("is not a file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"more than {LARGEST_FILE} bytes, which no configuration needs")
+    try:
+        values = yaml.load(content.decode("utf-8"), Loader)
+    except (yaml.YAMLError, RecursionError, OverflowError, TypeError) as error:
+        raise ValueError(f"not YAML ({' '.join(str(error).split())[:300]})") from None
+    _check_keys(values)
+    return values
+
+
+def _check_keys(values: Any) -> None:
+    if isinstance(values, dict):
+        for key, value in values.items():
+            if not isinstance(key, str):
+                raise ValueError(f"{key!r:.60} is no name of an option; put names that look like numbers in quotes")
+            _check_keys(value)
+    elif isinstance(values, list):
+        for value in values:
+            _check_keys(value)
