@@ -240,7 +240,7 @@ def test_pairs_train_a_model_that_reads_colours(tmp_path: Path) -> None:
         ({"data": {"input_side": "left"}}, "pairs need a folder"),
         (
             {"model": {"architecture": "unet"}},
-            "'unet' is made for inpainting, objective 'pix2pix' trains for translation",
+            "'unet' is for inpainting, but objective 'pix2pix' is for translation",
         ),
         (
             {"model": {"architecture": "pix2pix_unet", "arguments": {"input_channels": 3, "depth": 4}}},
