@@ -76,7 +76,9 @@ def test_slow_packages_are_imported_where_they_are_used(package):
 
 MEASURE = """
 import asyncio, gc, importlib.util, json, sys, time
+started = time.process_time()
 import torch, PIL.Image, numpy
+torch_seconds = time.process_time() - started
 gc.collect()  # or a collection of what torch left behind is counted as ours
 root, stand_in = sys.argv[1:]
 sys.path.insert(0, stand_in)
@@ -88,17 +90,20 @@ sys.modules["pack"] = pack
 spec.loader.exec_module(pack)
 extension = asyncio.run(pack.comfy_entrypoint())
 nodes = asyncio.run(extension.get_node_list())
-print(json.dumps([time.process_time() - started, sorted({name.split(".")[0] for name in set(sys.modules) - before})]))
+print(json.dumps([time.process_time() - started, torch_seconds, sorted({name.split(".")[0] for name in set(sys.modules) - before})]))
 """
 
 
 def test_importing_the_pack_is_cheap():
     command = [sys.executable, "-c", MEASURE, str(ROOT), str(Path(__file__).with_name("stand_in"))]
-    for _ in range(3):
+    for _ in range(5):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds, modules = json.loads(done.stdout)
+        seconds, torch_seconds, modules = json.loads(done.stdout)
         assert not set(modules) & LAZY
-        # Processor time, and another try: other work on the machine must not decide.
-        if seconds < 0.3:
+        # Processor time, beside torch's own import, and another try: other work on the machine must not decide.
+        # torch takes 1.2 s of it where nothing else runs.
+        if seconds < max(0.3, 0.25 * torch_seconds):
             return
-    raise AssertionError(f"importing the pack took {seconds:.2f} s of processor time beyond torch")
+    raise AssertionError(
+        f"importing the pack took {seconds:.2f} s of processor time, torch alone {torch_seconds:.2f} s"
+    )
