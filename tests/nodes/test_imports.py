@@ -90,7 +90,8 @@ sys.modules["pack"] = pack
 spec.loader.exec_module(pack)
 extension = asyncio.run(pack.comfy_entrypoint())
 nodes = asyncio.run(extension.get_node_list())
-print(json.dumps([time.process_time() - started, torch_seconds, sorted({name.split(".")[0] for name in set(sys.modules) - before})]))
+seconds = time.process_time() - started
+print(json.dumps([seconds, torch_seconds, sorted({name.split(".")[0] for name in set(sys.modules) - before})]))
 """
 
 
