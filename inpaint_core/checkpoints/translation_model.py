@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +35,7 @@ class TranslationModel:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.network.parameters()).device
+        return next(chain(self.network.parameters(), self.network.buffers())).device
 
     def to(self, device: torch.device | str) -> TranslationModel:
         """Move the weights; returns itself."""
@@ -46,7 +48,7 @@ class TranslationModel:
             return TranslationModel(self.card, copy.deepcopy(self.network))
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor) -> Tensor:
+    def predict(self, inputs: Tensor, *, previous: Tensor | None = None, steadiness: float = 0.0) -> Tensor:
         """Run the network.
 
         Parameters
@@ -54,6 +56,11 @@ class TranslationModel:
         inputs
             What the network is trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
             for it, colour `[B,3,H,W]` otherwise; any size from 1x1, on any device.
+        previous
+            Output `[1,3,H,W]` in 0..1 for the frame before the first of `inputs`. Only networks that say so
+            (`Network.continues`) make use of it: their choices stay more alike from frame to frame.
+        steadiness
+            How much, from 0 to 1.
 
         Returns
         -------
@@ -63,7 +70,12 @@ class TranslationModel:
         device = self.device
         feed = to_range(inputs.to(device, torch.float32), self.card.value_range)
         padded, window = pad_to_multiple(feed, self.network.multiple, self.network.minimum)
+        options: dict[str, Any] = {}
+        if self.network.continues and previous is not None and steadiness > 0.0:
+            before = to_range(previous.to(device, torch.float32), self.card.value_range)
+            before, _ = pad_to_multiple(before, self.network.multiple, self.network.minimum)
+            options = {"previous": before, "steadiness": steadiness}
         half = torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
         with evaluation_mode(self.network), half:
-            output = self.network(padded)
+            output = self.network(padded, **options)
         return from_range(crop_padding(output.float(), window), self.card.value_range).to(inputs.device)
