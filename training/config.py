@@ -70,9 +70,9 @@ class DataConfig(Section):
     flip_vertical: bool = False
     rotate: bool = False
     """Random quarter turns."""
-    recolour: bool = False
-    """Random order, contrast and brightness of each colour channel: with few pictures a network otherwise learns their
-    colours by heart."""
+    recolor: bool = False
+    """Random order, contrast and brightness of each color channel: with few pictures a network otherwise learns their
+    colors by heart."""
     max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
     """Pictures of more million pixels are left out; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
@@ -93,8 +93,8 @@ class DataConfig(Section):
             raise ValueError(f"zoom: the smallest ({self.zoom[0]}) is above the largest ({self.zoom[1]})")
         if self.input_side is not None and self.input_folder is not None:
             raise ValueError("input_side and input_folder are two ways of saying where the inputs are: give one")
-        if self.paired and (self.folder is None or self.recolour):
-            raise ValueError("pairs need a folder, and recolour would tear them apart")
+        if self.paired and (self.folder is None or self.recolor):
+            raise ValueError("pairs need a folder, and recolor would tear them apart")
         if (self.picture is None) != (self.picture_mask is None):
             raise ValueError("picture and picture_mask belong together: give both")
         if self.picture is not None and self.paired:
@@ -123,7 +123,7 @@ class ModelConfig(Section):
     architecture: str = Field("unet", max_length=64)
     arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
     fill: Literal["mean", "gray"] = "mean"
-    """Colour in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
+    """Color in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
     init_from: str | None = Field(None, max_length=4096)
     """A model file whose weights the training starts from, with a fresh optimizer."""
 
@@ -273,7 +273,7 @@ class Pix2PixConfig(TranslationConfig):
     l1: Weight = 100.0
     """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     l1_reduction: int = Field(1, ge=1, le=64)
-    """Both pictures are reduced so many times before they are compared: above 1 only colours and forms are held to the
+    """Both pictures are reduced so many times before they are compared: above 1 only colors and forms are held to the
     truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
     perceptual: Weight = 0.0
     """Of the angles between feature vectors of output and truth."""
@@ -314,8 +314,8 @@ class ExemplarsConfig(TranslationConfig):
     name: Literal["exemplars"] = "exemplars"
     prepare: PrepareSettings = PrepareSettings(reduction=12)
     """How the input is made of the picture."""
-    colour: Weight = 2.0
-    """Of colours, beside forms, where pictures are compared."""
+    color: Weight = 2.0
+    """Of colors, beside forms, where pictures are compared."""
     focus: Weight = 0.03
     """Of fine detail: above 0 pictures in focus are preferred to blurred ones."""
 

@@ -12,7 +12,6 @@ CELL = 8  # pixels
 FORM = 6  # windows are compared as FORM x FORM values and their mean
 BRIGHTNESS = 0.5  # weight of that mean
 REDUCTION = 12  # details that inputs do not have are taken off the memory as well
-LIVELY = 0.08  # standard deviation of fine detail from which a cell counts as in focus
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -30,9 +29,8 @@ class ExemplarIndex:
     ----------
     grid
         Cells of a side.
-    guides, detail, colours
-        Of every cell: brightness as inputs show it and amount of fine detail, `[2N*g*g]` in 0..1, and mean colour,
-        `[2N*g*g,3]`.
+    guides, colors
+        Brightness as inputs show it, `[2N*g*g]`, and mean color, `[2N*g*g,3]`, of every cell.
     brightness
         All values of `guides`, sorted; `mean` and `spread` are their mean and standard deviation.
     """
@@ -50,10 +48,7 @@ class ExemplarIndex:
         low = blurred(F.avg_pool2d(pictures, CELL), 0.8)
         smooth = F.interpolate(low, (self.side, self.side), mode="bicubic", align_corners=False)
         self._details = ((pictures - smooth) * 127.0).round().to(torch.int8).permute(0, 2, 3, 1).reshape(-1, 3)
-        fine = F.avg_pool2d((pictures - smooth).square().mean(1, keepdim=True), CELL)
-        fine = blurred(fine, 1.0).sqrt()[:, 0].clamp(max=LIVELY) / LIVELY
-        self.detail = torch.cat([fine, fine.flip(2)]).flatten()
-        self.colours = torch.cat([low, low.flip(3)]).permute(0, 2, 3, 1).reshape(-1, 3)
+        self.colors = torch.cat([low, low.flip(3)]).permute(0, 2, 3, 1).reshape(-1, 3)
         self.guides = guides.flatten()
         self.brightness = self.guides.sort().values
         self.mean, self.spread = self.guides.mean(), self.guides.std(correction=0)
@@ -96,24 +91,25 @@ class ExemplarIndex:
         return torch.cat(found).unique(dim=0)
 
     def cells(self, labels: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Where labels `[L,3]` reach, bool `[L,h,w]`, and which cell lies there, an index into `colours`."""
+        """Where labels `[L,3]` reach, bool `[L,h,w]`, and which cell lies there, an index into `colors`.
+
+        Beyond its border a picture is mirrored.
+        """
         picture, down, right = (part[:, None, None] for part in labels.unbind(1))
         row = torch.arange(height, device=labels.device)[None, :, None] + down
         column = torch.arange(width, device=labels.device)[None, None, :] + right
-        last = self.grid - 1
-        inside = (row >= 0) & (row <= last) & (column >= 0) & (column <= last)
-        return inside, (picture * self.grid + row.clamp(0, last)) * self.grid + column.clamp(0, last)
+        inside = (row >= 0) & (row < self.grid) & (column >= 0) & (column < self.grid)
+        return inside, (picture * self.grid + _mirrored(row, self.grid)) * self.grid + _mirrored(column, self.grid)
 
     def details(self, labels: Tensor, which: Tensor) -> Tensor:
         """Details `[3,H,W]` around 0 of the label that `which` `[H,W]` names for every pixel."""
         height, width = which.shape
-        last = self.side - 1
         picture, down, right = (part[which] for part in labels.unbind(1))
-        row = (torch.arange(height, device=which.device)[:, None] + down * CELL).clamp(0, last)
-        column = (torch.arange(width, device=which.device)[None, :] + right * CELL).clamp(0, last)
-        mirrored = picture >= self.count
-        column = torch.where(mirrored, last - column, column)
-        picture = picture - mirrored.long() * self.count
+        row = _mirrored(torch.arange(height, device=which.device)[:, None] + down * CELL, self.side)
+        column = _mirrored(torch.arange(width, device=which.device)[None, :] + right * CELL, self.side)
+        turned = picture >= self.count
+        column = torch.where(turned, self.side - 1 - column, column)
+        picture = picture - turned.long() * self.count
         return self._details[(picture * self.side + row) * self.side + column].permute(2, 0, 1).float() / 127.0
 
 
@@ -128,6 +124,12 @@ def _gaussian(side: int, sigma: float, device: torch.device) -> Tensor:
         place = torch.arange(side, dtype=torch.float32)
         weight = torch.exp(-0.5 * ((place[:, None] - place[None]) / sigma) ** 2)
         return (weight / weight.sum(1, keepdim=True)).to(device)
+
+
+def _mirrored(place: Tensor, length: int) -> Tensor:
+    """Places on a line that goes on as its own mirror image at both ends."""
+    place = place.remainder(2 * length)
+    return torch.minimum(place, 2 * length - 1 - place)
 
 
 def _starts(side: int, window: int, device: torch.device) -> Tensor:

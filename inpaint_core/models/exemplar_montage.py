@@ -13,18 +13,18 @@ from .architecture import Architecture, Arguments, Network
 from .exemplar_index import CELL, ExemplarIndex, blurred
 
 CANDIDATES = 2  # pictures for every window
-PIECES = 8  # for an output as large as a picture of the memory
+PIECES = 6  # for an output as large as a picture of the memory
 ROUNDS = 10
 RELATED = 2.0  # cells around a cell whose brightness is compared too
-COLOUR = 0.2  # weight of colours that do not continue those around them
+COLOR = 0.4  # weight of colors that do not continue those around them
 SMOOTH = 0.1  # weight of a cell's disagreement with its neighbours
 LARGE = 0.003  # advantage of pieces that already cover much
-FOCUS = 0.0  # advantage of cells in focus
 OUTSIDE = 1.0  # cost of a cell that a picture does not reach
-STEADY = 0.5  # weight of colours that differ from the previous frame's
+MARGIN = 0.05  # cost of cells close to those: seams should not be the straight border of a picture
+STEADY = 0.5  # weight of colors that differ from the previous frame's
 HEAT, COLD, COOLING = 0.02, 0.001, 0.6  # temperatures of the labelling
 SHARP = 4.0  # exponent that narrows the seams of details
-RELIGHT = 0.5  # exponent of the correction of brightness
+RELIGHT = 0.7  # exponent of the correction of brightness
 DARKEST = 0.08  # added to brightness before it is divided
 LEVELLING = 0.5  # share of histogram matching; the rest matches mean and standard deviation
 
@@ -44,9 +44,9 @@ class ExemplarMontage(Network):
 
     The input's brightness is matched to that of the memory. Windows of it are looked up among all windows of the
     memory, reduced and mirrored likewise; the pictures found there, each shifted to its place, are the labels of a
-    labelling of the output in cells of 8 pixels. Its energy asks for similar brightness and for seams where colours
+    labelling of the output in cells of 8 pixels. Its energy asks for similar brightness and for seams where colors
     agree (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimised by mean-field annealing, in which fewer and
-    fewer labels remain. Details come from one picture, colours blend over the seams (two bands of the multiresolution
+    fewer labels remain. Details come from one picture, colors blend over the seams (two bands of the multiresolution
     spline of Burt & Adelson 1983), and the brightness is drawn towards that of the input.
 
     Nothing in it is random, and no weight takes gradients: it is trained by choosing pictures.
@@ -61,7 +61,7 @@ class ExemplarMontage(Network):
     side
         Side in pixels of the remembered pictures.
     luma, chroma
-        uint8 `[N,S,S]` and `[N,2,S/2,S/2]`: the memory as YCbCr in full range (ITU-T T.871), with colours at half the
+        uint8 `[N,S,S]` and `[N,2,S/2,S/2]`: the memory as YCbCr in full range (ITU-T T.871), with colors at half the
         resolution.
     """
 
@@ -122,7 +122,7 @@ class ExemplarMontage(Network):
         frames
             `[B,1,H,W]` in 0..1, H and W multiples of `multiple` and at least `minimum`; of three channels the mean.
         previous
-            The output for the frame before, `[1,3,H,W]`: each frame then keeps to the colours of the one before it.
+            The output for the frame before, `[1,3,H,W]`: each frame then keeps to the colors of the one before it.
         steadiness
             How much, from 0 to 1.
 
@@ -181,33 +181,33 @@ def _label(
     """Shares `[L,h,w]` of the labels that remain, summing to 1 in every cell, and these labels `[L,3]`."""
     height, width = guide.shape
     inside, cells = index.cells(labels, height, width)
-    colours = index.colours[cells]
-    data = blurred((index.guides[cells] - guide).square(), RELATED) + OUTSIDE * ~inside - FOCUS * index.detail[cells]
+    colors = index.colors[cells]
+    data = blurred((index.guides[cells] - guide).square(), RELATED) + OUTSIDE * ~inside + MARGIN * blurred((~inside).float(), 1.5)
     if previous is not None:
-        data = data + steady * (colours - previous).square().sum(-1)
+        data = data + steady * (colors - previous).square().sum(-1)
     remaining = max(2, round(PIECES * height * width / index.grid**2))
     heat = HEAT
     share = torch.softmax(-data / heat, 0)
     for number in range(1, ROUNDS + 1):
-        mean = (share[..., None] * colours).sum(0)
-        seams = blurred((colours - mean).square().sum(-1), 1.0)
+        mean = (share[..., None] * colors).sum(0)
+        seams = blurred((colors - mean).square().sum(-1), 1.0)
         alone = 1.0 - blurred(share, 1.5)
         small = -torch.log(share.mean((1, 2)) + 1e-3)[:, None, None]
-        share = torch.softmax(-(data + COLOUR * seams + SMOOTH * alone + LARGE * small) / heat, 0)
+        share = torch.softmax(-(data + COLOR * seams + SMOOTH * alone + LARGE * small) / heat, 0)
         heat = max(heat * COOLING, COLD)
         if number % 2 == 0:
             keep = max(remaining, round(len(share) * 0.7)) if number < ROUNDS else remaining
             if keep < len(share):
                 chosen = share.mean((1, 2)).topk(keep).indices.sort().values
-                share, data, colours, labels = share[chosen], data[chosen], colours[chosen], labels[chosen]
+                share, data, colors, labels = share[chosen], data[chosen], colors[chosen], labels[chosen]
     return share / share.sum(0).clamp(min=1e-6), labels
 
 
 def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, width: int) -> Tensor:
-    """`[1,3,H,W]`: colours blended over the seams, details of the two largest shares of every pixel."""
+    """`[1,3,H,W]`: colors blended over the seams, details of the two largest shares of every pixel."""
     inside, cells = index.cells(labels, *share.shape[-2:])
     soft = blurred(share, 0.8) * inside + 1e-5
-    low = ((soft / soft.sum(0))[..., None] * index.colours[cells]).sum(0)
+    low = ((soft / soft.sum(0))[..., None] * index.colors[cells]).sum(0)
     output = F.interpolate(low.permute(2, 0, 1)[None], (height, width), mode="bicubic", align_corners=False)
     fine = F.interpolate((blurred(share, 0.7) * inside)[None], (height, width), mode="bilinear", align_corners=False)
     strongest, which = fine[0].topk(min(2, len(labels)), dim=0)

@@ -103,7 +103,7 @@ def test_flat_and_extreme_frames_stay_finite():
     assert torch.isfinite(black.predict(rough(1, 64)[:, :1])).all()
 
 
-def test_gray_frames_and_frames_with_alpha_are_seen_like_colours():
+def test_gray_frames_and_frames_with_alpha_are_seen_like_colors():
     made = model(rough(3, 64))
     gray = rough(2, 80, seed=4)[:, :1]
     plain = translate(made, gray.expand(-1, 3, -1, -1))
@@ -134,7 +134,7 @@ def test_a_memory_of_other_numbers_than_bytes_is_refused(tmp_path):
         load_model(tmp_path / "m.safetensors")
 
 
-def test_pictures_are_remembered_in_the_colours_of_jpeg():
+def test_pictures_are_remembered_in_the_colors_of_jpeg():
     picture = torch.from_numpy(data.astronaut()[:64, :64].copy()).permute(2, 0, 1)[None] / 255.0
     network = build_model("exemplar_montage", pictures=1, side=64)
     network.remember(picture)

@@ -63,7 +63,7 @@ def test_what_is_remembered_are_pictures_of_the_training(tmp_path: Path) -> None
     dataset = load_dataset(settings.data, seed=settings.seed)
     shown = Samples(dataset.train, settings.data, None, seed=settings.seed, device=torch.device("cpu")).batch(0, 18)
     distance = torch.cdist(held.flatten(1), shown.image.flatten(1)) / held[0].numel() ** 0.5
-    assert float(distance.amin(1).max()) < 0.04  # colours are kept at half resolution
+    assert float(distance.amin(1).max()) < 0.04  # colors are kept at half resolution
     assert len(distance.argmin(1).unique()) == 5
 
 

@@ -19,12 +19,12 @@ from ..dataset.samples import Batch
 from ..placement import Placement
 from .translation import TranslationObjective
 
-FORM, COLOURS = 16, 4  # values along a side of what pictures are compared by
+FORM, COLORS = 16, 4  # values along a side of what pictures are compared by
 SEEN = 512  # pictures that a choice is measured on: the latest ones
 
 
 class Exemplars(TranslationObjective):
-    """k-medoids: the memory is to hold, for every training picture, one of similar forms and colours.
+    """k-medoids: the memory is to hold, for every training picture, one of similar forms and colors.
 
     Each step exchanges remembered pictures for pictures of the batch as long as that lowers the mean squared distance
     of the latest training pictures from the nearest remembered one (CLARANS: Ng and Han 2002; the gain of all exchanges
@@ -109,13 +109,13 @@ class Exemplars(TranslationObjective):
         self._names[place] = names[number]
 
     def _describe(self, pictures: Tensor) -> Tensor:
-        """`[B,D]`: forms as the network sees them, and colours; squared distances are mean squared differences."""
+        """`[B,D]`: forms as the network sees them, and colors; squared distances are mean squared differences."""
         assert self._card.prepare is not None
         forms = F.adaptive_avg_pool2d(prepare(pictures, self._card.prepare), FORM).flatten(1)
         forms = (forms - forms.mean(1, keepdim=True)) / (forms.std(1, keepdim=True, correction=0) + 0.05)
-        colours = F.adaptive_avg_pool2d(pictures, COLOURS).flatten(1)
-        weight = self._objective.colour**0.5
-        return torch.cat([forms / FORM, weight * colours / (3**0.5 * COLOURS)], 1)
+        colors = F.adaptive_avg_pool2d(pictures, COLORS).flatten(1)
+        weight = self._objective.color**0.5
+        return torch.cat([forms / FORM, weight * colors / (3**0.5 * COLORS)], 1)
 
     def learning_rate(self, step: int) -> float:
         """See `Objective.learning_rate`: nothing here follows gradients."""
