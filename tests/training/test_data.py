@@ -164,7 +164,7 @@ def test_workers_read_the_same_samples_leave_random_states_alone_and_end(picture
 
 
 def test_samples_depend_on_their_number_alone(pictures: Path) -> None:
-    data = DataConfig(folder=str(pictures), size=32, rotate=True, flip_vertical=True, recolour=True)
+    data = DataConfig(folder=str(pictures), size=32, rotate=True, flip_vertical=True, recolor=True)
     dataset = load_dataset(data)
 
     def make() -> Samples:

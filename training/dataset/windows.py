@@ -19,13 +19,13 @@ from .scan import DatasetError, Record, read_pixels
 
 CONTRAST = (0.5, 1.2)
 BRIGHTNESS = (-0.25, 0.25)
-AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolour")
-MOST_UNKNOWN = 0.4  # share of a window in which there is little to learn
+AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolor")
+MAX_UNKNOWN = 0.4  # share of a window in which there is little to learn
 WINDOWS_TRIED = 10
 
 
 @dataclass(frozen=True)
-class Recolour:
+class Recolor:
     """Channels in another order, each with its own contrast (around mid-gray) and brightness (of 1)."""
 
     channels: tuple[int, ...]
@@ -33,7 +33,7 @@ class Recolour:
     brightness: tuple[float, ...]
 
     def apply(self, pixels: Tensor) -> Tensor:
-        """Recolour the first three channels of uint8 `[C,H,W]`."""
+        """Recolor the first three channels of uint8 `[C,H,W]`."""
         values = from_uint8(pixels[list(self.channels)])
         contrast, brightness = (values.new_tensor(item).view(3, 1, 1) for item in (self.contrast, self.brightness))
         values = (values - 0.5) * contrast + 0.5 + brightness
@@ -50,7 +50,7 @@ class Crop:
     flip_horizontal: bool = False
     flip_vertical: bool = False
     quarter_turns: int = 0
-    recolour: Recolour | None = None
+    recolor: Recolor | None = None
 
 
 def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
@@ -59,7 +59,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
     top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
     chances = generator.random(2)
     turns = int(generator.integers(4))
-    recolour = Recolour(
+    recolor = Recolor(
         tuple(generator.permutation(3).tolist()),
         tuple(generator.uniform(*CONTRAST, 3).tolist()),
         tuple(generator.uniform(*BRIGHTNESS, 3).tolist()),
@@ -71,7 +71,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
         flip_horizontal=config.flip_horizontal and bool(chances[0] < 0.5),
         flip_vertical=config.flip_vertical and bool(chances[1] < 0.5),
         quarter_turns=turns if config.rotate else 0,
-        recolour=recolour if config.recolour else None,
+        recolor=recolor if config.recolor else None,
     )
 
 
@@ -86,8 +86,8 @@ def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
     dims = [axis for axis, flip in ((1, crop.flip_vertical), (2, crop.flip_horizontal)) if flip]
     if dims:
         window = window.flip(dims)
-    if crop.recolour is not None:
-        window = crop.recolour.apply(window)
+    if crop.recolor is not None:
+        window = crop.recolor.apply(window)
     return window.rot90(crop.quarter_turns, (1, 2)) if crop.quarter_turns else window
 
 
@@ -99,7 +99,7 @@ class Windows:
     records
         Pictures; those not in memory are read each time.
     augment
-        Random flips, turns and colours; without, only the window is random.
+        Random flips, turns and colors; without, only the window is random.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Windows:
             for _ in range(WINDOWS_TRIED):
                 crop = draw_crop(generator, pixels.shape[1], pixels.shape[2], self._data)
                 window = cut(pixels, crop, self._data.size)
-                if len(window) != 4 or (window[3] > 0).float().mean() <= MOST_UNKNOWN:
+                if len(window) != 4 or (window[3] > 0).float().mean() <= MAX_UNKNOWN:
                     break
             return window, record.file
         raise DatasetError(f"none of the {len(self._records)} pictures can be read any more")
