@@ -18,7 +18,7 @@ from ..training.errors import SettingError, worded
 from ..training.events import Event, Message, Preview, StepDone
 from ..training.layers import layered
 from . import host
-from .pictures import SMALLEST_SIDE, known_squares
+from .pictures import MIN_SIDE, known_squares
 
 if TYPE_CHECKING:
     from ..training.engine.session import TrainResult
@@ -252,7 +252,7 @@ def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> P
     planes, holes = paired(planes, host.hole_planes(mask, planes), ("images", "masks"))
     parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_squares(plane, hole[0])]
     if not parts:
-        raise ValueError(f"the mask leaves no part of the pictures that is {SMALLEST_SIDE} pixels wide to learn from")
+        raise ValueError(f"the mask leaves no part of the pictures that is {MIN_SIDE} pixels wide to learn from")
     return host.store_pictures(parts)
 
 

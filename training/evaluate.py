@@ -34,7 +34,7 @@ from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
 from .runs.folder import check_apart, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
-LEAST_SIZE, LARGEST_SIZE = 32, 4096
+MIN_SIZE, MAX_SIZE = 32, 4096
 
 Value = TypeVar("Value")
 
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--size",
-        type=_checked(int, lambda value: LEAST_SIZE <= value <= LARGEST_SIZE, f"{LEAST_SIZE} to {LARGEST_SIZE}"),
+        type=_checked(int, lambda value: MIN_SIZE <= value <= MAX_SIZE, f"{MIN_SIZE} to {MAX_SIZE}"),
         default=256,
         metavar="PX",
         help="side of the squares that pictures are cut and resized to (default: 256)",

@@ -46,7 +46,7 @@ from .runs.folder import check_writable, write_json
 from .runs.lock import hold_lock
 
 LOCK = ".prepare.lock"
-LARGEST_THRESHOLD = 32  # half of the bits, by which unrelated pictures differ
+MAX_THRESHOLD = 32  # half of the bits, by which unrelated pictures differ
 SIZES = (16, 2048)
 
 
@@ -141,7 +141,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--recursive", action="store_true")
     parser.add_argument("--format", choices=("jpg", "png"), default=Settings.format)
     parser.add_argument("--quality", type=_whole(1, 100), default=Settings.quality)
-    parser.add_argument("--threshold", type=_whole(0, LARGEST_THRESHOLD), default=Settings.threshold)
+    parser.add_argument("--threshold", type=_whole(0, MAX_THRESHOLD), default=Settings.threshold)
     parser.add_argument("--seed", type=_whole(0, 2**53), default=Settings.seed)
     parser.add_argument("-h", "--help", action="store_true")
     add_limit_argument(parser)

@@ -33,5 +33,5 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
 
 def _describe_input(settings: PrepareSettings | None) -> str:
     if settings is None:
-        return "colour pictures as they are"
+        return "color pictures as they are"
     return f"gray, reduced {settings.reduction} times and enlarged again"

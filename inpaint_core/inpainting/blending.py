@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .poisson import solve_membrane
 
-RING = 8  # width in pixels of the ring around the hole that colours are matched on
+RING = 8  # width in pixels of the ring around the hole that colors are matched on
 
 
 def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
@@ -50,7 +50,7 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
 
 
 def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Shift a prediction's colours so that, on a ring around the hole, they have the picture's mean.
+    """Shift a prediction's colors so that, on a ring around the hole, they have the picture's mean.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def fill(complete: Complete, image: Tensor, hole: Tensor, scheme: Scheme, side: 
 
     Notes
     -----
-    Coarse to fine, the mean colours of the smaller fill are put back after every growth (back-projection, Irani & Peleg
+    Coarse to fine, the mean colors of the smaller fill are put back after every growth (back-projection, Irani & Peleg
     1991), so that the tiles give the detail and the small fill the structure. That a reduction of the fine fill must
     equal the coarse one is the aim of Kulshreshtha et al. 2022 (arXiv 2206.13644) too, who optimise for it.
     """

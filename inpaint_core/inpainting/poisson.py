@@ -13,7 +13,7 @@ from torch import Tensor
 Plane = NDArray[np.float32]
 
 TOLERANCE = 2.0**-10  # of values in 0..1: a quarter of an 8-bit step, between the last two cycles
-MOST_CYCLES = 12
+MAX_CYCLES = 12
 NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 # Roots of the third Chebyshev polynomial, mapped to the upper part 0.5..2 of the spectrum of Laplace's operator divided
 # by its diagonal: three sweeps damp there by 1 / T3(5/3) = 0.074, the coarser grids see to the rest.
@@ -84,7 +84,7 @@ def _solve(values: Plane, hole: NDArray[np.bool_]) -> Plane:
     nothing = np.zeros_like(solution)
     remaining = _remaining(solution, nothing, free)
     direction, before, product = nothing, nothing, np.ones(values.shape[2])
-    for _ in range(MOST_CYCLES):
+    for _ in range(MAX_CYCLES):
         step = np.zeros_like(solution)
         _cycle(step, remaining, grids)
         # Polak and Ribiere's form: the cycle is not quite the same operator every time in float32.

@@ -2,7 +2,7 @@
 
 Two layouts of weights are understood, both as a plain numbered sequence: torchvision's VGG-16 (`features.0.weight`,
 ...), from torchvision itself or from a safetensors file, and the normalised VGG-19 encoder of Universal Style
-Transfer (Li et al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolution that prepares the colours.
+Transfer (Li et al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolution that prepares the colors.
 """
 
 from __future__ import annotations

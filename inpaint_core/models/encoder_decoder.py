@@ -39,7 +39,7 @@ class EncoderDecoder(Network):
     width
         Channels of the first layer.
     mask_channels
-        How often the mask is stacked onto the three colours: 1, or 3 as in the ancestor.
+        How often the mask is stacked onto the three colors: 1, or 3 as in the ancestor.
     norm
         Normalisation behind every convolution but the last.
     head

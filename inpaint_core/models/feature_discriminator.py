@@ -13,7 +13,7 @@ from .initialisation import initialise_layers
 from .normalisation import constrain_spectrum
 
 CHANNELS = (64, 128, 256)  # of the stages of `inpaint_core.losses.features`
-SMALLEST_MAP = 4  # the coarsest stage has a quarter of the picture's resolution, or an eighth behind its pooling
+MIN_MAP_SIDE = 4  # the coarsest stage has a quarter of the picture's resolution, or an eighth behind its pooling
 
 
 class FeatureDiscriminatorArguments(Arguments):
@@ -37,7 +37,7 @@ class FeatureDiscriminator(Network):
         See `FeatureDiscriminatorArguments`.
     """
 
-    minimum = 8 * SMALLEST_MAP
+    minimum = 8 * MIN_MAP_SIDE
 
     def __init__(self, width: int, spectral_norm: bool) -> None:
         super().__init__()

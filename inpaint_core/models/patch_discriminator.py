@@ -15,7 +15,7 @@ class PatchDiscriminatorArguments(Arguments):
     """Size and flavour of a `PatchDiscriminator`."""
 
     input_channels: int = Field(6, ge=1, le=512)
-    """Channels of the condition and the picture together: 6 for colour to colour, 4 for gray to colour; or of the
+    """Channels of the condition and the picture together: 6 for color to color, 4 for gray to color; or of the
     feature maps that it judges."""
     width: int = Field(64, ge=1, le=256)
     layers: int = Field(3, ge=1, le=6)

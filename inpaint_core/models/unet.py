@@ -45,7 +45,7 @@ class UNet(Network):
     depth
         Number of halvings; height and width of the input must be multiples of `2 ** depth`.
     mask_channels
-        How often the mask is stacked onto the three colours: 1, or 3 as in the ancestor.
+        How often the mask is stacked onto the three colors: 1, or 3 as in the ancestor.
     norm
         Normalisation behind every convolution but the last.
     head

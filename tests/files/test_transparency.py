@@ -34,7 +34,7 @@ def mask_file(path):
 
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
-def test_hidden_colours_are_no_source_for_a_fill_and_stay_themselves(tmp_path, method):
+def test_hidden_colors_are_no_source_for_a_fill_and_stay_themselves(tmp_path, method):
     picture = decode_image(sprite(tmp_path / "a.png"))
     hole = mask_file(tmp_path / "m.png")
     filled = inpaint(ClassicalFill(method), picture.planes[None], torch.from_numpy(hole)[None, None].float())[0]
@@ -116,7 +116,7 @@ def test_random_superpixel_holes_lie_in_what_is_seen(tmp_path):
     assert not (np.asarray(Image.open(tmp_path / "m.png"))[~DISC] > 0).any()
 
 
-def test_hidden_colours_are_not_learnt_from(tmp_path):
+def test_hidden_colors_are_not_learnt_from(tmp_path):
     (tmp_path / "d").mkdir()
     sprite(tmp_path / "d" / "a.png")
     record = load_dataset(DataConfig(folder=str(tmp_path / "d"), size=64)).train[0]

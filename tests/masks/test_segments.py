@@ -68,7 +68,7 @@ def test_by_box(labels: Tensor, share: float) -> None:
     assert chosen(select_segments(labels, box=(200, 150, 30, 40), box_share=share), labels) == expected
 
 
-def test_by_colour_and_brightness(photo: Tensor, labels: Tensor) -> None:
+def test_by_color_and_brightness(photo: Tensor, labels: Tensor) -> None:
     from skimage.color import deltaE_cie76, rgb2lab
 
     means = np.stack([photo[:, labels == number].mean(1).numpy() for number in range(80)])
@@ -168,7 +168,7 @@ def test_what_cannot_be_chosen_is_said_in_one_sentence(labels: Tensor, arguments
         select_segments(labels.float())
 
 
-def test_mean_colours_and_the_posterised_picture(photo: Tensor, labels: Tensor) -> None:
+def test_mean_colors_and_the_posterised_picture(photo: Tensor, labels: Tensor) -> None:
     means = mean_colors(photo, labels)
     painted = posterise(photo, labels)
     assert painted.shape == (1, 3, 256, 256)
@@ -201,7 +201,7 @@ def test_the_overlay_marks_borders_and_tints_holes_only(photo: Tensor, labels: T
     assert float(overlay.max()) <= 1.0
 
 
-def test_a_number_has_one_colour_in_every_picture(labels: Tensor) -> None:
+def test_a_number_has_one_color_in_every_picture(labels: Tensor) -> None:
     from colorsys import rgb_to_hsv
 
     painted = label_map(labels)[0]

@@ -234,7 +234,7 @@ def test_gradients_reach_the_picture_through_the_local_view():
         ("pconv_unet", {"depth": 9}, "depth = 9"),
         ("glcic", {"width": 10_000}, "width = 10000"),
         ("pix2pix_unet", {"input_channels": 2}, "input_channels = 2"),
-        ("pix2pix_resnet", {"colour": True}, "colour = True"),
+        ("pix2pix_resnet", {"color": True}, "color = True"),
         ("nothing", {}, "choose one of"),
     ],
 )

@@ -345,7 +345,7 @@ BAD = {
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
     "--against telea: not among the models that are measured, mean": {"--against": "telea"},
-    "unrecognized arguments": {"--colour": "red"},
+    "unrecognized arguments": {"--color": "red"},
 }
 
 

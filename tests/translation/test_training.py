@@ -211,7 +211,7 @@ def test_pictures_and_inputs_without_partner_or_of_other_sizes_are_named(tmp_pat
     assert "no picture has the name of" in left_out["d.png"].reason
 
 
-def test_pairs_train_a_model_that_reads_colours(tmp_path: Path) -> None:
+def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
     for seed in range(8):
         pair(tmp_path / "pairs", f"{seed}.png", seed)
     result = train(

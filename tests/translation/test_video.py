@@ -76,7 +76,7 @@ def test_a_clip_comes_back_with_its_frames_rate_and_size(tmp_path: Path, suffix:
         assert abs(float(frame[..., :20].mean()) - number / 20) < 0.03
 
 
-def test_colours_survive_the_way_to_opencv_and_back() -> None:
+def test_colors_survive_the_way_to_opencv_and_back() -> None:
     frame = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0)).mul(255.0).round() / 255.0
     torch.testing.assert_close(from_bgr(to_bgr(frame)), frame)
     red = torch.zeros(3, 2, 2)

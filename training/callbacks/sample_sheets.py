@@ -15,7 +15,7 @@ from inpaint_core.files.images import to_bytes
 from ..events import Event, Preview
 
 HEADER = 24
-SMALLEST_CELL = 128  # smaller pictures are enlarged by a whole number, pixels shown as squares
+MIN_CELL = 128  # smaller pictures are enlarged by a whole number, pixels shown as squares
 
 
 class SampleSheets:
@@ -55,7 +55,7 @@ class SampleSheets:
 def labelled(event: Preview) -> Image.Image:
     """A preview as a picture with a line of column names."""
     sheet = Image.fromarray(to_bytes(event.image))
-    enlarged = max(1, SMALLEST_CELL * len(event.columns) // sheet.width)
+    enlarged = max(1, MIN_CELL * len(event.columns) // sheet.width)
     sheet = sheet.resize((sheet.width * enlarged, sheet.height * enlarged), Image.Resampling.NEAREST)
     picture = Image.new("RGB", (sheet.width, sheet.height + HEADER), "white")
     picture.paste(sheet, (0, HEADER))

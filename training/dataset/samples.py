@@ -88,7 +88,7 @@ class Samples:
     masks
         Which holes; None for empty masks.
     augment
-        Random flips, turns and colours; without, only the window is random.
+        Random flips, turns and colors; without, only the window is random.
     """
 
     def __init__(

@@ -24,12 +24,12 @@ from .pyramid import Picture, doubled
 from .votes import vote
 
 RADIUS = 2  # pixels: patches are squares of 5 x 5
-SMALLEST = 16  # pixels: no side of the coarsest level is shorter
+MIN_LEVEL_SIDE = 16  # pixels: no side of the coarsest level is shorter
 DIMENSIONS = 32  # of the vectors that patches are compared by
 ROUNDS = 8  # of matching and voting per level
-MOST_PIXELS = 1 << 21  # sizes with more source pixels keep the correspondences of the size before: bounds the memory
+MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the level before, to bound memory
 SURROUNDINGS = 1.0  # sources are taken from this share of the hole's longer side on every side of it,
-LEAST_SURROUNDINGS = 96  # and from at least so many pixels
+MIN_SURROUNDINGS = 96  # and from at least so many pixels
 
 log = logging.getLogger("liminal")
 Check = Callable[[], None]
@@ -120,7 +120,7 @@ def _smooth(picture: Picture) -> Tensor:
 def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
     rows, columns = torch.nonzero(hole.any(1)).flatten(), torch.nonzero(hole.any(0)).flatten()
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), LEAST_SURROUNDINGS)
+    margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), MIN_SURROUNDINGS)
     return ..., slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
 
 
@@ -218,7 +218,7 @@ class _Completion:
 
     def _goes_on(self, guided: bool) -> bool:
         last = self.levels[-1].known
-        if bool(last.all()) or min(last.shape) < 2 * SMALLEST:
+        if bool(last.all()) or min(last.shape) < 2 * MIN_LEVEL_SIDE:
             return False
         return not guided or max(last.shape) > COARSEST
 
@@ -260,7 +260,7 @@ class _Completion:
 
         if before is not None:
             target = voted(start)
-        if canvas.valid.numel() > MOST_PIXELS:
+        if canvas.valid.numel() > MAX_SOURCE_PIXELS:
             return voted(start), _Matches(size, place, start, canvas)
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
         kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)

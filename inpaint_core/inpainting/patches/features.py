@@ -1,4 +1,4 @@
-"""Patches as short vectors whose squared distance is that of the patches' colours and gradients."""
+"""Patches as short vectors whose squared distance is that of the patches' colors and gradients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SAMPLES = 3000  # source patches that the principal components are taken from
-GRADIENTS = 0.25  # weight of squared differences of neighbouring pixels beside those of colours
+GRADIENTS = 0.25  # weight of squared differences of neighbouring pixels beside those of colors
 
 
 def patch_metric(channels: int, radius: int) -> Tensor:

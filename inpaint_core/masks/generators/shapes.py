@@ -18,7 +18,7 @@ from .pen import thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
 THINNEST, THICKEST = 3 / 256, 15 / 256  # of lines and arcs, and of the circles' radii
-MOST_OF_A_KIND = 20
+MAX_PER_KIND = 20
 ARC_STEP = 4  # degrees between the corners of the chain of lines that stands for an arc
 CIRCLES, SQUARES = (32 / 256, 64 / 256), (32 / 256, 64 / 256)  # radii and sides of what is pasted
 
@@ -40,7 +40,7 @@ def draw(request: Request, options: ShapesOptions, rng: np.random.Generator) -> 
     makers = SCATTERED if options.kind == "scattered" else PASTED
     if request.target is not None:
         return accumulate(request, _endless(request, makers, rng))
-    most = MOST_OF_A_KIND if options.kind == "scattered" else 1
+    most = MAX_PER_KIND if options.kind == "scattered" else 1
     order = [
         maker for maker, count in zip(makers, rng.integers(1, most + 1, len(makers)), strict=True) for _ in range(count)
     ]

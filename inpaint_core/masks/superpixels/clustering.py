@@ -1,4 +1,4 @@
-"""The clustering at the heart of SLIC: seeds on a grid, then k-means in colour and place within windows around the
+"""The clustering at the heart of SLIC: seeds on a grid, then k-means in color and place within windows around the
 centres.
 
 Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012,
@@ -34,7 +34,7 @@ class Clusters:
         `[k,3]`.
     step
         Distance of neighbouring seeds, in the same pixels: the unit of length in which nearness is weighed against
-        colour.
+        color.
     """
 
     rows: Floats
@@ -43,13 +43,13 @@ class Clusters:
     step: float
 
     def rescaled(self, down: float, along: float) -> Clusters:
-        """The same centres in the same picture reduced by these factors; colours stay."""
+        """The same centres in the same picture reduced by these factors; colors stay."""
         rows, columns = (self.rows + 0.5) * down - 0.5, (self.columns + 0.5) * along - 0.5
         return Clusters(rows, columns, self.colors, max(self.step * max(down, along), 1.0))
 
 
 def to_features(colors: Planes, value_range: tuple[float, float], compactness: float) -> Planes:
-    """Colours in the unit in which one step of distance counts as much: CIELAB divided by the compactness.
+    """Colors in the unit in which one step of distance counts as much: CIELAB divided by the compactness.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def to_features(colors: Planes, value_range: tuple[float, float], compactness: f
 
 
 def place_seeds(height: int, width: int, count: int) -> Clusters:
-    """Seeds in rows and columns at equal steps, without colours.
+    """Seeds in rows and columns at equal steps, without colors.
 
     The steps are whole pixels, as in scikit-image, when the number of seeds that then fit is within a tenth of `count`;
     otherwise the rows share exactly `count` seeds among themselves.
@@ -110,7 +110,7 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
     planes
         float32 `[3,H,W]`: CIELAB divided by the compactness.
     clusters
-        First centres. Where their colours are all equal the first assignment goes by place alone.
+        First centres. Where their colors are all equal the first assignment goes by place alone.
 
     Returns
     -------

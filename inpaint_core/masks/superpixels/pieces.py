@@ -22,7 +22,7 @@ def connected_pieces(labels: Labels) -> Labels:
 
 
 def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32]) -> Labels:
-    """Give every piece that is not kept to the kept neighbour of the nearest mean colour, from the kept ones outwards.
+    """Give every piece that is not kept to the kept neighbour of the nearest mean color, from the kept ones outwards.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
     keep
         `[n]`, which of them stay; at least one.
     planes
-        float32 `[C,H,W]`, colours.
+        float32 `[C,H,W]`, colors.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
 
 
 def piece_means(pieces: Labels, planes: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    """Mean colour `[count,C]` of every piece; zeros for numbers that do not occur."""
+    """Mean color `[count,C]` of every piece; zeros for numbers that do not occur."""
     flat = pieces.ravel().astype(np.intp)
     inside = flat >= 0
     flat = flat[inside]
@@ -84,7 +84,7 @@ def _neighbours(pieces: Labels, keep: NDArray[np.bool_]) -> tuple[Labels, Labels
 
 
 def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> Labels:
-    """Merge the smallest piece with the neighbour of the nearest mean colour, again and again, until `count` are left.
+    """Merge the smallest piece with the neighbour of the nearest mean color, again and again, until `count` are left.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     count
         Pieces wanted; fewer stay as they are, and so do pieces without neighbours.
     planes
-        float32 `[C,H,W]`, colours.
+        float32 `[C,H,W]`, colors.
 
     Returns
     -------

@@ -21,7 +21,7 @@ def refine_boundaries(
     value_range: tuple[float, float],
     compactness: float,
 ) -> Labels:
-    """Give the pixels along borders to the nearest superpixel in colour and place, as SLIC does.
+    """Give the pixels along borders to the nearest superpixel in color and place, as SLIC does.
 
     Parameters
     ----------
