@@ -10,7 +10,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-from inpaint_core.masks import boundary_overlay, label_map, posterise, select_segments, slic_labels, snap_to_labels
+from inpaint_core.masks import boundary_overlay, label_map, posterize, select_segments, slic_labels, snap_to_labels
 
 from . import host
 from .families import draw, families
@@ -23,7 +23,7 @@ COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 PICTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "borders": boundary_overlay,
-    "mean colors": lambda image, labels, _: posterise(image, labels),
+    "mean colors": lambda image, labels, _: posterize(image, labels),
     "numbers as colors": lambda image, labels, _: label_map(labels),
 }
 MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused

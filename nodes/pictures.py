@@ -12,8 +12,8 @@ CELLS = 10  # squares are looked for in a grid of so many cells along each side 
 def known_squares(image: Tensor, hidden: Tensor) -> list[Tensor]:
     """Cut squares out of a picture that contain nothing hidden.
 
-    In every cell of a grid the largest such square with its centre in the cell is taken, so that all scales occur and
-    what lies close to the hidden part is learnt from as well. Squares overlap.
+    In every cell of a grid the largest such square with its center in the cell is taken, so that all scales occur and
+    what lies close to the hidden part is learned from as well. Squares overlap.
 
     Parameters
     ----------

@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         "--features",
         type=Path,
         metavar="FILE",
-        help="VGG weights (.safetensors; torchvision's VGG-16 or the normalised VGG-19 of universal style transfer) "
+        help="VGG weights (.safetensors; torchvision's VGG-16 or the normalized VGG-19 of universal style transfer) "
         "for the perceptual distance, FID and KID; without, these are left out",
     )
     parser.add_argument(

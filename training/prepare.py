@@ -40,7 +40,7 @@ from .dataset.scan import DatasetError, LeftOut
 from .dataset.selection import SPLITS, choose
 from .preparation.cutting import look_at_all, name_squares, write_squares
 from .preparation.ledger import Ledger
-from .preparation.report import REPORT, earlier_splits, make_report, summarise
+from .preparation.report import REPORT, earlier_splits, make_report, summarize
 from .preparation.settings import WHOLE, PrepareError, Settings
 from .runs.folder import check_writable, write_json
 from .runs.lock import hold_lock
@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is whole, run the same command again to go on")
     except KeyboardInterrupt:
         return end(COMMAND, INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
-    print(summarise(report, settings.out))
+    print(summarize(report, settings.out))
     return DONE
 
 

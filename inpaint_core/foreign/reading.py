@@ -95,7 +95,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         raise CheckpointError(f"{source.name}: no weights found; at its top level it holds {names}")
     for key, tensor in weights.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
-            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantised, complex or without values")
+            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantized, complex or without values")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise CheckpointError(
                 f"{source.name}: weight {key!r} has shape {list(tensor.shape)}, more values than the file holds of it"

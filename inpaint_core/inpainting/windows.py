@@ -130,7 +130,7 @@ def tiles(height: int, width: int, side: int, margin: int, overlap: int) -> list
         A tile's core is what lies at least so many pixels from those of its edges that are not the window's. Cores
         cover the window.
     overlap
-        Neighbouring cores share at least so many pixels.
+        Neighboring cores share at least so many pixels.
 
     Returns
     -------

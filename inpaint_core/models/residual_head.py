@@ -35,7 +35,7 @@ class SmoothStart:
 
 
 def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
-    """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalise by what is known.
+    """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalize by what is known.
 
     A network that adds a correction to this starts as good as a diffusion fill, treats dark, pale and flat pictures
     alike, and has nothing to learn about the colors around. What lies in the hole must be finite and is ignored; where

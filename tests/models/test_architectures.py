@@ -148,7 +148,7 @@ def test_building_sets_every_value_from_its_generator_and_leaves_the_global_rand
 
 @pytest.mark.parametrize("name", ["patch_discriminator", "global_local_discriminator"])
 @torch.no_grad()
-def test_spectral_normalisation_divides_by_the_largest_singular_value(name):
+def test_spectral_normalization_divides_by_the_largest_singular_value(name):
     network = small(name, spectral_norm=True)
     checked = 0
     for module in network.modules():

@@ -204,7 +204,7 @@ def test_features_are_looked_at_in_a_window_around_the_hole_and_in_the_reduced_p
     assert len(corners) > 15
 
 
-def test_composite_freezes_the_encoders_normalisation_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
+def test_composite_freezes_the_encoders_normalization_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
     config = configure("composite", pictures, checkpoint_every=1)
     messages: list[str] = []
     norms: dict[int, torch.Tensor] = {}
@@ -350,7 +350,7 @@ def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_pat
             configure("reconstruction", pictures, model={"architecture": "pix2pix_unet"}), out=tmp_path / "run"
         )
     objective = {"name": "composite", "features": "none", "frozen_norm_after": 1}
-    with pytest.raises(ConfigError, match="no encoder normalisation"):
+    with pytest.raises(ConfigError, match="no encoder normalization"):
         run_training(configure("reconstruction", pictures, objective=objective), out=tmp_path / "run")
 
 

@@ -164,10 +164,10 @@ def test_tiles_fit_do_not_overlap_and_are_as_many_as_possible(height: int, width
 def test_kept_pictures_differ_and_linked_ones_share_a_split(seed: int, threshold: int, count: int, before: int) -> None:
     """Against a loop over all pairs; hashes are made to crowd together."""
     rng = np.random.default_rng(seed)
-    centres = rng.random((5, 64)) < 0.5
+    centers = rng.random((5, 64)) < 0.5
     sources = []
     for number in range(count):
-        bits = centres[rng.integers(5)] ^ (rng.random(64) < rng.choice([0.0, 0.1, 0.3]))
+        bits = centers[rng.integers(5)] ^ (rng.random(64) < rng.choice([0.0, 0.1, 0.3]))
         colors = np.full(192, rng.choice([0.2, 0.2, 0.7]), dtype=np.float32)
         digest = hashlib.sha256(bytes([int(rng.integers(200))])).hexdigest()
         sources.append(Source(f"{number}.png", Path(), 64, 64, digest, Appearance(bits, colors)))

@@ -36,7 +36,7 @@ class SampleSheets:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Preview):
             encoded = BytesIO()
-            labelled(event).save(encoded, "PNG")
+            labeled(event).save(encoded, "PNG")
             self._waiting[f"step_{event.step:08d}.png"] = encoded.getvalue()
             self.finish()
 
@@ -52,7 +52,7 @@ class SampleSheets:
             del self._waiting[name]
 
 
-def labelled(event: Preview) -> Image.Image:
+def labeled(event: Preview) -> Image.Image:
     """A preview as a picture with a line of column names."""
     sheet = Image.fromarray(to_bytes(event.image))
     enlarged = max(1, MIN_CELL * len(event.columns) // sheet.width)

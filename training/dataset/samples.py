@@ -184,7 +184,7 @@ def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, co
 
 @contextmanager
 def prefetch(samples: Samples, start: int, stride: int, offset: int, count: int) -> Iterator[Iterator[Batch]]:
-    """Yield an iterator over batches that are made in a thread while the previous one is learnt from.
+    """Yield an iterator over batches that are made in a thread while the previous one is learned from.
 
     Parameters
     ----------

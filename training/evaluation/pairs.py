@@ -56,7 +56,7 @@ class Pair:
     image
         File below the folder of pictures.
     crop
-        0: the largest square, centred; above: a random one.
+        0: the largest square, centered; above: a random one.
     cell
         Index of its cell.
     mask
@@ -85,7 +85,7 @@ class Pairs:
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size
         Side of the square that pictures and masks are brought to. Of a picture the largest square is cut out, at the
-        centre; when every picture has been taken once in a cell, squares of half to all of that side, at random. Masks
+        center; when every picture has been taken once in a cell, squares of half to all of that side, at random. Masks
         are resized by nearest-exact and belong to the bucket of their ratio after that.
     count
         How many pairs; None: every picture once in every cell, but at most 1000 for a cell.

@@ -95,26 +95,26 @@ def draw_bars(
             draw.text((left - 8, height(tick)), f"{tick:.4g}", fill=INK, font=font, anchor="rm")
         pitch = (right - left) / len(axis.levels)
         for position, level in enumerate(axis.levels):
-            centre = left + (position + 0.5) * pitch
-            draw.text((centre, bottom + 8), level.name, fill=INK, font=_fitting(level.name, pitch - 6), anchor="ma")
+            center = left + (position + 0.5) * pitch
+            draw.text((center, bottom + 8), level.name, fill=INK, font=_fitting(level.name, pitch - 6), anchor="ma")
             if level.mean is None:
-                draw.text((centre, height(floor) - 4), "failed", fill=INK, font=small, anchor="mb")
+                draw.text((center, height(floor) - 4), "failed", fill=INK, font=small, anchor="mb")
                 continue
             value = level.mean.mean
             color = COLORS[list(order[axis.name]).index(level.name) % len(COLORS)]
             edges = sorted((height(value), height(floor)))
-            draw.rectangle((centre - BAR / 2, edges[0], centre + BAR / 2, edges[1]), fill=color)
+            draw.rectangle((center - BAR / 2, edges[0], center + BAR / 2, edges[1]), fill=color)
             reach = height(value)
             if level.mean.half is not None:
                 upper, lower = height(value + level.mean.half), height(value - level.mean.half)
-                draw.line((centre, upper, centre, lower), fill=INK, width=2)
+                draw.line((center, upper, center, lower), fill=INK, width=2)
                 for y in (upper, lower):
-                    draw.line((centre - 8, y, centre + 8, y), fill=INK, width=2)
+                    draw.line((center - 8, y, center + 8, y), fill=INK, width=2)
                 reach = min(upper, reach)
             count = f"{level.mean.mean:.2f}"
-            draw.text((centre, min(reach, height(floor)) - 4), count, fill=INK, font=small, anchor="mb")
+            draw.text((center, min(reach, height(floor)) - 4), count, fill=INK, font=small, anchor="mb")
             more = f"{level.failed} of {level.runs} failed" if level.failed else ""
-            draw.text((centre, bottom + 28), more, fill=INK, font=_fitting(more, pitch - 6), anchor="ma")
+            draw.text((center, bottom + 28), more, fill=INK, font=_fitting(more, pitch - 6), anchor="ma")
         draw.line((left, height(floor), right, height(floor)), fill=INK, width=1)
         for name, value in lines.items():
             if value != floor:

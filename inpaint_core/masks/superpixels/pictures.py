@@ -30,7 +30,7 @@ def boundary_overlay(
     Returns
     -------
     Tensor
-        float32 `[B,3,H,W]`. A border is one pixel wide: the pixels whose right or lower neighbour has another label;
+        float32 `[B,3,H,W]`. A border is one pixel wide: the pixels whose right or lower neighbor has another label;
         two pixels from a side of 1024 up, and so on, so that it stays visible in a reduced view.
     """
     pictures, planes = _paired(image, labels)
@@ -48,7 +48,7 @@ def boundary_overlay(
     return torch.where(wide[:, None], torch.tensor(color, device=result.device)[None, :, None, None], result)
 
 
-def posterise(image: Tensor, labels: Tensor) -> Tensor:
+def posterize(image: Tensor, labels: Tensor) -> Tensor:
     """Paint every superpixel in its mean color: `[B,3,H,W]`; black where there is none.
 
     See `boundary_overlay` for the arguments.
@@ -64,7 +64,7 @@ def posterise(image: Tensor, labels: Tensor) -> Tensor:
 def label_map(labels: Tensor) -> Tensor:
     """Paint every label number in a color of its own, the same for a number in every picture: float32 `[B,3,H,W]`.
 
-    Hues follow the golden ratio, so that neighbouring numbers are far apart on the color circle.
+    Hues follow the golden ratio, so that neighboring numbers are far apart on the color circle.
     """
     planes = labels if labels.ndim == 3 else labels[None]
     numbers = torch.arange(int(planes.max()) + 1, dtype=torch.float64)

@@ -53,7 +53,7 @@ def slic_labels(
     -------
     Tensor
         int64 `[H,W]` or `[B,H,W]` on the CPU, -1 where there is no superpixel. Each label is one connected piece (4
-        neighbours); with `stable`, transparency may cut through it. The labels of a picture are 0, 1, 2, ... without
+        neighbors); with `stable`, transparency may cut through it. The labels of a picture are 0, 1, 2, ... without
         gaps; with `stable` those of all frames together are, and some frames may lack some.
 
     Raises
@@ -64,7 +64,7 @@ def slic_labels(
     Notes
     -----
     Achanta et al. 2012 (doi:10.1109/TPAMI.2012.120) with the distances of scikit-image's `slic`, so `compactness` means
-    the same. Textured pictures tear clusters into fragments; the smallest is merged with its neighbour of the nearest
+    the same. Textured pictures tear clusters into fragments; the smallest is merged with its neighbor of the nearest
     color until `n_segments` are left. So a picture of at least two pixels is always divided, a picture of one color
     into a grid.
 
