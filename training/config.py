@@ -37,9 +37,13 @@ class ConfigError(SettingError):
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and strict about names, so that a misspelt option is an error."""
+    """A part of the configuration: frozen, and strict about names, so that a misspelled option is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+FORMER_FIELDS = {"recolour": "recolor"}
+"""Fields of `data` that files written earlier may still call by another name."""
 
 
 class DataConfig(Section):
@@ -47,7 +51,7 @@ class DataConfig(Section):
 
     folder: str | None = Field(None, max_length=4096)
     """Folder of pictures, or a clip; None for the photographs that scikit-image ships. Of a folder that is divided into
-    train, val and test, train is learnt from, val is held out, and test is never looked at."""
+    train, val and test, train is learned from, val is held out, and test is never looked at."""
     frames: int = Field(500, ge=2, le=100_000)
     """Frames that are drawn from a clip; those that show nearly the same are dropped."""
     picture: str | None = Field(None, max_length=4096)
@@ -86,6 +90,13 @@ class DataConfig(Section):
     needed."""
     workers: int = Field(0, ge=0, le=64)
     """Processes that read pictures when these are not kept in memory."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current_names(cls, values: object) -> object:
+        if isinstance(values, Mapping):
+            return {FORMER_FIELDS.get(name, name): value for name, value in values.items()}
+        return values
 
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
@@ -201,7 +212,7 @@ class CompositeConfig(ObjectiveConfig):
     """Side in pixels of what they look at: in even steps a window around a point of the hole, in odd ones the whole
     picture, reduced; None: the whole picture as it is. At half of `data.size` a quarter of the time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
-    """From this step on the encoder's normalisation is frozen (the paper's second phase); None: never."""
+    """From this step on the encoder's normalization is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
     """What is frozen: the running statistics, or these and the affine parameters."""
     frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)

@@ -12,7 +12,7 @@ from torch import nn
 
 Task = Literal["inpainting", "translation", "discriminator"]
 ValueRange = Literal["unit", "signed", "imagenet"]
-"""What a network reads and writes: 0..1, -1..1, or ImageNet-normalised."""
+"""What a network reads and writes: 0..1, -1..1, or ImageNet-normalized."""
 Learning = Literal["gradients", "exemplars"]
 """How a network is trained: by gradients of its weights, or by choosing the pictures that it remembers."""
 
@@ -46,7 +46,7 @@ class Network(nn.Module):
     exact: bool = False
     continues: bool = False
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Set every parameter and every buffer, drawing from `generator` alone."""
         raise NotImplementedError
 
@@ -69,7 +69,7 @@ class Architecture:
         Arguments that make a network of a few thousand weights, for tests.
     refining_heads
         Values of the argument `head` with which a network refines a smooth fill: it starts from an interpolation of the
-        known pixels, normalises its input by itself and ignores the fill color.
+        known pixels, normalizes its input by itself and ignores the fill color.
     learns
         How it is trained.
     """

@@ -80,7 +80,7 @@ class ExemplarMontage(Network):
         self.multiple = CELL
         self.minimum = max(ExemplarIndex.windows(side)) * CELL
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """A memory of soft spots from `generator`."""
         count, side = self.luma.shape[:2]
         spots = torch.rand(count, 3, 8, 8, generator=generator)
@@ -182,7 +182,11 @@ def _label(
     height, width = guide.shape
     inside, cells = index.cells(labels, height, width)
     colors = index.colors[cells]
-    data = blurred((index.guides[cells] - guide).square(), RELATED) + OUTSIDE * ~inside + MARGIN * blurred((~inside).float(), 1.5)
+    data = (
+        blurred((index.guides[cells] - guide).square(), RELATED)
+        + OUTSIDE * ~inside
+        + MARGIN * blurred((~inside).float(), 1.5)
+    )
     if previous is not None:
         data = data + steady * (colors - previous).square().sum(-1)
     remaining = max(2, round(PIECES * height * width / index.grid**2))
