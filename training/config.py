@@ -327,7 +327,7 @@ class ExemplarsConfig(TranslationConfig):
     """How the input is made of the picture."""
     color: Weight = 2.0
     """Of colors, beside forms, where pictures are compared."""
-    focus: Weight = 0.03
+    focus: Weight = 0.01
     """Of fine detail: above 0 pictures in focus are preferred to blurred ones."""
 
 

@@ -18,7 +18,7 @@ ROUNDS = 10
 RELATED = 2.0  # cells around a cell whose brightness is compared too
 COLOR = 0.4  # weight of colors that do not continue those around them
 SMOOTH = 0.1  # weight of a cell's disagreement with its neighbours
-LARGE = 0.003  # advantage of pieces that already cover much
+LARGE = 0.006  # advantage of pieces that already cover much
 OUTSIDE = 1.0  # cost of a cell that a picture does not reach
 MARGIN = 0.05  # cost of cells close to those: seams should not be the straight border of a picture
 STEADY = 0.5  # weight of colors that differ from the previous frame's
@@ -146,8 +146,10 @@ class ExemplarMontage(Network):
         return self._index
 
     def _apply(self, *arguments: object, **named: object) -> ExemplarMontage:
-        self._index = None
-        return super()._apply(*arguments, **named)
+        super()._apply(*arguments, **named)
+        if self._index is not None and self._index.colors.device != self.luma.device:
+            self._index = None
+        return self
 
     def _load_from_state_dict(self, *arguments: object, **named: object) -> None:
         self._index = None
