@@ -65,6 +65,8 @@ class InpaintingModel:
         evaluation mode.
     """
 
+    does = "fills holes"
+
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
         self.network = network

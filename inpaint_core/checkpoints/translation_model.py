@@ -26,6 +26,8 @@ class TranslationModel:
         evaluation mode, so that nothing in it is random and no frame depends on others.
     """
 
+    does = "translates pictures"
+
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
         self.network = network
