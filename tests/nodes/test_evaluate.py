@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from inpaint_core.checkpoints.card import ModelCard
-from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.inpainting.classical import ClassicalFill
 from inpaint_core.inpainting.inpaint import inpaint
 from inpaint_core.metrics import l1_percent, psnr, ssim
