@@ -130,7 +130,7 @@ def test_a_memory_of_other_numbers_than_bytes_is_refused(tmp_path):
         metadata = file.metadata()
     tensors = load_file(tmp_path / "m.safetensors")
     save_file({**tensors, "luma": tensors["luma"].float()}, tmp_path / "m.safetensors", metadata=metadata)
-    with pytest.raises(CheckpointError, match="'luma' is stored as F32, whole numbers of 8 bits"):
+    with pytest.raises(CheckpointError, match="'luma' is stored as F32, but whole numbers of 8 bits"):
         load_model(tmp_path / "m.safetensors")
 
 

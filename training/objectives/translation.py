@@ -18,6 +18,7 @@ from inpaint_core.translation.sensitivity import Sensitivity, measure_sensitivit
 from ..config import TrainConfig, TranslationConfig
 from ..dataset.samples import Batch, Samples
 from ..dataset.scan import Dataset
+from .objective import Score
 
 MEASURED_PICTURES = 256
 
@@ -32,6 +33,16 @@ class TranslationObjective:
     """
 
     columns: tuple[str, ...] = ("input", "output", "truth")
+    score = Score(
+        "l1",
+        "mean absolute difference from held-out pictures, in 0..1 (lower is better)",
+        4,
+        {"mean_picture_l1": "the mean training picture"},
+    )
+    usage = (
+        "translate a picture or a video",
+        "python -m inpaint_core translate --model {model} --input PICTURE.jpg --out TRANSLATED.png",
+    )
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
