@@ -14,7 +14,8 @@ from .exemplar_index import CELL, ExemplarIndex, blurred
 
 CANDIDATES = 2  # pictures for every window
 PIECES = 6  # for an output as large as a picture of the memory
-ROUNDS = 10
+ROUNDS = 12
+PRUNED = (2, 4, 6, 8, 10)  # rounds before which the smallest labels are given up
 RELATED = 2.0  # cells around a cell whose brightness is compared too
 COLOR = 0.4  # weight of colors that do not continue those around them
 SMOOTH = 0.1  # weight of a cell's disagreement with its neighbours
@@ -194,19 +195,21 @@ def _label(
     remaining = max(2, round(PIECES * height * width / index.grid**2))
     heat = HEAT
     share = torch.softmax(-data / heat, 0)
-    for number in range(1, ROUNDS + 1):
+    for number in range(ROUNDS):
+        if number in PRUNED:
+            keep = remaining if number == PRUNED[-1] else max(remaining, round(len(share) * 0.7))
+            chosen = share.mean((1, 2)).topk(min(keep, len(share))).indices.sort().values
+            data, colors, labels = data[chosen], colors[chosen], labels[chosen]
+            # Shares anew, because a cell may have lost all of its labels.
+            share = share[chosen] + 1e-6
+            share = share / share.sum(0)
         mean = (share[..., None] * colors).sum(0)
         seams = blurred((colors - mean).square().sum(-1), 1.0)
         alone = 1.0 - blurred(share, 1.5)
         small = -torch.log(share.mean((1, 2)) + 1e-3)[:, None, None]
         share = torch.softmax(-(data + COLOR * seams + SMOOTH * alone + LARGE * small) / heat, 0)
         heat = max(heat * COOLING, COLD)
-        if number % 2 == 0:
-            keep = max(remaining, round(len(share) * 0.7)) if number < ROUNDS else remaining
-            if keep < len(share):
-                chosen = share.mean((1, 2)).topk(keep).indices.sort().values
-                share, data, colors, labels = share[chosen], data[chosen], colors[chosen], labels[chosen]
-    return share / share.sum(0).clamp(min=1e-6), labels
+    return share, labels
 
 
 def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, width: int) -> Tensor:
