@@ -76,8 +76,8 @@ def place(name: str) -> Placement:
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Join the processes that torchrun has started, for as long as the block lasts; alone, do nothing."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the processes that torchrun has started, for as long as the block lasts; alone or joined, do nothing."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     if torch.cuda.is_available():
