@@ -127,4 +127,4 @@ def test_run_names_that_are_no_plain_names_are_refused(comfyui, name):
 
 
 def test_a_mistake_is_one_sentence(comfyui):
-    assert comfyui.error(training(images=None)) == "no pictures to learn from: connect images, or choose a folder"
+    assert comfyui.error(training(images=None)) == "no pictures to train on: connect images, or select a folder"

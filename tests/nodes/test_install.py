@@ -32,7 +32,7 @@ def test_the_model_folder_is_created_and_a_second_run_changes_nothing(install, t
     for _ in range(2):
         assert install.main(pack) == 0
     assert (tmp_path / "ComfyUI" / "models" / "liminal").is_dir()
-    assert "all packages are there" in capsys.readouterr().out
+    assert "all packages are installed" in capsys.readouterr().out
 
 
 def test_outside_of_custom_nodes_nothing_is_created(install, tmp_path):

@@ -182,13 +182,13 @@ def test_folders_and_names_are_checked_before_anything_runs(nodes, host):
     assert validate(folder=nodes.train.CONNECTED, run_name="a run") is True
     assert "no folder input/trees" in validate(folder="input/trees", run_name="a run")
     assert "not allowed" in validate(folder="/etc", run_name="a run")
-    assert "holds a character" in validate(folder=nodes.train.CONNECTED, run_name="../run")
+    assert "contains a character" in validate(folder=nodes.train.CONNECTED, run_name="../run")
 
 
 def test_what_validation_refuses_execution_refuses_too(train):
     with pytest.raises(ValueError, match="not allowed"):
         train(folder="/etc")
-    with pytest.raises(ValueError, match="holds a character"):
+    with pytest.raises(ValueError, match="contains a character"):
         train(run_name="../run")
     with pytest.raises(ValueError, match="connect images"):
         train(images=None)
