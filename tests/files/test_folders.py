@@ -224,7 +224,7 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
     other = save(tmp_path / "a.png", 1)
     before = other.read_bytes()
     assert fill(tmp_path / "a.jpg", save_mask(tmp_path / "m" / "mask.png"), tmp_path) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists beside the picture" in capsys.readouterr().err
     assert other.read_bytes() == before
 
 
@@ -246,7 +246,7 @@ def test_frames_of_a_folder_become_a_clip(tmp_path, capsys):
     assert sum(1 for _ in iter(lambda: clip.read()[0], False)) == 5
     Image.fromarray(photo(9, 20, 20)).save(tmp_path / "in" / "9.png")
     assert main([*command, "--out", str(tmp_path / "other.avi")]) == 2
-    assert "9.png: is 20x20 pixels large" in capsys.readouterr().err
+    assert "9.png: 20x20 pixels, but the first frame has" in capsys.readouterr().err
 
 
 LONG = ("x" * 251 + ".png", "\u6f22" * 83 + ".png", "y" * 250 + ".webp")

@@ -291,7 +291,7 @@ def test_errors_of_the_trainer_speak_of_the_node(nodes, train, host):
     (host.allowed_roots()["input"] / "empty" / "below").mkdir()
     with pytest.raises(
         ValueError,
-        match="it has subfolders; to search them too, turn on subfolders",
+        match="it has subfolders; to include them, turn on subfolders",
     ):
         train(folder="input/empty", images=None)
     foreign = host.run_folder("foreign")

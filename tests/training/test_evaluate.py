@@ -139,7 +139,7 @@ def test_without_features_the_report_says_what_is_left_out(pictures, masks, tmp_
     bucket = ["--buckets", "0.01-0.1"]
     assert run("--model", "mean", "--data", pictures, "--masks", masks, "--out", tmp_path / "o", *bucket) == 0
     markdown = (tmp_path / "o" / "report.md").read_text()
-    assert "left out: no --features FILE" in markdown
+    assert "not measured: no --features FILE" in markdown
     assert "## Perceptual" not in markdown
     assert "## FID" not in markdown
 
@@ -337,14 +337,14 @@ BAD = {
         "--masks": "{tmp}/masks",
         "--buckets": "0.3-0.4 0.4-0.5",
     },
-    "'half' is no range of hole ratios": {"--buckets": "half"},
+    "'half' is not a range of hole ratios": {"--buckets": "half"},
     "is not a folder": {"--out": "{tmp}/file/below"},
     "no such": {"--model": "unheard-of"},
     "given twice": {"--model": "mean mean"},
     "no such file of VGG weights": {"--features": "{tmp}/vgg.safetensors"},
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
-    "--against telea: not among the models that are measured, mean": {"--against": "telea"},
+    "--against telea: not one of the measured models, mean": {"--against": "telea"},
     "unrecognized arguments": {"--color": "red"},
 }
 

@@ -372,4 +372,4 @@ def test_a_tracker_that_fails_is_left_out(
     log = Log()
     config = tiny.model_copy(update={"trackers": (tracker,), "steps": 2})
     assert run_training(config, out=tmp_path / "run", callbacks=[log]).steps == 2
-    assert any(f"{tracker} is left out" in message for message in log.messages)
+    assert any(f"{tracker} is disabled" in message for message in log.messages)

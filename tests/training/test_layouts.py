@@ -49,7 +49,7 @@ def test_what_prepare_made_is_trained_on_without_its_test_pictures(tmp_path, rec
     train, held_out = names(dataset)
     assert train == {f"train/{path.name}" for path in (tmp_path / "D" / "train").iterdir()}
     assert held_out == {f"val/{path.name}" for path in (tmp_path / "D" / "val").iterdir()}
-    assert any("test/ is never looked at" in sentence for sentence in dataset.remarks())
+    assert any("test/ is never used" in sentence for sentence in dataset.remarks())
     assert {path.parent.name for path in find_unseen(tmp_path / "D").pictures} == {"test"}
 
 
@@ -127,7 +127,7 @@ def test_an_evaluation_uses_the_columns_that_there_are_masks_for(tmp_path):
     assert len(pairs) == 2 * len(pairs.cells)
     assert all(0.1 < float(pairs.load(pairs[number])[1].mean()) <= 0.2 for number in range(len(pairs)))
     assert "0.01-0.1" in said[-1]
-    assert "left out" in said[-1]
+    assert "skipped" in said[-1]
     arguments = ["--model", "mean", "--data", tmp_path / "in", "--masks", tmp_path / "masks", "--out", tmp_path / "o"]
     assert evaluate.main([str(argument) for argument in [*arguments, "--size", 64]]) == 0
     assert len(json.loads((tmp_path / "o" / "report.json").read_text())["columns"]) == 1
@@ -163,7 +163,7 @@ def test_a_clip_is_a_data_set_of_different_frames_drawn_by_the_seed(tmp_path):
 
 def test_a_clip_of_one_scene_or_with_pairs_is_refused(tmp_path):
     clip = write_clip(tmp_path / "clip.avi", [np.full((48, 64, 3), 90, np.uint8)] * 5)
-    with pytest.raises(DatasetError, match="1 different frames among 5 of 5"):
+    with pytest.raises(DatasetError, match="only 1 of 5 frames drawn from 5 are different"):
         load_dataset(DataConfig(folder=str(clip), size=32))
     with pytest.raises(DatasetError, match="pairs need"):
         load_dataset(DataConfig(folder=str(clip), size=32, input_side="left"))

@@ -333,7 +333,7 @@ def test_settings_where_a_level_failed_are_left_out_of_its_comparison() -> None:
     assert alone.seeds
     assert answer(alone).startswith("Best level: a (3.10 dB on average), 1.93 dB above b")
     single = analyze({"level": ["a", "b"]}, {("a",): [3.0], ("b",): [1.0]})[0]
-    assert "may be by chance" in answer(single)
+    assert "may be due to chance" in answer(single)
     lost = analyze({"level": ["a"]}, {("a",): [None]})[0]
     assert answer(lost) == "Best level: every run failed."
 
@@ -355,19 +355,19 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
     assert "unet-nonsense-0" in refused(lambda v: v["axes"].update(loss={"nonsense": {"objective": {"loss": "?"}}}))
     assert "both set objective.loss" in refused(lambda v: v["axes"].update(b={"x": {"objective": {"loss": "l1"}}}))
     assert "see seeds" in refused(lambda v: v["axes"].update(b={"x": {"seed": 3}}))
-    assert "every seed once" in refused(lambda v: v.update(seeds=[1, 1]))
+    assert "seeds must be unique" in refused(lambda v: v.update(seeds=[1, 1]))
     assert "multiple of" in refused(lambda v: v["base"]["data"].update(size=33))
     assert "pix2pix" in refused(lambda v: v["axes"].update(loss={"p": {"objective": {"name": "pix2pix"}}}))
     assert "held_out" in refused(lambda v: v["base"]["data"].update(held_out=0.0))
     assert "no such folder" in refused(lambda v: None, "--data", str(tmp_path / "none"))
-    assert "whole number" in refused(lambda v: None, "--processes", "0")
+    assert "not an integer of at least 1" in refused(lambda v: None, "--processes", "0")
     assert "no sweep 'x'" in refusal(capsys, "--config", "x", "--out", str(out))
     assert "--out is missing" in refusal(capsys, "--config", "landscape")
     assert not out.exists()
     (out / "runs").mkdir(parents=True)
-    assert "a sweep was begun here" in refused(lambda v: None, "--resume", "none")
+    assert "there already is a sweep here" in refused(lambda v: None, "--resume", "none")
     (out / "results.json").write_text("[]")
-    assert "is not of a sweep" in refused(lambda v: None)
+    assert "not from a sweep" in refused(lambda v: None)
     assert (out / "results.json").read_text() == "[]"
 
 

@@ -193,7 +193,7 @@ def test_side_by_side_files_that_are_no_pairs_are_named(tmp_path: Path) -> None:
     assert set(reasons) == {"odd.png", "single.png"}
     assert {kind for kind, _ in reasons.values()} == {"unpaired"}
     assert "81 pixels wide" in reasons["odd.png"][1]
-    assert "not two pictures side by side" in reasons["single.png"][1]
+    assert "does not hold two pictures side by side" in reasons["single.png"][1]
 
 
 def test_pictures_and_inputs_without_partner_or_of_other_sizes_are_named(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_pictures_and_inputs_without_partner_or_of_other_sizes_are_named(tmp_pat
     assert {item.kind for item in left_out.values()} == {"unpaired"}
     assert "41x40" in left_out["b.png"].reason
     assert "no inputs named c" in left_out["c.png"].reason
-    assert "no picture has the name of" in left_out["d.png"].reason
+    assert "without a picture of the same name" in left_out["d.png"].reason
 
 
 def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
@@ -231,12 +231,12 @@ def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"data": {"folder": "x", "input_side": "left"}}, "must be null for pairs"),
-        ({"objective": {"name": "pix2pix", "prepare": None}}, "is needed without them"),
+        ({"objective": {"name": "pix2pix", "prepare": None}}, "is required otherwise"),
         (
             {"data": {"folder": "x", "input_side": "left"}, "objective": {"name": "reconstruction"}},
-            "paired inputs are only for a translation",
+            "paired inputs are only for translation",
         ),
-        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give one"),
+        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give only one"),
         ({"data": {"input_side": "left"}}, "pairs need a folder"),
         (
             {"model": {"architecture": "unet"}},
