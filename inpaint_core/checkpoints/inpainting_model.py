@@ -64,6 +64,8 @@ class InpaintingModel:
         Takes `(image, mask)`, see `inpaint_core.models`. Its mode is left alone; `complete` runs it in evaluation mode.
     """
 
+    does = "fills holes"
+
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
         self.network = network

@@ -26,6 +26,8 @@ class TranslationModel:
         that nothing is random and frames are independent.
     """
 
+    does = "translates pictures"
+
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
         self.network = network

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..objectives.objective import Model
+from ..objectives.objective import Model, Objective
 from ..runs.folder import RunFolder, write_json
 
 
@@ -38,6 +38,8 @@ class TrainResult:
         Measurements of `model` on the held-out pictures.
     baselines
         Scores of methods that need no training, on the same crops; empty if the run was interrupted.
+    objective
+        The objective class that trained it; can summarize the result and says what the model is for.
     """
 
     model: Model
@@ -48,6 +50,7 @@ class TrainResult:
     interrupted: bool
     metrics: dict[str, float]
     baselines: dict[str, float]
+    objective: type[Objective]
 
 
 def write_summary(
