@@ -162,7 +162,9 @@ def on_device(model: HostedModel, image: Tensor, kind: type[Kind]) -> Kind:
         The model is of another kind.
     """
     if not isinstance(model.model, kind):
-        raise ValueError(f"this model {model.model.does}, but this node needs one that {kind.does}: connect such a model")
+        raise ValueError(
+            f"this model {model.model.does}, but this node needs one that {kind.does}: connect such a model"
+        )
     pixels = min(image.shape[-1] * image.shape[-2], MAX_PASS_PIXELS) * image.shape[0]
     model_management.load_models_gpu(
         [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True

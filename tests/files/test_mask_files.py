@@ -103,7 +103,7 @@ def test_a_hole_that_resizing_loses_is_said(tmp_path):
     Image.fromarray(PHOTO).save(tmp_path / "a.png")
     read = read_mask(tmp_path / "m.png", decode_image(tmp_path / "a.png"))
     assert not read.hole.any()
-    assert "too small" in " ".join(read.remarks)
+    assert "so small" in " ".join(read.remarks)
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
@@ -125,7 +125,7 @@ def test_other_proportions_are_said_and_equal_ones_are_not(tmp_path):
         Image.fromarray(HOLE).resize(size, Image.Resampling.NEAREST).save(tmp_path / "m.png")
         read = read_mask(tmp_path / "m.png", picture)
         assert read.hole.shape == (1, 1, HEIGHT, WIDTH)
-        assert ("proportions" in " ".join(read.remarks)) == said
+        assert ("aspect ratio" in " ".join(read.remarks)) == said
 
 
 def test_further_pages_of_a_mask_are_said(tmp_path):

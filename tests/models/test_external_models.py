@@ -143,8 +143,8 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
     for path, said in (
         (tmp_path / "absent.safetensors", "no such model file"),
         (broken, "damaged"),
-        (file(tmp_path, "unknown.safetensors", other=torch.zeros(1)), "does not know"),
-        (file(tmp_path, "misshapen.safetensors", bias=torch.zeros(5)), "does not know"),
+        (file(tmp_path, "unknown.safetensors", other=torch.zeros(1)), "does not support"),
+        (file(tmp_path, "misshapen.safetensors", bias=torch.zeros(5)), "does not support"),
         (file(tmp_path, "upscaler.safetensors", upscaler=torch.zeros(1)), "does not fill holes"),
     ):
         with pytest.raises(CheckpointError, match=said) as error:

@@ -138,7 +138,7 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_effective_batch(
     monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
     log = Log()
     parts = run_training(config, out=tmp_path / "parts", callbacks=[log]).losses
-    assert sum("computed in" in message for message in log.messages) == 2
+    assert sum("processed in" in message for message in log.messages) == 2
     torch.testing.assert_close(torch.tensor(whole), torch.tensor(parts), atol=1e-4, rtol=1e-4)
 
 
