@@ -105,7 +105,7 @@ def test_a_kill_at_any_write_loses_nothing(name: str, ground: Path, references, 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for-ever"])
 @pytest.mark.parametrize("name", ["run", "prepare", "evaluate", "sweep", "inpaint"])
-def test_a_disk_fault_at_any_write_is_told_or_made_up_for(
+def test_a_disk_fault_at_any_write_is_reported_or_recovered_from(
     name: str, lasting: bool, ground: Path, references, tmp_path: Path
 ) -> None:
     wrong = []

@@ -88,7 +88,7 @@ def command(model, folder, mask, out, *more):
     return ["inpaint", "--model", str(model), "--image", str(folder), "--mask", str(mask), "--out", str(out), *more]
 
 
-def test_every_good_picture_is_done_and_every_bad_one_is_listed(model, tmp_path, capsys):
+def test_every_good_picture_is_done_and_every_bad_one_listed(model, tmp_path, capsys):
     made = fill_folder(tmp_path / "in", 2 * len(KINDS))
     mask = mask_file(tmp_path / "mask.png")
     assert main(command(model, tmp_path / "in", mask, tmp_path / "out")) == 2

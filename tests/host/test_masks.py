@@ -165,13 +165,13 @@ def test_awkward_pictures_are_divided(comfyui, awkward, name):
     ],
     ids=lambda value: str(value)[:24],
 )
-def test_what_cannot_be_understood_is_one_sentence(comfyui, select, sentence):
+def test_invalid_input_is_refused_in_one_sentence(comfyui, select, sentence):
     message = comfyui.error(chosen(select))
     assert sentence in message
     assert "\n" not in message
 
 
-def test_an_empty_choice_and_the_hosts_placeholder_mask_leave_the_picture_as_it_is(comfyui):
+def test_an_empty_selection_and_the_hosts_placeholder_mask_leave_the_picture_unchanged(comfyui):
     fill = {"image": ["1", 0], "method": "telea", "grow": 0, "invert_mask": False, "threshold": 0.5}
     nothing = chosen({"select": "size", "at_least": 0.9, "at_most": 1.0}) | {
         "6": {"class_type": "Liminal_ClassicalFill", "inputs": fill | {"mask": ["2", 0]}},

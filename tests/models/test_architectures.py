@@ -114,7 +114,7 @@ def test_a_picture_of_the_smallest_size_can_be_trained_on_alone(name):
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 70), (37, 2), (431, 1071)])
 @pytest.mark.parametrize("name", OF_PICTURES)
 @torch.no_grad()
-def test_every_size_goes_through(name, height, width):
+def test_every_size_is_translated(name, height, width):
     network = small(name)
     task = ARCHITECTURES[name].task
     image, mask = picture(height, width), holes(height, width)
@@ -158,7 +158,7 @@ def test_spectral_normalization_divides_by_the_largest_singular_value(name):
     assert checked >= 5
 
 
-def test_the_discriminator_of_features_judges_each_of_the_maps_of_both_extractors():
+def test_the_feature_discriminator_scores_each_map_of_both_extractors():
     network = small("feature_discriminator").train()
     for side in (network.minimum, 48):
         for coarser in (1, 2):  # in front of the poolings, or behind them

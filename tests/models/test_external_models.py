@@ -238,7 +238,7 @@ def test_folded_fourier_convolutions_compute_the_same():
 
 
 @torch.no_grad()
-def test_folding_leaves_the_real_lama_as_it_is():
+def test_folding_does_not_change_the_output_of_the_real_lama():
     pytest.importorskip("spandrel", exc_type=ImportError)
     from spandrel.architectures.LaMa import LaMa
 

@@ -88,7 +88,7 @@ def test_one_mask_serves_many_pictures_and_the_other_way_round(nodes, model, ima
         assert len(table.splitlines()) == 4
 
 
-def test_models_of_one_name_are_told_apart(nodes, model, image, mask):
+def test_models_of_one_name_are_distinguished(nodes, model, image, mask):
     alone = DEFAULTS | dict(telea=False, mean=False)
     table = nodes.EvaluateModel.execute(model, image, mask, **alone, model_3=model)[0]
     assert [line.split("  ")[0] for line in table.splitlines()[1:]] == ["small", "small (2)"]

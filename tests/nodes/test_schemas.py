@@ -138,7 +138,7 @@ def test_what_would_spoil_saved_workflows_is_found(schemas, published, change, s
         lambda nodes: named(nodes, MASK, "generator")["choices"].update(comb=[NEW]),
     ],
 )
-def test_what_is_added_behind_the_others_is_allowed(schemas, published, change):
+def test_appended_inputs_are_allowed(schemas, published, change):
     nodes = published.extract(schemas)
     change(nodes)
     assert published.breaking_changes(json.loads(FROZEN.read_text())["nodes"], nodes) == []

@@ -129,7 +129,7 @@ def test_a_split_leaves_something_on_both_sides(pictures: Path) -> None:
     assert split_by_content(records[:1], 0.9) == (records[:1], [])
 
 
-def test_pictures_that_do_not_fit_are_read_when_needed_and_give_the_same_samples(pictures: Path) -> None:
+def test_pictures_that_do_not_fit_into_memory_are_read_when_needed_and_give_the_same_samples(pictures: Path) -> None:
     batches = []
     for megabytes in (0, 100):
         data = DataConfig(folder=str(pictures), size=32, cache_megabytes=megabytes)

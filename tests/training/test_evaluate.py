@@ -135,7 +135,7 @@ def test_the_whole_command(pictures, masks, model, features, tmp_path, capsys):
         assert scatter.size == (960, 600)
 
 
-def test_without_features_the_report_says_what_is_left_out(pictures, masks, tmp_path):
+def test_without_features_the_report_says_what_was_not_measured(pictures, masks, tmp_path):
     bucket = ["--buckets", "0.01-0.1"]
     assert run("--model", "mean", "--data", pictures, "--masks", masks, "--out", tmp_path / "o", *bucket) == 0
     markdown = (tmp_path / "o" / "report.md").read_text()
@@ -265,7 +265,7 @@ def evaluation(arguments: list[str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
-def test_a_killed_evaluation_goes_on_and_its_report_is_that_of_one_never_killed(
+def test_a_killed_evaluation_resumes_and_its_report_equals_that_of_one_never_killed(
     pictures, masks, model, features, tmp_path, monkeypatch
 ):
     count = 160
@@ -360,7 +360,7 @@ def test_bad_input_is_refused_in_one_line_and_nothing_is_written(sentence, pictu
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_picture_is_left_out_with_its_name(pictures, tmp_path, capsys):
+def test_a_damaged_picture_is_skipped_by_name(pictures, tmp_path, capsys):
     (pictures / "5.png").write_bytes((pictures / "4.png").read_bytes()[:-200])
     arguments = ["--model", "mean", "--data", pictures, "--masks", "center", "--out", tmp_path / "o", "--size", 32]
     assert run(*arguments, "--buckets", "0.1-0.2") == 0
@@ -438,7 +438,7 @@ def test_differences_from_a_method_are_reported_and_bold_where_they_are_sure(pic
     assert f"{found['mean']:+.2f} ± {found['ci95']:.2f}" in row
 
 
-def test_a_fill_that_is_not_finite_is_no_score():
+def test_a_fill_that_is_not_finite_is_not_scored():
     class Broken:
         def complete(self, image, mask):
             return image / 0.0

@@ -39,7 +39,7 @@ def test_elementwise_losses_equal_torch_and_the_formulas() -> None:
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_minimizing_each_loss_brings_the_prediction_to_the_target(name: str) -> None:
+def test_minimizing_each_loss_moves_the_prediction_to_the_target(name: str) -> None:
     target = picture(2, 1, 3, 6, 6)
     logits = torch.zeros_like(target, requires_grad=True)
     optimizer = torch.optim.Adam([logits], 0.1)

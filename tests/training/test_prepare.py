@@ -88,7 +88,9 @@ def split_of(report: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("tiles", [False, True])
-def test_every_disguise_is_removed_and_no_scene_is_on_both_sides(albums: Path, tmp_path: Path, tiles: bool) -> None:
+def test_every_near_duplicate_is_removed_and_no_scene_is_in_two_splits(
+    albums: Path, tmp_path: Path, tiles: bool
+) -> None:
     asked = Settings(albums, tmp_path / "out", SIZE, tiles, recursive=True, split=(50.0, 25.0, 25.0), format="png")
     report = prepare(asked)
     lines = {line["file"]: line for line in report["files"]}
@@ -227,7 +229,7 @@ def test_hash_follows_the_cosine_transform() -> None:
     assert int(seen.hexadecimal, 16) == int("".join(str(int(bit)) for bit in seen.bits), 2)
 
 
-def test_flat_pictures_are_told_apart_by_their_color(tmp_path: Path) -> None:
+def test_flat_pictures_are_distinguished_by_color(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("black", "white", "red"):
         Image.new("RGB", (SIZE, SIZE), name).save(tmp_path / "in" / f"{name}.png")
@@ -256,7 +258,7 @@ def test_added_files_move_nothing(albums: Path, tmp_path: Path) -> None:
     assert {pixels: split for pixels, split in before.items() if pixels != sixth}.items() <= unknown.items()
 
 
-def test_a_rerun_changes_nothing_and_files_of_others_stay(albums: Path, tmp_path: Path) -> None:
+def test_a_rerun_changes_nothing_and_keeps_foreign_files(albums: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "train").mkdir(parents=True)
     (out / "train" / "mine.jpg").write_bytes(b"mine")

@@ -191,7 +191,7 @@ def test_a_stop_in_the_middle_of_a_run_changes_nothing(album: Path, tmp_path: Pa
     assert curves_of(tmp_path / "stopped") == curves_of(tmp_path / "quiet")
 
 
-def test_what_is_complete_is_not_repeated_and_levels_can_be_added(album: Path, tmp_path: Path) -> None:
+def test_complete_runs_are_not_repeated_and_levels_can_be_added(album: Path, tmp_path: Path) -> None:
     values = grid(album)
     run_sweep(Request(values, tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*") if path.is_file()}
@@ -211,7 +211,7 @@ def test_what_is_complete_is_not_repeated_and_levels_can_be_added(album: Path, t
         run_sweep(Request(values, tmp_path / "out", steps=8))
 
 
-def test_a_run_that_diverges_is_recorded_and_the_others_go_on(album: Path, tmp_path: Path) -> None:
+def test_a_run_that_diverges_is_recorded_and_the_others_continue(album: Path, tmp_path: Path) -> None:
     values = grid(album)
     del values["axes"]["loss"]
     values["axes"]["optimizer"] = {
@@ -308,7 +308,7 @@ def test_intervals_are_students_and_pairs_are_paired() -> None:
     assert estimate([1.0, 2.0]).half == pytest.approx(stats.t.ppf(0.975, 1) * 0.5)
 
 
-def test_settings_where_a_level_failed_are_left_out_of_its_comparison() -> None:
+def test_settings_where_a_level_failed_are_excluded_from_its_comparison() -> None:
     scores: dict[tuple[str, ...], list[float | None]] = {
         ("a", "x"): [3.0, 3.2],
         ("b", "x"): [1.0, 1.2],

@@ -60,7 +60,7 @@ def test_a_run_leaves_a_model_that_makes_its_inputs_by_itself(tmp_path: Path) ->
     assert 0.0 < result.baselines["mean_picture_l1"] < 1.0
 
 
-def test_the_contact_sheet_shows_what_prepare_makes_of_the_truth(tmp_path: Path) -> None:
+def test_the_contact_sheet_shows_the_prepared_truth(tmp_path: Path) -> None:
     result = train(tmp_path / "run", config())
     rows = result.samples.unflatten(1, (-1, 32)).unflatten(3, (3, 32))  # [3,rows,32,columns,32]
     given, truth = rows[:, :, :, 0].transpose(0, 1), rows[:, :, :, 2].transpose(0, 1)
@@ -183,7 +183,7 @@ def test_two_folders_of_the_same_names_are_pairs(tmp_path: Path) -> None:
     torch.testing.assert_close(batch.given, 1.0 - batch.image, atol=1.01 / 255.0, rtol=0.0)
 
 
-def test_side_by_side_files_that_are_no_pairs_are_named(tmp_path: Path) -> None:
+def test_side_by_side_files_that_are_not_pairs_are_named(tmp_path: Path) -> None:
     for seed in range(5):
         pair(tmp_path / "pairs", f"{seed}.png", seed)
     write_image(tmp_path / "pairs" / "odd.png", torch.zeros(3, 48, 81))

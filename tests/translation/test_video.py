@@ -65,7 +65,7 @@ def brightness(frame: np.ndarray) -> float:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
 @pytest.mark.parametrize("rate", [12.5, 30000 / 1001])
-def test_a_clip_comes_back_with_its_frames_rate_and_size(tmp_path: Path, suffix: str, rate: float) -> None:
+def test_a_clip_is_read_back_with_its_frames_rate_and_size(tmp_path: Path, suffix: str, rate: float) -> None:
     path = make_clip(tmp_path / f"clip{suffix}", 21, rate, 50, 66)
     reader = VideoReader(path)
     frames = list(reader)
@@ -76,7 +76,7 @@ def test_a_clip_comes_back_with_its_frames_rate_and_size(tmp_path: Path, suffix:
         assert abs(float(frame[..., :20].mean()) - number / 20) < 0.03
 
 
-def test_colors_survive_the_way_to_opencv_and_back() -> None:
+def test_colors_survive_the_round_trip_to_opencv() -> None:
     frame = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0)).mul(255.0).round() / 255.0
     torch.testing.assert_close(from_bgr(to_bgr(frame)), frame)
     red = torch.zeros(3, 2, 2)
@@ -100,7 +100,7 @@ def test_nothing_is_left_when_no_frame_was_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_clips_are_told_in_one_sentence(tmp_path: Path) -> None:
+def test_bad_clips_are_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video" * 100)
     with pytest.raises(VideoError, match="not a video that can be decoded"):
         VideoReader(tmp_path / "broken.mp4")
@@ -163,7 +163,7 @@ def test_a_fast_reader_waits_for_the_next_frame_instead_of_getting_one_twice() -
         camera.end()
 
 
-def test_a_camera_that_ends_is_told() -> None:
+def test_a_camera_that_ends_is_reported() -> None:
     camera = Commanded()
     with FrameGrabber(camera) as grabber:
         camera.give(3)
@@ -183,7 +183,7 @@ def test_a_looped_file_stands_in_for_a_camera(tmp_path: Path) -> None:
     assert took > 0.1  # not faster than its rate
 
 
-def test_with_a_slow_model_the_looped_file_is_shown_as_it_is_now(tmp_path: Path) -> None:
+def test_with_a_slow_model_the_newest_frame_of_the_looped_file_is_shown(tmp_path: Path) -> None:
     with FrameGrabber(LoopedClip(make_clip(tmp_path / "clip.avi", 100, rate=50.0))) as grabber:
         number = 0
         for _ in range(3):
@@ -194,7 +194,7 @@ def test_with_a_slow_model_the_looped_file_is_shown_as_it_is_now(tmp_path: Path)
             number = grabbed.number
 
 
-def test_the_meter_tells_real_rate_and_latency() -> None:
+def test_the_meter_reports_the_actual_rate_and_latency() -> None:
     meter = Meter()
     for frame in range(30):
         meter.add(frame * 0.1, frame * 0.1 + 0.07)
@@ -242,7 +242,7 @@ def test_pictures_and_folders_are_translated(tmp_path: Path, model_file: Path) -
         ("text.txt", "out.png", "give a picture, a folder, a video"),
     ],
 )
-def test_what_cannot_be_opened_is_told_in_one_line(
+def test_what_cannot_be_opened_is_refused_in_one_line(
     source: str, out: str, message: str, model_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     where = source if source.startswith("camera") else str(tmp_path / source)
