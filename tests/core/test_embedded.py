@@ -1,4 +1,4 @@
-"""The models that come with the pack: all there, small, and worth choosing."""
+"""The embedded models: complete, small, and better than classical fills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Checkpoints, feature files and public files that lie or are of another kind: one clean line, and nothing is used."""
+"""Checkpoints, feature files and public files that are inconsistent or of another kind: one clean line, and nothing is
+used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patch completion: what it promises for every picture, hole and size."""
+"""Patch completion: its promises for every picture, hole and size."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_gray_stays_gray_and_flat_stays_flat_for_every_method(method, detail):
 
 
 class Tinted:
-    """Fills with too pale a color, as networks do."""
+    """Fills with a color that is too pale, as networks do."""
 
     def complete(self, image, mask):
         return torch.where(mask > 0.5, 0.5 + 0.5 * torch.tensor([0.9, 0.1, 0.4]).view(1, 3, 1, 1), image)

@@ -1,4 +1,4 @@
-"""Folders and names: one search for every command, results that replace nothing, masks that find their pictures."""
+"""Folders and names: one search for every command, results replace nothing, masks match their pictures."""
 
 from __future__ import annotations
 
@@ -299,7 +299,7 @@ def test_a_temporary_name_is_short_and_what_a_kill_leaves_is_removed(tmp_path):
     left.write_bytes(b"half")
     mine = tmp_path / ".0123.part.png"
     mine.write_bytes(b"mine")
-    if sys.platform == "win32":  # files cannot be claimed there
+    if sys.platform == "win32":  # files cannot be locked there
         os.utime(left, (0, 0))
     with atomic_path(tmp_path / ("z" * 251 + ".png")) as temporary:
         assert UNFINISHED.fullmatch(temporary.name)

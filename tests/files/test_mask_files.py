@@ -1,4 +1,4 @@
-"""Mask files as people's programs write them: what is clearly meant is read, everything else is a sentence."""
+"""Mask files as written by common programs: unambiguous ones are read, all others are refused in one sentence."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One bad file is one line with its name, and the job goes on."""
+"""A bad file is reported in one line with its name, and the job continues."""
 
 import json
 import os

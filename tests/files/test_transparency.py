@@ -1,4 +1,4 @@
-"""Fully transparent pixels are unknown: nothing is filled from them, learned from them or cut into superpixels."""
+"""Fully transparent pixels are unknown: they are not used for fills, training or superpixels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Values of every kind stay exactly what they are outside the hole, or the file is refused."""
+"""Values of every kind are preserved exactly outside the hole, or the file is refused."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Training in a real ComfyUI: live pictures, Cancel, resuming, caching, and what a workflow may not ask for."""
+"""Training in a real ComfyUI: live pictures, Cancel, resuming, caching, and forbidden requests."""
 
 from __future__ import annotations
 

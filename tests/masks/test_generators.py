@@ -34,7 +34,7 @@ def ratio(mask: Tensor) -> float:
 
 
 def mean_run(masks: list[Tensor]) -> float:
-    """Mean length of runs of hole pixels along rows and columns, as a share of the side."""
+    """Mean length of runs of hole pixels along rows and columns, as a fraction of the side."""
     pixels = runs = 0.0
     for mask in masks:
         plane = torch.nn.functional.pad(mask[0, 0], (1, 1, 1, 1))
@@ -51,7 +51,7 @@ def test_two_hundred_masks_meet_the_requested_ratio(
     masks = [generate(name, (128, 128), hole_ratio=bucket, seed=seed, **options) for seed in range(200)]
     ratios = [ratio(mask) for mask in masks]
     assert all(bucket[0] < value <= bucket[1] for value in ratios)
-    assert max(float(mask.mean()) for mask in masks) <= bucket[1]  # float32, as most people compute it
+    assert max(float(mask.mean()) for mask in masks) <= bucket[1]  # float32, the usual type
     assert all(((mask == 0) | (mask == 1)).all() and mask.sum() > 0 for mask in masks)
     assert max(ratios) - min(ratios) > 0.5 * (bucket[1] - bucket[0])
 

@@ -1,4 +1,4 @@
-"""A family of masks that is added by one registration reaches every command, node and recipe."""
+"""A family of masks added by one registration is available in every command, node and recipe."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REGISTRATION = "GENERATORS[GENERATOR.name] = GENERATOR"
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """The new family in a file of its own, which registers itself."""
+    """The new family in its own file, which registers itself."""
     path = tmp_path / "spot_family.py"
     path.write_text(f"from inpaint_core.masks import GENERATORS\n{FAMILY}\n{REGISTRATION}\n")
     return path

@@ -109,7 +109,7 @@ def test_borders_are_those_of_scikit_image(photo: Tensor) -> None:
         reference = slic(photo.permute(1, 2, 0).numpy(), n_segments, compactness=10.0, start_label=0)
         labels = slic_labels(photo, n_segments).numpy()
         assert boundary_recall(labels, reference, tolerance=1.5) > 0.9
-        # Not by having borders everywhere:
+        # But not by having borders everywhere:
         assert boundaries(labels).mean() < 1.6 * boundaries(reference).mean()
 
 

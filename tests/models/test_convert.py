@@ -125,7 +125,7 @@ class StoredNetwork(torch.nn.Module):
 
 @pytest.fixture
 def lightning_file(tmp_path, monkeypatch):
-    """A checkpoint as Lightning writes it where the network is one of the saved hyper-parameters."""
+    """A checkpoint as written by Lightning if the network is one of the saved hyperparameters."""
     names = types.ModuleType("src.models")
     names.UNet = StoredNetwork
     monkeypatch.setitem(sys.modules, "src", types.ModuleType("src"))

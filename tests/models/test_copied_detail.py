@@ -1,4 +1,4 @@
-"""Detail is copied from the most similar known cell, never from the hole, and changes nothing where it cannot."""
+"""Detail is copied from the most similar known cell, never from the hole, and nothing changes if there is none."""
 
 from __future__ import annotations
 

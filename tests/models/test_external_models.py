@@ -1,4 +1,4 @@
-"""Models of other projects through spandrel: through a stand-in always, through the real one where it is installed."""
+"""Third-party models through spandrel: always with a stand-in, and with the real one if it is installed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class MaskedImageModelDescriptor:
 
 @pytest.fixture
 def spandrel(monkeypatch):
-    """A stand-in with the part of spandrel's interface that has been there since 0.1."""
+    """A stand-in for the part of spandrel's interface that has existed since 0.1."""
     module = types.ModuleType("spandrel")
     module.MaskedImageModelDescriptor = MaskedImageModelDescriptor
     module.UnsupportedModelError = type("UnsupportedModelError", (Exception,), {})
@@ -193,7 +193,7 @@ def test_lama_loads_through_the_real_spandrel(tmp_path):
 
 
 class FFC(nn.Module):
-    """The part of a fast Fourier convolution that folding looks at: two halves, each a sum of two branches."""
+    """The part of a fast Fourier convolution used by folding: two halves, each a sum of two branches."""
 
     gated = False
 

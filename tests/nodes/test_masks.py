@@ -1,4 +1,4 @@
-"""The mask nodes: every way of choosing, in every shape that the host sends."""
+"""The mask nodes: every way of selecting, in every shape sent by the host."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ RANDOM = dict(
 
 
 def all_families(nodes, host):
-    """Every family with the settings that the node starts with."""
+    """Every family with the node's default settings."""
     (generator,) = [item for item in nodes.RandomMask.define_schema().inputs if item.id == "generator"]
     for option in generator.options["options"]:
         settings = {

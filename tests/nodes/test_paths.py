@@ -1,4 +1,5 @@
-"""Strings from a workflow are untrusted: only one function makes paths of them, and it stays inside allowed folders."""
+"""Strings from a workflow are untrusted: only one function turns them into paths, and it stays inside allowed
+folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training node: what it learns from, how it stops, when it goes on, what it gives."""
+"""The training node: data, cancelling, resuming and outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Learning-to-See nodes, on networks with random weights."""
+"""The Learning to See nodes, on networks with random weights."""
 
 from __future__ import annotations
 

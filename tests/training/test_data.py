@@ -1,4 +1,4 @@
-"""Folders of pictures: what is used, what is left out and why."""
+"""Folders of pictures: what is used, what is skipped and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .conftest import draw_picture
 
 
 def make_zoo(folder: Path) -> dict[str, str]:
-    """Fill a folder with one file of every unusual kind; returns what must be left out, by name."""
+    """Fill a folder with one file of every unusual kind; returns the files that must be skipped, by name."""
     folder.mkdir()
     for number in range(3):
         draw_picture(number).save(folder / f"good {number} \u00e9.png")

@@ -1,4 +1,4 @@
-"""`python -m training.evaluate`: the pairs, the numbers, the report, and a life with kills."""
+"""`python -m training.evaluate`: the pairs, the numbers, the report, and recovery from kills."""
 
 from __future__ import annotations
 
@@ -286,7 +286,7 @@ def test_a_killed_evaluation_resumes_and_its_report_equals_that_of_one_never_kil
     half = lines.read_bytes()
     assert count / 4 < half.count(b"\n") < count
     with lines.open("ab") as file:
-        file.write(b'{"pair": 99, "l1"')  # what a power cut leaves
+        file.write(b'{"pair": 99, "l1"')  # as left by a power cut
     started = []
     load = Pairs.load
     with monkeypatch.context() as patch:
@@ -379,7 +379,7 @@ def test_summaries_of_cells_dealt_in_turn():
 
 
 def test_intervals_take_the_pairs_of_a_picture_together():
-    """Two cells, three pictures; one pair of the first one could not be measured in one respect."""
+    """Two cells, three pictures; one metric of one pair of the first picture could not be measured."""
     generator = np.random.default_rng(0)
     ours, theirs = generator.normal(size=10), generator.normal(size=10)
     rows = [[{"pair": n, "hole_psnr": value} for n, value in enumerate(values)] for values in (ours, theirs)]

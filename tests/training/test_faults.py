@@ -48,7 +48,7 @@ class Log:
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, calls: Iterator[bool], factor: float = float("nan")) -> None:
-    """Multiply the loss by NaN in those calls for which the iterator says so."""
+    """Multiply the loss by NaN in the calls selected by the iterator."""
     plain = ELEMENTWISE[LOSS]
 
     def loss(output: Tensor, truth: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def test_out_of_memory_with_a_single_picture_says_what_to_do(
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Path], bool]) -> None:
-    """Refuse to publish those files for which the condition says so."""
+    """Refuse to publish the files selected by the condition."""
     plain = os.replace
 
     def replace(source: Any, target: Any) -> None:
@@ -166,7 +166,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Path], bool]) 
 
 
 def nth(number: int, pattern: str) -> Callable[[Path], bool]:
-    """The file of this pattern that is published as the so-manieth."""
+    """Selects the n-th published file that matches this pattern."""
     calls = [0]
 
     def refuses(path: Path) -> bool:
@@ -177,7 +177,7 @@ def nth(number: int, pattern: str) -> Callable[[Path], bool]:
 
 
 def left(out: Path) -> dict[str, bytes]:
-    """Everything that a run has left and that is the same for two equal runs."""
+    """Everything in a run's folder that is the same for two equal runs."""
     files = [path for path in out.rglob("*") if path.is_file() and path.name not in ("run.lock", "summary.json")]
     found = {str(path.relative_to(out)): path.read_bytes() for path in files if path.suffix != ".json"}
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -303,7 +303,7 @@ def test_every_flipped_bit_of_a_state_is_detected_and_the_state_before_it_used(
             path.write_bytes(bytes(data))
             found = load_newest_state(states)
             assert found is not None
-            if found.step == 6:  # a blank more or less in the JSON
+            if found.step == 6:  # one space more or less in the JSON
                 assert json.loads(bytes(data)) == json.loads(good)
             else:
                 assert found.step == 4

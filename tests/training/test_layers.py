@@ -1,4 +1,4 @@
-"""Settings laid over settings: what the user gave is kept, and a changed kind brings its own defaults."""
+"""Layered settings: what the user gave is kept, and a new kind gets its own defaults."""
 
 from __future__ import annotations
 

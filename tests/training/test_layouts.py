@@ -1,4 +1,4 @@
-"""What a folder, a divided folder or a clip is to a training and an evaluation; where results may not go."""
+"""How training and evaluation use folders, divided folders and clips, and where results must not be written."""
 
 from __future__ import annotations
 

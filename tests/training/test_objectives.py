@@ -1,4 +1,4 @@
-"""Every way of training: it resumes exactly, it does in each phase what it says, and its guard works."""
+"""Every objective resumes exactly and trains the right networks in each phase, and its guard works."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ def test_settings_that_the_initial_model_decides_are_named(
     first = run_training(parse_config(values), out=tmp_path / "first")
     same = {**values, "model": {**values["model"], "init_from": str(first.path)}}
     other = {**same, section: {**same[section], **changes}, "steps": 2}
-    # The third one goes on with the second.
+    # The third one resumes the second.
     for config, folder, wanted in ((same, "same", 0), (other, "other", 1), ({**other, "steps": 3}, "other", 1)):
         warnings: list[str] = []
 

@@ -1,4 +1,4 @@
-"""`python -m training.prepare`: a data set without duplicates, divided so that nothing is on both sides."""
+"""`python -m training.prepare`: a dataset without duplicates, split so that no scene is on both sides."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def draw_scene(seed: int, width: int = 200, height: int = 160) -> Image.Image:
 
 
 def disguises(scene: Image.Image) -> dict[str, Image.Image]:
-    """The same picture as it is met a second time."""
+    """The same picture in disguise."""
     width, height = scene.size
     buffer = io.BytesIO()
     scene.save(buffer, "JPEG", quality=50)

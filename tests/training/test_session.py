@@ -82,7 +82,7 @@ def test_global_random_states_are_untouched_also_by_dropout(
         "forward",
         lambda self, image, mask: torch.nn.functional.dropout(plain(self, image, mask), 0.1, self.training),
     )
-    # Only to compare: what the program that calls us has drawn before and will draw after.
+    # For comparison: random numbers drawn by the calling program before and after.
     states = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
     first = run_training(tiny, out=tmp_path / "first")
     torch.rand(5)

@@ -1,4 +1,4 @@
-"""Training on the very picture that is to be repaired."""
+"""Training on a single picture in order to repair it."""
 
 from __future__ import annotations
 

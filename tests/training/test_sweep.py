@@ -1,4 +1,4 @@
-"""`python -m training.sweep`: every combination once, whatever happens, all measured alike."""
+"""`python -m training.sweep`: every combination runs once, whatever happens, and all are measured in the same way."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KILLS = min(int(os.environ.get("LIMINAL_KILLS", "1")), 3)
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in the processes that are started here: with more threads sums are rounded otherwise."""
+    """As in the processes started here, because more threads round sums differently."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -100,7 +100,7 @@ def test_every_combination_is_run_once_and_measured_in_the_holes_of_the_same_cro
         (model, loss, seed) for seed, model, loss in product((0, 1), ("unet", "encoder_decoder"), ("l1", "mse"))
     ]
     assert found["answers"] == answers
-    # Anew, pixel by pixel: nothing of what a run was trained with enters.
+    # Recomputed pixel by pixel, independent of a run's training settings.
     sweep = make_sweep(request.values)
     bench = Bench(sweep)
     pictures = bench.pictures(sweep.base.data, 0.2)
@@ -200,7 +200,7 @@ def test_complete_runs_are_not_repeated_and_levels_can_be_added(album: Path, tmp
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*") if path.is_file()}
     assert before.items() <= after.items()
     assert len(results(tmp_path / "out")["runs"]) == 6
-    # More steps go on with all of them; fewer cannot be had any more.
+    # More steps resume all of them; fewer are refused.
     run_sweep(Request(values, tmp_path / "out", steps=8))
     assert {run["steps"] for run in results(tmp_path / "out")["runs"]} == {8}
     assert all(len(curve) == 8 for curve in curves_of(tmp_path / "out").values())
@@ -248,7 +248,7 @@ def test_processes_of_torchrun_share_the_runs(album: Path, tmp_path: Path) -> No
 
 
 def test_a_sweep_in_use_elsewhere_is_shared_not_disturbed(album: Path, tmp_path: Path) -> None:
-    """Two that work on one folder at the same time do each run once."""
+    """Two sweeps on one folder at the same time do each run once."""
     sweep = make_sweep(grid(album))
     bench = Bench(sweep)
     runs, others = Runs(sweep, tmp_path / "out", bench), Runs(sweep, tmp_path / "out", bench)

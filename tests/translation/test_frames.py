@@ -16,7 +16,7 @@ from inpaint_core.translation import CutDetector, ExponentialSmoothing, FrameTra
 
 
 class Texture(Network):
-    """Gray in, colors with hard edges out: as nervous as a trained network."""
+    """From gray to colors with hard edges, as sensitive as a trained network."""
 
     def __init__(self, channels: int = 1, gain: float = 25.0) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Texture(Network):
 
 
 class Echo(Network):
-    """Gives back what it is shown, as colors."""
+    """Returns its input as colors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def photograph(seed: int = 0, side: int = 160) -> Tensor:
-    """`[3,side,side]` with forms of many sizes."""
+    """`[3,side,side]` with shapes of many sizes."""
     generator = torch.Generator().manual_seed(seed)
     picture = torch.zeros(1, 3, side, side)
     for size in (3, 6, 12, 24, 48):

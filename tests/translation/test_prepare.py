@@ -1,4 +1,4 @@
-"""prepare(): against OpenCV, and the same in training and afterwards."""
+"""prepare(): against OpenCV, and the same in training and in use."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_a_network_that_ignores_its_input_is_reported_as_collapsed_and_does_not_
     tmp_path: Path,
 ) -> None:
     events: list[Event] = []
-    # Fresh weights hardly let the input through.
+    # With fresh weights the input hardly affects the output.
     train(tmp_path / "run", config(optimizer={"learning_rate": 1e-9}), events)
     warnings = [event.text for event in events if isinstance(event, Message) and event.level == "warning"]
     assert any("mode collapse" in text for text in warnings)
@@ -150,7 +150,7 @@ def test_every_recipe_is_complete_and_makes_no_checkerboards(name: str) -> None:
 
 
 def pair(folder: Path, name: str, seed: int, height: int = 48, width: int = 40) -> torch.Tensor:
-    """Write a truth with its negative on the right of it; the truth."""
+    """Write a truth with its negative to the right; returns the truth."""
     folder.mkdir(exist_ok=True)
     truth = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed)).mul(255.0).round() / 255.0
     write_image(folder / name, torch.cat([truth, 1.0 - truth], 2))

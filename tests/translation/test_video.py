@@ -50,7 +50,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_clip(path: Path, count: int, rate: float = 24.0, height: int = 48, width: int = 64) -> Path:
-    """Frame n is gray, its left half as bright as n says."""
+    """Frame n is gray, with a left half whose brightness encodes n."""
     with write_clip(path, rate, height, width) as clip:
         for number in range(count):
             frame = torch.full((3, height, width), 0.5)
@@ -111,7 +111,7 @@ def test_bad_clips_are_refused_in_one_sentence(tmp_path: Path) -> None:
 
 
 class Commanded:
-    """A camera that gives its n-th frame, filled with n, when it is told to."""
+    """A camera that returns its n-th frame, filled with n, on command."""
 
     def __init__(self) -> None:
         self._orders: queue.Queue[bool] = queue.Queue()
@@ -119,7 +119,7 @@ class Commanded:
         self.number, self.closed = 0, False
 
     def give(self, count: int) -> None:
-        """Give frames, one whenever it is asked; return once it is asked for the one after them."""
+        """Supply frames one at a time on request; returns when one more is requested."""
         for _ in range(count):
             assert self._asked.acquire(timeout=20.0)
             self._orders.put(True)
@@ -145,7 +145,7 @@ def test_a_slow_reader_always_gets_the_newest_frame() -> None:
     with FrameGrabber(camera) as grabber:
         number = 0
         for passed in (1, 7, 2, 30):
-            camera.give(passed)  # so many frames come while the model works
+            camera.give(passed)  # this many frames arrive while the model works
             grabbed = grabber.newer_than(number)
             assert grabbed.number == camera.number == number + passed
             assert int(grabbed.frame[0, 0, 0]) == grabbed.number
