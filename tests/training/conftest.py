@@ -39,7 +39,7 @@ def tiny(pictures: Path) -> TrainConfig:
 
 
 def tiny_values(pictures: Path) -> dict[str, object]:
-    """What `tiny` is made of."""
+    """The values of `tiny`."""
     return {
         "name": "tiny",
         "steps": 6,

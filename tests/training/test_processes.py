@@ -104,5 +104,5 @@ def test_bad_input_ends_all_processes_with_one_line(together: tuple[Path, subpro
     assert done.returncode != 0
     assert "holds no complete state" in done.stderr
     assert "exitcode  : 2" in done.stderr
-    # The rest is torchrun's own.
+    # The rest is up to torchrun.
     assert sum(line.startswith("training.run:") for line in done.stderr.splitlines()) == 1
