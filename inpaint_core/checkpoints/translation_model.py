@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..models.architecture import Network
 from ..models.evaluation_mode import evaluation_mode
 from ..models.padding import crop_padding, pad_to_multiple
-from .card import ModelCard
+from .described_model import DescribedModel
 from .inpainting_model import from_range, to_range
 
 
-class TranslationModel:
+class TranslationModel(DescribedModel):
     """A translation network and how its input is prepared.
 
     Parameters

@@ -1,4 +1,4 @@
-"""pix2pix: a generator learns to make the picture from its input, a discriminator to separate real from fake."""
+"""pix2pix: a generator learns to produce the picture from its input, a discriminator to separate real from fake."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .translation import TranslationObjective
 
 class Pix2Pix(TranslationObjective):
     """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4), and
-    perceptual and style terms where they are asked for.
+    perceptual and style terms if configured.
 
     Both networks are updated at once, from gradients taken before the step.
     """
@@ -57,7 +57,7 @@ class Pix2Pix(TranslationObjective):
         self._discriminator = (
             _build_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         )
-        # L1 alone is best met by a blur; what a discriminator adds no distance to the truth can tell.
+        # A blur minimizes L1 alone; no distance to the truth can measure what a discriminator adds.
         self.keeps_latest = self._discriminator is not None or self._feature_discriminator is not None
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
