@@ -169,7 +169,7 @@ class ObjectiveConfig(Section):
     draws_holes
         Whether holes are drawn into the training pictures.
     single_picture
-        It can leave out what is unknown of a picture, so it can train on a single damaged one.
+        Whether it can ignore unknown parts of a picture, so that it can train on a single damaged one.
     learns
         What kind of network it trains, see `Architecture.learns`.
     """
@@ -276,7 +276,7 @@ class TranslationConfig(ObjectiveConfig):
     draws_holes: ClassVar[bool] = False
 
     prepare: PrepareSettings | None = PrepareSettings()
-    """How the input is made of the picture (Learning to See); null for pairs."""
+    """How a picture is turned into the input (Learning to See); null for pairs."""
 
 
 class Pix2PixConfig(TranslationConfig):
@@ -413,7 +413,7 @@ class TrainConfig(Section):
             raise ValueError(f"data.picture: a single picture can only be trained on with objective {able}")
         if self.data.paired and self.objective.task != "translation":
             able = ", ".join(name for name, config in OBJECTIVE_CONFIGS.items() if config.task == "translation")
-            raise ValueError(f"data: paired inputs are only for a translation (objective {able})")
+            raise ValueError(f"data: paired inputs are only for translation (objective {able})")
         if isinstance(self.objective, TranslationConfig) and self.data.paired == (self.objective.prepare is not None):
             raise ValueError(
                 "objective.prepare turns pictures into inputs: it must be null for pairs (data.input_side or "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from itertools import chain
 from typing import Any
 
 import torch
@@ -28,25 +26,6 @@ class TranslationModel(DescribedModel):
     """
 
     does = "translates pictures"
-
-    def __init__(self, card: ModelCard, network: Network) -> None:
-        self.card = card
-        self.network = network
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return next(chain(self.network.parameters(), self.network.buffers())).device
-
-    def to(self, device: torch.device | str) -> TranslationModel:
-        """Move the weights; returns itself."""
-        self.network.to(device)
-        return self
-
-    def clone(self) -> TranslationModel:
-        """An independent copy, for fine-tuning a model that is still in use elsewhere."""
-        with torch.inference_mode(False):
-            return TranslationModel(self.card, copy.deepcopy(self.network))
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, *, previous: Tensor | None = None, steadiness: float = 0.0) -> Tensor:

@@ -18,7 +18,7 @@ ROUNDS = 12
 PRUNED = (2, 4, 6, 8, 10)  # rounds before which the smallest labels are given up
 RELATED = 2.0  # cells around a cell whose brightness is compared too
 COLOR = 0.4  # weight of colors that do not continue those around them
-SMOOTH = 0.1  # weight of a cell's disagreement with its neighbours
+SMOOTH = 0.1  # weight of a cell's disagreement with its neighbors
 LARGE = 0.006  # advantage of pieces that already cover much
 OUTSIDE = 1.0  # cost of a cell that a picture does not reach
 MARGIN = 0.05  # cost of cells close to those: seams should not be the straight border of a picture
@@ -46,7 +46,7 @@ class ExemplarMontage(Network):
     The input's brightness is matched to that of the memory. Windows of it are looked up among all windows of the
     memory, reduced and mirrored likewise; the pictures found there, each shifted to its place, are the labels of a
     labelling of the output in cells of 8 pixels. Its energy asks for similar brightness and for seams where colors
-    agree (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimised by mean-field annealing, in which fewer and
+    agree (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimized by mean-field annealing, in which fewer and
     fewer labels remain. Details come from one picture, colors blend over the seams (two bands of the multiresolution
     spline of Burt & Adelson 1983), and the brightness is drawn towards that of the input.
 
