@@ -1,4 +1,4 @@
-"""A model in words."""
+"""A description of a model in words."""
 
 from __future__ import annotations
 

@@ -57,13 +57,13 @@ def build_empty(name: str, arguments: dict[str, object]) -> Network:
     Raises
     ------
     ValueError
-        Unknown name, or arguments that the architecture refuses (one sentence).
+        Unknown name, or invalid arguments (one sentence).
     """
     architecture = find_architecture(name)
     try:
         checked = architecture.arguments.model_validate(arguments)
     except ValidationError as error:
-        raise ValueError(f"architecture {name!r} refuses {describe(error)}") from None
+        raise ValueError(f"architecture {name!r}: {describe(error)}") from None
     with torch.device("meta"):
         return architecture.network(**checked.model_dump())
 
