@@ -76,8 +76,8 @@ def place(name: str) -> Placement:
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Join torchrun's processes for the duration of the block; does nothing in a single process."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join torchrun's processes for the duration of the block; does nothing in a single process or in a joined one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     if torch.cuda.is_available():

@@ -171,5 +171,5 @@ def test_a_name_stands_for_an_embedded_model(model, tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "FOLDER", tmp_path)
     save_model(model, tmp_path / "own.safetensors")
     assert load_model("own").card == model.card
-    with pytest.raises(CheckpointError, match=r"other: no such model file, nor one of the pack's own \(own\)"):
+    with pytest.raises(CheckpointError, match=r"other: no such model file, and no embedded model of that name \(own\)"):
         load_model("other")

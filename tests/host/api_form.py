@@ -112,6 +112,8 @@ def _named(inputs: dict[str, Any], values: Iterator[Any], prefix: str, where: st
             try:
                 value = next(values)
             except StopIteration:
+                if kind == "optional":
+                    return  # saved before the input was added: the interface leaves it at its default
                 raise WorkflowError(f"{where}: no widget value is left for {prefix}{name}") from None
             yield f"{prefix}{name}", value
             if input_type == DYNAMIC_COMBO:

@@ -46,6 +46,15 @@ def test_every_example_converts_and_fits_the_nodes(file, info, api_form):
             assert node["properties"]["Node name for S&R"] == node["type"]
 
 
+def test_a_workflow_saved_by_an_earlier_version_still_fits_the_nodes(info, api_form):
+    workflow = json.loads(Path(__file__).with_name("earlier_workflow.json").read_text())
+    prompt = api_form.to_api(workflow, info)
+    for entry in prompt.values():
+        assert entry["inputs"].keys() >= info[entry["class_type"]]["input"].get("required", {}).keys()
+    (fill,) = [entry for entry in prompt.values() if entry["class_type"] == "Liminal_Inpaint"]
+    assert "detail" not in fill["inputs"]
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_no_nodes_of_an_example_overlap(file):
     title = 30
@@ -97,7 +106,7 @@ def too_many(workflow):
 
 
 def too_few(workflow):
-    node(workflow, "Liminal_Inpaint")["widgets_values"].pop()
+    del node(workflow, "Liminal_Inpaint")["widgets_values"][5:]  # fewer than are required
 
 
 def wrong_type(workflow):
