@@ -34,7 +34,7 @@ class DescribedModel:
 
     @property
     def device(self) -> torch.device:
-        """Device of the weights."""
+        """Device of the weights, or of what the network remembers."""
         return next(chain(self.network.parameters(), self.network.buffers())).device
 
     def to(self: Model, device: torch.device | str) -> Model:
