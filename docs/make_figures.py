@@ -92,7 +92,7 @@ def embedded_fills() -> Path:
 
 
 def see_flowers() -> Path:
-    """A picture, what the network sees of it, with the embedded models of it."""
+    """A picture, what the network sees of it, what the embedded models make of it."""
     models = [load_model(name) for name in EMBEDDED_TRANSLATION]
     rows = []
     for name in ("coffee.png", "rocket.jpg", "astronaut.png"):
