@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from .commands.notes import print_any_name
 from .files.atomic import unwritten
+from .inpainting.memory import is_out_of_memory
 
 COMMANDS = {
     "inpaint": "fill holes of a picture or a folder of pictures",
@@ -46,9 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
         sentence = unwritten(error) if isinstance(error, OSError) else str(error)
-        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+        print(f"error: {' '.join(sentence.split()) or 'out of memory'}", file=sys.stderr)
         return 2
 
 

@@ -40,7 +40,8 @@ class Batch:
     given
         The input that the truth is to be made of, float32 `[B,3,S,S]` in 0..1; None where pictures come alone.
     unknown
-        float32 `[B,1,S,S]`, 1 where nobody knows the truth, which then lies in the hole; None where all is known.
+        float32 `[B,1,S,S]`, 1 where nobody knows the truth, which the hole holds where there is one; None where all is
+        known.
     """
 
     image: Tensor
@@ -132,7 +133,7 @@ class Samples:
         given = more if more.shape[1] == 3 else None
         unknown = (more > 0.0).float() if more.shape[1] == 1 else None
         if self._masks is None:
-            return Batch(image, torch.zeros_like(image[:, :1]), files, given)
+            return Batch(image, torch.zeros_like(image[:, :1]), files, given, unknown)
         seeds = [derive_seed(self._seed, "mask", number) for number in range(start, start + len(files))]
         pictures = image.cpu() if self._masks.uses_picture else None
         mask = self._masks.batch((self._size, self._size), seeds, pictures).to(self._device)

@@ -16,7 +16,7 @@ from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.losses.perceptual import perceptual_and_style
-from inpaint_core.metrics import psnr
+from inpaint_core.metrics import mean_over, psnr
 from inpaint_core.models.architecture import Network
 from inpaint_core.translation import measure_clip, prepare
 from inpaint_core.translation.sensitivity import Sensitivity, measure_sensitivity
@@ -89,6 +89,8 @@ class Pix2Pix:
         truth = to_range(batch.image, card.value_range)
         with self._generator.autocast():
             made = self._generator.forward(given)
+        if batch.unknown is not None:
+            made = torch.where(batch.unknown > 0.5, truth.to(made.dtype), made)
         l1 = (_reduced(made.float(), objective.l1_reduction) - _reduced(truth, objective.l1_reduction)).abs().mean()
         loss, terms = objective.l1 * l1, {"l1": l1}
         with ExitStack() as frozen:
@@ -151,7 +153,9 @@ class Pix2Pix:
         model = self._model()
         given = self._inputs(batch)
         output = model.predict(given)
-        measured = {"psnr": psnr(output, batch.image), "l1": (output - batch.image).abs().mean((1, 2, 3))}
+        known = None if batch.unknown is None else 1.0 - batch.unknown
+        error = mean_over((output - batch.image).abs(), known)
+        measured = {"psnr": psnr(output, batch.image, known), "l1": error}
         # A single picture is replaced by itself upside down.
         sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
         return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}
