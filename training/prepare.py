@@ -29,7 +29,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpaint_core.checkpoints.card import LARGEST_SIDE
 from inpaint_core.commands.notes import print_any_name
 from inpaint_core.files.atomic import unwritten
 from inpaint_core.files.folders import Listing, list_pictures
@@ -48,7 +47,7 @@ from .runs.lock import hold_lock
 
 LOCK = ".prepare.lock"
 LARGEST_THRESHOLD = 32  # half of the bits, by which unrelated pictures differ
-SIZES = (16, LARGEST_SIDE)
+SIZES = (16, WHOLE)
 
 
 def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:

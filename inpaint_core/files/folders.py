@@ -16,27 +16,8 @@ from functools import cached_property
 from pathlib import Path
 
 from .opening import ImageFileError
+from .suffixes import READABLE_CLIPS, READABLE_SUFFIXES, spell_others
 
-READABLE_SUFFIXES = frozenset(
-    {
-        *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
-        *(".ppm", ".pgm", ".pbm", ".pnm"),
-    }
-)
-# What files with these suffixes are read with; none of these packages is used here.
-RAW_PHOTOGRAPHS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef")
-READ_BY: dict[str, str] = {
-    ".heic": "pillow-heif",
-    ".heif": "pillow-heif",
-    ".hif": "pillow-heif",
-    ".avif": "pillow-avif-plugin",
-    ".jxl": "pillow-jxl-plugin",
-    ".psd": "psd-tools",
-    ".exr": "OpenEXR",
-    ".dcm": "pydicom",
-    ".jp2": "glymur",
-    **dict.fromkeys(RAW_PHOTOGRAPHS, "rawpy"),
-}
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
 MASK_STEM = re.compile(r"(.+)[ _.-]masks?[ _-]?\d*", re.IGNORECASE | re.DOTALL)
 MOST_LOOKED_AT = 20_000  # entries of subfolders that are only counted
@@ -125,7 +106,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
     """
     top = Path(folder)
     if not top.is_dir():
-        raise ImageFileError(f"{top}: no such folder of pictures")
+        raise ImageFileError(f"{top}: {_no_folder(top)}")
     others = Counter[str]()
     files, subfolders = _split_entries(top, others, top=True)
     deeper = 0
@@ -213,19 +194,18 @@ def fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def spell_others(others: Mapping[str, int]) -> str:
-    """`3 .heic (the package pillow-heif reads them; save them as PNG or JPEG first), 1 .txt`."""
-    parts = []
-    for suffix, count in others.items():
-        package = READ_BY.get(suffix)
-        advice = f" (the package {package} reads them; save them as PNG or JPEG first)" if package else ""
-        parts.append(f"{count} {suffix}{advice}")
-    return ", ".join(parts)
-
-
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is passed over: hidden, or left behind by an archive or a system."""
     return name.startswith(".") or name.casefold() in LITTER
+
+
+def _no_folder(path: Path) -> str:
+    """What a path is that should be a folder of pictures and is none."""
+    if not path.is_file():
+        return "no such folder of pictures"
+    if path.suffix.lower() in READABLE_CLIPS:
+        return "a video, and a folder of pictures is needed; save its frames as pictures (a training reads it as it is)"
+    return "a file, and a folder of pictures is needed; give the folder that it is in"
 
 
 def _split_entries(folder: Path, others: Counter[str], top: bool = False) -> tuple[list[Path], list[Path]]:

@@ -12,6 +12,8 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from .suffixes import what_else
+
 # What Pillow may try; its other decoders (PostScript, FITS, ...) are not for untrusted files.
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 89_478_485
@@ -148,7 +150,8 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
         try:
             picture = _identify(file)
         except UnidentifiedImageError:
-            raise ImageFileError(f"{path}: not a picture that can be read ({', '.join(READABLE_FORMATS)})") from None
+            known = what_else(Path(path).suffix) or ", ".join(READABLE_FORMATS)
+            raise ImageFileError(f"{path}: not a picture that can be read ({known})") from None
         check_size(path, picture.width, picture.height, max_pixels)
         with picture:
             yield picture
@@ -186,6 +189,15 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
         return tiff
     with open_picture(path, max_pixels) as picture:
         return describe(picture)
+
+
+def remark_on_frames(header: Header) -> list[str]:
+    """That a file holds more pictures than the one that is used, and how many."""
+    if header.frames <= 1:
+        return []
+    return [
+        f"it holds {header.frames} {'pages' if header.format == 'TIFF' else 'frames'}, of which only the first is used"
+    ]
 
 
 def describe(picture: Image.Image) -> Header:

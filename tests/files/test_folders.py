@@ -19,6 +19,9 @@ from inpaint_core.files.atomic import UNFINISHED, atomic_path, remove_unfinished
 from inpaint_core.files.folders import find_partner, fold, list_pictures
 from inpaint_core.files.naming import LONGEST_NAME, Wanted, distinct_names, fit_name
 from inpaint_core.files.opening import ImageFileError
+from training.evaluate import main as evaluate
+from training.prepare import main as prepare
+from training.run import main as train
 
 
 def photo(seed: int, height: int = 40, width: int = 48) -> np.ndarray:
@@ -328,3 +331,80 @@ def test_a_mask_that_cannot_be_read_is_told_before_the_first_picture(tmp_path, c
     assert fill(tmp_path / "in", tmp_path / "mask.png", tmp_path / "out") == 2
     assert capsys.readouterr().err.count("mask.png") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_bad_pictures_and_masks_of_a_folder_are_told_before_the_first_picture_is_filled(tmp_path, capsys, monkeypatch):
+    for number in range(5):
+        save(tmp_path / "in" / f"{number}.png", number)
+        save_mask(tmp_path / "masks" / f"{number}.png")
+    whole = (tmp_path / "masks" / "3.png").read_bytes()
+    (tmp_path / "masks" / "3.png").write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(photo(0)).save(tmp_path / "masks" / "2.png")
+    (tmp_path / "in" / "1.png").write_bytes(b"no picture")
+    (tmp_path / "masks" / "4.png").unlink()
+    said: list[str] = []
+
+    def remember(*arguments, **options):
+        said.append(capsys.readouterr().err)
+        return arguments[1]
+
+    monkeypatch.setattr("inpaint_core.commands.inpaint.inpaint", remember)
+    assert fill(tmp_path / "in", tmp_path / "masks", tmp_path / "out") == 2
+    assert files(tmp_path / "out") == ["0.png"]
+    (before,) = said
+    assert len([line for line in before.splitlines() if line.startswith("failed: ")]) == 4
+    for sentence in ("in/1.png: not a picture", "masks/2.png: the mask holds", "masks/3.png: ", "no masks named 4"):
+        assert sentence in before
+    assert "1 of 5 pictures written" in capsys.readouterr().out
+
+
+def test_a_protecting_mask_is_read_before_the_first_picture(tmp_path, capsys):
+    save(tmp_path / "in" / "0.png")
+    Image.fromarray(photo(0)).save(tmp_path / "colours.png")
+    command = ["reimagine", "--model", "mean", "--image", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert main([*command, "--protect", str(tmp_path / "colours.png")]) == 2
+    assert "colours.png: the mask holds" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_frames_of_a_clip_are_looked_at_before_it_is_begun(tmp_path, capsys):
+    for number in range(3):
+        save(tmp_path / "in" / f"{number}.png", number)
+    (tmp_path / "in" / "2.png").write_bytes(b"no picture")
+    command = ["translate", "--model", "see-flowers", "--size", "64", "--input", str(tmp_path / "in")]
+    assert main([*command, "--out", str(tmp_path / "clip.avi")]) == 2
+    assert "2.png: not a picture" in capsys.readouterr().err
+    assert files(tmp_path) == ["in/0.png", "in/1.png", "in/2.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("clip.mp4", "a video"), ("clip.MOV", "a video"), ("photo.png", "the folder that it is in")]
+)
+def test_a_file_where_a_folder_is_needed_is_called_what_it_is(tmp_path, capsys, name, word):
+    (tmp_path / name).write_bytes(b"x")
+    path, out = str(tmp_path / name), str(tmp_path / "out")
+    jobs = [
+        (evaluate, ["--model", "mean", "--data", path, "--masks", "rectangles", "--out", out]),
+        (prepare, ["--data", path, "--out", out]),
+    ]
+    if word != "a video":  # a training reads those
+        jobs.append((train, ["--config", "demo", "--steps", "1", "--data", path, "--out", out]))
+    for command, arguments in jobs:
+        assert command(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert path in line
+        assert word in line
+        assert not Path(out).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("a.heic", "pillow-heif"), ("a.NEF", "rawpy"), ("a.mp4", "a video"), ("a.txt", "PNG, JPEG")]
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_single_file_that_is_no_picture_is_called_what_it_is(tmp_path, capsys, command, name, word):
+    if command == "translate" and name in ("a.mp4", "a.txt"):
+        pytest.skip("a video can be translated, and other suffixes are told from cameras")
+    (tmp_path / name).write_bytes(b"x" * 100)
+    parts = {"mask": save_mask(tmp_path / "mask.png"), "image": tmp_path / name, "out": tmp_path / "o.png"}
+    assert main([part.format(**parts) for part in COMMANDS[command]]) == 2
+    assert word in capsys.readouterr().err

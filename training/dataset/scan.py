@@ -22,10 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core.eight_bit import to_uint8
-from inpaint_core.files.folders import spell_others
 from inpaint_core.files.images import Picture, decode_image
 from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
-from inpaint_core.files.videos import READABLE_CLIPS
+from inpaint_core.files.suffixes import READABLE_CLIPS, spell_others
 
 from ..config import DataConfig
 from ..errors import SettingError
