@@ -21,6 +21,8 @@ from training.evaluate import main as evaluate
 from training.prepare import main as prepare
 from training.run import main as train
 
+from ..training.conftest import tiny_values
+
 COLORS = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 
 
@@ -153,6 +155,62 @@ def test_further_frames_are_counted_and_said(tmp_path):
     frames[0].save(tmp_path / "d" / "a.gif", save_all=True, append_images=frames[1:])
     said = " ".join(load_dataset(DataConfig(folder=str(tmp_path / "d"), size=32)).remarks())
     assert "several frames" in said
+
+
+def test_every_command_says_how_many_frames_a_file_holds(tmp_path, capsys):
+    folder, masks = tmp_path / "d", tmp_path / "masks"
+    folder.mkdir()
+    masks.mkdir()
+    frames = [Image.fromarray(np.roll(COLORS, shift, 1)) for shift in range(0, 40, 8)]
+    for name in ("a.gif", "b.webp", "c.tif"):
+        frames[0].save(folder / name, save_all=True, append_images=frames[1:])
+    with Image.open(mask_file(tmp_path / "m.png")) as mask:
+        holes = [mask.copy() for _ in range(3)]
+    holes[0].save(masks / "m.tif", save_all=True, append_images=holes[1:])
+    config = tmp_path / "tiny.yaml"
+    config.write_text(json.dumps(tiny_values(folder)))
+    data, out = ["--data", str(folder)], ["--out", str(tmp_path / "o")]
+    picture, tif = ["--image", str(folder / "a.gif")], str(masks / "m.tif")
+    single = ["--data.picture", str(folder / "a.gif"), "--data.picture_mask", tif, "--data.folder", "null"]
+    source = json.dumps([{"name": "folder", "options": {"folder": str(masks)}}])
+    five, three = "5 frames", "3 pages"
+    jobs = [
+        (
+            main,
+            ["inpaint", "--model", "mean", *picture, "--mask", tif, "--out", str(tmp_path / "1.png")],
+            (five, three),
+        ),
+        (main, ["reimagine", "--model", "mean", "--rounds", "1", *picture, "--out", str(tmp_path / "1.png")], (five,)),
+        (
+            main,
+            ["translate", "--model", "see-flowers", "--input", picture[1], "--out", str(tmp_path / "1.png")],
+            (five,),
+        ),
+        (main, ["mask", "strokes", *picture, "--out", str(tmp_path / "1.png")], (five,)),
+        (main, ["mask", "sheet", *picture, "--out", str(tmp_path / "1.png")], (five,)),
+        (
+            evaluate,
+            ["--model", "mean", *data, "--masks", str(masks), *out, "--size", "32", "--count", "2"],
+            (five, three),
+        ),
+        (prepare, [*data, "--out", str(tmp_path / "p"), "--size", "32"], ("a.gif has 5", "c.tif has 5")),
+        (
+            train,
+            ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "r")],
+            ("a.gif has 5", "c.tif has 5"),
+        ),
+        (train, ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "s"), *single], (five, three)),
+        (
+            train,
+            ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "t"), "--masks.sources", source],
+            (three,),
+        ),
+    ]
+    for command, arguments, words in jobs:
+        assert command(arguments) == 0, (arguments, capsys.readouterr().err)
+        captured = capsys.readouterr()
+        for word in words:
+            assert word in captured.err + captured.out, (arguments, word)
 
 
 def test_too_many_pixels_are_one_sentence_with_the_way_out_in_every_command(tmp_path, capsys):

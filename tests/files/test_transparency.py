@@ -120,9 +120,9 @@ def test_hidden_colours_are_not_learnt_from(tmp_path):
     (tmp_path / "d").mkdir()
     sprite(tmp_path / "d" / "a.png")
     record = load_dataset(DataConfig(folder=str(tmp_path / "d"), size=64)).train[0]
-    assert record.pixels.shape == (4, 64, 64)
-    assert torch.equal(record.pixels[3] == 255, ~torch.from_numpy(DISC))
-    assert (record.pixels[:3].float() - torch.tensor(GREEN).float().view(3, 1, 1)).abs().max() <= 1.0
+    assert record.pixels.picture.shape == (3, 64, 64)
+    assert torch.equal(record.pixels.unknown[0] == 255, ~torch.from_numpy(DISC))
+    assert (record.pixels.picture.float() - torch.tensor(GREEN).float().view(3, 1, 1)).abs().max() <= 1.0
 
 
 def test_prepare_keeps_what_is_unknown_unknown(tmp_path):

@@ -25,7 +25,7 @@ from inpaint_core.masks.normalise import normalize_mask
 
 from ..dataset.layout import find_unseen
 from ..dataset.scan import DatasetError
-from ..dataset.windows import Crop, cut
+from ..dataset.windows import Crop, cut_planes
 from ..randomness import derive_seed, numpy_generator
 
 Bucket = tuple[float, float]
@@ -168,7 +168,7 @@ class Pairs:
             A file that cannot be read, a mask that cannot be drawn.
         """
         pixels = to_uint8(decode_image(self._data / pair.image, self._max_pixels).visible())
-        image = from_uint8(cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
+        image = from_uint8(cut_planes(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
         size = (self._size, self._size)
         if pair.mask_seed is None:
             return image, self._fit_mask(self._read_mask(Path(self._masks) / pair.mask))[0]

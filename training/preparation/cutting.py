@@ -13,11 +13,11 @@ from typing import TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from inpaint_core.files.opening import ImageFileError
 
 from ..dataset.near_duplicates import appearance
+from ..dataset.pixels import Pixels
 from ..dataset.scan import LeftOut, look_at, read_pixels, stored_shape
 from ..dataset.selection import Source
 from .ledger import Ledger
@@ -42,10 +42,14 @@ def look_at_all(
         if isinstance(record, LeftOut):
             return record
         pixels = record.pixels if record.pixels is not None else read_pixels(path, config)
-        digest = hashlib.sha256(f"{record.height} {record.width} ".encode() + pixels.numpy().tobytes()).hexdigest()
-        seen = appearance(pixels[:3])
-        partial = len(pixels) == 4
-        return Source(record.file, path, record.width, record.height, digest, seen, record.notes, partial=partial)
+        digest = hashlib.sha256(f"{record.height} {record.width} ".encode() + pixels.to_bytes()).hexdigest()
+        seen = appearance(pixels.picture)
+        partial = pixels.unknown is not None
+        return Source(
+            *(record.file, path, record.width, record.height, digest, seen, record.notes),
+            partial=partial,
+            frames=record.frames,
+        )
 
     sources, left_out = [], []
     for found in _in_threads(look, paths, "looking", quiet):
@@ -81,12 +85,12 @@ def write_squares(sources: Sequence[Source], settings: Settings, ledger: Ledger,
             pixels = read_pixels(source.path, settings.cutting)
         except ImageFileError as error:
             return LeftOut(source.file, "unreadable", str(error).removeprefix(f"{source.path}: "))
-        height, width = pixels.shape[1:]
+        height, width = pixels.height, pixels.width
         places = tile_places(height, width, size) if settings.tiles else [((height - size) // 2, (width - size) // 2)]
         if len(places) != len(source.written):
             return LeftOut(source.file, "unreadable", "was changed while it was being prepared")
         for name, (top, left) in zip(source.written, places, strict=True):
-            ledger.write(name, _encode(pixels[:, top : top + size, left : left + size], source, settings))
+            ledger.write(name, _encode(pixels.window(top, left, size, size), source, settings))
         return None
 
     size = settings.size
@@ -101,11 +105,10 @@ def tile_places(height: int, width: int, size: int) -> list[tuple[int, int]]:
     return [(top + row * size, left + column * size) for row in range(rows) for column in range(columns)]
 
 
-def _encode(square: Tensor, source: Source, settings: Settings) -> bytes:
+def _encode(square: Pixels, source: Source, settings: Settings) -> bytes:
     buffer = io.BytesIO()
-    if len(square) == 4:
-        square = torch.cat([square[:3], 255 - square[3:]])
-    picture = Image.fromarray(square.permute(1, 2, 0).numpy())
+    planes = square.picture if square.unknown is None else torch.cat([square.picture, 255 - square.unknown])
+    picture = Image.fromarray(planes.permute(1, 2, 0).numpy())
     if _format(source, settings) == "jpg":
         picture.save(buffer, "JPEG", quality=settings.quality, subsampling=0)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from inpaint_core.files.folders import Listing
 
-from ..dataset.scan import LeftOut
+from ..dataset.scan import LeftOut, remark_on_kinds
 from ..dataset.selection import SPLITS, Source
 from .settings import PrepareError, Settings
 
@@ -54,7 +54,10 @@ def make_report(
             "masks": sum(map(len, listing.masks.values())),
             "in_subfolders": listing.deeper,
         },
-        "remarks": listing.remarks(),
+        "remarks": [
+            *listing.remarks(),
+            *remark_on_kinds((source.file, source.notes, source.frames) for source in sources),
+        ],
         "files": sorted(files, key=lambda line: line["file"]),
     }
 
