@@ -166,7 +166,9 @@ def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing |
     if arguments.mask in names_without_options():
         return None, []
     if not path.is_dir():
-        read_mask(path, max_pixels=limit)
+        read_header(path, limit)
+        if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may be meant
+            read_mask(path, max_pixels=limit)
         return None, [path]
     listing = list_pictures(path, recursive=True)
     files = [*listing.pictures, *(mask for masks in listing.masks.values() for mask in masks)]

@@ -57,7 +57,8 @@ def translate(
         Part (0 up to below 1) of the previous frame that is mixed into what the network sees and gives. A cut in the
         clip starts anew.
     frames_per_batch
-        Frames that the network sees at once; no result depends on it, memory does.
+        Frames that are worked on at once: what memory allows. On a CPU no result depends on it, elsewhere the last bits
+        may.
     progress
         Called with (frames done, frames in all) after each batch; what it raises goes up to the caller.
 
@@ -159,8 +160,14 @@ class FrameTranslator:
         view = self._view(frames)
         cuts = self._cuts(view)
         self.seen = self.smooth_input(self._prepare(view), cuts)
-        output = self.smooth_output(self._model.predict(self.seen), cuts)
+        output = self.smooth_output(self._predict(self.seen), cuts)
         return self._unview(output, height, width).to(frames.device)
+
+    def _predict(self, seen: Tensor) -> Tensor:
+        if seen.device.type != "cpu":
+            return self._model.predict(seen)
+        # Convolutions of several frames round otherwise than those of one, and gain nothing here.
+        return torch.cat([self._model.predict(frame[None]) for frame in seen])
 
     @torch.no_grad()
     def look(self, frames: Tensor) -> Tensor:
