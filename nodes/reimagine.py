@@ -15,7 +15,7 @@ from .live_preview import LivePreview
 
 
 class Reimagine(io.ComfyNode):
-    """Repaint a whole picture with what a model has learnt."""
+    """Repaint a whole picture with what a model has learned."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
-from inpaint_core.checkpoints.card import LARGEST_SIDE
+from inpaint_core.checkpoints.card import MAX_SIDE
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.files.opening import pixel_limit
 from inpaint_core.losses.adversarial import AdversarialLoss
@@ -37,9 +37,13 @@ class ConfigError(SettingError):
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and strict about names, so that a misspelt option is an error."""
+    """A part of the configuration: frozen, and strict about names, so that a misspelled option is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+FORMER_FIELDS = {"recolour": "recolor"}
+"""Fields of `data` that files written earlier may still call by another name."""
 
 
 class DataConfig(Section):
@@ -47,7 +51,7 @@ class DataConfig(Section):
 
     folder: str | None = Field(None, max_length=4096)
     """Folder of pictures, or a clip; None for the photographs that scikit-image ships. Of a folder that is divided into
-    train, val and test, train is learnt from, val is held out, and test is never looked at."""
+    train, val and test, train is learned from, val is held out, and test is never looked at."""
     frames: int = Field(500, ge=2, le=100_000)
     """Frames that are drawn from a clip; those that show nearly the same are dropped."""
     picture: str | None = Field(None, max_length=4096)
@@ -56,7 +60,7 @@ class DataConfig(Section):
     """What is to be repaired in it (white): never looked at, so the training learns from the rest."""
     recursive: bool = False
     """Look into subfolders too."""
-    size: int = Field(128, ge=16, le=LARGEST_SIDE)
+    size: int = Field(128, ge=16, le=MAX_SIDE)
     """Side in pixels of the squares that the network sees."""
     shorter_side: int | None = Field(None, ge=16, le=8192)
     """Larger pictures are reduced until their shorter side has this many pixels; None for twice `size`."""
@@ -70,9 +74,9 @@ class DataConfig(Section):
     flip_vertical: bool = False
     rotate: bool = False
     """Random quarter turns."""
-    recolour: bool = False
-    """Random order, contrast and brightness of each colour channel: with few pictures a network otherwise learns their
-    colours by heart."""
+    recolor: bool = False
+    """Random order, contrast and brightness of each color channel: with few pictures a network otherwise learns their
+    colors by heart."""
     max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
     """Pictures of more million pixels are left out; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
@@ -87,14 +91,21 @@ class DataConfig(Section):
     workers: int = Field(0, ge=0, le=64)
     """Processes that read pictures when these are not kept in memory."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _current_names(cls, values: object) -> object:
+        if isinstance(values, Mapping):
+            return {FORMER_FIELDS.get(name, name): value for name, value in values.items()}
+        return values
+
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
         if self.zoom[0] > self.zoom[1]:
             raise ValueError(f"zoom: the smallest ({self.zoom[0]}) is above the largest ({self.zoom[1]})")
         if self.input_side is not None and self.input_folder is not None:
             raise ValueError("input_side and input_folder are two ways of saying where the inputs are: give one")
-        if self.paired and (self.folder is None or self.recolour):
-            raise ValueError("pairs need a folder, and recolour would tear them apart")
+        if self.paired and (self.folder is None or self.recolor):
+            raise ValueError("pairs need a folder, and recolor would tear them apart")
         if (self.picture is None) != (self.picture_mask is None):
             raise ValueError("picture and picture_mask belong together: give both")
         if self.picture is not None and self.paired:
@@ -123,7 +134,7 @@ class ModelConfig(Section):
     architecture: str = Field("unet", max_length=64)
     arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
     fill: Literal["mean", "gray"] = "mean"
-    """Colour in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
+    """Color in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
     init_from: str | None = Field(None, max_length=4096)
     """A model file whose weights the training starts from, with a fresh optimizer."""
 
@@ -198,7 +209,7 @@ class CompositeConfig(ObjectiveConfig):
     """Side in pixels of what they look at: in even steps a window around a point of the hole, in odd ones the whole
     picture, reduced; None: the whole picture as it is. At half of `data.size` a quarter of the time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
-    """From this step on the encoder's normalisation is frozen (the paper's second phase); None: never."""
+    """From this step on the encoder's normalization is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
     """What is frozen: the running statistics, or these and the affine parameters."""
     frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)
@@ -265,7 +276,7 @@ class Pix2PixConfig(ObjectiveConfig):
     l1: Weight = 100.0
     """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     l1_reduction: int = Field(1, ge=1, le=64)
-    """Both pictures are reduced so many times before they are compared: above 1 only colours and forms are held to the
+    """Both pictures are reduced so many times before they are compared: above 1 only colors and forms are held to the
     truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
     perceptual: Weight = 0.0
     """Of the angles between feature vectors of output and truth."""

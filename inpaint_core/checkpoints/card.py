@@ -15,7 +15,7 @@ from .prepare_settings import PrepareSettings
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, Field(max_length=2000), AfterValidator(partial(one_line, longest=2000))]
 FORMAT: Literal[1] = 1
-LARGEST_SIDE = 16384  # pixels, of the squares of a training; what a pass may cost is bounded by `check_pass`
+MAX_SIDE = 16384  # pixels, of the squares of a training; what a pass may cost is bounded by `check_pass`
 
 
 def pack_version() -> str:
@@ -40,12 +40,12 @@ class ModelCard(BaseModel):
     arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
     task: Literal["inpainting", "translation"] = "inpainting"
     value_range: ValueRange = "unit"
-    """What the network reads and writes: 0..1, -1..1, or ImageNet-normalised."""
+    """What the network reads and writes: 0..1, -1..1, or ImageNet-normalized."""
     fill: tuple[Unit, Unit, Unit] = (0.5, 0.5, 0.5)
     """RGB in 0..1 that stands in the hole when the network looks at a picture."""
     prepare: PrepareSettings | None = None
     """How a translation network's input is made from a picture; None for one that reads pictures as they are."""
-    trained_size: int = Field(256, ge=1, le=LARGEST_SIDE)
+    trained_size: int = Field(256, ge=1, le=MAX_SIDE)
     """Side in pixels of the squares that it was trained on."""
     steps: int = Field(0, ge=0)
     name: Text = ""

@@ -19,9 +19,9 @@ from .translation_model import TranslationModel
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
 WHOLE = {"I64", "I32", "int64", "int32"}
 PROBE_SIDE = 64  # pixels; smaller than anything that networks are trained on
-MOST_PASS_GIB = 16.0
+MAX_PASS_GIB = 16.0
 PASS_VARIABLE = "LIMINAL_PASS_GIB"
-"""Environment variable: GiB that a pass at a model's training size may take, instead of `MOST_PASS_GIB`."""
+"""Environment variable: GiB that a pass at a model's training size may take, instead of `MAX_PASS_GIB`."""
 HELD_AT_ONCE = 4  # activations as large as the largest one
 
 
@@ -139,7 +139,7 @@ def pass_limit() -> float:
     """
     text = os.environ.get(PASS_VARIABLE, "")
     if not text.strip():
-        return MOST_PASS_GIB
+        return MAX_PASS_GIB
     try:
         limit = float(text)
     except ValueError:

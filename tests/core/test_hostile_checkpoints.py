@@ -233,7 +233,7 @@ def test_a_compressed_archive_is_refused_before_it_is_unfolded(tmp_path):
 
 
 def vgg(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The layout of the normalised VGG-19 encoder with few channels."""
+    """The layout of the normalized VGG-19 encoder with few channels."""
     widths = {0: (3, 3, 1), 2: (3, 4, 3), 5: (4, 4, 3), 9: (4, 6, 3), 12: (6, 6, 3), 16: (6, 8, 3)}
     weights = {}
     for index, (read, written, side) in widths.items():

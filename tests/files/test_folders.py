@@ -17,7 +17,7 @@ from PIL import Image
 from inpaint_core.__main__ import main
 from inpaint_core.files.atomic import UNFINISHED, atomic_path, remove_unfinished
 from inpaint_core.files.folders import find_partner, fold, list_pictures
-from inpaint_core.files.naming import LONGEST_NAME, Wanted, distinct_names, fit_name
+from inpaint_core.files.naming import MAX_NAME_BYTES, Wanted, distinct_names, fit_name
 from inpaint_core.files.opening import ImageFileError
 from training.evaluate import main as evaluate
 from training.prepare import main as prepare
@@ -274,9 +274,9 @@ def test_a_name_is_cut_to_what_a_file_system_takes_and_stays_text(stem, ending):
     except UnicodeEncodeError:
         return
     name = fit_name(stem, ending)
-    assert len(os.fsencode(name)) <= LONGEST_NAME
+    assert len(os.fsencode(name)) <= MAX_NAME_BYTES
     assert name.endswith(ending)
-    assert name == stem + ending or len(os.fsencode(stem + ending)) > LONGEST_NAME
+    assert name == stem + ending or len(os.fsencode(stem + ending)) > MAX_NAME_BYTES
     name.encode("utf-8")
 
 
@@ -360,10 +360,10 @@ def test_bad_pictures_and_masks_of_a_folder_are_told_before_the_first_picture_is
 
 def test_a_protecting_mask_is_read_before_the_first_picture(tmp_path, capsys):
     save(tmp_path / "in" / "0.png")
-    Image.fromarray(photo(0)).save(tmp_path / "colours.png")
+    Image.fromarray(photo(0)).save(tmp_path / "colors.png")
     command = ["reimagine", "--model", "mean", "--image", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
-    assert main([*command, "--protect", str(tmp_path / "colours.png")]) == 2
-    assert "colours.png: the mask holds" in capsys.readouterr().err
+    assert main([*command, "--protect", str(tmp_path / "colors.png")]) == 2
+    assert "colors.png: the mask holds" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

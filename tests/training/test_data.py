@@ -17,7 +17,7 @@ from training.config import DEFAULT_HOLES, DataConfig, TrainConfig
 from training.dataset.pixels import Pixels, stack
 from training.dataset.samples import Samples, prefetch
 from training.dataset.scan import DatasetError, load_dataset, read_pixels, split_by_content
-from training.dataset.windows import Crop, Recolour, Windows, cut, cut_planes
+from training.dataset.windows import Crop, Recolor, Windows, cut, cut_planes
 from training.engine.session import run_training
 
 from .conftest import draw_picture
@@ -165,7 +165,7 @@ def test_workers_read_the_same_samples_leave_random_states_alone_and_end(picture
 
 
 def test_samples_depend_on_their_number_alone(pictures: Path) -> None:
-    data = DataConfig(folder=str(pictures), size=32, rotate=True, flip_vertical=True, recolour=True)
+    data = DataConfig(folder=str(pictures), size=32, rotate=True, flip_vertical=True, recolor=True)
     dataset = load_dataset(data)
 
     def make() -> Samples:
@@ -199,8 +199,8 @@ def test_every_part_of_a_picture_is_cut_alike_and_only_the_picture_is_recolored(
     generator = torch.Generator().manual_seed(0)
     planes = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8, generator=generator)
     unknown = (planes[:1] > 200).to(torch.uint8) * 255
-    change = Recolour((2, 0, 1), (0.5, 1.0, 1.2), (0.1, 0.0, -0.2))
-    crop = Crop(3, 4, 24, flip_vertical=True, quarter_turns=3, recolour=change)
+    change = Recolor((2, 0, 1), (0.5, 1.0, 1.2), (0.1, 0.0, -0.2))
+    crop = Crop(3, 4, 24, flip_vertical=True, quarter_turns=3, recolor=change)
     window = cut(Pixels(planes, planes, unknown), crop, 16)
     plain = cut_planes(planes, crop, 16)
     assert torch.equal(window.given, plain)

@@ -41,7 +41,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "discriminator": {"width": 2, "global_layers": 3, "local_layers": 3},
     },
 }
-EXACT = [name for name in OBJECTIVES if "with" not in name]  # no other network looks at the colours
+EXACT = [name for name in OBJECTIVES if "with" not in name]  # no other network looks at the colors
 
 
 def build(name: str, tmp_path: Path) -> InpaintingObjective:
@@ -72,7 +72,7 @@ def batch(known_part: bool, seed: int = 0) -> Batch:
     return Batch(image, mask, ("a", "b"), unknown=unknown)
 
 
-def other_colours(one: Batch) -> Batch:
+def other_colors(one: Batch) -> Batch:
     assert one.unknown is not None
     return replace(one, image=torch.where(one.unknown > 0.5, 1.0 - one.image, one.image))
 
@@ -83,11 +83,11 @@ def weights(objective: InpaintingObjective) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_the_colours_of_unknown_pixels_change_neither_losses_nor_weights(name: str, tmp_path: Path) -> None:
+def test_the_colors_of_unknown_pixels_change_neither_losses_nor_weights(name: str, tmp_path: Path) -> None:
     one, other = build(name, tmp_path), build(name, tmp_path)
     given = batch(known_part=True)
     before = weights(one)
-    assert one.step([given], 0) == other.step([other_colours(given)], 0)
+    assert one.step([given], 0) == other.step([other_colors(given)], 0)
     after = weights(one)
     assert all(torch.equal(value, weights(other)[key]) for key, value in after.items())
     assert any(not torch.equal(value, before[key]) for key, value in after.items())
@@ -139,8 +139,8 @@ def test_measurements_count_the_known_part_of_the_hole_alone(tmp_path: Path) -> 
     for number, value in enumerate(objective.evaluate(given)["hole_psnr"].tolist()):
         errors = (output - given.image)[number][counted[number]]
         assert value == pytest.approx(-10.0 * float(torch.log10((errors**2).mean())), abs=1e-4)
-    assert measure(objective, [given]) == measure(objective, [other_colours(given)])
-    assert measure_fills([given]) == measure_fills([other_colours(given)])
+    assert measure(objective, [given]) == measure(objective, [other_colors(given)])
+    assert measure_fills([given]) == measure_fills([other_colors(given)])
 
 
 def test_a_picture_without_a_known_part_in_its_hole_is_left_out_of_the_mean(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def list_inputs(config: DataConfig) -> Listing:
     return _list(folder, folder.stat().st_mtime_ns)
 
 
-def lonely_inputs(paths: Sequence[Path], config: DataConfig) -> list[Path]:
+def unpaired_inputs(paths: Sequence[Path], config: DataConfig) -> list[Path]:
     """Files in `config.input_folder` that belong to none of the pictures `paths`."""
     if config.input_folder is None:
         return []

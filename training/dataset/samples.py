@@ -89,7 +89,7 @@ class Samples:
     masks
         Which holes; None for empty masks.
     augment
-        Random flips, turns and colours; without, only the window is random.
+        Random flips, turns and colors; without, only the window is random.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, co
 
 @contextmanager
 def prefetch(samples: Samples, start: int, stride: int, offset: int, count: int) -> Iterator[Iterator[Batch]]:
-    """Yield an iterator over batches that are made in a thread while the previous one is learnt from.
+    """Yield an iterator over batches that are made in a thread while the previous one is learned from.
 
     Parameters
     ----------

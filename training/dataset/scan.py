@@ -29,7 +29,7 @@ from inpaint_core.files.suffixes import READABLE_CLIPS, spell_others
 from ..config import DataConfig
 from ..errors import SettingError
 from .layout import Layout, find_layout
-from .pairs import UnpairedError, input_path, lonely_inputs, odd_one_out, read_pair
+from .pairs import UnpairedError, input_path, odd_one_out, read_pair, unpaired_inputs
 from .pixels import Pixels
 
 # Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
@@ -86,7 +86,7 @@ class Record:
     pixels
         Reduced to the stored size; None when the picture is read each time.
     mean
-        Mean colour, RGB in 0..1.
+        Mean color, RGB in 0..1.
     notes
         What was unusual about the file.
     spread
@@ -120,7 +120,7 @@ class Dataset:
 
     @property
     def mean(self) -> tuple[float, float, float]:
-        """Mean colour of the training pictures, RGB in 0..1."""
+        """Mean color of the training pictures, RGB in 0..1."""
         count = len(self.train)
         red, green, blue = (sum(record.mean[channel] for record in self.train) / count for channel in range(3))
         return red, green, blue
@@ -169,7 +169,7 @@ class Dataset:
                 if record.notes
             ],
             "ignored_by_suffix": self.ignored,
-            "mean_colour": [round(value, 4) for value in self.mean],
+            "mean_color": [round(value, 4) for value in self.mean],
             "fingerprint": self.fingerprint,
         }
 
@@ -321,7 +321,7 @@ def _leave_out_unpaired(
             kept.append(record)
         else:
             left_out.append(LeftOut(record.file, "unpaired", reason))
-    for path in lonely_inputs(paths, config):
+    for path in unpaired_inputs(paths, config):
         left_out.append(LeftOut(str(path), "unpaired", "an input that no picture has the name of"))
     return kept, left_out
 

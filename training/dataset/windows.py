@@ -20,13 +20,13 @@ from .scan import DatasetError, Record, read_pixels
 
 CONTRAST = (0.5, 1.2)
 BRIGHTNESS = (-0.25, 0.25)
-AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolour")
-MOST_UNKNOWN = 0.4  # share of a window in which there is little to learn
+AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolor")
+MAX_UNKNOWN = 0.4  # share of a window in which there is little to learn
 WINDOWS_TRIED = 10
 
 
 @dataclass(frozen=True)
-class Recolour:
+class Recolor:
     """Channels in another order, each with its own contrast (around mid-gray) and brightness (of 1)."""
 
     channels: tuple[int, ...]
@@ -34,7 +34,7 @@ class Recolour:
     brightness: tuple[float, ...]
 
     def apply(self, pixels: Tensor) -> Tensor:
-        """Recolour uint8 `[3,H,W]`."""
+        """Recolor uint8 `[3,H,W]`."""
         values = from_uint8(pixels[list(self.channels)])
         contrast, brightness = (values.new_tensor(item).view(3, 1, 1) for item in (self.contrast, self.brightness))
         values = (values - 0.5) * contrast + 0.5 + brightness
@@ -51,7 +51,7 @@ class Crop:
     flip_horizontal: bool = False
     flip_vertical: bool = False
     quarter_turns: int = 0
-    recolour: Recolour | None = None
+    recolor: Recolor | None = None
 
 
 def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
@@ -60,7 +60,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
     top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
     chances = generator.random(2)
     turns = int(generator.integers(4))
-    recolour = Recolour(
+    recolor = Recolor(
         tuple(generator.permutation(3).tolist()),
         tuple(generator.uniform(*CONTRAST, 3).tolist()),
         tuple(generator.uniform(*BRIGHTNESS, 3).tolist()),
@@ -72,20 +72,20 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
         flip_horizontal=config.flip_horizontal and bool(chances[0] < 0.5),
         flip_vertical=config.flip_vertical and bool(chances[1] < 0.5),
         quarter_turns=turns if config.rotate else 0,
-        recolour=recolour if config.recolour else None,
+        recolor=recolor if config.recolor else None,
     )
 
 
 def cut(pixels: Pixels, crop: Crop, size: int) -> Pixels:
-    """Cut a window out of a picture and resize it to `size` x `size`; its colours change where the crop says so."""
+    """Cut a window out of a picture and resize it to `size` x `size`; its colors change where the crop says so."""
     window = pixels.map(lambda part: cut_planes(part, crop, size))
-    if crop.recolour is None:
+    if crop.recolor is None:
         return window
-    return replace(window, picture=crop.recolour.apply(window.picture))
+    return replace(window, picture=crop.recolor.apply(window.picture))
 
 
 def cut_planes(pixels: Tensor, crop: Crop, size: int) -> Tensor:
-    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`; colours stay."""
+    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`; colors stay."""
     window = pixels[..., crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
     if crop.side != size:
         resized = F.interpolate(
@@ -106,7 +106,7 @@ class Windows:
     records
         Pictures; those not in memory are read each time.
     augment
-        Random flips, turns and colours; without, only the window is random.
+        Random flips, turns and colors; without, only the window is random.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Windows:
             for _ in range(WINDOWS_TRIED):
                 crop = draw_crop(generator, pixels.height, pixels.width, self._data)
                 window = cut(pixels, crop, self._data.size)
-                if window.unknown is None or (window.unknown > 0).float().mean() <= MOST_UNKNOWN:
+                if window.unknown is None or (window.unknown > 0).float().mean() <= MAX_UNKNOWN:
                     break
             return window, record.file
         raise DatasetError(f"none of the {len(self._records)} pictures can be read any more")

@@ -25,7 +25,7 @@ from .settings import Settings
 
 THREADS = 8  # more than processors: they mostly wait for the disk
 AHEAD = 32  # pictures that are read before they are needed
-LONGEST_STEM = 80
+MAX_STEM_LENGTH = 80
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,7 +62,7 @@ def look_at_all(
 
 def name_squares(source: Source, settings: Settings) -> list[str]:
     """Names of what is cut out of a picture; its digest in them tells pictures of the same name apart."""
-    stem = re.sub(r"[^\w.-]+", "_", Path(source.file).stem, flags=re.ASCII)[:LONGEST_STEM] or "picture"
+    stem = re.sub(r"[^\w.-]+", "_", Path(source.file).stem, flags=re.ASCII)[:MAX_STEM_LENGTH] or "picture"
     name = f"{source.split}/{stem}-{source.pixels[:12]}"
     suffix = _format(source, settings)
     if not settings.tiles:
