@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..text import MAX_MESSAGE_LENGTH, one_line
+
 
 class Notes:
     """Says every sentence about a file once, however often the file is used."""
@@ -21,7 +23,7 @@ class Notes:
         for sentence in sentences:
             if (str(path), sentence) not in self._said:
                 self._said.add((str(path), sentence))
-                tqdm.write(f"note: {path}: {sentence}", file=sys.stderr)
+                tqdm.write(one_line(f"note: {path}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
 
 
 def print_any_name() -> None:
@@ -33,5 +35,5 @@ def print_any_name() -> None:
 
 def blamed(path: Path, error: BaseException) -> str:
     """An error's message on one line that names the file at fault."""
-    message = " ".join(str(error).split()) or type(error).__name__
-    return message if path.name in message else f"{path}: {message}"
+    message = one_line(str(error) or type(error).__name__, MAX_MESSAGE_LENGTH)
+    return message if one_line(path.name) in message else one_line(f"{path}: {message}", MAX_MESSAGE_LENGTH)

@@ -1,7 +1,8 @@
 """Folders of pictures: one search for every command, and which mask or input belongs to which picture.
 
-Hidden files and what archives and systems leave behind are never looked at. A file called `cat_mask.png` or
-`cat_mask001.png` beside `cat.png` (in the layout that LaMa uses) is that picture's mask and no picture.
+Hidden files and what archives and systems leave behind are never looked at. A file called `cat_mask.png`,
+`cat_mask001.png` (in the layout that LaMa uses) or `mask_cat.png` beside `cat.png` is that picture's mask and no
+picture.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from .opening import ImageFileError
 from .suffixes import READABLE_CLIPS, READABLE_SUFFIXES, spell_others
 
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
-MASK_STEM = re.compile(r"(.+)[ _.-]masks?[ _-]?\d*", re.IGNORECASE | re.DOTALL)
+# What masks are called beside their pictures, in the languages of those who call them so.
+MASK_WORDS = (
+    *("masks?", "masken?", "masker", "maska", "masques?", "m[a\u00e1]scaras?", "maschera", "maschere"),
+    "\u043c\u0430\u0441\u043a[\u0430\u0438]",
+    *("\u30de\u30b9\u30af", "\u8499\u7248", "\u906e\u7f69", "\u63a9\u819c", "\u63a9\u7801", "\ub9c8\uc2a4\ud06c"),
+)
+MASK_STEM = re.compile(rf"(.+)[ _.-](?:{'|'.join(MASK_WORDS)})[ _-]?\d*", re.IGNORECASE | re.DOTALL)
+MASK_PREFIX = re.compile(rf"(?:{'|'.join(MASK_WORDS)})[ _.-](.+)", re.IGNORECASE | re.DOTALL)
 MAX_COUNTED = 20_000  # entries of subfolders that are only counted
 MAX_NAMED = 3
 
@@ -66,19 +74,23 @@ class Listing:
         return sentences
 
     @cached_property
-    def by_name(self) -> tuple[Index, Index]:
-        """Pictures by what they are called, and masks by the pictures that they are called after: see `fold`."""
-        named: Index = {}
+    def by_name(self) -> tuple[Index, Index, Index]:
+        """Masks by the pictures that they are called after, pictures by what they are called, and those called after a
+        file with its suffix (`cat.jpg.png`): see `fold`."""
         marked: Index = {}
+        named: Index = {}
+        suffixed: Index = {}
         for path in self.pictures:
             self._add(named, path.stem, path)
+            if Path(path.stem).suffix.lower() in READABLE_SUFFIXES:
+                self._add(suffixed, Path(path.stem).stem, path)
             owner = mask_owner(path.stem)
             if owner is not None:
                 self._add(marked, owner, path)
         for owner_path, masks in self.masks.items():
             for mask in masks:
                 self._add(marked, owner_path.stem, mask)
-        return named, marked
+        return marked, named, suffixed
 
     def _add(self, index: Index, stem: str, path: Path) -> None:
         position = path.parent.relative_to(self.folder).parts
@@ -134,8 +146,8 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
     """The mask or input that belongs to a picture: the file of its name, in the same place below its folder.
 
     Names are compared without their suffixes, without regard to case and to how accents are encoded; `cat_mask`,
-    `cat_mask001` and the like belong to `cat`, and come before a file that is called `cat`. No picture is its own
-    partner.
+    `cat_mask001`, `mask_cat` and the like (see `MASK_WORDS`) belong to `cat`, and come before a file that is called
+    `cat`, and that before `cat.jpg.png`. No picture is its own partner.
 
     Parameters
     ----------
@@ -172,9 +184,9 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
 def find_partners(picture: Path, root: Path, partners: Listing) -> list[Path]:
     """All that `find_partner` could mean."""
     place = picture.parent.relative_to(root).parts
-    named, marked = (index.get(fold(picture.stem), {}) for index in partners.by_name)
     # In one folder, a file of the picture's own name is another picture.
-    for found in (marked,) if _same_file(root, partners.folder) else (marked, named):
+    indices = partners.by_name[:1] if _same_file(root, partners.folder) else partners.by_name
+    for found in (index.get(fold(picture.stem), {}) for index in indices):
         apart = {where: [path for path in paths if not _same_file(path, picture)] for where, paths in found.items()}
         if apart.get(place):
             return sorted(apart[place])
@@ -185,8 +197,12 @@ def find_partners(picture: Path, root: Path, partners: Listing) -> list[Path]:
 
 def mask_owner(stem: str) -> str | None:
     """The stem of the picture that a mask of this stem belongs to by its name; None for other names."""
-    match = MASK_STEM.fullmatch(stem)
-    return None if match is None else match[1]
+    composed = unicodedata.normalize("NFC", stem)
+    match = MASK_STEM.fullmatch(composed) or MASK_PREFIX.fullmatch(composed)
+    if match is None:
+        return None
+    owner = Path(match[1])
+    return owner.stem if owner.suffix.lower() in READABLE_SUFFIXES else match[1]
 
 
 def fold(name: str) -> str:

@@ -408,3 +408,40 @@ def test_a_single_file_that_is_no_picture_is_called_what_it_is(tmp_path, capsys,
     parts = {"mask": save_mask(tmp_path / "mask.png"), "image": tmp_path / name, "out": tmp_path / "o.png"}
     assert main([part.format(**parts) for part in COMMANDS[command]]) == 2
     assert word in capsys.readouterr().err
+
+
+NAMES_OF_MASKS = (
+    *("{}_mask", "{}-mask", "{} mask", "{}.mask", "{}_Masks", "{}_mask001", "{}_MASK_2", "mask_{}", "Mask-{}"),
+    *("{}_maske", "{}_Masken", "{}_masker", "{}_maska", "{}_masque", "{}_mascara", "{}_m\u00e1scara", "{}.jpg_mask"),
+    *("{}_ma\u0301scara", "{}_maschera", "{}_\u043c\u0430\u0441\u043a\u0430", "{}_\u30de\u30b9\u30af"),
+    *("{}_\u8499\u7248", "{}_\u906e\u7f69", "{}_\ub9c8\uc2a4\ud06c"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES_OF_MASKS)
+def test_masks_are_known_by_their_names_in_many_languages(tmp_path, name):
+    for stem in ("cat", "\u5199\u771f"):
+        save(tmp_path / "both" / f"{stem}.jpg")
+        save_mask(tmp_path / "both" / f"{name.format(stem)}.png")
+    listing = list_pictures(tmp_path / "both")
+    assert sorted(path.name for path in listing.pictures) == ["cat.jpg", "\u5199\u771f.jpg"]
+    for picture in listing.pictures:
+        found = find_partner(picture, tmp_path / "both", listing)
+        assert unicodedata.normalize("NFC", found.stem) == unicodedata.normalize("NFC", name.format(picture.stem))
+
+
+@pytest.mark.parametrize("name", ["masked_{}", "unmask_{}", "{}mask", "{}_masked", "{}_maskara"])
+def test_words_that_only_begin_or_end_like_mask_make_no_mask(tmp_path, name):
+    save(tmp_path / "cat.png")
+    save(tmp_path / f"{name.format('cat')}.png", 1)
+    assert len(list_pictures(tmp_path).pictures) == 2
+
+
+def test_a_mask_called_after_the_whole_file_is_found_when_no_other_is(tmp_path):
+    picture = save(tmp_path / "in" / "cat.jpg")
+    save_mask(tmp_path / "masks" / "cat.jpg.png")
+    masks = list_pictures(tmp_path / "masks")
+    assert find_partner(picture, tmp_path / "in", masks).name == "cat.jpg.png"
+    save_mask(tmp_path / "masks" / "cat.png")
+    masks = list_pictures(tmp_path / "masks")
+    assert find_partner(picture, tmp_path / "in", masks).name == "cat.png"

@@ -156,3 +156,15 @@ def test_reimagine_reads_its_protecting_mask_the_same_way(tmp_path):
     arguments = ["reimagine", "--model", "smooth", "--image", str(tmp_path / "a.png"), "--out", str(out)]
     assert main([*arguments, "--rounds", "1", "--protect", str(tmp_path / "m.png")]) == 0
     assert torch.equal(*(decode_image(file).image[:, HOLE] for file in (tmp_path / "a.png", out)))
+
+
+def test_a_mask_in_which_0_is_white_is_read_as_it_is_seen_and_that_is_said(tmp_path):
+    hole = np.zeros((40, 48), bool)
+    hole[10:20, 12:30] = True
+    tifffile.imwrite(tmp_path / "m.tif", hole, photometric="miniswhite")
+    with Image.open(tmp_path / "m.tif") as seen:
+        white = np.asarray(seen.convert("L")) > 127
+    mask = read_mask(tmp_path / "m.tif")
+    assert np.array_equal(mask.hole[0, 0].numpy() > 0.5, white)
+    assert np.array_equal(white, ~hole)
+    assert "0 is white" in " ".join(mask.remarks)

@@ -291,3 +291,67 @@ def test_opencv_fills_thin_pictures_from_known_pixels_alone(method, size):
         junk = torch.rand(4096)
         assert torch.equal(ClassicalFill(method).complete(image, mask), filled)
         del junk
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere names hold no control characters")
+def test_control_characters_in_names_forge_no_line_and_reach_no_terminal(tmp_path, capsys):
+    folder = good(tmp_path / "d", 4)
+    (folder / "\x1b[31mred.png").write_bytes(b"no picture")
+    (folder / "two\nerror: lines.png").write_bytes(b"no picture")
+    frames = [Image.fromarray(np.roll(COLORS, shift, 1)) for shift in (0, 9)]
+    frames[0].save(folder / "three\n\x1b[2J.gif", save_all=True, append_images=frames[1:])
+    config = tmp_path / "tiny.yaml"
+    config.write_text(json.dumps(tiny_values(folder)))
+    data, mask = ["--data", str(folder)], str(mask_file(tmp_path / "m.png"))
+    image, size = ["--image", str(folder), "--out"], ["--size", "32"]
+    jobs = [
+        (main, ["inpaint", "--model", "mean", "--mask", mask, *image, str(tmp_path / "1")], 2),
+        (main, ["reimagine", "--model", "mean", "--rounds", "1", *image, str(tmp_path / "2")], 2),
+        (main, ["mask", "strokes", *image, str(tmp_path / "3")], 2),
+        (main, ["translate", "--model", "see-flowers", "--input", str(folder), "--out", str(tmp_path / "4")], 2),
+        (main, ["info", str(folder / "two\nerror: lines.png")], 2),
+        (
+            evaluate,
+            ["--model", "mean", *data, "--masks", "rectangles", "--out", str(tmp_path / "5"), "--size", "32"],
+            0,
+        ),
+        (prepare, [*data, "--out", str(tmp_path / "6"), "--size", "32"], 0),
+        (train, ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "7")], 0),
+    ]
+    for command, arguments, code in jobs:
+        assert command(arguments) == code, arguments
+        captured = capsys.readouterr()
+        assert "\x1b" not in captured.out + captured.err, arguments
+        assert not [line for line in captured.err.splitlines() if line.startswith("error: lines")], arguments
+
+
+def png_chunks(content):
+    place = 8
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        yield content[place + 4 : place + 8], place + 8, length
+        place += 12 + length
+
+
+@pytest.mark.parametrize("values", [COLORS, COLORS.astype(np.uint16)[..., 0] * 257, COLORS[..., 0] > 99])
+def test_any_flipped_bit_that_the_pixels_of_a_png_depend_on_is_found(tmp_path, values):
+    Image.fromarray(values).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    chance = random.Random(0)
+    for name, start, length in png_chunks(content):
+        for _ in range(min(8 * (length + 4), 40)):
+            bit = chance.randrange(8 * (length + 4))
+            flipped = bytearray(content)
+            flipped[start + bit // 8] ^= 1 << bit % 8
+            (tmp_path / "b.png").write_bytes(flipped)
+            with pytest.raises(ImageFileError, match=r"b\.png: "):
+                decode_image(tmp_path / "b.png")
+        assert name in (b"IHDR", b"IDAT", b"IEND")
+
+
+def test_what_stands_behind_a_png_or_is_missing_at_its_end_changes_nothing(tmp_path):
+    Image.fromarray(COLORS).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for changed in (content + b"more" * 40, content[:-12], content[:-3]):
+        (tmp_path / "b.png").write_bytes(changed)
+        assert torch.equal(decode_image(tmp_path / "b.png").image, decode_image(tmp_path / "a.png").image)

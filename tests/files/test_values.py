@@ -144,3 +144,9 @@ def test_colors_that_would_be_converted_are_refused_by_name(tmp_path):
     for name, reason in (("lab", "CIELAB"), ("premultiplied", "straight alpha"), ("bands", "5 bands")):
         with pytest.raises(ImageFileError, match=f"{name}.tif: .*{reason}"):
             decode_image(tmp_path / f"{name}.tif")
+
+
+def test_complex_numbers_are_refused_by_name(tmp_path):
+    tifffile.imwrite(tmp_path / "c.tif", np.ones((8, 9), np.complex64))
+    with pytest.raises(ImageFileError, match=r"c\.tif: its values are complex"):
+        decode_image(tmp_path / "c.tif")

@@ -400,11 +400,11 @@ def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
             pixels = to_training_pixels(picture.visible(), picture.unknown, config)
             notes = _notes(header, picture)
     except TooManyPixelsError as error:
-        return LeftOut(name, "bomb", str(error).removeprefix(f"{path}: "))
+        return LeftOut(name, "bomb", error.without(path))
     except UnpairedError as error:
-        return LeftOut(name, "unpaired", str(error).removeprefix(f"{path}: "))
+        return LeftOut(name, "unpaired", error.without(path))
     except ImageFileError as error:
-        return LeftOut(name, "broken", str(error).removeprefix(f"{path}: "))
+        return LeftOut(name, "broken", error.without(path))
     return replace(make_record(name, path, digest, pixels, tuple(notes)), frames=header.frames)
 
 
