@@ -13,7 +13,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,9 +38,13 @@ Line = Callable[[Path], list[str]]
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with pictures, masks, a recipe, a sweep and a model: what the commands read."""
-    base = tmp_path_factory.mktemp("ground")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See `lay_ground`."""
+    return lay_ground(tmp_path_factory.mktemp("ground"))
+
+
+def lay_ground(base: Path) -> Path:
+    """Pictures, a recipe, a sweep and a model in an empty folder: what the commands read."""
     for folder, count in (("pictures", 8), ("few", 3)):
         (base / folder).mkdir()
         for number in range(count):
@@ -83,14 +87,15 @@ def lines(base: Path) -> dict[str, Line]:
 @pytest.fixture(scope="module")
 def references(ground: Path) -> dict[str, dict[str, str]]:
     """What an undisturbed command leaves, by its name."""
-    found = {}
-    for name, line in lines(ground).items():
-        out = ground / f"quiet {name}"
-        out.mkdir()
-        outcome = faults.run(line(out), ground / "log")
-        assert outcome.code == 0, outcome.said
-        found[name] = faults.contents(out)
-    return found
+    return {name: leave(line, ground, ground / f"quiet {name}") for name, line in lines(ground).items()}
+
+
+def leave(line: Line, ground: Path, out: Path) -> dict[str, str]:
+    """What an undisturbed command leaves in a new folder: see `faults.contents`."""
+    out.mkdir()
+    outcome = faults.run(line(out), ground / "log")
+    assert outcome.code == 0, outcome.said
+    return faults.contents(out)
 
 
 def raw(folder: Path) -> str:
@@ -153,38 +158,51 @@ def nameless(folder: Path) -> list[str]:
     return [name.rsplit(".", 3)[0] + "part" if ".part" in name else name for name in names]
 
 
+def disturb(
+    line: Line, number: int, lasting: bool, ground: Path, work: Path, reference: dict[str, str]
+) -> tuple[bool, list[str]]:
+    """Let a command's call of this number fail (and all after it), then repeat the command: whether there is such a
+    call, and what was wrong."""
+    met: list[Call] = []
+
+    def answer(call: Call) -> Answer:
+        if call.number != number and not (lasting and call.number > number):
+            return None
+        met.append(call)
+        return errno.EIO if call.name in REMOVING else errno.ENOSPC
+
+    out = work / "out"
+    out.mkdir()
+    hurt = faults.run(line(out), ground / "log", answer, work)
+    wrong = []
+    if met:
+        at = f"{'from' if lasting else 'at'} {number} ({met[0].name} {Path(met[0].path).name})"
+        if hurt.traceback or "Errno" in hurt.said:
+            wrong.append(f"{at}: {hurt.said[-300:]}")
+        if hurt.code == 0:
+            wrong += complaints(f"{at}, exit code 0", hurt, out, reference)
+        else:
+            if not hurt.said.strip():
+                wrong.append(f"{at}: exit code {hurt.code} without a word")
+            wrong += complaints(f"{at}, repeated", faults.run(line(out), ground / "log"), out, reference)
+    shutil.rmtree(out)
+    return bool(met), wrong
+
+
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for-ever"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_disk_fault_at_any_write_is_told_or_made_up_for(
     name: str, lasting: bool, ground: Path, references, tmp_path: Path
 ) -> None:
-    wrong, line, out, told = [], lines(ground)[name], tmp_path / "out", 0
+    wrong, count = [], 0
     for number in FAULTS:
-        out.mkdir()
-        at, met = f"{'from' if lasting else 'at'} {number}", []
-
-        def answer(call: Call, number: int = number, met: list[Call] = met) -> Answer:
-            if call.number != number and not (lasting and call.number > number):
-                return None
-            met.append(call)
-            return errno.EIO if call.name in REMOVING else errno.ENOSPC
-
-        hurt = faults.run(line(out), ground / "log", answer, tmp_path)
-        if not met:
-            shutil.rmtree(out)
+        there, found = disturb(lines(ground)[name], number, lasting, ground, tmp_path, references[name])
+        if not there:
             break  # it has fewer calls than this
-        at += f" ({met[0].name} {Path(met[0].path).name})"
-        if hurt.traceback or "Errno" in hurt.said:
-            wrong.append(f"{at}: {hurt.said[-300:]}")
-        if hurt.code == 0:
-            wrong += complaints(f"{at}, exit code 0", hurt, out, references[name])
-        else:
-            told += 1
-            if not hurt.said.strip():
-                wrong.append(f"{at}: exit code {hurt.code} without a word")
-            wrong += complaints(f"{at}, repeated", faults.run(line(out), ground / "log"), out, references[name])
-        shutil.rmtree(out)
-    print(f"{name}: {told} faults told, {len(wrong)} wrong")
+        wrong += found
+        count += 1
+    print(f"{name}: {count} faults, {len(wrong)} wrong")
+    assert count
     assert not wrong, "\n".join(wrong)
 
 

@@ -312,10 +312,10 @@ def test_control_characters_in_names_forge_no_line_and_reach_no_terminal(tmp_pat
         (main, ["info", str(folder / "two\nerror: lines.png")], 2),
         (
             evaluate,
-            ["--model", "mean", *data, "--masks", "rectangles", "--out", str(tmp_path / "5"), "--size", "32"],
+            ["--model", "mean", *data, "--masks", "rectangles", "--out", str(tmp_path / "5"), *size],
             0,
         ),
-        (prepare, [*data, "--out", str(tmp_path / "6"), "--size", "32"], 0),
+        (prepare, [*data, "--out", str(tmp_path / "6"), *size], 0),
         (train, ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "7")], 0),
     ]
     for command, arguments, code in jobs:
