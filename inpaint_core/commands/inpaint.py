@@ -165,6 +165,9 @@ def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing |
     path = Path(arguments.mask)
     if arguments.mask in names_without_options():
         return None, []
+    if not os.path.lexists(path):
+        generators = ", ".join(names_without_options())
+        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is none of {generators}")
     if not path.is_dir():
         read_header(path, limit)
         if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may be meant

@@ -108,6 +108,8 @@ def plan(
     else:
         if not out.is_dir() and out.suffix.lower() in READABLE_SUFFIXES | READABLE_CLIPS:
             raise ImageFileError(f"{out}: {image} is a folder, so give a folder for --out, not the name of a file")
+        if out.exists() and not out.is_dir():
+            raise ImageFileError(f"{out}: is a file, and {image} is a folder; give a folder for --out")
         refuse_inside(out, image, listing.recursive, option)
         names = output_names(listing.pictures, image, keep_format, suffixes, companions)
         jobs = [Job(source, out / name) for source, name in zip(listing.pictures, names, strict=True)]

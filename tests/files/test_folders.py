@@ -445,3 +445,21 @@ def test_a_mask_called_after_the_whole_file_is_found_when_no_other_is(tmp_path):
     save_mask(tmp_path / "masks" / "cat.png")
     masks = list_pictures(tmp_path / "masks")
     assert find_partner(picture, tmp_path / "in", masks).name == "cat.png"
+
+
+def test_a_mask_that_is_nothing_at_all_is_told_with_what_could_be_meant(tmp_path, capsys):
+    picture = save(tmp_path / "a.png")
+    assert fill(picture, Path("rectangels"), tmp_path / "o.png") == 2
+    said = capsys.readouterr().err
+    assert "rectangels: there is no such picture or folder" in said
+    assert "rectangles" in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_folder_of_results_that_is_a_file_is_refused(tmp_path, capsys, command):
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "file").write_bytes(b"mine")
+    parts = {"mask": save_mask(tmp_path / "mask.png"), "image": tmp_path / "in", "out": tmp_path / "file"}
+    assert main([part.format(**parts) for part in COMMANDS[command]]) == 2
+    assert "folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_bytes() == b"mine"
