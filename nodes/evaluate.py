@@ -79,9 +79,14 @@ class EvaluateModel(io.ComfyNode):
                     for name in MODELS[1:]
                 ),
                 io.Boolean.Input(
-                    "patches", default=False, tooltip="Include patches copied from the surroundings; slower."
+                    "patches",
+                    default=False,
+                    optional=True,
+                    tooltip="Include patches copied from the surroundings; slower.",
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
+                ),
             ],
             outputs=[
                 io.String.Output(

@@ -160,8 +160,7 @@ def on_device(model: HostedModel, image: Tensor, kind: type[Kind]) -> Kind:
         It is not of this kind.
     """
     if not isinstance(model.model, kind):
-        does = {"inpainting": "fills holes", "translation": "translates pictures"}[model.model.card.task]
-        raise ValueError(f"this model {does}: connect one that is made for this node")
+        raise ValueError(f"this model {model.model.does}, this node needs one that {kind.does}: connect such a model")
     pixels = min(image.shape[-1] * image.shape[-2], MAX_PASS_PIXELS) * image.shape[0]
     model_management.load_models_gpu(
         [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True

@@ -124,7 +124,9 @@ class Inpaint(io.ComfyNode):
                     tooltip="Number of windows per batch. 0: as many as memory allows.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
+                ),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )

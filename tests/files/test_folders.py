@@ -227,7 +227,7 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
     other = save(tmp_path / "a.png", 1)
     before = other.read_bytes()
     assert fill(tmp_path / "a.jpg", save_mask(tmp_path / "m" / "mask.png"), tmp_path) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert other.read_bytes() == before
 
 
@@ -235,7 +235,7 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
 def test_a_folder_does_not_go_into_a_file(tmp_path, out, capsys):
     save(tmp_path / "in" / "a.png")
     assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / out) == 2
-    assert "folder for --out" in capsys.readouterr().err
+    assert "--out must be a folder" in capsys.readouterr().err
     assert not (tmp_path / out).exists()
 
 
@@ -249,7 +249,7 @@ def test_frames_of_a_folder_become_a_clip(tmp_path, capsys):
     assert sum(1 for _ in iter(lambda: clip.read()[0], False)) == 5
     Image.fromarray(photo(9, 20, 20)).save(tmp_path / "in" / "9.png")
     assert main([*command, "--out", str(tmp_path / "other.avi")]) == 2
-    assert "9.png: is 20x20 pixels large" in capsys.readouterr().err
+    assert "9.png: 20x20 pixels, but the first frame" in capsys.readouterr().err
 
 
 LONG = ("x" * 251 + ".png", "\u6f22" * 83 + ".png", "y" * 250 + ".webp")
@@ -355,7 +355,7 @@ def test_bad_pictures_and_masks_of_a_folder_are_told_before_the_first_picture_is
     assert len([line for line in before.splitlines() if line.startswith("failed: ")]) == 4
     for sentence in ("in/1.png: not a picture", "masks/2.png: the mask holds", "masks/3.png: ", "no masks named 4"):
         assert sentence in before
-    assert "1 of 5 pictures written" in capsys.readouterr().out
+    assert "wrote 1 of 5 pictures" in capsys.readouterr().out
 
 
 def test_a_protecting_mask_is_read_before_the_first_picture(tmp_path, capsys):
@@ -378,7 +378,7 @@ def test_the_frames_of_a_clip_are_looked_at_before_it_is_begun(tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("clip.mp4", "a video"), ("clip.MOV", "a video"), ("photo.png", "the folder that it is in")]
+    ("name", "word"), [("clip.mp4", "a video"), ("clip.MOV", "a video"), ("photo.png", "the folder that contains it")]
 )
 def test_a_file_where_a_folder_is_needed_is_called_what_it_is(tmp_path, capsys, name, word):
     (tmp_path / name).write_bytes(b"x")
@@ -463,3 +463,16 @@ def test_a_folder_of_results_that_is_a_file_is_refused(tmp_path, capsys, command
     assert main([part.format(**parts) for part in COMMANDS[command]]) == 2
     assert "folder" in capsys.readouterr().err
     assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_a_full_disk_is_told_by_the_name_of_the_file_without_the_number_of_the_error(tmp_path, capsys, monkeypatch):
+    save(tmp_path / "in" / "a.png")
+
+    def full(path, *_, **__):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("inpaint_core.commands.inpaint.write_image", full)
+    assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'out' / 'a.png'}: No space left on device" in said
+    assert "Errno" not in said
