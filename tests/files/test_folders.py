@@ -476,3 +476,18 @@ def test_a_full_disk_is_told_by_the_name_of_the_file_without_the_number_of_the_e
     said = capsys.readouterr().err
     assert f"{tmp_path / 'out' / 'a.png'}: No space left on device" in said
     assert "Errno" not in said
+
+
+def test_a_clip_is_not_translated_onto_itself(tmp_path, capsys):
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 40))
+    for number in range(3):
+        writer.write(photo(number))
+    writer.release()
+    before = clip.read_bytes()
+    (tmp_path / "link.avi").symlink_to(clip)
+    for out in ("clip.avi", "link.avi"):
+        command = ["translate", "--model", "see-flowers", "--size", "64", "--input", str(clip)]
+        assert main([*command, "--out", str(tmp_path / out)]) == 2
+        assert "--out" in capsys.readouterr().err
+        assert clip.read_bytes() == before
