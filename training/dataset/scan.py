@@ -56,6 +56,7 @@ NoteKind = Literal[
     "several frames",
     "rotated",
     "transparent",
+    "black and white",
 ]
 Progress = Callable[[int, int], None]
 
@@ -178,11 +179,15 @@ def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[
     """Sentences about what is not used as it is: of each picture its name, notes and the number of its frames."""
     found = list(pictures)
     sentences = []
-    several = [f"{file} has {frames}" for file, _, frames in found if frames > 1]
+    several = sorted(f"{file} has {frames}" for file, _, frames in found if frames > 1)
     if several:
         named = ", ".join(several[:MAX_LISTED]) + ", ..." * (len(several) > MAX_LISTED)
         files = f"{len(several)} files hold" if len(several) > 1 else "1 file holds"
         sentences.append(f"{files} several frames or pages, of which only the first is used: {named}")
+    drawn = sorted(file for file, notes, _ in found if "black and white" in notes)
+    if drawn and len(drawn) < len(found):
+        named = ", ".join(drawn[:MAX_LISTED]) + ", ..." * (len(drawn) > MAX_LISTED)
+        sentences.append(f"{len(drawn)} of {len(found)} pictures are only black and white (masks?): {named}")
     stretched = sum("stretched" in notes for _, notes, _ in found)
     if stretched:
         sentences.append(
@@ -443,11 +448,17 @@ def _notes(header: Header, picture: Picture | None = None) -> list[NoteKind]:
         notes.append("palette")
     if header.transparent:
         notes.append("transparent")
+    if picture is not None and _is_black_and_white(picture.image):
+        notes.append("black and white")
     if header.frames > 1:
         notes.append("several frames" if header.format == "TIFF" else "animated")
     if header.orientation != 1:
         notes.append("rotated")
     return notes
+
+
+def _is_black_and_white(image: Tensor) -> bool:
+    return bool(((image == 0.0) | (image == 1.0)).all()) and bool(image.min() < image.max())
 
 
 def _name_left_out(item: LeftOut) -> str:
