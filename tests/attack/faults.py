@@ -17,7 +17,7 @@ from typing import Any
 from .tracing import Answer, Call, Tracer, hand_over_writes
 
 SECONDS = 120
-UNCOMPARED = re.compile(r"/state/\d+\.json$|scatter\.png$")  # they hold the run's random name, and seconds
+UNCOMPARED = re.compile(r"/state/\d+\.json$|scatter\.png$")  # they contain the run's random name, and times
 TIMINGS = re.compile(r"second|images_per|share_of_time|duration|\brun\b|date|created|mtime|peak|time")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -33,7 +33,7 @@ _CONTEXT.set_forkserver_preload(
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: its exit code (negative for a signal) and what it said on both streams."""
+    """How a command ended: its exit code (negative for a signal) and its output on both streams."""
 
     code: int
     said: str
@@ -94,7 +94,7 @@ def run(
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Digest of every file below a folder, with times and random names taken out of what is JSON."""
+    """Digest of every file in a folder, with times and random names removed from JSON."""
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))

@@ -1,4 +1,4 @@
-"""A kill at any system call that writes, and a disk fault at any of them, lose nothing and leave nothing behind.
+"""A kill or a disk fault at any writing system call loses nothing and leaves nothing behind.
 
 `pytest -m attack` tries every moment. `LIMINAL_ATTACK_STRIDE` takes every so manyth alone, from `LIMINAL_ATTACK_START`
 on, so that the whole can be done in parts.
@@ -64,7 +64,7 @@ def lay_ground(base: Path) -> Path:
 
 
 def lines(base: Path) -> dict[str, Line]:
-    """The command lines that are attacked, for an output folder."""
+    """The command lines to attack, for an output folder."""
     model = str(base / "model" / "model.safetensors")
     few = str(base / "few")
     return {
@@ -216,7 +216,7 @@ def test_output_that_cannot_be_printed_loses_nothing(name: str, ground: Path, re
 
 
 def complaints(when: str, outcome: faults.Outcome, out: Path, reference: dict[str, str]) -> list[str]:
-    """What is not as after an undisturbed command."""
+    """Differences from the results of an undisturbed command."""
     found = []
     if outcome.code != 0:
         found.append(f"{when}: exit code {outcome.code}: {outcome.said[-300:]}")

@@ -1,4 +1,4 @@
-"""Checkpoints and pictures with a few things wrong in them: each is read right or refused in one sentence."""
+"""Checkpoints and pictures with a few errors in them: each is read correctly or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ START = int(os.environ.get("LIMINAL_ATTACK_START", "1"))
 CHECKPOINTS = range(START, 5001, STRIDE)
 PICTURES = range(START, 2001, STRIDE)
 SECONDS = 5.0
-MEBIBYTES = 1024  # that one file may add to the process
+MEBIBYTES = 1024  # MiB that one file may add to the process
 
 ODD_NUMBERS = (-1, 0, 1, 2, 7, 8192, 2**31, 2**53, 2**64, 10**400, 0.5, -0.5, 1e300, True, None)
 ODD_TEXTS = (
@@ -67,12 +67,12 @@ TYPES = (
 
 
 def is_one_clean_line(text: str) -> bool:
-    """Whether a sentence can be shown as it is."""
+    """Whether a sentence can be displayed safely."""
     return 0 < len(text) <= 2000 and text.isprintable()
 
 
 def peak() -> float:
-    """Largest size that the process has had, in MiB."""
+    """Peak size of the process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 

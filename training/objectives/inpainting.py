@@ -1,4 +1,4 @@
-"""What all objectives for inpainting networks share: feeding the network, previews, measurements, the training step."""
+"""Base of the objectives for inpainting networks: input, previews, measurements and the training step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def judged_part(batch: Batch) -> Tensor:
 
 
 def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
-    """`[B,5,3,S,S]` in the order of `COLUMNS`, made by the same call that completes pictures after the training."""
+    """`[B,5,3,S,S]` in the order of `COLUMNS`, made by the same call that completes pictures after training."""
     output = model.complete(batch.image, batch.mask)
     hole = batch.mask.expand(-1, 3, -1, -1)
     given = torch.where(hole > 0.5, batch.image.new_tensor(model.card.fill).view(1, 3, 1, 1), batch.image)
@@ -70,7 +70,7 @@ def measure_fills(batches: Sequence[Batch]) -> dict[str, float]:
 
 
 class InpaintingObjective:
-    """Base of the objectives for inpainting networks: a subclass with one network needs only `_losses`.
+    """Base class of the objectives for inpainting networks: a subclass with one network only needs `_losses`.
 
     Attributes
     ----------
