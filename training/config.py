@@ -59,9 +59,9 @@ class DataConfig(Section):
     picture_mask: str | None = Field(None, max_length=4096)
     """The part to repair (white): never used, so that training learns from the rest."""
     recursive: bool = False
-    """Look into subfolders too."""
+    """Include subfolders."""
     size: int = Field(128, ge=16, le=MAX_SIDE)
-    """Side in pixels of the squares that the network sees."""
+    """Side in pixels of the training crops."""
     shorter_side: int | None = Field(None, ge=16, le=8192)
     """Larger pictures are reduced until their shorter side has this many pixels; None for twice `size`."""
     zoom: tuple[Annotated[float, Field(ge=0.1, le=16.0)], Annotated[float, Field(ge=0.1, le=16.0)]] = (1.0, 1.5)

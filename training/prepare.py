@@ -46,7 +46,7 @@ from .runs.folder import check_writable, write_json
 from .runs.lock import hold_lock
 
 LOCK = ".prepare.lock"
-MAX_THRESHOLD = 32  # half of the bits, by which unrelated pictures differ
+MAX_THRESHOLD = 32  # half of the bits: unrelated pictures differ in as many
 SIZES = (16, WHOLE)
 
 

@@ -19,7 +19,7 @@ MAX_SIDE = 16384  # pixels, of the squares of a training; what a pass may cost i
 
 
 def pack_version() -> str:
-    """Version of the installed pack, "0" when it runs from a folder that was never installed."""
+    """Version of the installed pack, or "0" if it runs from a folder without being installed."""
     try:
         return metadata.version("liminal-inpaint")
     except metadata.PackageNotFoundError:

@@ -42,7 +42,7 @@ def check_names(name: str, expected: Mapping[str, Tensor], stored: Iterable[str]
             if keys
         ]
         raise CheckpointError(
-            f"{name}: weights do not fit its card: {', '.join(what)}; the file was edited or mixed up"
+            f"{name}: weights do not match its card: {', '.join(what)}; the file was edited or mixed up"
         )
 
 

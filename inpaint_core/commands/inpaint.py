@@ -206,7 +206,7 @@ def _mask_file(arguments: argparse.Namespace, source: Path, masks: Listing | Non
         return find_partner(source, _root(arguments, source), masks)
     path = Path(arguments.mask)
     if not transparent and path.exists() and source.samefile(path):
-        raise ImageFileError(f"{source}: is given as its own mask; give the file that the hole is drawn in")
+        raise ImageFileError(f"{source}: given as its own mask; give the file that the hole is drawn in")
     return path
 
 

@@ -67,7 +67,7 @@ def run(
     line
         A module with a `main(arguments) -> int`, and its arguments.
     log
-        Where both output streams go.
+        File for both output streams.
     answer, watched
         Asked before each system call that changes something in this folder: see `Tracer`.
     """

@@ -86,7 +86,7 @@ def lines(base: Path) -> dict[str, Line]:
 
 @pytest.fixture(scope="module")
 def references(ground: Path) -> dict[str, dict[str, str]]:
-    """What an undisturbed command leaves, by its name."""
+    """The results of undisturbed commands, by name."""
     return {name: leave(line, ground, ground / f"quiet {name}") for name, line in lines(ground).items()}
 
 
@@ -191,7 +191,7 @@ def disturb(
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for-ever"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_disk_fault_at_any_write_is_told_or_made_up_for(
+def test_a_disk_fault_at_any_write_is_reported_or_recovered_from(
     name: str, lasting: bool, ground: Path, references, tmp_path: Path
 ) -> None:
     wrong, count = [], 0

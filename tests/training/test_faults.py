@@ -370,7 +370,7 @@ def test_a_tracker_that_fails_is_disabled(
     log = Log()
     config = tiny.model_copy(update={"trackers": (tracker,), "steps": 2})
     assert run_training(config, out=tmp_path / "run", callbacks=[log]).steps == 2
-    assert any(f"{tracker} is left out" in message for message in log.messages)
+    assert any(f"{tracker} is disabled" in message for message in log.messages)
 
 
 def test_a_training_whose_model_could_not_be_loaded_is_refused_before_it_begins(

@@ -41,8 +41,8 @@ class Batch:
     given
         The input of a translation, float32 `[B,3,S,S]` in 0..1; None if pictures are not paired.
     unknown
-        float32 `[B,1,S,S]`, 1 where nobody knows the truth, which the hole holds where there is one; None where all is
-        known.
+        float32 `[B,1,S,S]`, 1 where the truth is unknown, which is always in the hole if there is one; None if all of
+        it is known.
     """
 
     image: Tensor

@@ -91,7 +91,7 @@ class Record:
     notes
         What was unusual about the file.
     spread
-        Difference of its brightest and darkest value, in 0..1.
+        Difference between its brightest and darkest value, in 0..1.
     frames
         Pictures in the file, of which the first is used.
     """
@@ -183,7 +183,7 @@ def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[
     if several:
         named = ", ".join(several[:MAX_LISTED]) + ", ..." * (len(several) > MAX_LISTED)
         files = f"{len(several)} files hold" if len(several) > 1 else "1 file holds"
-        sentences.append(f"{files} several frames or pages, of which only the first is used: {named}")
+        sentences.append(f"{files} several frames or pages; only the first of each is used: {named}")
     drawn = sorted(file for file, notes, _ in found if "black and white" in notes)
     if drawn and len(drawn) < len(found):
         named = ", ".join(drawn[:MAX_LISTED]) + ", ..." * (len(drawn) > MAX_LISTED)
@@ -191,7 +191,7 @@ def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[
     stretched = sum("stretched" in notes for _, notes, _ in found)
     if stretched:
         sentences.append(
-            f"{stretched} pictures hold values that are not of 8 or 16 bits; each is stretched to its own range"
+            f"{stretched} pictures hold values other than 8 or 16 bits; each is stretched to its own range"
         )
     return sentences
 

@@ -34,7 +34,7 @@ class Source:
     written
         Files written from it.
     partial
-        A part of it is unknown (transparent).
+        Whether part of it is unknown (transparent).
     frames
         Pictures in the file, of which the first is used.
     """

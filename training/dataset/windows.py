@@ -77,7 +77,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
 
 
 def cut(pixels: Pixels, crop: Crop, size: int) -> Pixels:
-    """Cut a window out of a picture and resize it to `size` x `size`; its colors change where the crop says so."""
+    """Cut a window out of a picture and resize it to `size` x `size`; its colors change if the crop says so."""
     window = pixels.map(lambda part: cut_planes(part, crop, size))
     if crop.recolor is None:
         return window
@@ -85,7 +85,7 @@ def cut(pixels: Pixels, crop: Crop, size: int) -> Pixels:
 
 
 def cut_planes(pixels: Tensor, crop: Crop, size: int) -> Tensor:
-    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`; colors stay."""
+    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`; colors are unchanged."""
     window = pixels[..., crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
     if crop.side != size:
         resized = F.interpolate(

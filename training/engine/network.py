@@ -46,7 +46,7 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
         architecture = find_architecture(model.architecture)
         arguments = architecture.complete(model.arguments)
     except ValidationError as error:
-        raise ConfigError(f"{model.architecture!r} refuses {describe(error)}", "model.arguments") from None
+        raise ConfigError(f"{model.architecture!r}: {describe(error)}", "model.arguments") from None
     except ValueError as error:
         raise ConfigError(str(error), "model.architecture") from None
     task = config.objective.task

@@ -197,7 +197,7 @@ class Pairs:
                 picture = decode_image(path, self._max_pixels)
             except ImageFileError as error:
                 return str(error), ()
-            return f"{path}: nothing of it is known" if bool(picture.unknown.all()) else None, picture.remarks
+            return f"{path}: no part of it is known" if bool(picture.unknown.all()) else None, picture.remarks
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             looks = list(pool.map(look, progress(paths)))

@@ -149,7 +149,7 @@ class Composite(InpaintingObjective):
     def _extract(
         self, features: FeatureExtractor, looked_at: Sequence[Tensor], batch: Batch, step: int
     ) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
-        """Feature maps of each of `looked_at` and of the truth, and the mask of what was looked at."""
+        """Feature maps of each of `looked_at` and of the truth, and the mask of the part that was used."""
         (*views, truth), mask = feature_view(
             [*looked_at, batch.image], judged_part(batch), self._objective.features_side, step
         )

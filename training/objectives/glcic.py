@@ -111,7 +111,7 @@ class Glcic(InpaintingObjective):
         discriminator = self._discriminator
         discriminator.network.requires_grad_(False)
         with discriminator.autocast():
-            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+            # The plain network: its gradients are not needed, so processes must not exchange any.
             logits = discriminator.network(composite(output, batch.image, batch.mask), hole_centers(judged_part(batch)))
         g_loss = generator_loss(logits.float(), "logistic")
         weight = self._objective.alpha * (

@@ -37,7 +37,7 @@ def composite(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def judged_part(batch: Batch) -> Tensor:
-    """`[B,1,S,S]`, 1 in the part of the holes of which the truth is known: the rest is neither learnt nor measured."""
+    """`[B,1,S,S]`, 1 in the part of the holes of which the truth is known: the rest is neither learned nor measured."""
     return batch.mask if batch.unknown is None else batch.mask * (1.0 - batch.unknown)
 
 

@@ -167,7 +167,7 @@ class Pix2Pix:
         known = None if batch.unknown is None else 1.0 - batch.unknown
         error = mean_over((output - batch.image).abs(), known)
         measured = {"psnr": psnr(output, batch.image, known), "l1": error}
-        # A single picture is replaced by itself upside down.
+        # A single picture is replaced with itself upside down.
         sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
         return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}
 

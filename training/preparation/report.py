@@ -85,7 +85,7 @@ def summarize(report: Mapping[str, Any], out: Path) -> str:
     names = {"near duplicate": "near duplicates", "duplicate": "duplicates"}
     if outcomes:
         parts = [f"{count} {names.get(kind, kind)}" for kind, count in outcomes.items()]
-        lines.append(f"left out: {', '.join(parts)} (which and why: {REPORT})")
+        lines.append(f"skipped: {', '.join(parts)} (details in {REPORT})")
     lines += [one_line(remark, MAX_MESSAGE_LENGTH) for remark in report["remarks"]]
     too_large = next((line for line in report["files"] if line["outcome"] == "bomb"), None)
     if too_large is not None:

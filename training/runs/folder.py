@@ -150,7 +150,7 @@ class RunFolder:
 
 
 def cannot_write(path: Path, error: OSError) -> str:
-    """One sentence for an output folder that cannot be used."""
+    """One sentence for an unusable output folder."""
     return f"{path}: cannot write there ({error.strerror or error}); choose another `out`"
 
 

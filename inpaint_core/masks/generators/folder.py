@@ -69,11 +69,11 @@ def list_masks(folder: Path) -> tuple[Path, ...]:
         No such folder, or no pictures in it.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder of masks")
+        raise ValueError(f"{folder}: no such folder")
     listing = _list(folder, folder.stat().st_mtime_ns)
     files = masks_of(listing)
     if not files:
-        raise ValueError(f"{folder}: no pictures in this folder of masks{listing.found()}")
+        raise ValueError(f"{folder}: no masks in this folder{listing.found()}")
     return files
 
 
