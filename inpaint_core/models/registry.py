@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from ..validation import describe
 from . import (
     encoder_decoder,
+    exemplar_montage,
     feature_discriminator,
     glcic,
     global_local_discriminator,
@@ -30,6 +31,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         pix2pix_unet,
         pix2pix_resnet,
         texture_unet,
+        exemplar_montage,
         patch_discriminator,
         global_local_discriminator,
         feature_discriminator,
