@@ -26,7 +26,9 @@ from .votes import vote
 RADIUS = 2  # pixels: patches are squares of 5 x 5
 SMALLEST = 16  # pixels: no side of the coarsest level is shorter
 DIMENSIONS = 32  # of the vectors that patches are compared by
-ROUNDS = 8  # of matching and voting per level
+ROUNDS = (3, 5, 8, 12, 16, 20)  # of matching and voting at every level from the finest; the coarse ones decide
+CHEAP = 1 << 16  # patches in all rounds of a level: those of small holes have more rounds, up to the most of these
+AGREEMENT = 2  # of the last votes, see `vote`
 MOST_PIXELS = 1 << 21  # sizes with more source pixels keep the correspondences of the size before: bounds the memory
 SURROUNDINGS = 1.0  # sources are taken from this share of the hole's longer side on every side of it,
 LEAST_SURROUNDINGS = 96  # and from at least so many pixels
@@ -253,15 +255,16 @@ class _Completion:
             start = before.doubled(rows, columns, canvas)
         place = placed(centres, size)
 
-        def voted(match: Tensor) -> Tensor:
+        def voted(match: Tensor, last: bool = False) -> Tensor:
             filled = level.values.clone()
-            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, canvas.values, RADIUS)
+            agreement = AGREEMENT if last and index == 0 else 1
+            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, canvas.values, RADIUS, agreement)
             return filled
 
         if before is not None:
             target = voted(start)
         if canvas.valid.numel() > MOST_PIXELS:
-            return voted(start), _Matches(size, place, start, canvas)
+            return voted(start, last=True), _Matches(size, place, start, canvas)
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
         kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)
         vectors = project(canvas.values, kernel)
@@ -269,14 +272,15 @@ class _Completion:
         if self.guides is not None:
             vectors, extra = self._guided(index, vectors, canvas, centres)
         field = Field(centres, size, canvas.valid, vectors, start, self.generator)
-        for _ in range(ROUNDS):
+        rounds = max(ROUNDS[min(index, len(ROUNDS) - 1)], min(ROUNDS[-1], CHEAP // len(centres)))
+        for number in range(1, rounds + 1):
             looks = project(target, kernel)[centres]
             field.look_at(looks if extra is None else torch.cat([looks, extra], dim=1))
             for reverse in (False, True):
                 if self.check is not None:
                     self.check()
                 field.improve(reverse)
-            target = voted(field.match)
+            target = voted(field.match, last=number == rounds)
         return target, _Matches(size, place, field.match, canvas)
 
     def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centres: Tensor) -> tuple[Tensor, Tensor]:
