@@ -63,7 +63,14 @@ class InpaintingModel:
     network
         Takes `(image, mask)`, see `inpaint_core.models`. It stays in the mode that it is in; `complete` runs it in
         evaluation mode.
+
+    Attributes
+    ----------
+    detail
+        `"patches"`: what `inpaint` makes of its fills unless told otherwise.
     """
+
+    detail = "patches"
 
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card

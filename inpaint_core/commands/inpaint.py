@@ -16,7 +16,7 @@ from ..files.masks import read_mask
 from ..files.opening import ImageFileError, pixel_limit, read_header
 from ..foreign.completers import open_completer
 from ..inpainting.classical import CLASSICAL_METHODS
-from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, inpaint
+from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Detail, inpaint
 from ..masks import generate
 from ..masks.generators.registry import names_without_options
 from ..masks.morphology import grow
@@ -61,7 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how the fill is joined to the picture (default: alpha)"
     )
-    add_detail_argument(parser)
+    add_detail_argument(parser, "auto")
+    parser.add_argument(
+        "--sources", type=Path, metavar="FOLDER", help="pictures that patches may be copied from, too; also one file"
+    )
+    parser.add_argument(
+        "--allowed", type=Path, metavar="MASK", help="a picture, white where patches may be copied from (default: all)"
+    )
     parser.add_argument("--color-match", action="store_true", help="match the fill's colour to the hole's surroundings")
     parser.add_argument(
         "--grain", type=float, default=0.0, help="0..1: give the fill the noise of its surroundings (default: 0)"
@@ -88,14 +94,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_detail_argument(parser: argparse.ArgumentParser) -> None:
+def add_detail_argument(parser: argparse.ArgumentParser, default: Detail) -> None:
     """Declare where fine detail comes from."""
     parser.add_argument(
         "--detail",
         choices=DETAILS,
-        default="network",
-        help="network: the fill is the model's; patches: it guides patches copied from the surroundings "
-        "(default: network)",
+        default=default,
+        help="network: the fill is the model's; patches: it guides patches copied from the surroundings; auto: patches "
+        f"for the networks of the pack (default: {default})",
     )
 
 
@@ -105,12 +111,21 @@ def run(arguments: argparse.Namespace) -> int:
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
     masks, read = _look_at_masks(arguments, limit)
+    sources, sources_read = _read_sources(arguments.sources, limit, notes)
+    if arguments.allowed is not None:
+        read_header(arguments.allowed, limit)
+        read = [*read, arguments.allowed]
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
         notes.say(source, picture.remarks)
         hole = _mask_for(arguments, source, picture, masks, notes)
+        allowed = None
+        if arguments.allowed is not None:
+            mask = read_mask(arguments.allowed, picture, max_pixels=limit)
+            notes.say(arguments.allowed, mask.remarks)
+            allowed = mask.hole
         result = inpaint(
             model,
             picture.planes[None],
@@ -121,6 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
             blend=arguments.blend,
             color_match=arguments.color_match,
             detail=arguments.detail,
+            allowed=allowed,
+            sources=sources,
             size=arguments.size,
             context=arguments.context,
             grain=arguments.grain,
@@ -130,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
         notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
         notes.say(target, write_image(target, result[0], like=picture))
 
-    return picture_folders.run_over(arguments, work, notes, also_read=read)
+    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read])
 
 
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
@@ -147,6 +164,23 @@ def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor
         share = f"{max(1, round(100 * hidden))} % of the hole" if hidden < 1.0 else "the hole"
         said.append(f"{share} is fully transparent, where the fill stays invisible; --opaque lets it be seen")
     return said
+
+
+def _read_sources(path: Path | None, limit: int, notes: Notes) -> tuple[list[Tensor], list[Path]]:
+    """Pictures that may be copied from, and their files.
+
+    Raises
+    ------
+    ImageFileError
+        A file that is no picture, or a folder without any.
+    """
+    if path is None:
+        return [], []
+    files = picture_folders.search(path, False, notes).pictures if path.is_dir() else [path]
+    pictures = [decode_image(file, limit) for file in files]
+    for file, picture in zip(files, pictures, strict=True):
+        notes.say(file, picture.remarks)
+    return [picture.planes for picture in pictures], list(files)
 
 
 def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part-count", type=int, default=150, metavar="N", help="about how many parts (default: 150)")
     parser.add_argument("--feather", type=int, default=8, metavar="PX", help="width of the seams (default: 8)")
     parser.add_argument("--blend", choices=BLENDS, default="alpha", help="how fills are joined (default: alpha)")
-    add_detail_argument(parser)
+    add_detail_argument(parser, "network")
     parser.add_argument(
         "--strip", action="store_true", help="also write NAME.strip.png: the picture before, and after every round"
     )

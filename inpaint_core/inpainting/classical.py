@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -48,17 +49,32 @@ class ClassicalFill:
             raise ValueError(f"unknown classical fill {method!r}: choose one of {', '.join(CLASSICAL_METHODS)}")
         self.method = method
         self.seed = seed
-        self.takes_check = method == "patches"
+        self.takes_check = self.takes_sources = method == "patches"
         self.least_window, self.least_context = (256, 1.0) if method == "patches" else (64, 0.0)
 
-    def complete(self, image: Tensor, mask: Tensor, check: Check | None = None) -> Tensor:
+    def complete(
+        self,
+        image: Tensor,
+        mask: Tensor,
+        check: Check | None = None,
+        allowed: Tensor | None = None,
+        sources: Sequence[Tensor] = (),
+    ) -> Tensor:
         """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels come back as they are.
 
-        `check` is called between the passes of slow methods; what it raises ends the work.
+        `check` is called between the passes of slow methods; what it raises ends the work. What patches may be copied
+        from say `allowed` and `sources`, as in `patches.fill_from_patches`.
         """
         if self.method == "patches":
             unknown = ((mask > 0.5) | ~torch.isfinite(image).all(1, keepdim=True)).to(mask)
-            filled = fill_from_patches(image.nan_to_num(0.0, 0.0, 0.0), unknown, seed=self.seed, check=check)
+            filled = fill_from_patches(
+                image.nan_to_num(0.0, 0.0, 0.0),
+                unknown,
+                allowed=allowed,
+                sources=sources,
+                seed=self.seed,
+                check=check,
+            )
             return torch.where(mask > 0.5, filled, image)
         return torch.stack([self._fill(picture, hole[0] > 0.5) for picture, hole in zip(image, mask, strict=True)])
 

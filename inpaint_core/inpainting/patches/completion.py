@@ -57,9 +57,9 @@ def fill_from_patches(
     mask
         `[B,1,H,W]`, 1 = hole.
     allowed
-        `[B,1,H,W]`, 1 = may be copied; None: all that is known.
+        `[B,1,H,W]`, 1 = may be copied, however far from the hole; None: all that is known near it.
     sources
-        Other pictures `[C,h,w]` of any size that may be copied from.
+        Other pictures `[C,h,w]` of any size that may be copied from, but for what is not finite in them.
     guide
         `[B,C,H,W]`: another fill, which decides in the large what is put where.
     seed
@@ -81,7 +81,8 @@ def fill_from_patches(
     for index in range(len(image)):
         hole = mask[index, 0] > 0.5
         may = ~hole if allowed is None else (allowed[index, 0] > 0.5) & ~hole
-        parts.append(_fill(image[index], hole, may, sources, None if guide is None else guide[index], seed, check))
+        others = sources if allowed is None else [*sources, *_far(image[index], hole, may)]
+        parts.append(_fill(image[index], hole, may, others, None if guide is None else guide[index], seed, check))
     return torch.stack(parts)
 
 
@@ -126,9 +127,22 @@ def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
     return ..., slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
 
 
+def _far(image: Tensor, hole: Tensor, usable: Tensor) -> list[Tensor]:
+    """What may be copied but is not among the surroundings of the hole, as another picture."""
+    if not bool(hole.any()):
+        return []
+    far = usable.clone()
+    far[_surroundings(hole)] = False
+    if not bool(far.any()):
+        return []
+    rows, columns = torch.nonzero(far.any(1)).flatten(), torch.nonzero(far.any(0)).flatten()
+    inside = ..., slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return [torch.where(usable[inside], image[inside].float(), float("nan"))]
+
+
 def _known_picture(values: Tensor) -> Picture:
-    known = torch.ones(values.shape[-2:], dtype=torch.bool, device=values.device)
-    return Picture(values, known, known)
+    known = torch.isfinite(values).all(0)
+    return Picture(torch.where(known, values, 0.0), known, known)
 
 
 def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
