@@ -1,4 +1,4 @@
-"""ComfyUI's door to Liminal. Imports nothing from the host, so that it can be loaded anywhere."""
+"""ComfyUI's entry point to Liminal. Imports nothing from the host, so that it can be loaded anywhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .nodes import LiminalExtension
 
-# At the end, so that the host's own `nodes` and other packs' modules keep their names; only `inpaint_core` is wanted.
+# At the end, so that the host's own `nodes` and other packs' modules keep their names; only `inpaint_core` is needed
+# from it.
 _ROOT = str(Path(__file__).resolve().parent)
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)

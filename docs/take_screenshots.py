@@ -1,9 +1,8 @@
-"""Take the pictures of the example workflows in a running ComfyUI, each after a press on Run.
+"""Take screenshots of the example workflows in a running ComfyUI, each after pressing Run.
 
     python docs/take_screenshots.py http://127.0.0.1:8188
 
-Each lands beside its `.json`. Needs `pip install playwright`, and Chromium at
-/usr/bin/chromium or $CHROMIUM.
+Each is saved beside its `.json`. Needs `pip install playwright`, and Chromium at /usr/bin/chromium or $CHROMIUM.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
-LARGEST_SCALE = 1.2
+MAX_SCALE = 1.2
 LEFT, TOP = 150, 150  # pixels of the window that the interface covers
 PATIENCE = 900  # seconds that a workflow may run
 # Chromium shows a test picture in place of a camera.
@@ -47,14 +46,14 @@ LOOK_AT = """([x, y, scale]) => {
 
 
 def ask(server: str, route: str) -> dict[str, Any]:
-    """What the server says: `history`, what has run, by prompt; `queue`, what runs and waits."""
+    """The server's answer: `history`, finished prompts by id; `queue`, what is running and waiting."""
     with urllib.request.urlopen(f"{server}/{route}", timeout=60) as answer:
         return json.load(answer)
 
 
 def open_interface(page: Page, server: str) -> None:
-    """Wait for the interface, without what greets a newcomer and what lies over the canvas."""
-    for _ in range(2):  # the settings hold from the second time on
+    """Wait for the interface, with the welcome screens and canvas overlays turned off."""
+    for _ in range(2):  # the settings apply from the second load on
         page.goto(server)
         page.wait_for_function("window.app?.graph && document.querySelector('canvas')", timeout=120_000)
         page.wait_for_timeout(4000)
@@ -71,7 +70,7 @@ def run(page: Page, server: str, workflow: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while any(ask(server, "queue").values()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{workflow.name} is not done after {PATIENCE} s")
+            raise TimeoutError(f"{workflow.name} was not finished after {PATIENCE} s")
         page.wait_for_timeout(1000)
     found = ask(server, "history")
     done = found.keys() - before
@@ -84,9 +83,9 @@ def run(page: Page, server: str, workflow: Path) -> None:
 
 
 def photograph(page: Page, target: Path) -> None:
-    """Write what the nodes cover as a JPEG."""
+    """Save the area covered by the nodes as a JPEG."""
     left, top, right, bottom = page.evaluate(EXTENT)
-    scale = min(WIDTH / (right - left), LARGEST_SCALE)
+    scale = min(WIDTH / (right - left), MAX_SCALE)
     width, height = int((right - left) * scale), int((bottom - top) * scale)
     page.set_viewport_size({"width": width + 2 * LEFT, "height": height + 2 * TOP})
     page.wait_for_timeout(1000)
@@ -97,7 +96,7 @@ def photograph(page: Page, target: Path) -> None:
 
 
 def take(server: str, names: list[str]) -> Iterator[Path]:
-    """Every screenshot that is asked for."""
+    """Take every requested screenshot."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS
@@ -115,11 +114,11 @@ def take(server: str, names: list[str]) -> Iterator[Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     workflows = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
-    parser.add_argument("server", metavar="URL", help="where ComfyUI is, with this pack and no other")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(workflows)}; default: all")
+    parser.add_argument("server", metavar="URL", help="address of a ComfyUI with this pack and no other")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(workflows)} (default: all)")
     options = parser.parse_args()
     unknown = set(options.names) - set(workflows)
     if unknown:
-        parser.error(f"no such workflow: {', '.join(sorted(unknown))}; choose of {', '.join(workflows)}")
+        parser.error(f"no such workflow: {', '.join(sorted(unknown))}; choose from {', '.join(workflows)}")
     for made in take(options.server.rstrip("/"), options.names or workflows):
         print(made)

@@ -6,17 +6,18 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from .commands.notes import print_any_name
 from .files.atomic import unwritten
 
 COMMANDS = {
-    "inpaint": "fill holes of a picture or a folder of pictures",
+    "inpaint": "fill the holes of a picture or a folder of pictures",
     "reimagine": "let a model replace a picture part by part",
     "translate": "turn pictures, clips or the live camera into what a model was trained on",
     "mask": "make masks: superpixels, strokes, rectangles and others",
-    "info": "say what a model file is",
-    "convert": "turn a public .pth, .pt or .ckpt file into a safe one of ours",
+    "info": "describe a model file",
+    "convert": "convert a public .pth, .pt or .ckpt file to a safe model file of this pack",
 }
 
 
@@ -48,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except (ValueError, OSError, MemoryError) as error:
         sentence = unwritten(error) if isinstance(error, OSError) else str(error)
-        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+        # Standard error may be a file on the disk that is full; the exit code tells as much.
+        with suppress(OSError):
+            print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
         return 2
 
 

@@ -17,7 +17,7 @@ from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Deta
 
 from ..training.evaluation.drawings import draw_grid, with_hole
 from ..training.evaluation.methods import Scores, score, unique
-from ..training.evaluation.report import short_table, summarise
+from ..training.evaluation.report import short_table, summarize
 from . import host
 from .inpaint import DETAIL_TOOLTIP, INVERT_TOOLTIP, MASK_TOOLTIP
 
@@ -79,9 +79,14 @@ class EvaluateModel(io.ComfyNode):
                     for name in MODELS[1:]
                 ),
                 io.Boolean.Input(
-                    "patches", default=False, tooltip="Include patches copied from the surroundings; slower."
+                    "patches",
+                    default=False,
+                    optional=True,
+                    tooltip="Include patches copied from the surroundings; slower.",
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -142,7 +147,7 @@ class EvaluateModel(io.ComfyNode):
             scores, seconds, fills = fill_and_measure(
                 completer, truth, hole, strategy, chosen_detail, bar, number * len(truth)
             )
-            summary = summarise(scores, 1, len(scores))[1][-1]
+            summary = summarize(scores, 1, len(scores))[1][-1]
             measured.append({"name": name, "seconds": statistics.median(seconds), "summary": summary})
             columns.append(fills[:rows])
         pictures = [with_hole(*pair) for pair in zip(truth[:rows], hole[:rows], strict=True)]

@@ -38,7 +38,7 @@ ADVANCED = {"advanced": True}
 # float32 activations per pixel of a small network, generously: 256 planes of 4 bytes.
 ACTIVATION_BYTES_PER_PIXEL = 1024
 # Networks run on crops and tiles beyond this, see inpaint_core.completion.
-LARGEST_PASS_PIXELS = 2048 * 2048
+MAX_PASS_PIXELS = 2048 * 2048
 
 # --- tensors ---------------------------------------------------------------------------------------------------------
 
@@ -159,9 +159,8 @@ def on_device(model: HostedModel, image: Tensor, kind: type[Kind]) -> Kind:
         It is not of this kind.
     """
     if not isinstance(model.model, kind):
-        does = {"inpainting": "fills holes", "translation": "translates pictures"}[model.model.card.task]
-        raise ValueError(f"this model {does}: connect one that is made for this node")
-    pixels = min(image.shape[-1] * image.shape[-2], LARGEST_PASS_PIXELS) * image.shape[0]
+        raise ValueError(f"this model {model.model.does}, this node needs one that {kind.does}: connect such a model")
+    pixels = min(image.shape[-1] * image.shape[-2], MAX_PASS_PIXELS) * image.shape[0]
     model_management.load_models_gpu(
         [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True
     )
@@ -227,9 +226,9 @@ def raise_if_cancelled() -> None:
 
 RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 FORBIDDEN_CHARACTERS = set('<>:"\\|?*')
-LONGEST_NAME_BYTES = 200
-LONGEST_PATH = 1000
-MOST_FOLDERS_LISTED = 500
+MAX_NAME_BYTES = 200
+MAX_PATH_LENGTH = 1000
+MAX_FOLDERS_LISTED = 500
 
 
 def register_model_folder() -> None:
@@ -266,7 +265,7 @@ def safe_name(text: str) -> str:
         trailing space, a trailing dot, a name that Windows reserves.
     """
     shown = ascii(text[:60])
-    if not text or len(text.encode("utf-8", "replace")) > LONGEST_NAME_BYTES:
+    if not text or len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         raise ValueError(f"{shown} is empty or too long for a name")
     if "/" in text or FORBIDDEN_CHARACTERS & set(text) or any(unicodedata.category(c)[0] == "C" for c in text):
         raise ValueError(f"{shown} holds a character that a name may not have")
@@ -298,7 +297,7 @@ def safe_path(text: str, roots: dict[str, Path]) -> Path:
         Anything else.
     """
     accepted = ", ".join(sorted(roots))
-    parts = text.split("/") if isinstance(text, str) and len(text) <= LONGEST_PATH else []
+    parts = text.split("/") if isinstance(text, str) and len(text) <= MAX_PATH_LENGTH else []
     if not parts or parts[0] not in roots:
         raise ValueError(f"{ascii(text)[:60]} is not allowed: a path begins with one of these folders: {accepted}")
     path = os.path.realpath(roots[parts[0]].joinpath(*(safe_name(part) for part in parts[1:])))
@@ -328,7 +327,7 @@ def picture_folders() -> list[str]:
         if name not in ("input", "output") and root.is_dir():
             found.append(name)
         found += _subfolders(root, name, levels=2)
-    return [folder for folder in found if not folder.startswith("output/liminal")][:MOST_FOLDERS_LISTED]
+    return [folder for folder in found if not folder.startswith("output/liminal")][:MAX_FOLDERS_LISTED]
 
 
 def _subfolders(folder: Path, name: str, levels: int) -> list[str]:

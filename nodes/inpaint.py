@@ -27,7 +27,7 @@ FEATHER_TOOLTIP = (
     "the hole never change."
 )
 DETAIL_TOOLTIP = (
-    "network: the fill is the network's. patches: the network's fill decides in the large, and detail is copied from "
+    "network: the fill is the network's. patches: the network's fill guides the structure, and detail is copied from "
     "the surroundings; sharper, slower. auto: patches for Liminal's own networks, network for all others."
 )
 SOURCES_TOOLTIP = "Pictures that patches may be copied from, besides the picture itself."
@@ -156,7 +156,7 @@ class Inpaint(io.ComfyNode):
                     tooltip="Number of windows per batch. 0: as many as memory allows.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="auto", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input("detail", options=list(DETAILS), default="auto", optional=True, tooltip=DETAIL_TOOLTIP),
                 *copying_inputs(),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],

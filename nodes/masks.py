@@ -10,7 +10,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-from inpaint_core.masks import boundary_overlay, label_map, posterise, select_segments, slic_labels, snap_to_labels
+from inpaint_core.masks import boundary_overlay, label_map, posterize, select_segments, slic_labels, snap_to_labels
 
 from . import host
 from .families import draw, families
@@ -23,10 +23,10 @@ COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 PICTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "borders": boundary_overlay,
-    "mean colors": lambda image, labels, _: posterise(image, labels),
+    "mean colors": lambda image, labels, _: posterize(image, labels),
     "numbers as colors": lambda image, labels, _: label_map(labels),
 }
-MOST_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
+MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
 
 
 MASK_TOOLTIP = (
@@ -154,7 +154,7 @@ def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
     if len(chosen) != 1:
         raise ValueError(f"split works on one picture at a time, not on {len(chosen)}")
     parts = [(labels == number) & (chosen[:, 0] > 0) for number in labels[chosen[:, 0] > 0].unique()]
-    if len(parts) * labels.numel() > MOST_MASK_PIXELS:
+    if len(parts) * labels.numel() > MAX_MASK_PIXELS:
         raise ValueError(
             f"{len(parts)} masks of this size are too many: choose fewer superpixels, or a smaller picture"
         )
@@ -303,7 +303,7 @@ class RandomMask(io.ComfyNode):
         size = (height, width) if planes is None else (planes.shape[-2], planes.shape[-1])
         if planes is not None and len(planes) > 1:
             count = len(planes)
-        if count * size[0] * size[1] > MOST_MASK_PIXELS:
+        if count * size[0] * size[1] > MAX_MASK_PIXELS:
             raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: ask for fewer, or smaller ones")
         ratio = (at_least, at_most) if at_most > 0.0 else None
         changes = {"dilate": dilate, "rotate": rotate}

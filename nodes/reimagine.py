@@ -15,7 +15,7 @@ from .live_preview import LivePreview
 
 
 class Reimagine(io.ComfyNode):
-    """Repaint a whole picture with what a model has learnt."""
+    """Repaint a whole picture with what a model has learned."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -81,7 +81,9 @@ class Reimagine(io.ComfyNode):
                     tooltip="How each fill is blended into its surroundings; see Inpaint.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
+                ),
             ],
             outputs=[
                 io.Image.Output("IMAGE", tooltip="The reimagined pictures, at their original size."),

@@ -9,8 +9,8 @@ from typing import Any
 
 from comfy_api.v0_0_2 import io
 
-MOST_POINTS = 10_000
-LARGEST_INDEX = 1_000_000
+MAX_POINTS = 10_000
+MAX_INDEX = 1_000_000
 
 
 def selections() -> list[io.DynamicCombo.Option]:
@@ -171,7 +171,7 @@ def parse_points(text: str) -> list[tuple[float, float]]:
     Raises
     ------
     ValueError
-        Anything else, more than `MOST_POINTS` points, or a coordinate that is not finite.
+        Anything else, more than `MAX_POINTS` points, or a coordinate that is not finite.
     """
     if not text.strip():
         return []
@@ -179,8 +179,8 @@ def parse_points(text: str) -> list[tuple[float, float]]:
         points = _parse_json(text)
     else:
         points = [re.split(r"[,\s]+", part.strip()) for part in re.split(r"[;\n]", text) if part.strip()]
-    if len(points) > MOST_POINTS:
-        raise ValueError(f"{len(points)} points are too many: at most {MOST_POINTS} are accepted")
+    if len(points) > MAX_POINTS:
+        raise ValueError(f"{len(points)} points are too many: at most {MAX_POINTS} are accepted")
     return [_point(point) for point in points]
 
 
@@ -211,17 +211,17 @@ def parse_indices(text: str) -> list[int]:
     Raises
     ------
     ValueError
-        Anything else, or a number above `LARGEST_INDEX`.
+        Anything else, or a number above `MAX_INDEX`.
     """
     indices: list[int] = []
     spaced = " ".join(text.split()).replace(" -", "-").replace("- ", "-")
     for part in re.split(r"[,; ]+", spaced):
         match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", part, re.ASCII)
-        if match is None or int(match[2] or match[1]) > LARGEST_INDEX:
+        if match is None or int(match[2] or match[1]) > MAX_INDEX:
             raise ValueError(f"{part[:60]!r} is not a number or a range; write like: 0, 4, 10-15")
         indices += range(int(match[1]), int(match[2] or match[1]) + 1)
-        if len(indices) > LARGEST_INDEX:
-            raise ValueError(f"more than {LARGEST_INDEX} numbers")
+        if len(indices) > MAX_INDEX:
+            raise ValueError(f"more than {MAX_INDEX} numbers")
     return indices
 
 

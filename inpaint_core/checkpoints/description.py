@@ -9,7 +9,7 @@ from .translation_model import TranslationModel
 
 
 def describe_model(model: InpaintingModel | TranslationModel) -> str:
-    """What a model is, one fact a line: architecture, size, how it is fed, what it was trained on."""
+    """What a model is, one fact per line: architecture, size, how its input is prepared, what it was trained on."""
     card = model.card
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     chosen = ", ".join(f"{key} {value}" for key, value in sorted(card.arguments.items()))
@@ -19,7 +19,7 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
         "task": card.task,
         "architecture": f"{card.architecture} ({chosen})" if chosen else f"{card.architecture} (defaults)",
         "parameters": f"{parameters:,} ({parameters * 4 / 1e6:.1f} MB in float32)",
-        "value range": {"unit": "0..1", "signed": "-1..1", "imagenet": "ImageNet-normalised"}[card.value_range],
+        "value range": {"unit": "0..1", "signed": "-1..1", "imagenet": "ImageNet-normalized"}[card.value_range],
         "mask": "1 = hole, filled with RGB " + " ".join(f"{value:.3f}" for value in card.fill) if inpaints else "",
         "input": "" if inpaints else _describe_input(card.prepare),
         "trained at": f"{card.trained_size} x {card.trained_size} pixels, {card.steps} steps",
@@ -33,5 +33,5 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
 
 def _describe_input(settings: PrepareSettings | None) -> str:
     if settings is None:
-        return "colour pictures as they are"
-    return f"gray, reduced {settings.reduction} times and enlarged again"
+        return "color pictures as they are"
+    return f"gray, reduced by a factor of {settings.reduction} and enlarged again"

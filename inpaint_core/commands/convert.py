@@ -18,13 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=3,
         metavar=("R", "G", "B"),
-        help="colour in 0..1 that stood in the hole in training, where the file does not tell",
+        help="color in 0..1 that holes were filled with in training, if the file does not say",
     )
     parser.add_argument("--half", action="store_true", help="store float16: half the size")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert, write, and say what became of the weights."""
+    """Convert, write, and report what became of the weights."""
     conversion = convert_checkpoint(arguments.file, fill=arguments.fill)
     save_model(conversion.model, arguments.out, half=arguments.half)
     print(conversion.report())

@@ -1,9 +1,9 @@
-"""Masks: random ones, superpixels, and what can be done to any of them. 1 = hole everywhere."""
+"""Random masks, superpixels, and operations on masks. 1 = hole everywhere."""
 
 from .generators.mix import MaskMix, MaskSource
 from .generators.registry import GENERATORS, generate
 from .normalise import normalize_mask
-from .superpixels.pictures import boundary_overlay, label_map, posterise
+from .superpixels.pictures import boundary_overlay, label_map, posterize
 from .superpixels.selection import mean_colors, segment_masks, select_segments, snap_to_labels
 from .superpixels.slic import slic_labels
 
@@ -16,7 +16,7 @@ __all__ = [
     "label_map",
     "mean_colors",
     "normalize_mask",
-    "posterise",
+    "posterize",
     "segment_masks",
     "select_segments",
     "slic_labels",

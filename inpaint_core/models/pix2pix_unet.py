@@ -9,22 +9,23 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import Norm, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, norm_layer
 from .upsampling import Upsampling, doubling_convolution
 
 
 class UnetGeneratorArguments(Arguments):
-    """Size and flavour of a `UnetGenerator`."""
+    """Size and variant of a `UnetGenerator`."""
 
     input_channels: Literal[1, 3] = 3
     width: int = Field(64, ge=1, le=128)
-    """Channels of the first level, doubled at every level up to 8 x width: 64 is full size, 8 and 4 run live."""
+    """Channels of the first level, doubled at every level up to 8 x width: 64 is full size, 8 and 4 run in real
+    time."""
     depth: int = Field(8, ge=2, le=9)
     """How often the resolution is halved: 8 for 256 pixels, 7 for 128."""
     norm: Norm = "batch"
     dropout: float = Field(0.0, ge=0.0, le=0.9)
-    """Probability in the deepest levels of the decoder, in training only; 0.5 in the paper."""
+    """Dropout probability in the deepest levels of the decoder, in training only; 0.5 in the paper."""
     upsampling: Upsampling = "transposed"
 
 
@@ -59,16 +60,16 @@ class UnetGenerator(Network):
             doubling = doubling_convolution(
                 channels[level] * (1 if innermost else 2), channels[level - 1], upsampling, bias
             )
-            # The paper's three levels of dropout: all of full width but the innermost.
+            # The paper's three levels of dropout: all full-width levels except the innermost.
             dropped = nn.Dropout(dropout if 4 <= level < depth - 1 else 0.0)
             up.append(nn.Sequential(nn.ReLU(), doubling, norm_layer(norm, channels[level - 1]), dropped))
         self.down = nn.ModuleList(down)
         self.up = nn.ModuleList(reversed(up))
         self.head = nn.Sequential(nn.ReLU(), doubling_convolution(2 * channels[0], 3, upsampling, True), nn.Tanh())
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Fresh weights of standard deviation 0.02 from `generator` (arXiv 1611.07004, appendix 6.2)."""
-        initialise_layers(self, generator, "normal")
+        initialize_layers(self, generator, "normal")
 
     def forward(self, frames: Tensor) -> Tensor:
         """Translate: [B,input_channels,H,W] in -1..1, H and W multiples of `multiple`, to [B,3,H,W] in -1..1."""

@@ -170,7 +170,7 @@ def test_every_size_gives_a_mask_or_one_sentence(
         ({"name": "strokes", "size": (8, 8), "bruch": "thin"}, "bruch"),
         ({"name": "strokes", "size": (8, 8), "brush": "broad"}, "'thin', 'medium' or 'thick'"),
         ({"name": "strokes", "size": (8, 8), "hole_ratio": (0.5, 0.5)}, "low < high"),
-        ({"name": "strokes", "size": (8, 8), "hole_ratio": (0.101, 0.102)}, "no count of pixels"),
+        ({"name": "strokes", "size": (8, 8), "hole_ratio": (0.101, 0.102)}, "no number of pixels"),
         ({"name": "strokes", "size": (64, 64), "hole_ratio": (0.7, 0.8), "border": 50}, "inside the border"),
         ({"name": "strokes", "size": (64, 64), "border": 300}, "no room"),
         ({"name": "strokes", "size": (0, 64)}, "cannot be drawn"),
@@ -178,7 +178,7 @@ def test_every_size_gives_a_mask_or_one_sentence(
         ({"name": "border", "size": (64, 64), "border": 50}, "touch the edge"),
         ({"name": "border", "size": (64, 64), "sides": ()}, "sides"),
         ({"name": "slic", "size": (64, 64)}, "give image"),
-        ({"name": "slic", "size": (64, 64), "image": torch.rand(3, 8, 8)}, "sizes must agree"),
+        ({"name": "slic", "size": (64, 64), "image": torch.rand(3, 8, 8)}, "sizes must match"),
         ({"name": "folder", "size": (64, 64), "folder": "/nowhere/at/all"}, "no such folder"),
     ],
     ids=lambda value: str(value)[:40],
@@ -231,7 +231,7 @@ def test_lines_are_as_wide_as_asked_on_average(width: float) -> None:
     assert np.mean(widths) == pytest.approx(width, rel=0.06)
 
 
-def test_center_is_centred_and_keeps_the_proportions_of_the_picture() -> None:
+def test_center_is_centered_and_keeps_the_proportions_of_the_picture() -> None:
     mask = generate("center", (120, 200))[0, 0]
     assert float(mask.sum()) == 60 * 100
     assert bool(mask[30:90, 50:150].all())

@@ -41,7 +41,7 @@ def test_nearly_binary_masks_are_binary() -> None:
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
-def test_resizing_takes_the_pixel_whose_centre_is_nearest(height: int, width: int, tall: int, wide: int) -> None:
+def test_resizing_takes_the_pixel_whose_center_is_nearest(height: int, width: int, tall: int, wide: int) -> None:
     mask = (torch.arange(height * width).reshape(height, width) * 7 % 3 == 0).float()
     resized = normalize_mask(mask, (tall, wide))
     rows = [min(int((row + 0.5) * height / tall), height - 1) for row in range(tall)]
@@ -66,8 +66,8 @@ def test_the_input_is_left_alone() -> None:
     ("mask", "said"),
     [
         (torch.zeros(4), "not \\[4\\]"),
-        (torch.zeros(1, 3, 8, 8), "pick one channel"),
-        (torch.zeros(1, 8, 8, 3), "pick one channel"),
+        (torch.zeros(1, 3, 8, 8), "select one channel"),
+        (torch.zeros(1, 8, 8, 3), "select one channel"),
         (torch.zeros(0, 8, 8), "empty"),
         (torch.full((2, 2), float("nan")), "NaN"),
         (torch.zeros(2, 2, dtype=torch.complex64), "real numbers"),

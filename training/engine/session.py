@@ -64,7 +64,7 @@ def run_training(
     callbacks
         Called with every event of `training.events`, in the calling thread, after the run folder's own writers.
     should_stop
-        Asked before every step; when true the state is saved and what was learnt is returned.
+        Asked before every step; when true the state is saved and what was learned is returned.
     picture
         Train on this picture instead of a folder: image `[1,3,H,W]` in 0..1 and mask `[1,1,H,W]`, 1 = to be repaired,
         which is never looked at. For objective reconstruction.
@@ -179,7 +179,9 @@ class _Session:
         model = load_model(self._folder.model)
         metrics = dict(model.card.metrics)
         losses = read_losses(self._folder.metrics)
-        return TrainResult(model, losses, self._sheet, self._folder.model, step, interrupted, metrics, {})
+        return TrainResult(
+            model, losses, self._sheet, self._folder.model, step, interrupted, metrics, {}, type(self._objective)
+        )
 
     def emit(self, event: Event) -> None:
         """Tell all who watch, in order."""
@@ -313,7 +315,17 @@ class _Session:
         metrics = dict(model.card.metrics)
         self.emit(Finished(step, interrupted, metrics))
         losses = read_losses(self._folder.metrics)
-        return TrainResult(model, losses, self._sheet, self._folder.model, step, interrupted, metrics, baselines)
+        return TrainResult(
+            model,
+            losses,
+            self._sheet,
+            self._folder.model,
+            step,
+            interrupted,
+            metrics,
+            baselines,
+            objective_class(config),
+        )
 
     def _repair(self, model: Model, picture: Path, mask: Path) -> None:
         if isinstance(model, InpaintingModel):

@@ -2,7 +2,8 @@
 
 Coarse to fine, the patches that touch the hole are matched to whole known ones, and the pixels of the hole become the
 mean of what the matches would put there, until both agree (Wexler, Shechtman & Irani 2007; Newson et al. 2017). The
-estimate of a finer level comes from that level's own patches at the enlarged correspondences: nothing is ever enlarged.
+estimate of a finer level comes from that level's own patches at the enlarged correspondences: pixels are never
+enlarged.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from .pyramid import Picture, doubled
 from .votes import vote
 
 RADIUS = 2  # pixels: patches are squares of 5 x 5
-SMALLEST = 16  # pixels: no side of the coarsest level is shorter
-DIMENSIONS = 32  # of the vectors that patches are compared by
-ROUNDS = (3, 5, 8, 12, 16, 20)  # of matching and voting at every level from the finest; the coarse ones decide
-CHEAP = 1 << 16  # patches in all rounds of a level: those of small holes have more rounds, up to the most of these
+MIN_LEVEL_SIDE = 16  # pixels: shortest side of the coarsest level
+DIMENSIONS = 32  # of the vectors used to compare patches
+ROUNDS = (3, 5, 8, 12, 16, 20)  # of matching and voting per level, from the finest; the coarse levels decide
+CHEAP = 1 << 16  # patches in all rounds of a level: small holes get more rounds, up to the largest of these
 AGREEMENT = 2  # of the last votes, see `vote`
-MOST_PIXELS = 1 << 21  # sizes with more source pixels keep the correspondences of the size before: bounds the memory
-SURROUNDINGS = 1.0  # sources are taken from this share of the hole's longer side on every side of it,
-LEAST_SURROUNDINGS = 96  # and from at least so many pixels
+MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the level before, to bound memory
+SURROUNDINGS = 1.0  # sources are taken from this fraction of the hole's longer side on every side of it,
+MIN_SURROUNDINGS = 96  # and from at least this many pixels
 
 log = logging.getLogger("liminal")
 Check = Callable[[], None]
@@ -53,29 +54,29 @@ def fill_from_patches(
     Parameters
     ----------
     image
-        `[B,C,H,W]`, any size and number of channels; what lies in the hole is never looked at.
+        `[B,C,H,W]`, any size and number of channels; the contents of the hole are ignored.
     mask
         `[B,1,H,W]`, 1 = hole.
     allowed
-        `[B,1,H,W]`, 1 = may be copied, however far from the hole; None: all that is known near it.
+        `[B,1,H,W]`, 1 = may be copied, however far from the hole; None: everything known near it.
     sources
-        Other pictures `[C,h,w]` of any size that may be copied from, but for what is not finite in them.
+        Other pictures `[C,h,w]` of any size to copy from, except for pixels that are not finite.
     guide
-        `[B,C,H,W]`: another fill, which decides in the large what is put where.
+        `[B,C,H,W]`: another fill, which guides the coarse structure.
     seed
-        Of the random search; every picture of a batch is treated alike.
+        Seed of the random search, the same for every picture of a batch.
     check
-        Called between passes; what it raises ends the work.
+        Called between passes; an exception raised by it ends the work.
 
     Returns
     -------
     Tensor
-        `[B,C,H,W]`: equal to `image` bit for bit outside the hole. Where there is no patch to copy, which is logged,
-        the guide, or without one a smooth fill (pull-push).
+        `[B,C,H,W]`: equal to `image` bit for bit outside the hole. If there is no patch to copy, which is logged, the
+        guide or else a smooth fill (pull-push).
 
     Notes
     -----
-    Time and memory grow with the surroundings of the hole, not with the picture.
+    Time and memory depend on the surroundings of the hole, not on the picture's size.
     """
     parts = []
     for index in range(len(image)):
@@ -106,7 +107,9 @@ def _fill(
     around = None if guide is None else F.pad(guide[inside].float(), margin)
     filled = _Completion(own, others, around, seed, check).run()
     if filled is None:
-        log.info("There is no whole patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before")
+        log.info(
+            "There is no complete patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before"
+        )
         filled = _smooth(own) if around is None else around
     filled = filled[:, : part_hole.shape[0], : part_hole.shape[1]]
     result = image.clone()
@@ -123,7 +126,7 @@ def _smooth(picture: Picture) -> Tensor:
 def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
     rows, columns = torch.nonzero(hole.any(1)).flatten(), torch.nonzero(hole.any(0)).flatten()
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), LEAST_SURROUNDINGS)
+    margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), MIN_SURROUNDINGS)
     return ..., slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
 
 
@@ -146,7 +149,7 @@ def _known_picture(values: Tensor) -> Picture:
 
 
 def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
-    """At least one patch large; what is added is hole."""
+    """Padded with hole pixels to at least the size of a patch."""
     height, width = picture.known.shape
     side = 2 * RADIUS + 1
     margin = (0, max(0, side - width), 0, max(0, side - height))
@@ -156,7 +159,7 @@ def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
 
 @dataclass(frozen=True)
 class _Canvas:
-    """What may be copied at one level: the picture itself and others, one below the other."""
+    """What may be copied at one level: the picture itself and others, stacked vertically."""
 
     values: Tensor
     valid: Tensor
@@ -178,7 +181,7 @@ class _Canvas:
         return cls(stacked([picture.values for picture in pictures]), valid, tops, sizes, near)
 
     def locate(self, match: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which picture, and its row and column."""
+        """Index of the picture, and row and column in it."""
         rows, columns = match // self.valid.shape[1], match % self.valid.shape[1]
         which = torch.bucketize(rows, self.tops, right=True) - 1
         return which, rows - self.tops[which], columns
@@ -193,7 +196,7 @@ class _Canvas:
 
 @dataclass(frozen=True)
 class _Matches:
-    """The field of one level, for the next."""
+    """The field of one level, kept for the next."""
 
     size: tuple[int, int]
     place: Tensor
@@ -201,7 +204,7 @@ class _Matches:
     canvas: _Canvas
 
     def doubled(self, rows: Tensor, columns: Tensor, canvas: _Canvas) -> Tensor:
-        """Where the patches with these centres look first at the next larger size."""
+        """Initial matches of the patches with these centers at the next larger size."""
         height, width = self.size
         small_rows, small_columns = (
             (rows // 2).clamp(RADIUS, height - 1 - RADIUS),
@@ -209,7 +212,7 @@ class _Matches:
         )
         patch = self.place[small_rows * width + small_columns]
         which, match_rows, match_columns = self.canvas.locate(self.match[patch.clamp(min=0)])
-        here = patch < 0  # nothing was missing there: the match is the patch itself
+        here = patch < 0  # nothing was missing there: the patch matches itself
         which = torch.where(here, 0, which)
         match_rows = torch.where(here, small_rows, match_rows)
         match_columns = torch.where(here, small_columns, match_columns)
@@ -234,7 +237,7 @@ class _Completion:
 
     def _goes_on(self, guided: bool) -> bool:
         last = self.levels[-1].known
-        if bool(last.all()) or min(last.shape) < 2 * SMALLEST:
+        if bool(last.all()) or min(last.shape) < 2 * MIN_LEVEL_SIDE:
             return False
         return not guided or max(last.shape) > COARSEST
 
@@ -260,14 +263,14 @@ class _Completion:
         size = (level.known.shape[0], level.known.shape[1])
         width = size[1]
         everywhere = whole_patches(torch.ones_like(level.known), RADIUS)
-        centres = torch.nonzero((everywhere & ~whole_patches(level.known, RADIUS)).flatten()).flatten()
+        centers = torch.nonzero((everywhere & ~whole_patches(level.known, RADIUS)).flatten()).flatten()
         pixels = torch.nonzero(~level.known.flatten()).flatten()
-        rows, columns = centres // width, centres % width
+        rows, columns = centers // width, centers % width
         if before is None:
             start = canvas.snap(torch.zeros_like(rows), rows, columns)
         else:
             start = before.doubled(rows, columns, canvas)
-        place = placed(centres, size)
+        place = placed(centers, size)
 
         def voted(match: Tensor, last: bool = False) -> Tensor:
             filled = level.values.clone()
@@ -277,18 +280,18 @@ class _Completion:
 
         if before is not None:
             target = voted(start)
-        if canvas.valid.numel() > MOST_PIXELS:
+        if canvas.valid.numel() > MAX_SOURCE_PIXELS:
             return voted(start, last=True), _Matches(size, place, start, canvas)
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
         kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)
         vectors = project(canvas.values, kernel)
         extra = None
         if self.guides is not None:
-            vectors, extra = self._guided(index, vectors, canvas, centres)
-        field = Field(centres, size, canvas.valid, vectors, start, self.generator)
-        rounds = max(ROUNDS[min(index, len(ROUNDS) - 1)], min(ROUNDS[-1], CHEAP // len(centres)))
+            vectors, extra = self._guided(index, vectors, canvas, centers)
+        field = Field(centers, size, canvas.valid, vectors, start, self.generator)
+        rounds = max(ROUNDS[min(index, len(ROUNDS) - 1)], min(ROUNDS[-1], CHEAP // len(centers)))
         for number in range(1, rounds + 1):
-            looks = project(target, kernel)[centres]
+            looks = project(target, kernel)[centers]
             field.look_at(looks if extra is None else torch.cat([looks, extra], dim=1))
             for reverse in (False, True):
                 if self.check is not None:
@@ -297,8 +300,8 @@ class _Completion:
             target = voted(field.match, last=number == rounds)
         return target, _Matches(size, place, field.match, canvas)
 
-    def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centres: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors of the sources `[N,D+C]` and what is to be appended to those of the target's patches `[M,C]`."""
+    def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centers: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of the sources `[N,D+C]`, and the part to append to those of the target's patches `[M,C]`."""
         assert self.guides is not None
         own = guide_features(self.guides[index], RADIUS)
         width = canvas.valid.shape[1]
@@ -306,4 +309,4 @@ class _Completion:
         for other in self.others[index]:
             parts.append(guide_features(other.values, RADIUS).view(*other.known.shape, -1))
         stacked = torch.cat([F.pad(part, (0, 0, 0, width - part.shape[1])) for part in parts])
-        return torch.cat([vectors, stacked.flatten(0, 1)], dim=1), own[centres]
+        return torch.cat([vectors, stacked.flatten(0, 1)], dim=1), own[centers]

@@ -1,11 +1,11 @@
-"""What the matched patches say about every pixel of the hole."""
+"""Votes of the matched patches on every pixel of the hole."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 14  # pixels that are voted on at once: their proposals stay in the processor's cache
+CHUNK = 1 << 14  # pixels voted on at once: their proposals stay in the processor's cache
 
 
 def vote(
@@ -17,7 +17,7 @@ def vote(
     radius: int,
     agreement: int = 1,
 ) -> Tensor:
-    """Mean of what the patches around each pixel would put there.
+    """Mean of the values that the patches around each pixel propose.
 
     Parameters
     ----------
@@ -26,15 +26,16 @@ def vote(
     size
         Of the target.
     place
-        int64 `[H*W]`: the row of a patch's centre in `match`, -1 where there is no patch.
+        int64 `[H*W]`: the row of a patch's center in `match`, -1 where there is no patch.
     match
-        int64 `[M]`: centres in the source.
+        int64 `[M]`: centers in the source.
     source
         `[C,Hs,Ws]`.
     radius
-        Of a patch in pixels.
+        Of a patch, in pixels.
     agreement
-        A source pixel that n patches propose counts n to this power: the larger, the more is copied and the less mixed.
+        Each proposal weighs as much as the number of patches that propose the same source pixel, to this power less
+        one: the larger, the more is copied and the less is mixed.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def _vote(
 ) -> Tensor:
     height, width = size
     rows, columns = pixels // width, pixels % width
-    # Differences from the proposal of one patch are summed: where all agree, they are exactly 0.
+    # Differences from one patch's proposal are summed: where all patches agree, they are exactly 0.
     inner_rows, inner_columns = rows.clamp(radius, height - 1 - radius), columns.clamp(radius, width - 1 - radius)
     home = match.index_select(0, place.index_select(0, inner_rows * width + inner_columns))
     first = values.index_select(0, home + (rows - inner_rows) * source_width + columns - inner_columns)

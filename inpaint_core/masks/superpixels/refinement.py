@@ -1,4 +1,4 @@
-"""Borders of superpixels at the full resolution of a picture that was divided at a lower one."""
+"""Full-resolution borders for superpixels computed at a lower resolution."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clustering import Labels, Planes, to_features
-from .pieces import centres_of_pieces, keep_largest_pieces, piece_means
+from .pieces import centers_of_pieces, keep_largest_pieces, piece_means
 
-BAND = 1 << 20  # pixels decided at a time, so that memory does not follow the size of the picture
+BAND = 1 << 20  # pixels processed at a time, so that memory does not grow with the picture
 
 
 def refine_boundaries(
@@ -21,7 +21,7 @@ def refine_boundaries(
     value_range: tuple[float, float],
     compactness: float,
 ) -> Labels:
-    """Give the pixels along borders to the nearest superpixel in colour and place, as SLIC does.
+    """Assign the pixels along borders to the nearest superpixel in color and position, as SLIC does.
 
     Parameters
     ----------
@@ -39,15 +39,15 @@ def refine_boundaries(
     Returns
     -------
     Labels
-        `[H,W]`, contiguous from 0, each label one connected piece. Only pixels less than one pixel of the working
-        resolution away from a border have changed, apart from torn-off fragments.
+        `[H,W]`, contiguous from 0, each label one connected piece. Only pixels within one working-resolution pixel of a
+        border change, apart from disconnected fragments.
     """
     height, width = labels.shape
     down, along = height / working.shape[0], width / working.shape[1]
     count = int(working.max()) + 1
     step = math.sqrt(labels.size / count)
-    places = ((centres_of_pieces(working, count) + 0.5) * (down, along) - 0.5) / step
-    centres = np.concatenate([places, piece_means(working, planes, count)], axis=1)
+    places = ((centers_of_pieces(working, count) + 0.5) * (down, along) - 0.5) / step
+    centers = np.concatenate([places, piece_means(working, planes, count)], axis=1)
     reach = math.ceil(max(down, along))
     shifts = [(y, x) for y in (-reach, 0, reach) for x in (-reach, 0, reach) if y or x]
     rows, columns = np.nonzero(_near_border(labels, reach))
@@ -57,11 +57,11 @@ def refine_boundaries(
         features = to_features(colors[:, None, y, x], value_range, compactness)[:, 0]
         pixels = np.stack([y / step, x / step, *features], axis=1)
         own = labels[y, x]
-        best = ((pixels - centres[own]) ** 2).sum(axis=1)
+        best = ((pixels - centers[own]) ** 2).sum(axis=1)
         for shift in shifts:
             candidate = labels[np.clip(y + shift[0], 0, height - 1), np.clip(x + shift[1], 0, width - 1)]
             other = np.flatnonzero(candidate != own)
-            distance = ((pixels[other] - centres[candidate[other]]) ** 2).sum(axis=1)
+            distance = ((pixels[other] - centers[candidate[other]]) ** 2).sum(axis=1)
             nearer = distance < best[other]
             chosen = other[nearer]
             best[chosen] = distance[nearer]
