@@ -8,7 +8,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
+from inpaint_core.inpainting.classical import FILL_NAMES, ClassicalFill, ClassicalMethod
 from inpaint_core.inpainting.copying import Sources
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Detail, Strategy, inpaint
 
@@ -226,11 +226,12 @@ class ClassicalFillNode(io.ComfyNode):
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Combo.Input(
                     "method",
-                    options=list(CLASSICAL_METHODS),
+                    options=list(FILL_NAMES),
                     default="telea",
                     tooltip="mean: the mean color of the known pixels. smooth: a smooth interpolation, which the "
                     "networks start from. telea, navier-stokes: continue the surroundings into the hole (OpenCV). "
-                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings.",
+                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings. "
+                    "patchmatch: the same by PyPatchMatch, which must be installed.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),

@@ -15,7 +15,7 @@ from ..files.images import Picture, check_writable, decode_image, write_image
 from ..files.masks import read_mask
 from ..files.opening import ImageFileError, pixel_limit, read_header
 from ..foreign.completers import open_completer
-from ..inpainting.classical import CLASSICAL_METHODS
+from ..inpainting.classical import FILL_NAMES
 from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Detail, inpaint
 from ..masks import generate
 from ..masks.generators.registry import names_without_options
@@ -85,7 +85,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         required=True,
-        help=f"a .safetensors model, or one of {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}",
+        help=f"a .safetensors model, or one of {', '.join((*EMBEDDED_INPAINTING, *FILL_NAMES))}",
     )
     parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
     parser.add_argument(
