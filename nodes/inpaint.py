@@ -27,8 +27,8 @@ FEATHER_TOOLTIP = (
     "the hole never change."
 )
 DETAIL_TOOLTIP = (
-    "network: the fill is the network's. patches: the network's fill guides the structure, and detail is copied from "
-    "the surroundings; sharper, slower. auto: patches for Liminal's own networks, network for all others."
+    "network: use the network's own fill. patches: the network's fill guides the structure, and detail is copied from "
+    "the surroundings; sharper, but slower. auto: patches for Liminal's own networks, network for all others."
 )
 SOURCES_TOOLTIP = "Pictures that patches may be copied from, besides the picture itself."
 ALLOWED_TOOLTIP = "White (1) is where patches may be copied from. Empty or unconnected: everywhere outside the hole."

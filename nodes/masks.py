@@ -73,7 +73,9 @@ class MaskFromSLIC(io.ComfyNode):
                 io.DynamicCombo.Input(
                     "select", options=selections(), tooltip="Which superpixels become the hole (white)."
                 ),
-                io.Boolean.Input("all_but", default=False, tooltip="Invert the selection: take all other superpixels."),
+                io.Boolean.Input(
+                    "all_but", default=False, tooltip="Invert the selection: select all other superpixels."
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -150,7 +152,7 @@ class MaskFromSLIC(io.ComfyNode):
 
 
 def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
-    """One mask `[n,1,H,W]` for every superpixel of one picture that lies in a mask `[1,1,H,W]`."""
+    """One mask per superpixel, `[n,1,H,W]`, for the superpixels of one picture that lie in a mask `[1,1,H,W]`."""
     if len(chosen) != 1:
         raise ValueError(f"split works on one picture at a time, not on {len(chosen)}")
     parts = [(labels == number) & (chosen[:, 0] > 0) for number in labels[chosen[:, 0] > 0].unique()]
@@ -170,8 +172,8 @@ class SnapMaskToSLIC(io.ComfyNode):
             node_id="Liminal_SnapMaskToSLIC",
             display_name="Snap Mask to Superpixels",
             category="Liminal/mask",
-            description="Snaps a roughly painted mask to the picture's edges: superpixels that the mask covers far "
-            "enough become the hole.",
+            description="Snaps a roughly painted mask to the picture's edges: superpixels sufficiently covered by the "
+            "mask become the hole.",
             inputs=[
                 io.Image.Input("image", tooltip="Pictures that the mask belongs to. Alpha is ignored."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
@@ -190,7 +192,7 @@ class SnapMaskToSLIC(io.ComfyNode):
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
             ],
             outputs=[
-                io.Mask.Output("MASK", tooltip="1 in the superpixels that the mask covers, 0 elsewhere."),
+                io.Mask.Output("MASK", tooltip="1 in the superpixels covered by the mask, 0 elsewhere."),
                 io.Image.Output("picture", tooltip="Superpixel borders, with the new mask in red."),
             ],
         )
@@ -231,7 +233,7 @@ class RandomMask(io.ComfyNode):
                     "at_most",
                     default=0.3,
                     **share,
-                    tooltip="Maximum share of the picture that is hole. 0: no limits; the generator decides.",
+                    tooltip="Maximum share of the picture that is hole. 0: no limit; the generator decides.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -304,7 +306,7 @@ class RandomMask(io.ComfyNode):
         if planes is not None and len(planes) > 1:
             count = len(planes)
         if count * size[0] * size[1] > MAX_MASK_PIXELS:
-            raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: ask for fewer, or smaller ones")
+            raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: choose fewer, or smaller ones")
         ratio = (at_least, at_most) if at_most > 0.0 else None
         changes = {"dilate": dilate, "rotate": rotate}
         masks = []

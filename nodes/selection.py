@@ -1,4 +1,4 @@
-"""Ways to select superpixels on a node: their inputs, and parsing what people type into them."""
+"""Ways to select superpixels on a node: their inputs, and parsing of the text typed into them."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def selections() -> list[io.DynamicCombo.Option]:
 
 
 def criteria(select: dict[str, Any]) -> dict[str, Any]:
-    """What `select_segments` is asked for, from what the node's selection gives."""
+    """Arguments of `select_segments` from the node's selection."""
     match select:
         case {"select": "random" | "brightness" | "size" as how, "at_least": low, "at_most": high}:
             return {{"random": "hole_ratio", "brightness": "brightness", "size": "area"}[how]: (low, high)}
@@ -187,7 +187,7 @@ def parse_points(text: str) -> list[tuple[float, float]]:
 def _parse_json(text: str) -> list[object]:
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):  # also a number of too many digits
+    except (ValueError, RecursionError):  # including numbers with too many digits
         raise ValueError(f"{text.strip()[:60]!r} is not JSON; write points as: 5, 7; 20, 30") from None
     return value if isinstance(value, list) else [value]
 
@@ -218,7 +218,7 @@ def parse_indices(text: str) -> list[int]:
     for part in re.split(r"[,; ]+", spaced):
         match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", part, re.ASCII)
         if match is None or int(match[2] or match[1]) > MAX_INDEX:
-            raise ValueError(f"{part[:60]!r} is not a number or a range; write like: 0, 4, 10-15")
+            raise ValueError(f"{part[:60]!r} is not a number or a range; write, for example: 0, 4, 10-15")
         indices += range(int(match[1]), int(match[2] or match[1]) + 1)
         if len(indices) > MAX_INDEX:
             raise ValueError(f"more than {MAX_INDEX} numbers")
@@ -237,6 +237,6 @@ def parse_color(text: str) -> tuple[float, float, float]:
     if len(digits) == 3:
         digits = "".join(2 * digit for digit in digits)
     if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
-        raise ValueError(f"{text[:60]!r} is not a color; write like #3060c0")
+        raise ValueError(f"{text[:60]!r} is not a color; write, for example: #3060c0")
     red, green, blue = bytes.fromhex(digits)
     return red / 255.0, green / 255.0, blue / 255.0

@@ -30,8 +30,8 @@ PHOTOGRAPHS = "(photographs of scikit-image)"
 AS_RECIPE = "as the recipe says"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
 LEFT_OUT = (
-    "trained without the recipe's perceptual and style terms: they need a VGG, and nodes download nothing; "
-    "python -m training.run has them"
+    "trained without the recipe's perceptual and style terms: they need a VGG, and nodes do not download anything; "
+    "use python -m training.run for them"
 )
 WIDGETS = {
     "optimizer.learning_rate": "learning_rate",
@@ -42,7 +42,7 @@ WIDGETS = {
     "out": "run_name",
     "name": "run_name",
 }
-"""Widgets that are not called like the field of the configuration that they set."""
+"""Widgets whose names differ from the configuration field they set."""
 RESUME: dict[str, Literal["same", "auto", "none"]] = {"if nothing changed": "same", "always": "auto", "never": "none"}
 
 
@@ -55,38 +55,39 @@ class TrainModel(io.ComfyNode):
             node_id="Liminal_TrainModel",
             display_name="Train Model (Liminal)",
             category="Liminal/training",
-            description="Trains a small network in minutes, on a folder of pictures or on connected ones. Cancel "
-            "keeps what was learned, and the next run goes on from there.",
+            description="Trains a small network in minutes, on a folder of pictures or on connected images. Cancel "
+            "saves the progress, and the next run continues from there.",
             is_output_node=True,
             inputs=[
                 io.Combo.Input(
                     "recipe",
                     options=recipe_names(),
                     default="demo",
-                    tooltip="Which network is trained in which way. Perceptual and style terms, which need a VGG, are "
-                    "left out here: nodes download nothing.",
+                    tooltip="The network and how it is trained. Perceptual and style terms are omitted here because "
+                    "they need a VGG, and nodes do not download anything.",
                 ),
                 io.Combo.Input(
                     "folder",
                     options=[CONNECTED, PHOTOGRAPHS, *host.picture_folders()],
                     default=CONNECTED,
-                    tooltip="What to learn from: the pictures connected to this node, a few photographs that every "
-                    "installation has, or a folder inside ComfyUI's input, output or datasets.",
+                    tooltip="What to train on: the images connected to this node, a few photographs included in every "
+                    "installation, or a folder inside ComfyUI's input, output or datasets folders.",
                 ),
                 io.String.Input(
                     "run_name",
                     default="my model",
-                    tooltip="The training is kept in output/liminal under this name; Load Liminal Model finds it.",
+                    tooltip="The training run is saved in output/liminal under this name and listed by Load Liminal "
+                    "Model.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=500,
                     min=0,
                     max=10_000_000,
-                    tooltip="Steps in all, those before a resume included. 0: as the recipe says.",
+                    tooltip="Total number of steps, including those before a resume. 0: as in the recipe.",
                 ),
                 io.Int.Input(
-                    "batch_size", default=0, min=0, max=512, tooltip="Pictures per step. 0: as the recipe says."
+                    "batch_size", default=0, min=0, max=512, tooltip="Pictures per step. 0: as in the recipe."
                 ),
                 io.Int.Input(
                     "size",
@@ -94,7 +95,7 @@ class TrainModel(io.ComfyNode):
                     min=0,
                     max=1024,
                     step=16,
-                    tooltip="Side in pixels of the squares that the network sees. 0: as the recipe says.",
+                    tooltip="Side in pixels of the training crops. 0: as in the recipe.",
                 ),
                 io.Float.Input(
                     "learning_rate",
@@ -103,13 +104,13 @@ class TrainModel(io.ComfyNode):
                     max=1.0,
                     step=1e-5,
                     round=1e-9,
-                    tooltip="How far weights move in a step. 0: as the recipe says.",
+                    tooltip="How far the weights move per step. 0: as in the recipe.",
                 ),
                 io.Combo.Input(
                     "optimizer",
                     options=[AS_RECIPE, *OPTIMIZERS],
                     default=AS_RECIPE,
-                    tooltip="How weights follow gradients.",
+                    tooltip="The algorithm that updates the weights.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -117,41 +118,43 @@ class TrainModel(io.ComfyNode):
                     min=0,
                     max=2**53 - 1,
                     control_after_generate=True,
-                    tooltip="Decides first weights, crops and holes. On a CPU, the same seed gives the same model.",
+                    tooltip="Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same "
+                    "model.",
                 ),
                 io.Int.Input(
                     "preview_every",
                     default=50,
                     min=1,
                     max=100_000,
-                    tooltip="A sample picture appears on the node every so many steps.",
+                    tooltip="Show a sample picture on the node every this many steps.",
                 ),
                 io.Combo.Input(
                     "resume",
                     options=list(RESUME),
-                    tooltip="Go on with the run of this name? if nothing changed: when settings and pictures are "
-                    "the same (more steps may be wanted), otherwise start a new run beside it. always: with others "
-                    "as well. never: start a new run beside it.",
+                    tooltip="Whether to resume an existing run of this name. if nothing changed: only if settings and "
+                    "pictures are the same (steps may be increased), otherwise start a new run beside it. always: "
+                    "even if they differ. never: start a new run beside it.",
                 ),
                 io.Boolean.Input(
                     "subfolders",
                     default=False,
-                    tooltip="Learn from the pictures in the folder's subfolders too.",
+                    tooltip="Also train on the pictures in subfolders.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Image.Input("images", optional=True, tooltip="Pictures to learn from."),
+                io.Image.Input("images", optional=True, tooltip="Pictures to train on."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="What must not be learned from the connected pictures, in white (1): what will be removed.",
+                    tooltip="White (1) marks the parts of the connected images that must not be learned, such as an "
+                    "object to remove.",
                 ),
             ],
             outputs=[
                 host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The best model so far, ready to use."),
-                io.LossMap.Output("LOSS_MAP", tooltip="The loss of every step, for Plot Loss Graph."),
-                io.Image.Output("samples", tooltip="What the model makes of pictures that it has not learned from."),
+                io.LossMap.Output("LOSS_MAP", tooltip="The loss at every step, for Plot Loss Graph."),
+                io.Image.Output("samples", tooltip="The model's output for pictures it was not trained on."),
                 io.String.Output("path", tooltip="The model's file."),
-                io.String.Output("report", tooltip="What was trained, and how well it does beside simple fills."),
+                io.String.Output("report", tooltip="A summary of the training, with scores compared to simple fills."),
             ],
         )
 
@@ -179,7 +182,7 @@ class TrainModel(io.ComfyNode):
         mask: Tensor | None = None,
         **settings: Any,
     ) -> io.NodeOutput:
-        # Not needed before somebody trains, and the host's start waits for every import.
+        # Imported late: only training needs it, and every import delays the host's start.
         from ..training.engine.session import StoppedError, run_training
 
         out = host.run_folder(run_name)
@@ -209,7 +212,7 @@ class TrainModel(io.ComfyNode):
 
 
 class Watcher:
-    """Shows a training on its node."""
+    """Shows the progress of training on the node."""
 
     def __init__(self, steps: int) -> None:
         self.progress = host.Progress(steps)
@@ -228,7 +231,7 @@ class Watcher:
 
 
 def widget(field: str) -> str:
-    """What a field of the configuration is called on the node."""
+    """The node's name for a configuration field."""
     return WIDGETS.get(field, field)
 
 
@@ -238,21 +241,21 @@ def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> P
     Raises
     ------
     ValueError
-        Nothing is connected where it should be, no part of the pictures is known, or the folder is not allowed.
+        Nothing is connected, no part of the pictures is known, or the folder is not allowed.
     """
     if folder == PHOTOGRAPHS:
         return None
     if folder != CONNECTED:
         return host.picture_folder(folder)
     if images is None:
-        raise ValueError("no pictures to learn from: connect images, or choose a folder")
+        raise ValueError("no pictures to train on: connect images, or select a folder")
     planes = host.image_planes(images)[:, :3]
     if mask is None:
         return host.store_pictures(list(planes))
     planes, holes = paired(planes, host.hole_planes(mask, planes), ("images", "masks"))
     parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_squares(plane, hole[0])]
     if not parts:
-        raise ValueError(f"the mask leaves no part of the pictures that is {MIN_SIDE} pixels wide to learn from")
+        raise ValueError(f"the mask leaves no part of the pictures that is at least {MIN_SIDE} pixels wide to train on")
     return host.store_pictures(parts)
 
 
@@ -271,12 +274,12 @@ def configuration(
     preview_every: int,
     subfolders: bool,
 ) -> TrainConfig:
-    """The recipe with what the node's settings change in it.
+    """The recipe with the node's settings applied.
 
     Raises
     ------
     ConfigError
-        No such recipe, or a value that it does not allow.
+        No such recipe, or an invalid value.
     """
     changes: dict[str, Any] = {
         "name": name,
@@ -290,7 +293,7 @@ def configuration(
     if batch_size:
         changes["batch_size"] = batch_size
     if size:
-        # The recipe's working resolution belongs to the recipe's size.
+        # The recipe's working resolution only suits the recipe's size.
         changes["data"] |= {"size": size, "shorter_side": None}
     chosen = {"name": optimizer if optimizer != AS_RECIPE else None, "learning_rate": learning_rate or None}
     changes["optimizer"] = {key: value for key, value in chosen.items() if value is not None}
@@ -298,7 +301,7 @@ def configuration(
 
 
 def without_download(config: TrainConfig) -> TrainConfig:
-    """The same without terms whose network would have to be fetched: nodes stay off the internet."""
+    """The same without terms whose network would have to be downloaded: nodes do not use the internet."""
     objective = config.objective
     if not isinstance(objective, CompositeConfig) or objective.features != "vgg16":
         return config
@@ -306,7 +309,7 @@ def without_download(config: TrainConfig) -> TrainConfig:
 
 
 def report(result: TrainResult) -> str:
-    """What came out, in a few lines."""
+    """A summary of the result in a few lines."""
     lines = [f"{result.path.parent.name}: {result.steps} steps, {result.model.card.data}"]
     lines += result.objective.score.lines(result.metrics, result.baselines)
     sensitivity = Sensitivity.from_metrics(result.metrics)

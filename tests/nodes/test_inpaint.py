@@ -1,4 +1,4 @@
-"""The inpainting nodes, on a network with random weights: what the host gives and what it gets back."""
+"""The inpainting nodes, on a network with random weights: input from the host, and what it gets back."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_mask_without_effect_is_logged(nodes, caplog):
     cases = {
         "no hole": torch.zeros(1, 40, 56),
         "covers everything": torch.ones(1, 40, 56),
-        "other proportions": hole(40, 40),
+        "another aspect ratio": hole(40, 40),
         "invisible": hole(40, 56),
     }
     for said, mask in cases.items():

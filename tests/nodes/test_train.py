@@ -1,4 +1,4 @@
-"""The training node: what it learns from, how it stops, when it goes on, what it gives."""
+"""The training node: data, cancelling, resuming and outputs."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_hosts_models_make_room_and_the_cache_is_given_back(train):
     assert [call[0] for call in comfy.model_management.calls] == ["unload_all_models", "soft_empty_cache"]
 
 
-def test_cancel_raises_keeps_a_loadable_model_and_the_next_run_goes_on(nodes, host, train, monkeypatch):
+def test_cancel_raises_keeps_a_loadable_model_and_the_next_run_resumes(nodes, host, train, monkeypatch):
     import comfy.model_management
     import comfy.utils
 
@@ -136,7 +136,7 @@ def test_a_cancel_that_the_progress_bar_raises_also_keeps_the_work(nodes, train,
     assert nodes.LoadModel.execute("output/liminal/run")[0].model.network is not None
 
 
-def test_an_equal_run_is_taken_as_it_is_and_more_steps_go_on(train, host):
+def test_an_equal_run_is_reused_and_more_steps_resume_it(train, host):
     import comfy.utils
 
     first = train()
@@ -156,7 +156,7 @@ def test_an_equal_run_is_taken_as_it_is_and_more_steps_go_on(train, host):
 @pytest.mark.parametrize(
     "change", [dict(seed=1), dict(learning_rate=0.01), dict(images=pictures(3))], ids=["seed", "rate", "pictures"]
 )
-def test_other_settings_or_pictures_start_a_run_beside(train, host, change):
+def test_other_settings_or_pictures_start_a_new_run_beside_it(train, host, change):
     first = train()
     second = train(**change)
     assert second[3] != first[3]
@@ -182,19 +182,19 @@ def test_folders_and_names_are_checked_before_anything_runs(nodes, host):
     assert validate(folder=nodes.train.CONNECTED, run_name="a run") is True
     assert "no folder input/trees" in validate(folder="input/trees", run_name="a run")
     assert "not allowed" in validate(folder="/etc", run_name="a run")
-    assert "holds a character" in validate(folder=nodes.train.CONNECTED, run_name="../run")
+    assert "contains a character" in validate(folder=nodes.train.CONNECTED, run_name="../run")
 
 
 def test_what_validation_refuses_execution_refuses_too(train):
     with pytest.raises(ValueError, match="not allowed"):
         train(folder="/etc")
-    with pytest.raises(ValueError, match="holds a character"):
+    with pytest.raises(ValueError, match="contains a character"):
         train(run_name="../run")
     with pytest.raises(ValueError, match="connect images"):
         train(images=None)
 
 
-def test_a_folder_of_pictures_is_learned_from(nodes, train, host):
+def test_a_folder_of_pictures_can_be_trained_on(nodes, train, host):
     folder = host.allowed_roots()["input"] / "two pictures \u82b1"
     folder.mkdir()
     for number, picture in enumerate(host.image_planes(pictures())):
@@ -202,7 +202,7 @@ def test_a_folder_of_pictures_is_learned_from(nodes, train, host):
     assert train(folder=f"input/{folder.name}", images=None)[0].model.card.data == f"1 pictures of {folder.name}"
 
 
-def test_the_hidden_part_of_a_picture_is_never_learned_from(nodes, host):
+def test_the_hidden_part_of_a_picture_is_never_trained_on(nodes, host):
     images = pictures(1, 128)
     mask = torch.zeros(1, 128, 128)
     mask[:, 40:60, 40:70] = 1
@@ -291,7 +291,7 @@ def test_errors_of_the_trainer_speak_of_the_node(nodes, train, host):
     (host.allowed_roots()["input"] / "empty" / "below").mkdir()
     with pytest.raises(
         ValueError,
-        match="it has subfolders; to search them too, turn on subfolders",
+        match="it has subfolders; to include them, turn on subfolders",
     ):
         train(folder="input/empty", images=None)
     foreign = host.run_folder("foreign")

@@ -192,7 +192,7 @@ Combo = link_type("COMBO", ComboInput)
 
 
 class DynamicCombo:
-    """A choice whose options bring inputs of their own."""
+    """A choice whose options have their own inputs."""
 
     class Option:
         """One choice."""
@@ -212,7 +212,7 @@ class DynamicCombo:
 
 
 def input_info(inputs):
-    """The JSON of a list of inputs, required and optional apart."""
+    """The JSON of a list of inputs, required and optional separately."""
     info = {"required": {}}
     for item in inputs:
         info.setdefault("optional" if item.optional else "required", {})[item.id] = (item.io_type, item.as_dict())
@@ -221,7 +221,7 @@ def input_info(inputs):
 
 @dataclass
 class Schema:
-    """What a node is."""
+    """The description of a node."""
 
     node_id: str
     display_name: str = None
@@ -240,7 +240,7 @@ class Schema:
 
 
 class NodeOutput:
-    """What a node gives."""
+    """The result of a node."""
 
     def __init__(self, *args, ui=None, expand=None, block_execution=None):
         self.args = args
@@ -267,12 +267,12 @@ class ComfyNode:
 
     @classmethod
     def validate_inputs(cls, **kwargs):
-        """Overridden where needed: True, or a sentence that says what is wrong."""
+        """Optional override: True, or a sentence that says what is wrong."""
         raise NotImplementedError
 
     @classmethod
     def fingerprint_inputs(cls, **kwargs):
-        """Overridden where needed: the same value as last time means that nothing changed."""
+        """Optional override: the same value as last time means that nothing changed."""
         raise NotImplementedError
 
     @classmethod
