@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
-    masks, read = _look_at_masks(arguments, limit)
+    masks, read = _find_masks(arguments, limit)
     sources, sources_read = _read_sources(arguments.sources, limit, notes)
     if arguments.allowed is not None:
         read_header(arguments.allowed, limit)
@@ -185,7 +185,7 @@ def _read_sources(path: Path | None, limit: int, notes: Notes) -> tuple[list[Ten
     return [picture.planes for picture in pictures], list(files)
 
 
-def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
+def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
     """The folder of masks, if any, and all files that masks are read from.
 
     Raises
