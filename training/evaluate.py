@@ -22,9 +22,10 @@ from inpaint_core.commands.notes import print_any_name
 from inpaint_core.devices import find_device
 from inpaint_core.files.opening import add_limit_argument
 from inpaint_core.foreign.completers import open_completer
-from inpaint_core.inpainting.classical import CLASSICAL_METHODS
+from inpaint_core.inpainting.classical import FILL_NAMES
 from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks.generators.registry import names_without_options
+from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .evaluation import report as reports
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(sentence: str) -> None:
-    tqdm.write(f"training.evaluate: {' '.join(sentence.split())}", file=sys.stderr)
+    tqdm.write(one_line(f"{COMMAND}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
 
 
 def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:
@@ -113,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="MODEL",
-        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}; with {WITH_PATCHES} appended, "
-        f"the fill guides patches copied from the surroundings",
+        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *FILL_NAMES))}; with {WITH_PATCHES} appended, "
+        "the fill guides patches copied from the surroundings",
     )
     parser.add_argument(
         "--against",

@@ -15,8 +15,8 @@ from ..files.images import Picture, check_writable, decode_image, write_image
 from ..files.masks import read_mask
 from ..files.opening import ImageFileError, pixel_limit, read_header
 from ..foreign.completers import open_completer
-from ..inpainting.classical import CLASSICAL_METHODS
-from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, inpaint
+from ..inpainting.classical import FILL_NAMES
+from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Detail, inpaint
 from ..masks import generate
 from ..masks.generators.registry import names_without_options
 from ..masks.morphology import grow
@@ -63,7 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how the fill is blended into the picture (default: alpha)"
     )
-    add_detail_argument(parser)
+    add_detail_argument(parser, "auto")
+    parser.add_argument(
+        "--sources", type=Path, metavar="FOLDER", help="more pictures to copy patches from; a folder or one file"
+    )
+    parser.add_argument(
+        "--allowed", type=Path, metavar="MASK", help="a picture, white where patches may be copied from (default: all)"
+    )
     parser.add_argument("--color-match", action="store_true", help="match the fill's color to the hole's surroundings")
     parser.add_argument(
         "--grain", type=float, default=0.0, help="0..1: add the noise of the surroundings to the fill (default: 0)"
@@ -79,7 +85,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         required=True,
-        help=f"a .safetensors model, or one of {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}",
+        help=f"a .safetensors model, or one of {', '.join((*EMBEDDED_INPAINTING, *FILL_NAMES))}",
     )
     parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
     parser.add_argument(
@@ -90,14 +96,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_detail_argument(parser: argparse.ArgumentParser) -> None:
+def add_detail_argument(parser: argparse.ArgumentParser, default: Detail) -> None:
     """Declare the source of fine detail."""
     parser.add_argument(
         "--detail",
         choices=DETAILS,
-        default="network",
-        help="network: use the model's fill; patches: use it to guide patches copied from the surroundings (default: "
-        "network)",
+        default=default,
+        help="network: use the model's fill; patches: use it to guide patches copied from the surroundings; auto: "
+        f"patches for the networks of the pack, network for all other models (default: {default})",
     )
 
 
@@ -107,12 +113,21 @@ def run(arguments: argparse.Namespace) -> int:
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
     masks, read = _find_masks(arguments, limit)
+    sources, sources_read = _read_sources(arguments.sources, limit, notes)
+    if arguments.allowed is not None:
+        read_header(arguments.allowed, limit)
+        read = [*read, arguments.allowed]
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
         notes.say(source, picture.remarks)
         hole = _mask_for(arguments, source, picture, masks, notes)
+        allowed = None
+        if arguments.allowed is not None:
+            mask = read_mask(arguments.allowed, picture, max_pixels=limit)
+            notes.say(arguments.allowed, mask.remarks)
+            allowed = mask.hole
         result = inpaint(
             model,
             picture.planes[None],
@@ -123,6 +138,8 @@ def run(arguments: argparse.Namespace) -> int:
             blend=arguments.blend,
             color_match=arguments.color_match,
             detail=arguments.detail,
+            allowed=allowed,
+            sources=sources,
             size=arguments.size,
             context=arguments.context,
             grain=arguments.grain,
@@ -132,7 +149,12 @@ def run(arguments: argparse.Namespace) -> int:
         notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
         notes.say(target, write_image(target, result[0], like=picture))
 
-    return picture_folders.run_over(arguments, work, notes, also_read=read)
+    def look(source: Path) -> None:
+        header = read_header(source, limit)
+        if masks is not None:
+            read_mask(_mask_file(arguments, source, masks, header.transparent), max_pixels=limit)
+
+    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read], look=look)
 
 
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
@@ -151,19 +173,41 @@ def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor
     return said
 
 
+def _read_sources(path: Path | None, limit: int, notes: Notes) -> tuple[list[Tensor], list[Path]]:
+    """Pictures that may be copied from, and their files.
+
+    Raises
+    ------
+    ImageFileError
+        A file that is no picture, or a folder without any.
+    """
+    if path is None:
+        return [], []
+    files = picture_folders.search(path, False, notes).pictures if path.is_dir() else [path]
+    pictures = [decode_image(file, limit) for file in files]
+    for file, picture in zip(files, pictures, strict=True):
+        notes.say(file, picture.remarks)
+    return [picture.planes for picture in pictures], list(files)
+
+
 def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
     """The folder of masks, if any, and all files that masks are read from.
 
     Raises
     ------
     ImageFileError
-        The mask for all pictures is not a picture, or the folder has no masks.
+        The mask for all pictures cannot be read or is ambiguous, or the folder has no masks.
     """
     path = Path(arguments.mask)
     if arguments.mask in names_without_options():
         return None, []
+    if not os.path.lexists(path):
+        generators = ", ".join(names_without_options())
+        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is none of {generators}")
     if not path.is_dir():
         read_header(path, limit)
+        if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may be meant
+            read_mask(path, max_pixels=limit)
         return None, [path]
     listing = list_pictures(path, recursive=True)
     files = [*listing.pictures, *(mask for masks in listing.masks.values() for mask in masks)]
@@ -176,18 +220,29 @@ def _mask_for(
     arguments: argparse.Namespace, source: Path, picture: Picture, masks: Listing | None, notes: Notes
 ) -> Tensor:
     """The hole `[1,1,H,W]` of a picture."""
-    root = arguments.image if arguments.image.is_dir() else source.parent
     if arguments.mask in names_without_options():
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
         # Seeded by name: each picture of a folder gets a mask of its own, which does not depend on the other files.
-        name = os.fsencode(source.relative_to(root).as_posix())
+        name = os.fsencode(source.relative_to(_root(arguments, source)).as_posix())
         seed = arguments.seed + (zlib.crc32(name) if arguments.image.is_dir() else 0)
         hole = generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.cut_out)
         return 1.0 - hole if arguments.invert else hole
-    path = Path(arguments.mask) if masks is None else find_partner(source, root, masks)
-    if masks is None and picture.alpha is None and path.exists() and source.samefile(path):
-        raise ImageFileError(f"{source}: given as its own mask; give the file that the hole is drawn in")
+    path = _mask_file(arguments, source, masks, picture.alpha is not None)
     mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
     notes.say(path, mask.remarks)
     return mask.hole
+
+
+def _mask_file(arguments: argparse.Namespace, source: Path, masks: Listing | None, transparent: bool) -> Path:
+    """The file that the hole of a picture is drawn in: itself only where that has transparency."""
+    if masks is not None:
+        return find_partner(source, _root(arguments, source), masks)
+    path = Path(arguments.mask)
+    if not transparent and path.exists() and source.samefile(path):
+        raise ImageFileError(f"{source}: given as its own mask; give the file that the hole is drawn in")
+    return path
+
+
+def _root(arguments: argparse.Namespace, source: Path) -> Path:
+    return arguments.image if arguments.image.is_dir() else source.parent

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..files.images import check_writable, decode_image, write_image
 from ..files.masks import read_mask
-from ..files.opening import pixel_limit, read_header
+from ..files.opening import pixel_limit
 from ..foreign.completers import open_completer
 from ..inpainting.inpaint import BLENDS
 from ..inpainting.reimagine import PARTS, Strip, reimagine
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how fills are blended into the picture (default: alpha)"
     )
-    add_detail_argument(parser)
+    add_detail_argument(parser, "network")
     parser.add_argument(
         "--strip", action="store_true", help="also write NAME.strip.png: the picture at the start and after every round"
     )
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
     if arguments.protect is not None:
-        read_header(arguments.protect, limit)
+        read_mask(arguments.protect, max_pixels=limit)
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,10 +29,14 @@ def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Data
     """
     try:
         picture = decode_image(path, config.max_pixels)
-        mask = read_mask(mask_path, picture, max_pixels=config.max_pixels).hole
+        mask = read_mask(mask_path, picture, max_pixels=config.max_pixels)
     except ImageFileError as error:
         raise DatasetError(str(error)) from None
-    return single_picture(picture.visible()[None], torch.maximum(mask, picture.unknown.float()), config, path.name)
+    unknown = torch.maximum(mask.hole, picture.unknown.float())
+    dataset = single_picture(picture.visible()[None], unknown, config, path.name)
+    remarks = [f"{path}: {sentence}" for sentence in picture.remarks]
+    remarks += [f"{mask_path}: {sentence}" for sentence in mask.remarks]
+    return replace(dataset, notes=tuple(remarks))
 
 
 def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = "picture") -> Dataset:
@@ -76,6 +81,7 @@ def repair(model: Completer, path: Path, mask_path: Path, out: Path, max_pixels:
     picture = decode_image(path, max_pixels)
     if picture.values is not None and not picture.sixteen_bit:
         out = out.with_suffix(".tif")
-    filled = inpaint(model, picture.planes[None], read_mask(mask_path, picture, max_pixels=max_pixels).hole)
+    hole = read_mask(mask_path, picture, max_pixels=max_pixels).hole
+    filled = inpaint(model, picture.planes[None], hole, detail="network")
     write_image(out, filled[0], like=picture)
     return out
