@@ -9,6 +9,7 @@ from .inpaint import ClassicalFillNode, Inpaint
 from .masks import MaskFromSLIC, RandomMask, SnapMaskToSLIC
 from .models import LoadModel, ModelInfo
 from .reimagine import Reimagine
+from .samples import SamplePicture
 from .train import TrainModel
 from .translate import LearningToSeePrepare, LearningToSeeTranslate
 
@@ -18,6 +19,7 @@ class LiminalExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
+            SamplePicture,
             MaskFromSLIC,
             SnapMaskToSLIC,
             RandomMask,

@@ -18,7 +18,7 @@ from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Deta
 from ..training.evaluation.drawings import draw_grid, with_hole
 from ..training.evaluation.methods import Scores, score, unique
 from ..training.evaluation.report import short_table, summarise
-from . import host
+from . import host, shown
 from .inpaint import DETAIL_TOOLTIP, INVERT_TOOLTIP, MASK_TOOLTIP
 
 MODELS = ("model_1", "model_2", "model_3", "model_4")
@@ -146,10 +146,10 @@ class EvaluateModel(io.ComfyNode):
             measured.append({"name": name, "seconds": statistics.median(seconds), "summary": summary})
             columns.append(fills[:rows])
         pictures = [with_hole(*pair) for pair in zip(truth[:rows], hole[:rows], strict=True)]
-        shown = zip(pictures, *columns, truth[:rows], strict=True)
-        grid = draw_grid(["input", *names, "truth"], [("", row) for row in shown])
+        compared = zip(pictures, *columns, truth[:rows], strict=True)
+        grid = draw_grid(["input", *names, "truth"], [("", row) for row in compared])
         planes = torch.from_numpy(np.array(grid)).permute(2, 0, 1)[None].float() / 255.0
-        return io.NodeOutput(short_table(measured), host.host_image(planes))
+        return io.NodeOutput(short_table(measured), host.host_image(planes), ui=shown.pictures(planes))
 
 
 def fill_and_measure(

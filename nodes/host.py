@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import secrets
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +36,21 @@ MODEL_FOLDER = "liminal"
 ADVANCED = {"advanced": True}
 """For `extra_dict`: newer interfaces fold such inputs away, 0.8.0 has no argument for it and ignores the entry."""
 
+LARGEST_SEED = 2**64 - 1
+"""Of every seed on a node, as on the host's own."""
+
 # float32 activations per pixel of a small network, generously: 256 planes of 4 bytes.
 ACTIVATION_BYTES_PER_PIXEL = 1024
 # Networks run on crops and tiles beyond this, see inpaint_core.completion.
 LARGEST_PASS_PIXELS = 2048 * 2048
+
+
+def searchable(schema: io.Schema, *words: str) -> io.Schema:
+    """Let a node be found by other words as well, where the host has a place for them (0.11 and newer)."""
+    if hasattr(schema, "search_aliases"):
+        schema.search_aliases = list(words)
+    return schema
+
 
 # --- tensors ---------------------------------------------------------------------------------------------------------
 
@@ -93,8 +105,8 @@ def hole_planes(mask: Tensor, image: Tensor, threshold: float = 0.5, invert: boo
     return 1.0 - hole if invert and not absent else hole
 
 
-def remark_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> None:
-    """Log what somebody who looks for an effect should know: no hole, nothing known, another shape, a hidden fill.
+def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
+    """What somebody who looks for an effect should know: no hole, nothing known, another shape, a hidden fill.
 
     Parameters
     ----------
@@ -102,23 +114,37 @@ def remark_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> None:
         As the host gave it.
     hole
         What `hole_planes` made of it for `image` `[B,C,H,W]`.
+
+    Returns
+    -------
+    list of str
+        Sentences, which are logged as well.
     """
     height, width = image.shape[-2:]
     rows, columns = mask.shape[-2:]
+    remarks = []
     if not bool(hole.any()):
-        logger.warning("the mask has no hole: nothing is filled (invert_mask exchanges black and white)")
-        return
-    if bool(hole.all()):
-        logger.warning("the mask covers everything, so nothing of the picture is known (invert_mask may be meant)")
-    if max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
-        logger.warning(
-            "the mask is %dx%d pixels and was stretched over a picture of %dx%d, which has other proportions",
-            *(columns, rows, width, height),
+        remarks.append(
+            "The mask is empty, so nothing is filled: white is what is filled. To fill the black parts, turn on "
+            "invert_mask."
+        )
+    elif bool(hole.all()):
+        remarks.append(
+            "The mask covers the whole picture, so nothing is known to fill it from. Is it inverted? Then turn on "
+            "invert_mask."
+        )
+    elif max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
+        remarks.append(
+            f"The mask is {columns}x{rows} pixels and was stretched over a picture of {width}x{height}, which has "
+            "other proportions."
         )
     if image.shape[1] == 4 and bool(((hole > 0.5) & (image[:, 3:] <= 0.0)).any()):
-        logger.warning(
-            "a part of the hole is fully transparent, where the fill stays invisible: drop the alpha channel"
+        remarks.append(
+            "A part of the hole is fully transparent, where the fill stays invisible: drop the alpha channel."
         )
+    for remark in remarks:
+        logger.warning(remark)
+    return remarks
 
 
 def host_mask(mask: Tensor) -> Tensor:
@@ -381,6 +407,15 @@ def store_pictures(pictures: list[Tensor]) -> Path:
     for number, picture in enumerate(pictures):
         write_image(folder / f"{number:05d}.png", picture)
     return folder
+
+
+def store_shown(picture: Image.Image) -> dict[str, str]:
+    """Write a picture into ComfyUI's temp under a new name; how the interface is told to show it."""
+    folder = Path(folder_paths.get_temp_directory(), "liminal")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{secrets.token_hex(8)}.png"
+    picture.save(folder / name, compress_level=1)
+    return {"filename": name, "subfolder": "liminal", "type": "temp"}
 
 
 def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Detail, Strategy, inpaint
 
-from . import host
+from . import host, shown
 from .live_preview import LivePreview
 
 MASK_TOOLTIP = (
@@ -41,6 +41,7 @@ class Inpaint(io.ComfyNode):
             display_name="Inpaint (Liminal)",
             category="Liminal/inpaint",
             description="Fills holes in pictures with a small network. All other pixels stay bit-identical.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 host.LiminalModel.Input("model", tooltip="An inpainting model, loaded or freshly trained."),
                 io.Image.Input("image", tooltip="Pictures of any size: gray, RGB or RGBA. Alpha is unchanged."),
@@ -112,7 +113,7 @@ class Inpaint(io.ComfyNode):
                     "grain_seed",
                     default=0,
                     min=0,
-                    max=2**31 - 1,
+                    max=host.LARGEST_SEED,
                     tooltip="Seed of the grain and of the search for patches.",
                     extra_dict=host.ADVANCED,
                 ),
@@ -151,7 +152,7 @@ class Inpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        host.remark_on_hole(mask, hole, planes)
+        remarks = host.remarks_on_hole(mask, hole, planes)
         completer = host.on_device(model, planes, InpaintingModel)
         filled = inpaint(
             completer,
@@ -170,7 +171,8 @@ class Inpaint(io.ComfyNode):
             frames_per_batch=frames_per_batch or None,
             progress=LivePreview(),
         )
-        return io.NodeOutput(host.host_image(filled))
+        shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
+        return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
 
 
 class ClassicalFillNode(io.ComfyNode):
@@ -184,6 +186,7 @@ class ClassicalFillNode(io.ComfyNode):
             category="Liminal/inpaint",
             description="Fills holes without a network. Often good enough for scratches, dust and text, and a baseline "
             "for networks.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures of any size: gray, RGB or RGBA. Alpha is unchanged."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
@@ -216,8 +219,9 @@ class ClassicalFillNode(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        host.remark_on_hole(mask, hole, planes)
+        remarks = host.remarks_on_hole(mask, hole, planes)
         filled = inpaint(
             ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview(pictures=False)
         )
-        return io.NodeOutput(host.host_image(filled))
+        shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
+        return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))

@@ -8,7 +8,7 @@ from comfy_api.v0_0_2 import io, ui
 from inpaint_core.checkpoints.description import describe_model
 from inpaint_core.checkpoints.files import load_model
 
-from . import host
+from . import host, shown
 
 NO_MODEL = "(none yet: train one)"
 
@@ -57,6 +57,7 @@ class ModelInfo(io.ComfyNode):
             display_name="Model Info",
             category="Liminal/models",
             description="Shows a model's card: architecture, size, training data and scores.",
+            hidden=[io.Hidden.unique_id],
             is_output_node=True,
             inputs=[host.LiminalModel.Input("model", tooltip="Any Liminal model.")],
             outputs=[io.String.Output("text", tooltip="The model's card, one property per line.")],
@@ -65,4 +66,5 @@ class ModelInfo(io.ComfyNode):
     @classmethod
     def execute(cls, model: host.HostedModel) -> io.NodeOutput:
         text = describe_model(model.model)
+        shown.say(cls, text)
         return io.NodeOutput(text, ui=ui.PreviewText(text))

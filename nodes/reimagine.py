@@ -9,7 +9,7 @@ from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, Blend, Detail
 from inpaint_core.inpainting.reimagine import PARTS, Parts, Strip, reimagine
 
-from . import host
+from . import host, shown
 from .inpaint import DETAIL_TOOLTIP, FEATHER_TOOLTIP
 from .live_preview import LivePreview
 
@@ -56,7 +56,7 @@ class Reimagine(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=2**31 - 1,
+                    max=host.LARGEST_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the selection and the order of the parts.",
                 ),
@@ -127,4 +127,4 @@ class Reimagine(io.ComfyNode):
             detail=detail,
             progress=show,
         )
-        return io.NodeOutput(host.host_image(result), host.host_image(strip.picture()[None]))
+        return io.NodeOutput(host.host_image(result), host.host_image(strip.picture()[None]), ui=shown.pictures(result))

@@ -9,7 +9,7 @@ from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.translation import FITS, Fit, FrameTranslator, LiveControls, prepare, translate
 
-from . import host
+from . import host, shown
 
 STRETCHES = ("none", "percentile", "clahe")
 PREPARED = PrepareSettings(reduction=1)
@@ -157,7 +157,7 @@ class LearningToSeePrepare(io.ComfyNode):
             seen = FrameTranslator(model.model, controls=controls).look(frames)
         else:
             raise ValueError("this model fills holes: connect a translation model, or none")
-        return io.NodeOutput(host.host_image(seen))
+        return io.NodeOutput(host.host_image(seen), ui=shown.pictures(seen))
 
 
 class LearningToSeeTranslate(io.ComfyNode):
@@ -255,4 +255,4 @@ class LearningToSeeTranslate(io.ComfyNode):
             frames_per_batch=frames_per_batch,
             progress=show,
         )
-        return io.NodeOutput(host.host_image(translated))
+        return io.NodeOutput(host.host_image(translated), ui=shown.pictures(translated))
