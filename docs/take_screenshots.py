@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
-LARGEST_SCALE = 1.2
+MAX_SCALE = 1.2
 LEFT, TOP = 150, 150  # pixels of the window that the interface covers
 PATIENCE = 900  # seconds that a workflow may run
 # Chromium shows a test picture in place of a camera.
@@ -86,7 +86,7 @@ def run(page: Page, server: str, workflow: Path) -> None:
 def photograph(page: Page, target: Path) -> None:
     """Write what the nodes cover as a JPEG."""
     left, top, right, bottom = page.evaluate(EXTENT)
-    scale = min(WIDTH / (right - left), LARGEST_SCALE)
+    scale = min(WIDTH / (right - left), MAX_SCALE)
     width, height = int((right - left) * scale), int((bottom - top) * scale)
     page.set_viewport_size({"width": width + 2 * LEFT, "height": height + 2 * TOP})
     page.wait_for_timeout(1000)

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from .commands.notes import print_any_name
 from .files.atomic import unwritten
@@ -48,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except (ValueError, OSError, MemoryError) as error:
         sentence = unwritten(error) if isinstance(error, OSError) else str(error)
-        print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+        # Standard error may be a file on the disk that is full; the exit code tells as much.
+        with suppress(OSError):
+            print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
         return 2
 
 

@@ -125,7 +125,7 @@ def perceptual_distance(maps: Sequence[Tensor], mask: Tensor | None = None) -> T
     """Distance of two pictures in the features of a network, per picture.
 
     The maps are averaged over the positions, and the averages of the stages are added: eq. 1 of Zhang et al. 2018
-    (arXiv 1801.03924) with all weights 1. Values of other networks, or of LPIPS with its learnt weights, are not
+    (arXiv 1801.03924) with all weights 1. Values of other networks, or of LPIPS with its learned weights, are not
     comparable.
 
     Parameters

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
-LONGEST_LINE = 1000
+MAX_LINE_LENGTH = 1000
 
 
-def one_line(text: str, longest: int = LONGEST_LINE) -> str:
-    """The text on one line: nothing that ends a line, moves a cursor, changes colours or the direction of writing.
+def one_line(text: str, longest: int = MAX_LINE_LENGTH) -> str:
+    """The text on one line: nothing that ends a line, moves a cursor, changes colors or the direction of writing.
 
     White space of any kind becomes a single blank, other characters that are not printed are written as escapes, and
     what is beyond `longest` characters is cut off.

@@ -17,8 +17,13 @@ from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Deta
 
 from ..training.evaluation.drawings import draw_grid, with_hole
 from ..training.evaluation.methods import Scores, score, unique
+<<<<<<< HEAD
 from ..training.evaluation.report import short_table, summarise
 from . import host, shown
+=======
+from ..training.evaluation.report import short_table, summarize
+from . import host
+>>>>>>> main
 from .inpaint import DETAIL_TOOLTIP, INVERT_TOOLTIP, MASK_TOOLTIP
 
 MODELS = ("model_1", "model_2", "model_3", "model_4")
@@ -142,7 +147,7 @@ class EvaluateModel(io.ComfyNode):
             scores, seconds, fills = fill_and_measure(
                 completer, truth, hole, strategy, chosen_detail, bar, number * len(truth)
             )
-            summary = summarise(scores, 1, len(scores))[1][-1]
+            summary = summarize(scores, 1, len(scores))[1][-1]
             measured.append({"name": name, "seconds": statistics.median(seconds), "summary": summary})
             columns.append(fills[:rows])
         pictures = [with_hole(*pair) for pair in zip(truth[:rows], hole[:rows], strict=True)]

@@ -36,13 +36,13 @@ MODEL_FOLDER = "liminal"
 ADVANCED = {"advanced": True}
 """For `extra_dict`: newer interfaces fold such inputs away, 0.8.0 has no argument for it and ignores the entry."""
 
-LARGEST_SEED = 2**64 - 1
+MAX_SEED = 2**64 - 1
 """Of every seed on a node, as on the host's own."""
 
 # float32 activations per pixel of a small network, generously: 256 planes of 4 bytes.
 ACTIVATION_BYTES_PER_PIXEL = 1024
 # Networks run on crops and tiles beyond this, see inpaint_core.completion.
-LARGEST_PASS_PIXELS = 2048 * 2048
+MAX_PASS_PIXELS = 2048 * 2048
 
 
 def searchable(schema: io.Schema, *words: str) -> io.Schema:
@@ -187,7 +187,7 @@ def on_device(model: HostedModel, image: Tensor, kind: type[Kind]) -> Kind:
     if not isinstance(model.model, kind):
         does = {"inpainting": "fills holes", "translation": "translates pictures"}[model.model.card.task]
         raise ValueError(f"this model {does}: connect one that is made for this node")
-    pixels = min(image.shape[-1] * image.shape[-2], LARGEST_PASS_PIXELS) * image.shape[0]
+    pixels = min(image.shape[-1] * image.shape[-2], MAX_PASS_PIXELS) * image.shape[0]
     model_management.load_models_gpu(
         [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True
     )
@@ -253,9 +253,9 @@ def raise_if_cancelled() -> None:
 
 RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 FORBIDDEN_CHARACTERS = set('<>:"\\|?*')
-LONGEST_NAME_BYTES = 200
-LONGEST_PATH = 1000
-MOST_FOLDERS_LISTED = 500
+MAX_NAME_BYTES = 200
+MAX_PATH_LENGTH = 1000
+MAX_FOLDERS_LISTED = 500
 
 
 def register_model_folder() -> None:
@@ -292,7 +292,7 @@ def safe_name(text: str) -> str:
         trailing space, a trailing dot, a name that Windows reserves.
     """
     shown = ascii(text[:60])
-    if not text or len(text.encode("utf-8", "replace")) > LONGEST_NAME_BYTES:
+    if not text or len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         raise ValueError(f"{shown} is empty or too long for a name")
     if "/" in text or FORBIDDEN_CHARACTERS & set(text) or any(unicodedata.category(c)[0] == "C" for c in text):
         raise ValueError(f"{shown} holds a character that a name may not have")
@@ -324,7 +324,7 @@ def safe_path(text: str, roots: dict[str, Path]) -> Path:
         Anything else.
     """
     accepted = ", ".join(sorted(roots))
-    parts = text.split("/") if isinstance(text, str) and len(text) <= LONGEST_PATH else []
+    parts = text.split("/") if isinstance(text, str) and len(text) <= MAX_PATH_LENGTH else []
     if not parts or parts[0] not in roots:
         raise ValueError(f"{ascii(text)[:60]} is not allowed: a path begins with one of these folders: {accepted}")
     path = os.path.realpath(roots[parts[0]].joinpath(*(safe_name(part) for part in parts[1:])))
@@ -354,7 +354,7 @@ def picture_folders() -> list[str]:
         if name not in ("input", "output") and root.is_dir():
             found.append(name)
         found += _subfolders(root, name, levels=2)
-    return [folder for folder in found if not folder.startswith("output/liminal")][:MOST_FOLDERS_LISTED]
+    return [folder for folder in found if not folder.startswith("output/liminal")][:MAX_FOLDERS_LISTED]
 
 
 def _subfolders(folder: Path, name: str, levels: int) -> list[str]:

@@ -113,7 +113,7 @@ class Inpaint(io.ComfyNode):
                     "grain_seed",
                     default=0,
                     min=0,
-                    max=host.LARGEST_SEED,
+                    max=host.MAX_SEED,
                     tooltip="Seed of the grain and of the search for patches.",
                     extra_dict=host.ADVANCED,
                 ),

@@ -10,6 +10,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
+<<<<<<< HEAD
 from inpaint_core.masks import (
     boundary_overlay,
     coordinate_grid,
@@ -20,6 +21,9 @@ from inpaint_core.masks import (
     slic_labels,
     snap_to_labels,
 )
+=======
+from inpaint_core.masks import boundary_overlay, label_map, posterize, select_segments, slic_labels, snap_to_labels
+>>>>>>> main
 
 from . import host, shown
 from .families import draw, families
@@ -32,13 +36,17 @@ COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 PICTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "borders": boundary_overlay,
-    "mean colors": lambda image, labels, _: posterise(image, labels),
+    "mean colors": lambda image, labels, _: posterize(image, labels),
     "numbers as colors": lambda image, labels, _: label_map(labels),
     "numbers": numbered_overlay,
 }
+<<<<<<< HEAD
 LinkedPoints = io.Custom("STRING,POINT,POINTS")
 LinkedBoxes = io.Custom("STRING,BBOX,BBOXES,BOUNDING_BOX")
 MOST_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
+=======
+MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
+>>>>>>> main
 
 
 MASK_TOOLTIP = (
@@ -91,7 +99,7 @@ class MaskFromSLIC(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=host.LARGEST_SEED,
+                    max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the random selection. The same seed gives the same mask.",
                 ),
@@ -205,7 +213,7 @@ def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
     if len(chosen) != 1:
         raise ValueError(f"split works on one picture at a time, not on {len(chosen)}")
     parts = [(labels == number) & (chosen[:, 0] > 0) for number in labels[chosen[:, 0] > 0].unique()]
-    if len(parts) * labels.numel() > MOST_MASK_PIXELS:
+    if len(parts) * labels.numel() > MAX_MASK_PIXELS:
         raise ValueError(
             f"{len(parts)} masks of this size are too many: choose fewer superpixels, or a smaller picture"
         )
@@ -296,7 +304,7 @@ class RandomMask(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=host.LARGEST_SEED,
+                    max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="The same seed gives the same masks.",
                 ),
@@ -362,7 +370,7 @@ class RandomMask(io.ComfyNode):
         size = (height, width) if planes is None else (planes.shape[-2], planes.shape[-1])
         if planes is not None and len(planes) > 1:
             count = len(planes)
-        if count * size[0] * size[1] > MOST_MASK_PIXELS:
+        if count * size[0] * size[1] > MAX_MASK_PIXELS:
             raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: ask for fewer, or smaller ones")
         if at_most > 0.0:
             check_range(at_least, at_most)

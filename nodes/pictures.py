@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-SMALLEST_SIDE = 32  # pixels; what is narrower is left out by the trainer as well
+MIN_SIDE = 32  # pixels; what is narrower is left out by the trainer as well
 CELLS = 10  # squares are looked for in a grid of so many cells along each side of the picture
 
 
 def known_squares(image: Tensor, hidden: Tensor) -> list[Tensor]:
     """Cut squares out of a picture that contain nothing hidden.
 
-    In every cell of a grid the largest such square with its centre in the cell is taken, so that all scales occur and
-    what lies close to the hidden part is learnt from as well. Squares overlap.
+    In every cell of a grid the largest such square with its center in the cell is taken, so that all scales occur and
+    what lies close to the hidden part is learned from as well. Squares overlap.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def known_squares(image: Tensor, hidden: Tensor) -> list[Tensor]:
     Returns
     -------
     list of Tensor
-        Views `[C,s,s]` with s of at least `SMALLEST_SIDE`; the whole picture when nothing is hidden.
+        Views `[C,s,s]` with s of at least `MIN_SIDE`; the whole picture when nothing is hidden.
     """
     if not hidden.any():
         return [image]
@@ -38,7 +38,7 @@ def known_squares(image: Tensor, hidden: Tensor) -> list[Tensor]:
     for rows in np.array_split(np.arange(reach.shape[0]), CELLS):
         for columns in np.array_split(np.arange(reach.shape[1]), CELLS):
             cell = reach[np.ix_(rows, columns)]
-            if cell.size and 2 * cell.max() - 1 >= SMALLEST_SIDE:
+            if cell.size and 2 * cell.max() - 1 >= MIN_SIDE:
                 row, column = np.unravel_index(cell.argmax(), cell.shape)
                 found.add((int(rows[row]), int(columns[column]), int(cell.max()) - 1))
     return [image[:, y - r : y + r + 1, x - r : x + r + 1] for y, x, r in sorted(found)]

@@ -7,9 +7,9 @@ import math
 import re
 from collections.abc import Sequence
 
-MOST_POINTS = 10_000
-MOST_BOXES = 1_000
-LARGEST_INDEX = 1_000_000
+MAX_POINTS = 10_000
+MAX_BOXES = 1_000
+MAX_INDEX = 1_000_000
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -61,13 +61,13 @@ def linked_boxes(value: object) -> list[Box]:
     Raises
     ------
     ValueError
-        Anything else, or more than `MOST_BOXES`.
+        Anything else, or more than `MAX_BOXES`.
     """
     if isinstance(value, str):
         value = _parse_json(value, "boxes as: [left, top, right, bottom]")
     found = list(_boxes(value, 0))
-    if len(found) > MOST_BOXES:
-        raise ValueError(f"{len(found)} boxes are too many: at most {MOST_BOXES} are accepted")
+    if len(found) > MAX_BOXES:
+        raise ValueError(f"{len(found)} boxes are too many: at most {MAX_BOXES} are accepted")
     return found
 
 
@@ -109,7 +109,7 @@ def parse_points(text: str) -> list[Point]:
     Raises
     ------
     ValueError
-        Anything else, more than `MOST_POINTS` points, or a coordinate that is not finite.
+        Anything else, more than `MAX_POINTS` points, or a coordinate that is not finite.
     """
     if not text.strip():
         return []
@@ -120,8 +120,8 @@ def parse_points(text: str) -> list[Point]:
 
 
 def _points(values: Sequence[object]) -> list[Point]:
-    if len(values) > MOST_POINTS:
-        raise ValueError(f"{len(values)} points are too many: at most {MOST_POINTS} are accepted")
+    if len(values) > MAX_POINTS:
+        raise ValueError(f"{len(values)} points are too many: at most {MAX_POINTS} are accepted")
     return [_point(value) for value in values]
 
 
@@ -151,17 +151,17 @@ def parse_indices(text: str) -> list[int]:
     Raises
     ------
     ValueError
-        Anything else, or a number above `LARGEST_INDEX`.
+        Anything else, or a number above `MAX_INDEX`.
     """
     indices: list[int] = []
     spaced = " ".join(text.split()).replace(" -", "-").replace("- ", "-")
     for part in re.split(r"[,; ]+", spaced) if spaced else []:
         match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", part, re.ASCII)
-        if match is None or int(match[2] or match[1]) > LARGEST_INDEX:
+        if match is None or int(match[2] or match[1]) > MAX_INDEX:
             raise ValueError(f"{part[:60]!r} is not a number or a range; write like: 0, 4, 10-15")
         indices += range(int(match[1]), int(match[2] or match[1]) + 1)
-        if len(indices) > LARGEST_INDEX:
-            raise ValueError(f"more than {LARGEST_INDEX} numbers")
+        if len(indices) > MAX_INDEX:
+            raise ValueError(f"more than {MAX_INDEX} numbers")
     return indices
 
 

@@ -15,7 +15,7 @@ from .live_preview import LivePreview
 
 
 class Reimagine(io.ComfyNode):
-    """Repaint a whole picture with what a model has learnt."""
+    """Repaint a whole picture with what a model has learned."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -56,7 +56,7 @@ class Reimagine(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=host.LARGEST_SEED,
+                    max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the selection and the order of the parts.",
                 ),

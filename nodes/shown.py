@@ -15,8 +15,8 @@ from inpaint_core.files.images import to_bytes
 
 from . import host
 
-MOST_SHOWN = 8  # pictures of a batch
-LARGEST_SHOWN = 2048  # longer side in pixels; larger ones are shown reduced
+MAX_SHOWN = 8  # pictures of a batch
+MAX_SHOWN_SIDE = 2048  # longer side in pixels; larger ones are shown reduced
 
 
 def say(node: type[io.ComfyNode], *sentences: str) -> None:
@@ -41,9 +41,9 @@ def pictures(planes: Tensor) -> dict[str, Any]:
     Not `ui.PreviewImage`, which draws the names of its files from the global random state.
     """
     files = []
-    for plane in planes[:MOST_SHOWN]:
+    for plane in planes[:MAX_SHOWN]:
         picture = Image.fromarray(to_bytes(plane.expand(3, -1, -1) if len(plane) == 1 else plane))
-        picture.thumbnail((LARGEST_SHOWN, LARGEST_SHOWN))
+        picture.thumbnail((MAX_SHOWN_SIDE, MAX_SHOWN_SIDE))
         files.append(host.store_shown(picture))
     return {"images": files}
 

@@ -18,7 +18,7 @@ from ..training.errors import SettingError, worded
 from ..training.events import Event, Message, Preview, StepDone
 from ..training.layers import layered
 from . import host
-from .pictures import SMALLEST_SIDE, known_squares
+from .pictures import MIN_SIDE, known_squares
 
 if TYPE_CHECKING:
     from ..training.engine.session import TrainResult
@@ -56,7 +56,7 @@ class TrainModel(io.ComfyNode):
             display_name="Train Model (Liminal)",
             category="Liminal/training",
             description="Trains a small network in minutes, on a folder of pictures or on connected ones. Cancel "
-            "keeps what was learnt, and the next run goes on from there.",
+            "keeps what was learned, and the next run goes on from there.",
             is_output_node=True,
             inputs=[
                 io.Combo.Input(
@@ -143,13 +143,13 @@ class TrainModel(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="What must not be learnt from the connected pictures, in white (1): what will be removed.",
+                    tooltip="What must not be learned from the connected pictures, in white (1): what will be removed.",
                 ),
             ],
             outputs=[
                 host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The best model so far, ready to use."),
                 io.LossMap.Output("LOSS_MAP", tooltip="The loss of every step, for Plot Loss Graph."),
-                io.Image.Output("samples", tooltip="What the model makes of pictures that it has not learnt from."),
+                io.Image.Output("samples", tooltip="What the model makes of pictures that it has not learned from."),
                 io.String.Output("path", tooltip="The model's file."),
                 io.String.Output("report", tooltip="What was trained, and how well it does beside simple fills."),
             ],
@@ -216,13 +216,13 @@ class Watcher:
         self._done = 0
 
     def __call__(self, event: Event) -> None:
-        from ..training.callbacks.sample_sheets import labelled
+        from ..training.callbacks.sample_sheets import labeled
 
         if isinstance(event, StepDone):
             self._done = event.step
             self.progress.update(self._done)
         elif isinstance(event, Preview):
-            self.progress.update(self._done, labelled(event))
+            self.progress.update(self._done, labeled(event))
         elif isinstance(event, Message):
             logger.log(logging.WARNING if event.level == "warning" else logging.INFO, worded(event.text, widget))
 
@@ -252,7 +252,7 @@ def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> P
     planes, holes = paired(planes, host.hole_planes(mask, planes), ("images", "masks"))
     parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_squares(plane, hole[0])]
     if not parts:
-        raise ValueError(f"the mask leaves no part of the pictures that is {SMALLEST_SIDE} pixels wide to learn from")
+        raise ValueError(f"the mask leaves no part of the pictures that is {MIN_SIDE} pixels wide to learn from")
     return host.store_pictures(parts)
 
 

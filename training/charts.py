@@ -33,7 +33,7 @@ def draw_panel(
     title
         Written above.
     curves
-        Points (step, value), RGB colour and width in pixels of each, drawn in order.
+        Points (step, value), RGB color and width in pixels of each, drawn in order.
     last
         The steps reach from 0 to here.
     span
@@ -62,13 +62,13 @@ def draw_panel(
         draw.line((x, box[1], x, box[3]), fill=GRID)
         draw.text((x, box[3] + 8), f"{tick:g}", fill=INK, font=font, anchor="mt")
     draw.text((WIDTH - RIGHT, top + 8), "step", fill=INK, font=font, anchor="ra")
-    for curve, colour, width in curves:
+    for curve, color, width in curves:
         points = [place(step, value) for step, value in curve if math.isfinite(value)]
         if len(points) > 1:
-            draw.line(points, fill=colour, width=width, joint="curve")
+            draw.line(points, fill=color, width=width, joint="curve")
         elif points:
             x, y = points[0]
-            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
+            draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=color)
     draw.rectangle(box, outline=INK)
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -76,7 +76,9 @@ def end(command: str, code: int, problem: str | Exception) -> int:
     elif isinstance(problem, OSError):
         sentence = unwritten(problem)
     if is_first_process():
-        print(f"{command}: {' '.join(sentence.split())}", file=sys.stderr)
+        # Standard error may be a file on the disk that is full; the exit code tells as much.
+        with suppress(OSError):
+            print(f"{command}: {' '.join(sentence.split())}", file=sys.stderr)
     return code
 
 

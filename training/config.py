@@ -36,9 +36,13 @@ class ConfigError(SettingError):
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and strict about names, so that a misspelt option is an error."""
+    """A part of the configuration: frozen, and strict about names, so that a misspelled option is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+FORMER_FIELDS = {"recolour": "recolor"}
+"""Fields of `data` that files written earlier may still call by another name."""
 
 
 class DataConfig(Section):
@@ -46,7 +50,7 @@ class DataConfig(Section):
 
     folder: str | None = Field(None, max_length=4096)
     """Folder of pictures, or a clip; None for the photographs that scikit-image ships. Of a folder that is divided into
-    train, val and test, train is learnt from, val is held out, and test is never looked at."""
+    train, val and test, train is learned from, val is held out, and test is never looked at."""
     frames: int = Field(500, ge=2, le=100_000)
     """Frames that are drawn from a clip; those that show nearly the same are dropped."""
     picture: str | None = Field(None, max_length=4096)
@@ -69,9 +73,9 @@ class DataConfig(Section):
     flip_vertical: bool = False
     rotate: bool = False
     """Random quarter turns."""
-    recolour: bool = False
-    """Random order, contrast and brightness of each colour channel: with few pictures a network otherwise learns their
-    colours by heart."""
+    recolor: bool = False
+    """Random order, contrast and brightness of each color channel: with few pictures a network otherwise learns their
+    colors by heart."""
     max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
     """Pictures of more million pixels are left out; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
@@ -86,14 +90,21 @@ class DataConfig(Section):
     workers: int = Field(0, ge=0, le=64)
     """Processes that read pictures when these are not kept in memory."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _current_names(cls, values: object) -> object:
+        if isinstance(values, Mapping):
+            return {FORMER_FIELDS.get(name, name): value for name, value in values.items()}
+        return values
+
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
         if self.zoom[0] > self.zoom[1]:
             raise ValueError(f"zoom: the smallest ({self.zoom[0]}) is above the largest ({self.zoom[1]})")
         if self.input_side is not None and self.input_folder is not None:
             raise ValueError("input_side and input_folder are two ways of saying where the inputs are: give one")
-        if self.paired and (self.folder is None or self.recolour):
-            raise ValueError("pairs need a folder, and recolour would tear them apart")
+        if self.paired and (self.folder is None or self.recolor):
+            raise ValueError("pairs need a folder, and recolor would tear them apart")
         if (self.picture is None) != (self.picture_mask is None):
             raise ValueError("picture and picture_mask belong together: give both")
         if self.picture is not None and self.paired:
@@ -122,7 +133,7 @@ class ModelConfig(Section):
     architecture: str = Field("unet", max_length=64)
     arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
     fill: Literal["mean", "gray"] = "mean"
-    """Colour in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
+    """Color in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
     init_from: str | None = Field(None, max_length=4096)
     """A model file whose weights the training starts from, with a fresh optimizer."""
 
@@ -197,7 +208,7 @@ class CompositeConfig(ObjectiveConfig):
     """Side in pixels of what they look at: in even steps a window around a point of the hole, in odd ones the whole
     picture, reduced; None: the whole picture as it is. At half of `data.size` a quarter of the time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
-    """From this step on the encoder's normalisation is frozen (the paper's second phase); None: never."""
+    """From this step on the encoder's normalization is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
     """What is frozen: the running statistics, or these and the affine parameters."""
     frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)
@@ -264,7 +275,7 @@ class Pix2PixConfig(ObjectiveConfig):
     l1: Weight = 100.0
     """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     l1_reduction: int = Field(1, ge=1, le=64)
-    """Both pictures are reduced so many times before they are compared: above 1 only colours and forms are held to the
+    """Both pictures are reduced so many times before they are compared: above 1 only colors and forms are held to the
     truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
     perceptual: Weight = 0.0
     """Of the angles between feature vectors of output and truth."""

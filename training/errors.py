@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from inpaint_core.text import one_line
 
-LONGEST = 4000  # characters of a message
+MAX_MESSAGE_LENGTH = 4000  # characters of a message
 
 
 class SettingError(ValueError):
@@ -39,7 +39,7 @@ class SettingError(ValueError):
         sentences = (
             worded(sentence if field is None else f"`{field}`: {sentence}", name) for field, sentence in self.problems
         )
-        return one_line("; ".join(sentences), LONGEST)
+        return one_line("; ".join(sentences), MAX_MESSAGE_LENGTH)
 
 
 def worded(text: str, name: Callable[[str], str]) -> str:

@@ -34,7 +34,7 @@ from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
 from .runs.folder import check_apart, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
-LEAST_SIZE, LARGEST_SIZE = 32, 4096
+MIN_SIZE, MAX_SIZE = 32, 4096
 
 Value = TypeVar("Value")
 
@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         "--features",
         type=Path,
         metavar="FILE",
-        help="VGG weights (.safetensors; torchvision's VGG-16 or the normalised VGG-19 of universal style transfer) "
+        help="VGG weights (.safetensors; torchvision's VGG-16 or the normalized VGG-19 of universal style transfer) "
         "for the perceptual distance, FID and KID; without, these are left out",
     )
     parser.add_argument(
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--size",
-        type=_checked(int, lambda value: LEAST_SIZE <= value <= LARGEST_SIZE, f"{LEAST_SIZE} to {LARGEST_SIZE}"),
+        type=_checked(int, lambda value: MIN_SIZE <= value <= MAX_SIZE, f"{MIN_SIZE} to {MAX_SIZE}"),
         default=256,
         metavar="PX",
         help="side of the squares that pictures are cut and resized to (default: 256)",

@@ -38,7 +38,7 @@ class StepDone:
     step, steps
         Number of the step just done (from 1) and the number wanted.
     losses
-        Every term by name, already weighted averages over the batch; `"loss"` is what was minimised.
+        Every term by name, already weighted averages over the batch; `"loss"` is what was minimized.
     learning_rate
         What the optimizer used in this step.
     images_per_second, seconds_left

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .config import FORMER_NAMES, ModelConfig, OptimizerConfig, ReconstructionConfig
+from .config import FORMER_FIELDS, FORMER_NAMES, ModelConfig, OptimizerConfig, ReconstructionConfig
 
 Values = Mapping[str, Any]
 
@@ -45,9 +45,9 @@ def layered(base: Values, *layers: Values) -> dict[str, Any]:
     >>> layered({"model": {"arguments": {"depth": 3}}}, {"model": {"architecture": "glcic", "arguments": {"width": 8}}})
     {'model': {'arguments': {'width': 8}, 'architecture': 'glcic'}}
     """
-    result = dict(base)
+    result = _current(base)
     for layer in layers:
-        for key, change in layer.items():
+        for key, change in _current(layer).items():
             known = result.get(key)
             if not isinstance(change, Mapping):
                 result[key] = change
@@ -55,6 +55,10 @@ def layered(base: Values, *layers: Values) -> dict[str, Any]:
             known = known if isinstance(known, Mapping) else {}
             result[key] = layered(_kept(key, known, change), change)
     return result
+
+
+def _current(values: Values) -> dict[str, Any]:
+    return {FORMER_FIELDS.get(key, key): value for key, value in values.items()}
 
 
 def _kept(section: str, known: Values, change: Values) -> Values:

@@ -40,13 +40,13 @@ from .dataset.scan import DatasetError, LeftOut
 from .dataset.selection import SPLITS, choose
 from .preparation.cutting import look_at_all, name_squares, write_squares
 from .preparation.ledger import Ledger
-from .preparation.report import REPORT, earlier_splits, make_report, summarise
+from .preparation.report import REPORT, earlier_splits, make_report, summarize
 from .preparation.settings import WHOLE, PrepareError, Settings
 from .runs.folder import check_writable, write_json
 from .runs.lock import hold_lock
 
 LOCK = ".prepare.lock"
-LARGEST_THRESHOLD = 32  # half of the bits, by which unrelated pictures differ
+MAX_THRESHOLD = 32  # half of the bits, by which unrelated pictures differ
 SIZES = (16, 2048)
 
 
@@ -141,7 +141,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--recursive", action="store_true")
     parser.add_argument("--format", choices=("jpg", "png"), default=Settings.format)
     parser.add_argument("--quality", type=_whole(1, 100), default=Settings.quality)
-    parser.add_argument("--threshold", type=_whole(0, LARGEST_THRESHOLD), default=Settings.threshold)
+    parser.add_argument("--threshold", type=_whole(0, MAX_THRESHOLD), default=Settings.threshold)
     parser.add_argument("--seed", type=_whole(0, 2**53), default=Settings.seed)
     parser.add_argument("-h", "--help", action="store_true")
     add_limit_argument(parser)
@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is whole, run the same command again to go on")
     except KeyboardInterrupt:
         return end(COMMAND, INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
-    print(summarise(report, settings.out))
+    print(summarize(report, settings.out))
     return DONE
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .sweeps.config import Combination
     from .sweeps.runs import Outcome, Runs
 
-MOST_PROCESSES = 256
+MAX_PROCESSES = 256
 
 
 @dataclass(frozen=True)
@@ -216,8 +216,8 @@ def read_command_line(arguments: Sequence[str]) -> Request:
     for option in ("config", "out"):
         if getattr(known, option) is None:
             raise ConfigError(f"--{option} is missing")
-    if known.processes > MOST_PROCESSES:
-        raise ConfigError(f"--processes {known.processes}: at most {MOST_PROCESSES}")
+    if known.processes > MAX_PROCESSES:
+        raise ConfigError(f"--processes {known.processes}: at most {MAX_PROCESSES}")
     values = read_sweep(known.config)
     return Request(values, Path(known.out), known.data, known.steps, known.processes, known.resume == "none")
 

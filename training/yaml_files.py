@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-LARGEST_FILE = 2**20  # bytes; a recipe takes one or two thousand
-MOST_NESTED = 24
+MAX_BYTES = 2**20  # bytes; a recipe takes one or two thousand
+MAX_DEPTH = 24
 
 
 def read_yaml(path: Path) -> Any:
@@ -29,8 +29,8 @@ def read_yaml(path: Path) -> Any:
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise ValueError("aliases (*name) are not accepted; write the values out")
-            if self.nested >= MOST_NESTED:
-                raise ValueError(f"nested more than {MOST_NESTED} times")
+            if self.nested >= MAX_DEPTH:
+                raise ValueError(f"nested more than {MAX_DEPTH} times")
             self.nested += 1
             try:
                 return super().compose_node(parent, index)
@@ -40,9 +40,9 @@ def read_yaml(path: Path) -> Any:
     if not path.is_file() and path.exists():
         raise ValueError("is not a file")
     with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise ValueError(f"more than {LARGEST_FILE} bytes, which no configuration needs")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES} bytes, which no configuration needs")
     try:
         values = yaml.load(content.decode("utf-8"), Loader)
     except (yaml.YAMLError, RecursionError, OverflowError, TypeError) as error:

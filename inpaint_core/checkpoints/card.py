@@ -39,7 +39,7 @@ class ModelCard(BaseModel):
     arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
     task: Literal["inpainting", "translation"] = "inpainting"
     value_range: ValueRange = "unit"
-    """What the network reads and writes: 0..1, -1..1, or ImageNet-normalised."""
+    """What the network reads and writes: 0..1, -1..1, or ImageNet-normalized."""
     fill: tuple[Unit, Unit, Unit] = (0.5, 0.5, 0.5)
     """RGB in 0..1 that stands in the hole when the network looks at a picture."""
     prepare: PrepareSettings | None = None

@@ -19,7 +19,7 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
         "task": card.task,
         "architecture": f"{card.architecture} ({chosen})" if chosen else f"{card.architecture} (defaults)",
         "parameters": f"{parameters:,} ({parameters * 4 / 1e6:.1f} MB in float32)",
-        "value range": {"unit": "0..1", "signed": "-1..1", "imagenet": "ImageNet-normalised"}[card.value_range],
+        "value range": {"unit": "0..1", "signed": "-1..1", "imagenet": "ImageNet-normalized"}[card.value_range],
         "mask": "1 = hole, filled with RGB " + " ".join(f"{value:.3f}" for value in card.fill) if inpaints else "",
         "input": "" if inpaints else _describe_input(card.prepare),
         "trained at": f"{card.trained_size} x {card.trained_size} pixels, {card.steps} steps",
@@ -33,5 +33,5 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
 
 def _describe_input(settings: PrepareSettings | None) -> str:
     if settings is None:
-        return "colour pictures as they are"
+        return "color pictures as they are"
     return f"gray, reduced {settings.reduction} times and enlarged again"

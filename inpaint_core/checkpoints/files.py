@@ -26,7 +26,7 @@ from .weights import check_names, check_pass, check_weight, to_finite
 
 CARD_KEY = "liminal.card"
 MAX_CARD_CHARACTERS = 100_000
-LARGEST_HEADER = 4 * 2**20  # bytes; the largest network needs a twentieth
+MAX_HEADER_BYTES = 4 * 2**20  # bytes; the largest network needs a twentieth
 PICKLE_SUFFIXES = {".pth", ".pt", ".ckpt", ".bin", ".pkl", ".t7"}
 
 
@@ -165,7 +165,7 @@ def _check_file(source: Path) -> None:
         raise CheckpointError(f"{source.name}: not a model; models end in .safetensors")
     with source.open("rb") as file:
         start = file.read(8)
-    if len(start) == 8 and LARGEST_HEADER < int.from_bytes(start, "little") <= source.stat().st_size:
+    if len(start) == 8 and MAX_HEADER_BYTES < int.from_bytes(start, "little") <= source.stat().st_size:
         raise CheckpointError(f"{source.name}: its header is larger than that of any model of this pack")
 
 
@@ -207,7 +207,7 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
 
 
 def _check_inputs(name: str, card: ModelCard) -> None:
-    """Whether a translation network reads what its card says that it is fed with: one gray channel, or colours."""
+    """Whether a translation network reads what its card says that it is fed with: one gray channel, or colors."""
     architecture = find_architecture(card.architecture)
     read = architecture.input_channels(architecture.complete(card.arguments))
     fed = 3 if card.prepare is None else 1

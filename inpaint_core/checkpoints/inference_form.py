@@ -29,7 +29,7 @@ PROBE_SIDE = 256
 def optimize(model: Model, *, compiled: bool = False) -> Model:
     """Make the inference form of a model.
 
-    Batch normalisation is folded into the convolutions, memory is laid out channels_last, and where the device
+    Batch normalization is folded into the convolutions, memory is laid out channels_last, and where the device
     multiplies faster in bfloat16 (CPUs with AVX512-BF16 or AMX) or float16 (CUDA GPUs from Volta on) that precision is
     used, if that changes the output by less than `TOLERANCE` on probe pictures. Partial convolutions are rewritten, see
     `PConvUNetInference`.
@@ -37,7 +37,7 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
     Parameters
     ----------
     model
-        Left as it is. Its device is the one that is optimised for.
+        Left as it is. Its device is the one that is optimized for.
     compiled
         Compile with `torch.compile` as well: needs a C++ compiler, and minutes at the first picture.
 
@@ -83,7 +83,7 @@ def inference_form(network: Network, dtype: torch.dtype) -> Network:
 
 
 class FoldedNetwork(Network):
-    """A copy of a network with batch normalisation folded, laid out for speed, in one precision; float32 in and out.
+    """A copy of a network with batch normalization folded, laid out for speed, in one precision; float32 in and out.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class FoldedNetwork(Network):
         self.dtype = dtype
         folded = copy.deepcopy(network).eval().requires_grad_(False)
         fold_batch_norm(folded)
-        # torch normalises instances channel by channel, and turns channels_last around for that.
+        # torch normalizes instances channel by channel, and turns channels_last around for that.
         by_channel = any(isinstance(module, nn.InstanceNorm2d) for module in folded.modules())
         self.layout = torch.contiguous_format if by_channel else torch.channels_last
         self.network = folded.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
@@ -112,7 +112,7 @@ class FoldedNetwork(Network):
 
 
 def fold_batch_norm(network: nn.Module) -> None:
-    """Fold every batch normalisation that directly follows a convolution in an `nn.Sequential` into it, in place."""
+    """Fold every batch normalization that directly follows a convolution in an `nn.Sequential` into it, in place."""
     for parent in network.modules():
         if not isinstance(parent, nn.Sequential):
             continue
@@ -121,7 +121,7 @@ def fold_batch_norm(network: nn.Module) -> None:
             while isinstance(owner[place], nn.Sequential):
                 owner, place = cast(nn.Sequential, owner[place]), len(cast(nn.Sequential, owner[place])) - 1
             convolution = owner[place]
-            # A partial convolution scales its sum before it is normalised.
+            # A partial convolution scales its sum before it is normalized.
             if isinstance(norm, nn.BatchNorm2d) and type(convolution) in (nn.Conv2d, nn.ConvTranspose2d):
                 owner[place] = fuse_conv_bn_eval(
                     cast(nn.Conv2d, convolution), norm, transpose=isinstance(convolution, nn.ConvTranspose2d)

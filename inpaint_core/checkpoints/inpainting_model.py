@@ -49,7 +49,7 @@ def from_range(image: Tensor, value_range: ValueRange) -> Tensor:
 
 
 def fill_hole(image: Tensor, mask: Tensor, fill: tuple[float, float, float]) -> Tensor:
-    """Replace the hole of `[B,3,H,W]` by one colour; whatever was there, NaN included, is gone."""
+    """Replace the hole of `[B,3,H,W]` by one color; whatever was there, NaN included, is gone."""
     return torch.where(mask > 0.5, image.new_tensor(fill).view(1, 3, 1, 1), image)
 
 
@@ -85,7 +85,7 @@ class InpaintingModel:
             return InpaintingModel(self.card, copy.deepcopy(self.network))
 
     def prepare(self, image: Tensor, mask: Tensor) -> Tensor:
-        """What the network reads: hole filled with the card's colour, in the card's value range."""
+        """What the network reads: hole filled with the card's color, in the card's value range."""
         return to_range(fill_hole(image, mask, self.card.fill), self.card.value_range)
 
     @torch.no_grad()

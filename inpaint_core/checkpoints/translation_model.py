@@ -53,7 +53,7 @@ class TranslationModel:
         ----------
         inputs
             What the network is trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
-            for it, colour `[B,3,H,W]` otherwise; any size from 1x1, on any device.
+            for it, color `[B,3,H,W]` otherwise; any size from 1x1, on any device.
 
         Returns
         -------

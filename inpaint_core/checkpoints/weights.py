@@ -17,7 +17,7 @@ from .translation_model import TranslationModel
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
 WHOLE = {"I64", "I32", "int64", "int32"}
 PROBE_SIDE = 64  # pixels; smaller than anything that networks are trained on
-MOST_PASS_BYTES = 16 * 2**30
+MAX_PASS_BYTES = 16 * 2**30
 HELD_AT_ONCE = 4  # activations as large as the largest one
 
 
@@ -116,7 +116,7 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
     if not bool(torch.isfinite(output).all()):
         raise CheckpointError(f"{name}: its network gives numbers that are not finite; use an earlier checkpoint")
     needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2
-    if needed > MOST_PASS_BYTES:
+    if needed > MAX_PASS_BYTES:
         raise CheckpointError(
             f"{name}: one pass at its training size of {card.trained_size} pixels would take about "
             f"{needed / 2**30:.0f} GiB; the file was edited, or save the model with a smaller size"

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--blend", choices=BLENDS, default="alpha", help="how the fill is joined to the picture (default: alpha)"
     )
     add_detail_argument(parser)
-    parser.add_argument("--color-match", action="store_true", help="match the fill's colour to the hole's surroundings")
+    parser.add_argument("--color-match", action="store_true", help="match the fill's color to the hole's surroundings")
     parser.add_argument(
         "--grain", type=float, default=0.0, help="0..1: give the fill the noise of its surroundings (default: 0)"
     )

@@ -16,7 +16,7 @@ from ..translation.controls import Stretch
 TITLE = "Learning to See"
 HELP = "space: freeze   [ ]: smoothing   c: contrast   q: quit"
 STEP = 0.1
-MOST_SMOOTHING = 0.9
+MAX_SMOOTHING = 0.9
 SHOWN_HEIGHT = 512
 
 
@@ -75,7 +75,7 @@ class LiveWindow:
             self.frozen = not self.frozen
         elif key in ("[", "]"):
             changed = translator.smooth_output.amount + (STEP if key == "]" else -STEP)
-            translator.smooth_output.amount = min(max(round(changed, 2), 0.0), MOST_SMOOTHING)
+            translator.smooth_output.amount = min(max(round(changed, 2), 0.0), MAX_SMOOTHING)
         elif key == "c":
             choices = get_args(Stretch)
             controls = translator.controls or LiveControls()

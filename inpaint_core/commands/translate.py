@@ -198,7 +198,7 @@ class _Task:
         picture = decode_image(source, self._limit)
         self._notes.say(source, picture.remarks)
         if bool(picture.unknown.any()):
-            self._notes.say(source, ["its transparent parts are seen in the colours around them, and become opaque"])
+            self._notes.say(source, ["its transparent parts are seen in the colors around them, and become opaque"])
         return self._translator(smooth=False)(picture.visible()[None])[0]
 
     def clip(self, source: Path) -> int:

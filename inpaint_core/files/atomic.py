@@ -49,9 +49,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
                 raise FileNotFoundError(2, "nothing was written", str(target))
             os.replace(temporary, target)
     except BaseException as error:
-        # What cannot be removed now, the next process removes: the first error is the one to tell.
-        with suppress(OSError):
+        # What cannot be removed now is removed with the next file: the first error is the one to tell.
+        try:
             temporary.unlink(missing_ok=True)
+        except OSError:
+            _searched.discard(folder)
         if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(temporary)):
             raise OSError(error.errno, error.strerror, str(target)) from error
         raise

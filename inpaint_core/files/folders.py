@@ -39,8 +39,8 @@ READ_BY: dict[str, str] = {
 }
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
 MASK_STEM = re.compile(r"(.+)[ _.-]masks?[ _-]?\d*", re.IGNORECASE | re.DOTALL)
-MOST_LOOKED_AT = 20_000  # entries of subfolders that are only counted
-MOST_NAMED = 3
+MAX_COUNTED = 20_000  # entries of subfolders that are only counted
+MAX_NAMED = 3
 
 Index = dict[str, dict[tuple[str, ...], list[Path]]]
 """Files by folded name and by the folder, below the top, that they lie in."""
@@ -178,10 +178,10 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
     if matches:
         raise ImageFileError(
             f"{picture}: {len(matches)} {what}s named {picture.stem} in {partners.folder}, one is needed: "
-            + ", ".join(path.name for path in matches[:MOST_NAMED])
+            + ", ".join(path.name for path in matches[:MAX_NAMED])
         )
     there = [path.name for path in [*partners.pictures, *_all_masks(partners)] if not _same_file(path, picture)]
-    named = f" (there are {', '.join(there[:MOST_NAMED])}{' and others' * (len(there) > MOST_NAMED)})" if there else ""
+    named = f" (there are {', '.join(there[:MAX_NAMED])}{' and others' * (len(there) > MAX_NAMED)})" if there else ""
     raise ImageFileError(
         f"{picture}: no {what}s named {picture.stem} in {partners.folder}{named}, one is needed: "
         f"call it {picture.stem}.png or {picture.stem}_mask.png"
@@ -252,7 +252,7 @@ def _split_entries(folder: Path, others: Counter[str], top: bool = False) -> tup
 def _count_deeper(folders: Sequence[Path]) -> int:
     found, looked_at = 0, 0
     waiting = list(folders)
-    while waiting and looked_at < MOST_LOOKED_AT:
+    while waiting and looked_at < MAX_COUNTED:
         files, below = _split_entries(waiting.pop(), Counter())
         found += sum(path.suffix.lower() in READABLE_SUFFIXES for path in files)
         looked_at += 1 + len(files)
@@ -279,7 +279,7 @@ def _all_masks(listing: Listing) -> list[Path]:
 
 def _count_masks(masks: Mapping[Path, tuple[Path, ...]]) -> str:
     files = [mask for found in masks.values() for mask in found]
-    named = ", ".join(path.name for path in files[:MOST_NAMED]) + ", ..." * (len(files) > MOST_NAMED)
+    named = ", ".join(path.name for path in files[:MAX_NAMED]) + ", ..." * (len(files) > MAX_NAMED)
     return f"{_plural(len(files), 'file')} ({named})"
 
 

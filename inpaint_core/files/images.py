@@ -59,7 +59,7 @@ class Picture:
     alpha
         float32 `[1,H,W]` in 0..1, None where the file has none.
     gray
-        The file had one colour channel (the three of `image` are equal).
+        The file had one color channel (the three of `image` are equal).
     header
         What the file said about itself.
     values, alpha_values
@@ -86,7 +86,7 @@ class Picture:
 
     @property
     def unknown(self) -> Tensor:
-        """Bool `[1,H,W]`: fully transparent, or nothing measured there. No colour there means anything."""
+        """Bool `[1,H,W]`: fully transparent, or nothing measured there. No color there means anything."""
         unknown = self.image.isnan().any(0, keepdim=True)
         return unknown if self.alpha is None else unknown | (self.alpha == 0.0)
 
@@ -102,7 +102,7 @@ class Picture:
         return torch.cat([self.visible(), 1.0 - unknown.float()]) if bool(unknown.any()) else self.image
 
     def visible(self) -> Tensor:
-        """The picture with every unknown pixel in the colour of the nearest known one: for those who look at it whole.
+        """The picture with every unknown pixel in the color of the nearest known one: for those who look at it whole.
 
         Mid-gray where nothing is known.
         """
@@ -147,9 +147,9 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
         if values is not None:
             return _of_values(values, header, metadata, problems)
         if picture.mode in ("LAB", "HSV"):
-            raise ImageFileError(f"{source}: {picture.mode} colours are not read; save the picture as RGB")
+            raise ImageFileError(f"{source}: {picture.mode} colors are not read; save the picture as RGB")
         if picture.mode == "CMYK":
-            problems.append("its CMYK colours were converted to RGB without a colour profile")
+            problems.append("its CMYK colors were converted to RGB without a color profile")
         alpha = None
         gray = picture.mode in ("L", "1", "LA")
         if header.transparent:

@@ -19,7 +19,7 @@ from .opening import MAX_PIXELS, TURNS, ImageFileError
 Plane = NDArray[np.float64]
 
 UNEQUAL = 1.02  # proportions that differ by more than this do not come from rounding a size
-COLOURFUL = 0.125  # between the channels of a gray JPEG there is less
+COLORFUL = 0.125  # between the channels of a gray JPEG there is less
 NOISE = 8.0 / 255.0  # what a JPEG makes of pure black
 FAINT = 32.0 / 255.0  # and what is left of it around what was white once
 FEW = 16  # values that are listed in a message
@@ -50,9 +50,9 @@ def read_mask(
 ) -> Mask:
     """Read a mask file.
 
-    White is the hole: what has at least half brightness. Where alpha varies, it decides: over one colour (a shape
+    White is the hole: what has at least half brightness. Where alpha varies, it decides: over one color (a shape
     drawn on an empty layer) the opaque part is the hole, over a picture (rubbed out) the transparent one. A mask of one
-    colour on black, of the numbers 0 and 1, or of any one value above 0, is taken as drawn in white.
+    color on black, of the numbers 0 and 1, or of any one value above 0, is taken as drawn in white.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def read_mask(
     Raises
     ------
     ImageFileError
-        As `decode_image`, and where it is not clear what the hole is: colours or classes without white.
+        As `decode_image`, and where it is not clear what the hole is: colors or classes without white.
     """
     source = Path(path)
     picture = decode_image(source, max_pixels)
@@ -91,18 +91,18 @@ def _find_hole(path: Path, picture: Picture) -> tuple[NDArray[np.bool_], list[st
     alpha = None if picture.alpha is None else picture.alpha[0].numpy()
     if alpha is not None and float(alpha.max()) == 0.0:
         raise ImageFileError(
-            f"{path}: the mask is fully transparent, which hides what its colours say; save it without alpha"
+            f"{path}: the mask is fully transparent, which hides what its colors say; save it without alpha"
         )
     if alpha is not None and float(alpha.min()) < float(alpha.max()):
         return _by_alpha(picture, alpha)
     colors = _numbers(picture)
-    if picture.gray or float(np.ptp(colors, axis=0).max()) <= max(COLOURFUL * float(colors.max()), NOISE):
+    if picture.gray or float(np.ptp(colors, axis=0).max()) <= max(COLORFUL * float(colors.max()), NOISE):
         return _by_brightness(path, colors.mean(0), picture)
     return _by_color(path, colors)
 
 
 def _by_alpha(picture: Picture, alpha: NDArray[Any]) -> tuple[NDArray[np.bool_], list[str]]:
-    """Of a layer in one colour the opaque part, of black and white the white one, of a picture the transparent one."""
+    """Of a layer in one color the opaque part, of black and white the white one, of a picture the transparent one."""
     opaque = alpha >= 0.5 * float(alpha.max())
     seen = picture.image.numpy()[:, alpha == alpha.max()]
     if float(np.ptp(seen, axis=1).max()) <= NOISE:
@@ -114,7 +114,7 @@ def _by_alpha(picture: Picture, alpha: NDArray[Any]) -> tuple[NDArray[np.bool_],
 
 
 def _numbers(picture: Picture) -> Plane:
-    """Colours `[1 or 3,H,W]` in the scale that the file's numbers are in: 1 is white."""
+    """Colors `[1 or 3,H,W]` in the scale that the file's numbers are in: 1 is white."""
     if picture.values is None:
         return picture.image.double().numpy()
     values = np.moveaxis(picture.values.values.astype(np.float64), 2, 0)
@@ -145,14 +145,14 @@ def _by_brightness(path: Path, gray: Plane, picture: Picture) -> tuple[NDArray[n
 
 
 def _by_color(path: Path, colors: Plane) -> tuple[NDArray[np.bool_], list[str]]:
-    """The hole of a mask drawn in one colour on black."""
+    """The hole of a mask drawn in one color on black."""
     flat = colors.reshape(3, -1)
     drawn = flat[:, int(flat.max(0).argmax())]
     share = (drawn @ flat) / (drawn @ drawn)
     if float(np.abs(flat - np.outer(drawn, share)).max()) > 2.0 * NOISE:
         count = len(np.unique((flat.T * 255.0).round(), axis=0))
         raise ImageFileError(
-            f"{path}: the mask holds {count} colours and not one on black, so it is not clear which is the hole; "
+            f"{path}: the mask holds {count} colors and not one on black, so it is not clear which is the hole; "
             "paint the hole white and the rest black"
         )
     name = "#" + "".join(f"{round(value * 255):02x}" for value in drawn.clip(0.0, 1.0))

@@ -10,7 +10,7 @@ from PIL import Image, TiffImagePlugin
 
 from .opening import ORIENTATION, read_exif
 
-MOST_PROFILE_BYTES = 1 << 20  # in a PNG; Pillow, and so this program, refuses to unpack more
+MAX_PROFILE_BYTES = 1 << 20  # in a PNG; Pillow, and so this program, refuses to unpack more
 # Of a TIFF's tags, where it was taken and by whom; the rest describe how the pixels lie in that very file.
 DESCRIPTIVE_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 EXIF_BLOCK, GPS_BLOCK = 0x8769, 0x8825
@@ -50,12 +50,12 @@ class Metadata:
         """
         suffix, lost = target.suffix.lower(), []
         profile, exif, dpi, geo = self.icc_profile, self.exif, self.dpi, self.geo
-        if profile is not None and (suffix == ".bmp" or (suffix == ".png" and len(profile) > MOST_PROFILE_BYTES)):
+        if profile is not None and (suffix == ".bmp" or (suffix == ".png" and len(profile) > MAX_PROFILE_BYTES)):
             profile = None
             lost.append(
-                f"its colour profile is left out: too large for a {suffix} file"
+                f"its color profile is left out: too large for a {suffix} file"
                 if suffix == ".png"
-                else f"its colour profile is left out, which {suffix} cannot hold"
+                else f"its color profile is left out, which {suffix} cannot hold"
             )
         if exif is not None and (suffix == ".bmp" or (deep and suffix != ".png")):
             exif = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from .folders import fold
 from .opening import ImageFileError
 
-LONGEST_NAME = 255  # bytes, on every common file system
+MAX_NAME_BYTES = 255  # bytes, on every common file system
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def refuse_inside(out: Path, folder: Path, recursive: bool, option: str) -> None
 
 def fit_name(stem: str, ending: str) -> str:
     """`stem + ending`, the stem cut short where a file system would not take it; a checksum then keeps names apart."""
-    room = LONGEST_NAME - len(os.fsencode(ending))
+    room = MAX_NAME_BYTES - len(os.fsencode(ending))
     encoded = os.fsencode(stem)
     if len(encoded) <= room:
         return stem + ending

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 89_478_485
 """Pixels that a picture may have unless a command is told otherwise: a quarter of a GiB as 8-bit RGB."""
-MOST_BYTES = 2 * 2**30  # of a file; more than MAX_PIXELS take in any depth
+MAX_BYTES = 2 * 2**30  # of a file; more than MAX_PIXELS take in any depth
 BYTES_PER_PIXEL = 24
 ORIENTATION = 0x0112  # EXIF tag
 # What the EXIF standard's orientations make of a picture as it is stored to show it upright.
@@ -54,7 +54,7 @@ class Header:
     frames
         Pictures in the file: pages of a TIFF, frames of an animation.
     transparent
-        There is an alpha channel or a transparent colour.
+        There is an alpha channel or a transparent color.
     unnamed_band
         It is a TIFF that does not say what its last band is; that is taken for alpha.
     """
@@ -129,7 +129,7 @@ def check_file(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> No
         raise ImageFileError(f"{path}: cannot be read ({reason})") from None
     if not stat.S_ISREG(found.st_mode):
         raise ImageFileError(f"{path}: no such picture file; this is a folder, pipe or device")
-    if found.st_size > max(MOST_BYTES, BYTES_PER_PIXEL * max_pixels):
+    if found.st_size > max(MAX_BYTES, BYTES_PER_PIXEL * max_pixels):
         raise ImageFileError(f"{path}: {found.st_size / 2**30:.0f} GiB are more than any picture that is read takes")
 
 

@@ -110,7 +110,7 @@ def _range(values: Values) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class DeepPicture:
-    """Values of colours `[H,W,1 or 3]`, and of alpha `[H,W,1]` or None."""
+    """Values of colors `[H,W,1 or 3]`, and of alpha `[H,W,1]` or None."""
 
     colors: Samples
     alpha: Samples | None
@@ -127,7 +127,7 @@ def is_deep(picture: Image.Image) -> bool:
 
 
 def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture:
-    """Values of a file that `is_deep` says have more than 8 bits; Pillow reduces those of colours to 8.
+    """Values of a file that `is_deep` says have more than 8 bits; Pillow reduces those of colors to 8.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
     Raises
     ------
     ImageFileError
-        Too many pixels, or colours that would not stay as they are.
+        Too many pixels, or colors that would not stay as they are.
     """
     if not _is_tiff(path):
         return None
@@ -238,7 +238,7 @@ def _divide(values: Values, gray: bool, missing: NDArray[np.bool_] | None = None
         return DeepPicture(colors, None)
     alpha = values[..., count:]
     greatest = float(alpha.max())
-    # Alpha of 8 or 12 bits comes with colours of as many.
+    # Alpha of 8 or 12 bits comes with colors of as many.
     if alpha.dtype.kind == "u":
         high = colors.high if greatest <= colors.high else float(np.iinfo(alpha.dtype).max)
     else:
@@ -313,12 +313,12 @@ def _further_bands(page: Any) -> int:
 
 
 def _refuse_foreign_colors(path: Path, page: Any) -> None:
-    """Colours that could only be converted: known pixels would not stay what they are."""
+    """Colors that could only be converted: known pixels would not stay what they are."""
     if page.photometric == CIELAB:
-        raise ImageFileError(f"{path}: CIELAB colours are not read; save the picture as RGB")
+        raise ImageFileError(f"{path}: CIELAB colors are not read; save the picture as RGB")
     if ASSOCIATED in _kinds_of_bands(page):
         raise ImageFileError(
-            f"{path}: its colours are multiplied by alpha (premultiplied), which loses some: save straight alpha"
+            f"{path}: its colors are multiplied by alpha (premultiplied), which loses some: save straight alpha"
         )
     if _further_bands(page) > 1:
         raise ImageFileError(
@@ -333,7 +333,7 @@ def _png(values: Values, metadata: Metadata) -> bytes:
 
     order = [2, 1, 0, 3][: values.shape[2]] if values.shape[2] > 2 else [0, 0, 0, 1][: 1 + 3 * (values.shape[2] == 2)]
     encoded = cv2.imencode(".png", np.ascontiguousarray(values[..., order]))[1].tobytes()
-    # The signature and the header chunk are 33 bytes; what describes the colours has to stand before the pixels.
+    # The signature and the header chunk are 33 bytes; what describes the colors has to stand before the pixels.
     chunks = b""
     if metadata.icc_profile is not None:
         chunks += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile))

@@ -1,4 +1,4 @@
-"""Public checkpoints turned into ours: recognised by their names, mapped weight by weight, nothing left over."""
+"""Public checkpoints turned into ours: recognized by their names, mapped weight by weight, nothing left over."""
 
 from .conversion import Conversion, convert_checkpoint
 

@@ -50,7 +50,7 @@ class Conversion:
     model
         Ready to be used or saved.
     layout
-        Name of the family that was recognised.
+        Name of the family that was recognized.
     moved
         Their name -> our name.
     dropped
@@ -97,7 +97,7 @@ def convert_checkpoint(path: str | os.PathLike[str], *, fill: Sequence[float] | 
     """
     source = Path(path)
     weights, steps = read_weights(source)
-    layout, weights = _recognise(source.name, weights)
+    layout, weights = _recognize(source.name, weights)
     mapping = Mapping(weights)
     try:
         card = layout.plan(mapping)
@@ -119,7 +119,7 @@ def convert_checkpoint(path: str | os.PathLike[str], *, fill: Sequence[float] | 
     return Conversion(model, layout.name, mapping.moved, mapping.dropped, tuple(mapping.notes))
 
 
-def _recognise(name: str, weights: dict[str, Tensor]) -> tuple[Layout, dict[str, Tensor]]:
+def _recognize(name: str, weights: dict[str, Tensor]) -> tuple[Layout, dict[str, Tensor]]:
     for candidate in without_prefixes(weights):
         keys = set(candidate)
         layout = _first(LAYOUTS, keys)
@@ -134,7 +134,7 @@ def _recognise(name: str, weights: dict[str, Tensor]) -> tuple[Layout, dict[str,
 
 
 def _first(families: Iterable[Family], keys: set[str]) -> Family | None:
-    return next((family for family in families if family.recognises(keys)), None)
+    return next((family for family in families if family.recognizes(keys)), None)
 
 
 def _mean_pixel(source: Path) -> list[float] | None:

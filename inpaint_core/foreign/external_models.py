@@ -88,7 +88,7 @@ class ExternalModel:
 
 @torch.no_grad()
 def fold_fourier_convolutions(network: nn.Module) -> None:
-    """Fold the batch normalisation of LaMa's fast Fourier convolutions into their weights, in place.
+    """Fold the batch normalization of LaMa's fast Fourier convolutions into their weights, in place.
 
     A layer's local half is the sum of two convolutions, its global half that of a convolution and of a spectral
     transform that ends in one (Chi et al. 2020, "Fast Fourier Convolution", section 3.2; Suvorov et al. 2022, arXiv

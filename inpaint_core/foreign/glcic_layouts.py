@@ -20,7 +20,7 @@ def _is_completion(keys: set[str]) -> bool:
 def _plan_completion(mapping: Mapping) -> ModelCard:
     """GLCIC-PyTorch (RGB and mask go in) and Image-Inpainting-DCGAN (RGB alone).
 
-    Both normalise behind the ReLU. The three-channel version becomes a four-channel one that ignores the mask.
+    Both normalize behind the ReLU. The three-channel version becomes a four-channel one that ignores the mask.
     """
     width, inputs = mapping.shape("conv1.weight")[:2]
     for index, name in enumerate(CONVOLUTIONS):

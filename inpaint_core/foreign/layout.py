@@ -1,4 +1,4 @@
-"""What a public layout is: how it is recognised, and where each of its weights goes."""
+"""What a public layout is: how it is recognized, and where each of its weights goes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Mapping:
             self.move(f"{theirs}.bias", f"{ours}.bias")
 
     def move_batch_norm(self, theirs: str, ours: str) -> None:
-        """Take over a batch normalisation with its statistics; files from before PyTorch 0.4.1 do not count batches."""
+        """Take over a batch normalization with its statistics; files from before PyTorch 0.4.1 do not count batches."""
         for name in ("weight", "bias", "running_mean", "running_var"):
             self.move(f"{theirs}.{name}", f"{ours}.{name}")
         counter = f"{theirs}.num_batches_tracked"
@@ -95,31 +95,31 @@ class Layout:
     ----------
     name
         What the report calls it.
-    recognises
+    recognizes
         Tells from the weights' names whether a file is of this family.
     plan
         Fills a `Mapping` and describes the network in a card. May raise ValueError.
     """
 
     name: str
-    recognises: Callable[[set[str]], bool]
+    recognizes: Callable[[set[str]], bool]
     plan: Callable[[Mapping], ModelCard]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A family of public checkpoints that is recognised but not converted.
+    """A family of public checkpoints that is recognized but not converted.
 
     Attributes
     ----------
     name
         What the message calls it.
-    recognises
+    recognizes
         As in `Layout`.
     advice
         What to do instead.
     """
 
     name: str
-    recognises: Callable[[set[str]], bool]
+    recognizes: Callable[[set[str]], bool]
     advice: str

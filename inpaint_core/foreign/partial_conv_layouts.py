@@ -65,7 +65,7 @@ def _is_without_norm(keys: set[str]) -> bool:
 
 
 def _plan_without_norm(mapping: Mapping) -> ModelCard:
-    """partialconv and SneakySketchers: normalisation layers were never registered, the last ratio is applied twice.
+    """partialconv and SneakySketchers: normalization layers were never registered, the last ratio is applied twice.
 
     Eight levels are always stored and their configuration uses seven of them, which the file does not tell.
     """
@@ -91,7 +91,7 @@ def _plan_without_norm(mapping: Mapping) -> ModelCard:
 LAYOUTS = (
     Layout("partial convolution U-Net with mask convolutions (naoto0804, kamuda1)", _is_naoto, _plan_naoto),
     Layout(
-        "partial convolution U-Net without normalisation (tanimutomo, SneakySketchers)",
+        "partial convolution U-Net without normalization (tanimutomo, SneakySketchers)",
         _is_without_norm,
         _plan_without_norm,
     ),

@@ -78,7 +78,7 @@ def _plan_resnet(mapping: Mapping) -> ModelCard:
 def _norm(mapping: Mapping, norm: str, bias: str) -> str:
     if f"{norm}.weight" in mapping.weights:
         return "batch"
-    # Convolutions have a bias in front of instance normalisation only.
+    # Convolutions have a bias in front of instance normalization only.
     return "instance" if bias in mapping.weights else "none"
 
 
@@ -96,12 +96,12 @@ def _move_norm(mapping: Mapping, theirs: str, ours: str, norm: str) -> None:
         mapping.move_batch_norm(theirs, ours)
     else:
         for name in NORM_STATISTICS:
-            mapping.drop(f"{theirs}.{name}", "instance normalisation takes its statistics from the picture")
+            mapping.drop(f"{theirs}.{name}", "instance normalization takes its statistics from the picture")
 
 
 def _card(mapping: Mapping, architecture: str, arguments: dict[str, int | float | bool | str], size: int) -> ModelCard:
     if arguments["norm"] == "batch":
-        mapping.notes.append("batch normalisation uses its stored statistics, as the original does with --eval")
+        mapping.notes.append("batch normalization uses its stored statistics, as the original does with --eval")
     if arguments["input_channels"] not in (1, 3):
         raise CheckpointError(f"reads {arguments['input_channels']} channels; generators of 1 or 3 are converted")
     return ModelCard(

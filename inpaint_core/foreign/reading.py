@@ -35,8 +35,8 @@ DAMAGE = (
 )
 # What wrappers put before every name: DataParallel, torch.compile, Lightning, and Lightning around a GAN.
 PREFIXES = ("module.", "_orig_mod.", "model.", "generator.")
-MOST_PREFIXES = 8  # wrappers around wrappers
-MOST_NESTED = 8  # dictionaries around the weights
+MAX_PREFIXES = 8  # wrappers around wrappers
+MAX_DEPTH = 8  # dictionaries around the weights
 # Lightning stores the landscape inpainter's network as an object too, among the hyper-parameters beside the weights.
 NETWORK_OBJECTS = re.compile(r"(?:src\.models|__main__)\.(?:UNet|EncoderDecoder)|torch\.nn\.modules\.\w+\.\w+")
 
@@ -95,7 +95,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         raise CheckpointError(f"{source.name}: no weights found; at its top level it holds {names}")
     for key, tensor in weights.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
-            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantised, complex or without values")
+            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantized, complex or without values")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise CheckpointError(
                 f"{source.name}: weight {key!r} has shape {list(tensor.shape)}, more values than the file holds of it"
@@ -107,7 +107,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
 def without_prefixes(weights: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """The weights under every shorter set of names that they might be known by, the longest names first."""
     yield weights
-    for _ in range(MOST_PREFIXES):
+    for _ in range(MAX_PREFIXES):
         prefix = next((found for found in PREFIXES if weights and all(key.startswith(found) for key in weights)), None)
         if prefix is None:
             return
@@ -162,7 +162,7 @@ def _find_weights(content: Mapping[object, object], depth: int = 0) -> dict[str,
         return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     for key in WEIGHT_KEYS:
         inner = content.get(key)
-        if isinstance(inner, Mapping) and depth < MOST_NESTED:
+        if isinstance(inner, Mapping) and depth < MAX_DEPTH:
             found = _find_weights(inner, depth + 1)
             if found is not None:
                 return found

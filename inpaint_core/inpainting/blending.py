@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from .poisson import solve_membrane
 
-RING = 8  # width in pixels of the ring around the hole that colours are matched on
+RING = 8  # width in pixels of the ring around the hole that colors are matched on
 
 
 def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
@@ -24,7 +24,7 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
     mask
         `[1,1,H,W]`, 1 = hole.
     width
-        Radius in pixels of the neighbourhoods that are compared when the prediction is no use outside the hole.
+        Radius in pixels of the neighborhoods that are compared when the prediction is no use outside the hole.
 
     Returns
     -------
@@ -42,15 +42,15 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
     known = 1.0 - mask
     if not _is_put_back(prediction, image, mask):
         return (image - prediction) * known, known
-    inside, outside = (_neighbourhood(F.pad(part, (width,) * 4), width) for part in (mask, known))
-    colors_inside = _neighbourhood(F.pad(prediction * mask, (width,) * 4), width) / inside.clamp(min=1e-6)
-    colors_outside = _neighbourhood(F.pad(image * known, (width,) * 4), width) / outside.clamp(min=1e-6)
+    inside, outside = (_neighborhood(F.pad(part, (width,) * 4), width) for part in (mask, known))
+    colors_inside = _neighborhood(F.pad(prediction * mask, (width,) * 4), width) / inside.clamp(min=1e-6)
+    colors_outside = _neighborhood(F.pad(image * known, (width,) * 4), width) / outside.clamp(min=1e-6)
     rim = known * (inside > 1e-6).float()
     return (colors_outside - colors_inside) * rim, rim
 
 
 def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Shift a prediction's colours so that, on a ring around the hole, they have the picture's mean.
+    """Shift a prediction's colors so that, on a ring around the hole, they have the picture's mean.
 
     Parameters
     ----------
@@ -98,6 +98,6 @@ def _is_put_back(prediction: Tensor, image: Tensor, mask: Tensor) -> bool:
     return bool(((prediction == image) | (mask > 0.5)).all())
 
 
-def _neighbourhood(padded: Tensor, radius: int) -> Tensor:
+def _neighborhood(padded: Tensor, radius: int) -> Tensor:
     side = 2 * radius + 1
     return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)

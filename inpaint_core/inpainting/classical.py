@@ -14,7 +14,7 @@ from .patches import Check, fill_from_patches
 ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches"]
 CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
 RADIUS = 5  # pixels around each hole pixel that Telea's and the Navier-Stokes fill look at
-LEAST_SIDE = 3
+MIN_SIDE = 3
 
 
 class ClassicalFill:
@@ -23,7 +23,7 @@ class ClassicalFill:
     Parameters
     ----------
     method
-        `"mean"`: the mean colour of the known pixels; `"smooth"`: colours that run into each other, from coarse to fine
+        `"mean"`: the mean color of the known pixels; `"smooth"`: colors that run into each other, from coarse to fine
         (pull-push, Gortler et al. 1996), which is what the networks of the pack start from; `"telea"`: fast marching
         (Telea 2004); `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`:
         the smoothest surface through the rim (Damelin & Hoang 2018), whose cost grows steeply with the hole, kept to
@@ -88,7 +88,7 @@ class ClassicalFill:
 
         flag = cv2.INPAINT_TELEA if self.method == "telea" else cv2.INPAINT_NS
         # OpenCV reads beyond the edge of a picture that is one or two pixels high or wide.
-        rows, columns = (LEAST_SIDE if side < LEAST_SIDE else 0 for side in hole.shape)
+        rows, columns = (MIN_SIDE if side < MIN_SIDE else 0 for side in hole.shape)
         padding = ((rows, rows), (columns, columns))
         values = np.pad(values.clip(0.0, 1.0), (*padding, (0, 0)), "edge")
         flags = np.pad(hole.astype(np.uint8), padding, "edge")

@@ -24,7 +24,7 @@ def noise_deviation(image: Tensor, where: Tensor) -> Tensor:
     image
         `[3,H,W]`.
     where
-        Bool `[H,W]`: pixels that count, those whose eight neighbours count too.
+        Bool `[H,W]`: pixels that count, those whose eight neighbors count too.
 
     Returns
     -------

@@ -31,10 +31,10 @@ BLENDS: tuple[Blend, ...] = get_args(Blend)
 DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 SLIGHT = 1.25  # a fill reduced by no more than this is as good as one at full size
-SOFTEST = 2.0  # a fill made at less than 1 / SOFTEST of the full size looks too soft beside it and is refined
+MAX_REDUCTION = 2.0  # a fill made at less than 1 / MAX_REDUCTION of the full size looks too soft, so it is refined
 SHALLOW = 8  # every pixel of a hole is within trained size / SHALLOW of a known one: tiles see enough around it
 SURROUNDINGS = 32  # seams look at the hole and so many pixels around it
-LEAST_WINDOW = 64  # for models without a trained size, classical fills say
+MIN_WINDOW = 64  # for models without a trained size, classical fills say
 PATCH_CONTEXT = 1.0  # patches are copied from this share of the hole's longer side on every side of it
 PATCH_WINDOW = 256  # and from windows of at least this side
 
@@ -99,12 +99,12 @@ def inpaint(
     grow
         Pixels by which the hole is enlarged first (shrunk when negative), to catch the fringe of what is removed.
     feather
-        Width in pixels, inwards from the rim of the hole, over which the fill is led over to the surrounding colours.
+        Width in pixels, inwards from the rim of the hole, over which the fill is led over to the surrounding colors.
     blend
         `"alpha"`: the correction of `feather`; `"poisson"`: the fill's gradients joined to the rim without any step
         (Perez et al. 2003), over the whole hole, `feather` unused.
     color_match
-        Shift the fill's mean colour to that of a ring around the hole.
+        Shift the fill's mean color to that of a ring around the hole.
     detail
         `"network"`: the fill is the model's. `"patches"`: the model's fill decides in the large, and patches copied
         from the surroundings replace it, see `patches.fill_from_patches`.
@@ -245,7 +245,7 @@ class _Work:
 
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        least_window: int = getattr(self.model, "least_window", LEAST_WINDOW)
+        least_window: int = getattr(self.model, "least_window", MIN_WINDOW)
         trained = _trained_side(self.model) or least_window
         least = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
@@ -273,7 +273,7 @@ class _Work:
         if self.settings.strategy in ("crop", "resize"):
             return "reduced"
         thin = job.depth <= side / SHALLOW
-        if self.settings.strategy == "auto" and longest <= (SLIGHT if thin else SOFTEST) * side:
+        if self.settings.strategy == "auto" and longest <= (SLIGHT if thin else MAX_REDUCTION) * side:
             return "reduced"
         if thin:
             return "tiles"

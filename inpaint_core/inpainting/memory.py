@@ -9,10 +9,10 @@ import torch
 
 BYTES_PER_PIXEL = 1024  # of a pass: 64 planes of float32 at full size, in, out, joined, and a workspace
 SHARE = 0.5  # of the free memory that a pass may take by estimate
-MOST_AT_ONCE = 16  # windows in a pass on an accelerator; more gain nothing there
+MAX_PER_PASS = 16  # windows in a pass on an accelerator; more gain nothing there
 # What allocators say that raise a plain RuntimeError.
 PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
-LEAST_SIDE = 64  # smaller windows than this show a network nothing
+MIN_SIDE = 64  # smaller windows than this show a network nothing
 
 logger = logging.getLogger("liminal")
 
@@ -62,9 +62,9 @@ class Allowance:
         self.device = device
         self.side = size if size is not None else trained_side
         if self.side is not None and not self._manual_size and self._pixels is not None:
-            while self.side**2 > self._pixels and self.side > LEAST_SIDE:
+            while self.side**2 > self._pixels and self.side > MIN_SIDE:
                 self.side //= 2
-        self._most = batch if batch is not None else (1 if device.type == "cpu" else MOST_AT_ONCE)
+        self._most = batch if batch is not None else (1 if device.type == "cpu" else MAX_PER_PASS)
         self.tried: list[str] = []
 
     def limit(self, longest: int) -> int:
@@ -93,8 +93,8 @@ class Allowance:
             self._say(f"{self._most} at once")
             return True
         side = min(longest, self.limit(longest))
-        if resizable and not self._manual_size and side > LEAST_SIDE:
-            self.side = max(LEAST_SIDE, side // 2)
+        if resizable and not self._manual_size and side > MIN_SIDE:
+            self.side = max(MIN_SIDE, side // 2)
             self._say(f"windows of up to {self.side} pixels")
             return True
         return False

@@ -15,7 +15,7 @@ from .windows import Window, reduced_size, tiles
 Scheme = Literal["direct", "reduced", "tiles", "coarse-to-fine"]
 Complete = Callable[[Tensor, Tensor], Tensor]
 
-OVERLAP = 8  # tiles share this part of their side with their neighbours
+OVERLAP = 8  # tiles share this part of their side with their neighbors
 MARGIN = 8  # coarse to fine, this part of a tile's side along each edge shows the picture of the size before
 STEP = 4  # coarse to fine, the size grows by this factor at most
 KNOWN = 0.5  # a reduced pixel is known when this share of it is
@@ -59,9 +59,9 @@ def fill(complete: Complete, image: Tensor, hole: Tensor, scheme: Scheme, side: 
 
     Notes
     -----
-    Coarse to fine, the mean colours of the smaller fill are put back after every growth (back-projection, Irani & Peleg
+    Coarse to fine, the mean colors of the smaller fill are put back after every growth (back-projection, Irani & Peleg
     1991), so that the tiles give the detail and the small fill the structure. That a reduction of the fine fill must
-    equal the coarse one is the aim of Kulshreshtha et al. 2022 (arXiv 2206.13644) too, who optimise for it.
+    equal the coarse one is the aim of Kulshreshtha et al. 2022 (arXiv 2206.13644) too, who optimize for it.
     """
     if scheme == "direct" or (scheme != "tiles" and max(image.shape[-2:]) <= side):
         return complete(image, hole)

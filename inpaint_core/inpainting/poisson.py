@@ -13,8 +13,8 @@ from torch import Tensor
 Plane = NDArray[np.float32]
 
 TOLERANCE = 2.0**-10  # of values in 0..1: a quarter of an 8-bit step, between the last two cycles
-MOST_CYCLES = 12
-NEIGHBOURS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
+MAX_CYCLES = 12
+NEIGHBORS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 # Roots of the third Chebyshev polynomial, mapped to the upper part 0.5..2 of the spectrum of Laplace's operator divided
 # by its diagonal: three sweeps damp there by 1 / T3(5/3) = 0.074, the coarser grids see to the rest.
 STEPS = tuple(1.0 / (1.25 + 0.75 * math.cos((2 * k - 1) * math.pi / 6)) for k in (1, 2, 3))
@@ -84,7 +84,7 @@ def _solve(values: Plane, hole: NDArray[np.bool_]) -> Plane:
     nothing = np.zeros_like(solution)
     remaining = _remaining(solution, nothing, free)
     direction, before, product = nothing, nothing, np.ones(values.shape[2])
-    for _ in range(MOST_CYCLES):
+    for _ in range(MAX_CYCLES):
         step = np.zeros_like(solution)
         _cycle(step, remaining, grids)
         # Polak and Ribiere's form: the cycle is not quite the same operator every time in float32.
@@ -129,7 +129,7 @@ def _first_guess(values: Plane, known: Plane) -> Plane:
 
 
 def _cycle(solution: Plane, target: Plane, grids: list[Plane]) -> None:
-    """One V-cycle on `sum of neighbours - 4 * solution = target`, in place."""
+    """One V-cycle on `sum of neighbors - 4 * solution = target`, in place."""
     free, *coarser = grids
     if not coarser:
         for _ in range(8):
@@ -157,11 +157,11 @@ def _relax(solution: Plane, target: Plane, free: Plane, steps: tuple[float, ...]
 
 
 def _around(values: Plane) -> Plane:
-    """Sum of the four neighbours."""
+    """Sum of the four neighbors."""
     import cv2
 
     # The border repeats its pixels: no flow through the frame.
-    return _with_channels(cv2.filter2D(values, -1, NEIGHBOURS, borderType=cv2.BORDER_REPLICATE))
+    return _with_channels(cv2.filter2D(values, -1, NEIGHBORS, borderType=cv2.BORDER_REPLICATE))
 
 
 def _halve(values: Plane, flow: bool = False) -> Plane:

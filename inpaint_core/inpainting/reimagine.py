@@ -56,7 +56,7 @@ def reimagine(
     protect
         1 = stays bit for bit; any form that `inpaint` takes as a mask.
     parts
-        `"superpixels"`: pieces of similar colour, which follow the edges of things; `"cells"`: coarse salt and pepper,
+        `"superpixels"`: pieces of similar color, which follow the edges of things; `"cells"`: coarse salt and pepper,
         squares that follow nothing.
     part_count
         Into about how many parts the picture is divided.

@@ -1,4 +1,4 @@
-"""What a fill may not have that nothing around it has: other extremes, and colour where all is gray."""
+"""What a fill may not have that nothing around it has: other extremes, and color where all is gray."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def keep_to_surroundings(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[1,C,H,W]`: in a flat surrounding exactly its colour; where all channels of the surroundings are equal, so are
+        `[1,C,H,W]`: in a flat surrounding exactly its color; where all channels of the surroundings are equal, so are
         those of the fill. As it was where nothing is known.
     """
     around = ((mask < 0.5) & (within(mask, RING) > 0.5))[0, 0]

@@ -12,9 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CELLS = 16  # holes nearer than a window's least side / CELLS are one hole; they would share a window anyway
-MOST_REGIONS = (
-    256  # more holes than this are looked at more coarsely, so that salt and pepper costs no more than a hole
-)
+MAX_REGIONS = 256  # more holes than this are looked at more coarsely, so that salt and pepper costs no more than a hole
 ROUND = 32  # sides of windows are multiples of this where the frame allows it: real context instead of padding
 
 
@@ -96,10 +94,10 @@ def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
 
     Notes
     -----
-    The time does not depend on the number of holes: beyond `MOST_REGIONS` those that lie near each other count as one.
+    The time does not depend on the number of holes: beyond `MAX_REGIONS` those that lie near each other count as one.
     """
     cells = _Cells(mask, max(1, least // CELLS))
-    while cells.count > MOST_REGIONS:
+    while cells.count > MAX_REGIONS:
         cells = _Cells(mask, 2 * cells.side)
     boxes = cells.boxes()
     groups = [_Group(_with_context(box, least, context, mask.shape), box, {label}) for label, box in boxes.items()]
@@ -132,7 +130,7 @@ def tiles(height: int, width: int, side: int, margin: int, overlap: int) -> list
         A tile's core is what lies at least so many pixels from those of its edges that are not the window's. Cores
         cover the window.
     overlap
-        Neighbouring cores share at least so many pixels.
+        Neighboring cores share at least so many pixels.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Feature extractors for perceptual and style losses: a frozen VGG, cut after its first three stages.
 
 Two layouts of weights are understood, both as a plain numbered sequence: torchvision's VGG-16 (`features.0.weight`,
-...), from torchvision itself or from a safetensors file, and the normalised VGG-19 encoder of Universal Style
-Transfer (Li et al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolution that prepares the colours.
+...), from torchvision itself or from a safetensors file, and the normalized VGG-19 encoder of Universal Style
+Transfer (Li et al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolution that prepares the colors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..text import one_line
 VGG16_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14)
 VGG16_POOLS = (4, 9, 16)
 REAL_NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-NORMALISED_STAGES = ((2, 5), (9, 12), (16,))
+NORMALIZED_STAGES = ((2, 5), (9, 12), (16,))
 
 
 class FeaturesError(ValueError):
@@ -43,7 +43,7 @@ class FeatureExtractor(nn.Module):
     stages
         Convolutions of each stage; a ReLU follows each.
     mean, std
-        What the pictures are normalised with, RGB.
+        What the pictures are normalized with, RGB.
     before
         A 1x1 convolution in front of everything, or None.
     reflect
@@ -158,7 +158,7 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
     with torch.inference_mode(False):
         try:
             if first is not None and tuple(first.shape) == (3, 3, 1, 1):
-                stages = [[_convolution(plain, index, 0) for index in stage] for stage in NORMALISED_STAGES]
+                stages = [[_convolution(plain, index, 0) for index in stage] for stage in NORMALIZED_STAGES]
                 _check_chain(stages)
                 return FeatureExtractor(stages, before=_convolution(plain, 0, 0), reflect=True, pool_before=True)
             if first is not None and tuple(first.shape) == (64, 3, 3, 3):
@@ -173,7 +173,7 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
             raise FeaturesError(f"{name}: VGG weights without layer {error}") from None
         except ValueError as error:
             raise FeaturesError(f"{name}: {error}; copy or download the file again") from None
-    raise FeaturesError(f"{name}: neither torchvision's VGG-16 nor the normalised VGG-19 encoder")
+    raise FeaturesError(f"{name}: neither torchvision's VGG-16 nor the normalized VGG-19 encoder")
 
 
 def _convolution(weights: Mapping[str, Tensor], index: int, padding: int) -> nn.Conv2d:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SHORTEST = 1e-2  # of a feature vector; below, its direction is noise
+MIN_LENGTH = 1e-2  # of a feature vector; below, its direction is noise
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -51,8 +51,8 @@ def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
         autocast. Unlike an absolute difference it counts faint textures as much as strong edges.
     """
     dot = (features * target).sum(1, keepdim=True, dtype=torch.float32)
-    length = (features * features).sum(1, keepdim=True, dtype=torch.float32) + SHORTEST**2
-    wanted = (target * target).sum(1, keepdim=True, dtype=torch.float32) + SHORTEST**2
+    length = (features * features).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
+    wanted = (target * target).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
     share = F.adaptive_avg_pool2d(hole, (features.shape[-2], features.shape[-1]))
     return ((2.0 - 2.0 * dot * torch.rsqrt(length * wanted)) * share).mean()
 

@@ -46,7 +46,7 @@ def poisson(prediction: Tensor, target: Tensor) -> Tensor:
 def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy `-t log p - (1 - t) log(1 - p)`, whose minimum is the entropy of `t`, not 0.
 
-    Fed with intensities in 0..1 as probabilities that a sub-pixel is lit; the three colours are three experiments,
+    Fed with intensities in 0..1 as probabilities that a sub-pixel is lit; the three colors are three experiments,
     not three classes of which one is right.
     """
     chance = prediction.clamp(EPSILON, 1.0 - EPSILON)

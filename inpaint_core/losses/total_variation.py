@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 def hole_total_variation(composite: Tensor, mask: Tensor) -> Tensor:
-    """Absolute differences of neighbours in the hole and one pixel around it (Liu et al. 2018, arXiv 1804.07723, eq.
+    """Absolute differences of neighbors in the hole and one pixel around it (Liu et al. 2018, arXiv 1804.07723, eq.
     6).
 
     Parameters

@@ -86,7 +86,7 @@ def fill_holes(mask: Tensor) -> Tensor:
     """Make known islands that a hole encloses part of the hole.
 
     An island is what cannot reach the picture's edge through steps along rows and columns. In a soft mask every level
-    is filled (greyscale reconstruction by erosion: Vincent 1993, doi:10.1109/83.217222), so values outside islands stay
+    is filled (grayscale reconstruction by erosion: Vincent 1993, doi:10.1109/83.217222), so values outside islands stay
     exactly as they are.
     """
     return _per_mask(mask, _fill_holes)

@@ -16,7 +16,7 @@ def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold:
         `[H,W]`, `[B,H,W]`, `[B,1,H,W]` or `[B,H,W,1]`. Floating values are taken as they are (0..1). Whole numbers are
         0/1 when none exceeds 1, are divided by 255 when none exceeds 255, else by 65535.
     size
-        `(H, W)` to resize to, by nearest-exact sampling (the centres of the pixels meet), before thresholding. None
+        `(H, W)` to resize to, by nearest-exact sampling (the centers of the pixels meet), before thresholding. None
         keeps the size. ComfyUI's all-zero 64x64 placeholder becomes an empty mask of the size asked for.
     threshold
         Values above it are hole: 0.98 of a JPEG is hole, 1/255 of a careless black is not.

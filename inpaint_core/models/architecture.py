@@ -12,7 +12,7 @@ from torch import nn
 
 Task = Literal["inpainting", "translation", "discriminator"]
 ValueRange = Literal["unit", "signed", "imagenet"]
-"""What a network reads and writes: 0..1, -1..1, or ImageNet-normalised."""
+"""What a network reads and writes: 0..1, -1..1, or ImageNet-normalized."""
 
 
 class Arguments(BaseModel):
@@ -37,7 +37,7 @@ class Network(nn.Module):
     multiple: int = 1
     minimum: int = 1
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Set every parameter and every buffer, drawing from `generator` alone."""
         raise NotImplementedError
 
@@ -60,7 +60,7 @@ class Architecture:
         Arguments that make a network of a few thousand weights, for tests.
     refining_heads
         Values of the argument `head` with which a network refines a smooth fill: it starts from an interpolation of the
-        known pixels, normalises its input by itself and ignores the fill color.
+        known pixels, normalizes its input by itself and ignores the fill color.
     """
 
     name: str

@@ -7,21 +7,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CELL = 4  # side in pixels of the cells that the picture is divided into
-PATCH = 3 * CELL  # what is copied for each of them: a cell and its eight neighbours
+PATCH = 3 * CELL  # what is copied for each of them: a cell and its eight neighbors
 SMOOTHING = 9  # side in pixels of the box that tells detail from the rest
 TRUST = 0.75  # share of the detail that is copied; the rest is the network's own
 SOURCES = 4096  # cells that a cell can be filled from, at most: more make large pictures slow, not better
 ROWS = 1024  # cells that are compared at a time, which bounds the memory
-LARGEST_GAIN = 2.0
+MAX_GAIN = 2.0
 TINY = 1e-6
 
 
 def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
     """Replace most of a fill's fine detail by that of the known places whose surroundings look most like its own.
 
-    Small networks predict colours and edges well and textures badly. So what is kept of their prediction is its local
+    Small networks predict colors and edges well and textures badly. So what is kept of their prediction is its local
     average, and the difference of the known picture from its own average is copied into it, as in contextual residual
-    aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2); unlike there nothing is learnt of the matching, and a
+    aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2); unlike there nothing is learned of the matching, and a
     cell takes its best match alone.
 
     Parameters
@@ -52,7 +52,7 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
     ----------
     picture, detail
         `[B,3,H,W]`, H and W multiples of 4: the filled picture, by which cells are compared (at half the resolution,
-        with all eight neighbours), and what is copied.
+        with all eight neighbors), and what is copied.
     mask
         `[B,1,H,W]`, 1 = hole.
 
@@ -82,7 +82,7 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
 
 
 def _keys(picture: Tensor) -> Tensor:
-    """What cells are compared by, `[B,108,cells]`: colours around them, as long as the square root of their contrast,
+    """What cells are compared by, `[B,108,cells]`: colors around them, as long as the square root of their contrast,
     half way between comparing directions alone and comparing differences."""
     cells = F.pixel_unshuffle(F.avg_pool2d(picture, 2), CELL // 2)
     surroundings = F.unfold(cells - cells.mean((2, 3), keepdim=True), 3, padding=1)
@@ -99,7 +99,7 @@ def _blend(patches: Tensor, size: tuple[int, int]) -> Tensor:
     count = overlap(torch.ones_like(patches))
     mean, energy = overlap(patches) / count, overlap(patches.square()) / count
     before, after = (_box_average(power.mean(1, keepdim=True)) for power in (energy, mean.square()))
-    return mean * (before / after.clamp(min=TINY)).sqrt().clamp(1.0, LARGEST_GAIN)
+    return mean * (before / after.clamp(min=TINY)).sqrt().clamp(1.0, MAX_GAIN)
 
 
 def _box_average(values: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import Norm, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, norm_layer
 
 Head = Literal["sigmoid", "hardtanh", "tanh"]
 
@@ -39,9 +39,9 @@ class EncoderDecoder(Network):
     width
         Channels of the first layer.
     mask_channels
-        How often the mask is stacked onto the three colours: 1, or 3 as in the ancestor.
+        How often the mask is stacked onto the three colors: 1, or 3 as in the ancestor.
     norm
-        Normalisation behind every convolution but the last.
+        Normalization behind every convolution but the last.
     head
         `"sigmoid"`, or the ancestor's: `"hardtanh"` (clamped to 0..1), later `"tanh"` (-1..1).
     pooling
@@ -66,9 +66,9 @@ class EncoderDecoder(Network):
         layers += [nn.Conv2d(inputs, 3, 3, padding=1), last]
         self.layers = nn.Sequential(*layers)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh He-initialised weights from `generator`."""
-        initialise_layers(self, generator)
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fresh He-initialized weights from `generator`."""
+        initialize_layers(self, generator)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel: image `[B,3,H,W]` in 0..1, hole filled, and mask `[B,1,H,W]` give `[B,3,H,W]`.

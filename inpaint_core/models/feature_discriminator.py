@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import constrain_spectrum
+from .initialization import initialize_layers
+from .normalization import constrain_spectrum
 
 CHANNELS = (64, 128, 256)  # of the stages of `inpaint_core.losses.features`
-SMALLEST_MAP = 4  # the coarsest stage has a quarter of the picture's resolution, or an eighth behind its pooling
+MIN_MAP_SIDE = 4  # the coarsest stage has a quarter of the picture's resolution, or an eighth behind its pooling
 
 
 class FeatureDiscriminatorArguments(Arguments):
@@ -37,7 +37,7 @@ class FeatureDiscriminator(Network):
         See `FeatureDiscriminatorArguments`.
     """
 
-    minimum = 8 * SMALLEST_MAP
+    minimum = 8 * MIN_MAP_SIDE
 
     def __init__(self, width: int, spectral_norm: bool) -> None:
         super().__init__()
@@ -53,9 +53,9 @@ class FeatureDiscriminator(Network):
 
         self.heads = nn.ModuleList(head(channels) for channels in CHANNELS)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh He-initialised weights from `generator`."""
-        initialise_layers(self, generator, slope=0.2)
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fresh He-initialized weights from `generator`."""
+        initialize_layers(self, generator, slope=0.2)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Judge feature maps `[B,C,h,w]`, finest first: one map of logits `[B,1,h/2,w/2]` each, positive for real."""

@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import Norm, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, norm_layer
 from .residual_head import REFINING_HEADS, correct_smooth_fill
 
 Head = Literal["sigmoid", "residual", "detailed"]
@@ -23,7 +23,7 @@ class CompletionNetworkArguments(Arguments):
     """Channels at full resolution; 2 x and 4 x that at a half and at a quarter of it."""
     norm: Norm = "batch"
     norm_after_activation: bool = False
-    """Normalise behind the ReLU, as the common re-implementations do, instead of before it."""
+    """Normalize behind the ReLU, as the common re-implementations do, instead of before it."""
     head: Head = "sigmoid"
     """Predict the picture, or the correction of a smooth fill (see `residual_head`), which `"detailed"` also copies
     detail into (see `copied_detail`)."""
@@ -72,9 +72,9 @@ class CompletionNetwork(Network):
         self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), last)
         self.detailed = head == "detailed"
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh He-initialised weights from `generator`; a residual head starts by correcting nothing."""
-        initialise_layers(self, generator)
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fresh He-initialized weights from `generator`; a residual head starts by correcting nothing."""
+        initialize_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[0].get_parameter("weight"))
 

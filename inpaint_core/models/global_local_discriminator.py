@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import Norm, constrain_spectrum, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, constrain_spectrum, norm_layer
 from .padding import pad_to_multiple
 
 
@@ -71,9 +71,9 @@ class GlobalLocalDiscriminator(Network):
         self.local_branch = branch(local_size, local_layers)
         self.head = constrain_spectrum(nn.Linear(2 * self.features, 1), spectral_norm)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh He-initialised weights from `generator`."""
-        initialise_layers(self, generator)
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fresh He-initialized weights from `generator`."""
+        initialize_layers(self, generator)
 
     def forward(self, image: Tensor, centers: Tensor) -> Tensor:
         """How real each picture looks.

@@ -31,7 +31,7 @@ class Windows:
     dilation: int
 
     @torch.no_grad()
-    def renormalisation(self, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def renormalization(self, valid: Tensor) -> tuple[Tensor, Tensor]:
         """The factor `sum(1) / sum(M)` of every window (0 where the window is empty), and where it is not empty.
 
         Parameters
@@ -109,7 +109,7 @@ class PartialConv2d(nn.Conv2d):
 
     def convolve_known(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, for features that are zero already wherever they are not valid."""
-        ratio, update = self.windows.renormalisation(valid)
+        ratio, update = self.windows.renormalization(valid)
         output = self._conv_forward(known, self.weight, None)
         # The gradient of a product with a constant needs only the constant: writing in place is safe in training too.
         output = output.mul_(ratio.to(output.dtype))

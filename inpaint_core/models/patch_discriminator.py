@@ -7,15 +7,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import Norm, constrain_spectrum, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, constrain_spectrum, norm_layer
 
 
 class PatchDiscriminatorArguments(Arguments):
     """Size and flavour of a `PatchDiscriminator`."""
 
     input_channels: int = Field(6, ge=1, le=512)
-    """Channels of the condition and the picture together: 6 for colour to colour, 4 for gray to colour; or of the
+    """Channels of the condition and the picture together: 6 for color to color, 4 for gray to color; or of the
     feature maps that it judges."""
     width: int = Field(64, ge=1, le=256)
     layers: int = Field(3, ge=1, le=6)
@@ -52,9 +52,9 @@ class PatchDiscriminator(Network):
         parts.append(constrain_spectrum(nn.Conv2d(inputs, 1, 4, padding=1), spectral_norm))
         self.layers = nn.Sequential(*parts)
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Fresh weights of standard deviation 0.02 from `generator` (arXiv 1611.07004, appendix 6.2)."""
-        initialise_layers(self, generator, "normal")
+        initialize_layers(self, generator, "normal")
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Judge condition and picture, concatenated, or feature maps: [B,input_channels,H,W] to logits [B,1,h,w],

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from .architecture import Architecture, Arguments, Network
 from .copied_detail import CELL
-from .initialisation import initialise_layers
-from .normalisation import Norm, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, norm_layer
 from .partial_conv import PartialConv2d
 from .residual_head import REFINING_HEADS, correct_smooth_fill
 
@@ -40,7 +40,7 @@ class PConvUNet(Network):
     """U-Net of partial convolutions (arXiv 1804.07723, section 3.2 and appendix table 2).
 
     Going down, strides of 2 with kernels 7, 5, 5, 3, 3, ...; going up, nearest upsampling, concatenation of features
-    and of validity maps, and 3x3 kernels. ReLU in the encoder, leaky ReLU 0.2 in the decoder, neither normalisation
+    and of validity maps, and 3x3 kernels. ReLU in the encoder, leaky ReLU 0.2 in the decoder, neither normalization
     nor activation behind the last layer. Values under the hole have no influence on the output.
 
     Parameters
@@ -76,11 +76,11 @@ class PConvUNet(Network):
         self.decoder = nn.ModuleList(decoder)
         self.detailed = head == "detailed"
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Fresh weights from `generator`: He et al. 2015, each half with its own slope; a residual head starts by
         correcting nothing."""
-        initialise_layers(self.encoder, generator)
-        initialise_layers(self.decoder, generator, slope=LEAKY_SLOPE)
+        initialize_layers(self.encoder, generator)
+        initialize_layers(self.decoder, generator, slope=LEAKY_SLOPE)
         if self.residual:
             nn.init.zeros_(self.decoder[-1].get_parameter("convolution.weight"))
 
@@ -117,7 +117,7 @@ class PConvUNet(Network):
         return known
 
     def freeze_encoder_norm(self, mode: FrozenNorm) -> None:
-        """Choose what of the encoder's normalisation is trained; holds across every later call of `train()`.
+        """Choose what of the encoder's normalization is trained; holds across every later call of `train()`.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class PConvUNet(Network):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> PConvUNet:
-        """Switch between training and evaluation, the encoder's normalisation excepted where it is frozen."""
+        """Switch between training and evaluation, the encoder's normalization excepted where it is frozen."""
         super().train(mode)
         if self.frozen_encoder_norm != "off":
             for block in self.encoder:
@@ -148,7 +148,7 @@ class PConvUNet(Network):
 
 
 class PartialConvBlock(nn.Module):
-    """Partial convolution, normalisation, activation; features come and go as zero wherever they are not valid."""
+    """Partial convolution, normalization, activation; features come and go as zero wherever they are not valid."""
 
     def __init__(
         self, convolution: PartialConv2d, norm: Norm, activation: nn.Module, legacy_double_ratio: bool = False
@@ -162,7 +162,7 @@ class PartialConvBlock(nn.Module):
     def forward(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Features [B,C,H,W] and validity [B,G,H,W] to features [B,C',H',W'] and validity [B,1,H',W']."""
         features, update = self.convolution.convolve_known(known, valid)
-        factor = self.convolution.windows.renormalisation(valid)[0] if self.legacy_double_ratio else update
+        factor = self.convolution.windows.renormalization(valid)[0] if self.legacy_double_ratio else update
         return self.activation(self.norm(features)) * factor.to(features.dtype), update
 
 

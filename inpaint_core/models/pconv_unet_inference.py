@@ -15,24 +15,24 @@ from .residual_head import correct_smooth_fill
 class PConvUNetInference(Network):
     """A `PConvUNet` in evaluation mode, rewritten for speed; float32 goes in and comes out, whatever it computes in.
 
-    - Batch normalisation is folded into the weights; its shift becomes a bias that the window ratio does not scale.
+    - Batch normalization is folded into the weights; its shift becomes a bias that the window ratio does not scale.
     - A 3x3 convolution of nearest-upsampled features is a 4x4 transposed convolution of stride 2 of the features
       themselves, with 4/9 of the multiplications. As convolution is linear in its channels, a decoder level is the sum
       of that and of a 3x3 convolution of the skip; nothing is upsampled or concatenated.
-    - Only windows that are neither full nor empty need renormalising. On a CPU just those pixels are touched.
+    - Only windows that are neither full nor empty need renormalizing. On a CPU just those pixels are touched.
     - Features are channels_last, in the precision asked for; masks, window sums and the last layer stay float32.
 
     Parameters
     ----------
     network
-        Any `PConvUNet` whose normalisation is `"batch"` or `"none"`; it is not changed, and nothing is shared with it.
+        Any `PConvUNet` whose normalization is `"batch"` or `"none"`; it is not changed, and nothing is shared with it.
     dtype
         float32, bfloat16 or float16, for all levels but the last of the decoder.
 
     Raises
     ------
     ValueError
-        Another normalisation: it depends on the picture and cannot be folded.
+        Another normalization: it depends on the picture and cannot be folded.
     """
 
     def __init__(self, network: PConvUNet, dtype: torch.dtype) -> None:
@@ -82,11 +82,11 @@ class _Down(nn.Module):
         self.shift = _constant(shift, dtype)
 
     def forward(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        ratio, update = self.windows.renormalisation(valid)
+        ratio, update = self.windows.renormalization(valid)
         features = F.conv2d(
             known.to(self.weight.dtype), self.weight, self.shift, self.windows.stride, self.windows.padding
         )
-        return renormalise(features, self.shift, ratio).relu_(), update
+        return renormalize(features, self.shift, ratio).relu_(), update
 
 
 class _Up(nn.Module):
@@ -102,15 +102,15 @@ class _Up(nn.Module):
 
     def forward(self, below: Tensor, below_valid: Tensor, skip: Tensor, skip_valid: Tensor) -> tuple[Tensor, Tensor]:
         valid = torch.cat([F.interpolate(below_valid, scale_factor=2.0), skip_valid], 1)
-        ratio, update = self.windows.renormalisation(valid)
+        ratio, update = self.windows.renormalization(valid)
         dtype = self.shift.dtype
         features = F.conv_transpose2d(below.to(dtype), self.below_weight, self.shift, stride=2, padding=1)
         features += F.conv2d(skip.to(dtype), self.skip_weight, padding=1)
-        features = self.activation(renormalise(features, self.shift, ratio))
+        features = self.activation(renormalize(features, self.shift, ratio))
         return (features * ratio.to(dtype) if self.legacy_double_ratio else features), update
 
 
-def renormalise(features: Tensor, shift: Tensor, ratio: Tensor) -> Tensor:
+def renormalize(features: Tensor, shift: Tensor, ratio: Tensor) -> Tensor:
     """Turn `raw + shift` into `raw * ratio + shift`, and into 0 where the ratio is 0.
 
     Parameters
@@ -163,7 +163,7 @@ def transposed_upsampling_weight(weight: Tensor) -> Tensor:
 
 
 def _folded(block: PartialConvBlock) -> tuple[Windows, Tensor, Tensor]:
-    """The block's windows, and its weights and shift with normalisation folded in."""
+    """The block's windows, and its weights and shift with normalization folded in."""
     partial, norm = block.convolution, block.norm
     weight = partial.weight.detach().float()
     shift = weight.new_zeros(len(weight)) if partial.bias is None else partial.bias.detach().float()
@@ -171,7 +171,7 @@ def _folded(block: PartialConvBlock) -> tuple[Windows, Tensor, Tensor]:
         scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
         weight, shift = weight * scale.view(-1, 1, 1, 1), norm.bias.detach() - norm.running_mean * scale
     elif not isinstance(norm, nn.Identity):
-        raise ValueError("only batch normalisation, or none, can be folded into the convolutions")
+        raise ValueError("only batch normalization, or none, can be folded into the convolutions")
     return partial.windows, weight, shift
 
 

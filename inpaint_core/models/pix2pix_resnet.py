@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import Norm, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, norm_layer
 from .upsampling import Upsampling, doubling_convolution
 
 
@@ -73,9 +73,9 @@ class ResnetGenerator(Network):
         )
         self.head = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Fresh weights of standard deviation 0.02 from `generator` (arXiv 1703.10593, appendix 7.1)."""
-        initialise_layers(self, generator, "normal")
+        initialize_layers(self, generator, "normal")
 
     def forward(self, frames: Tensor) -> Tensor:
         """Translate: [B,input_channels,H,W] in -1..1, H and W multiples of `multiple`, to [B,3,H,W] in -1..1."""

@@ -70,7 +70,7 @@ def build_empty(name: str, arguments: dict[str, object]) -> Network:
 
 
 def build_model(name: str, *, generator: torch.Generator | None = None, **arguments: object) -> Network:
-    """Build a freshly initialised network in evaluation mode on the CPU.
+    """Build a freshly initialized network in evaluation mode on the CPU.
 
     Parameters
     ----------
@@ -97,5 +97,5 @@ def build_model(name: str, *, generator: torch.Generator | None = None, **argume
     with torch.inference_mode(False):
         network = build_empty(name, arguments).to_empty(device="cpu")
         with torch.no_grad():
-            network.initialise(generator)
+            network.initialize(generator)
     return network.eval()

@@ -10,7 +10,7 @@ from torch import Tensor
 from .copied_detail import with_copied_detail
 from .pull_push import pull_push
 
-FLATTEST = 0.01  # deviation below which a picture counts as flat: 8-bit noise is not worth amplifying
+MIN_DEVIATION = 0.01  # deviation below which a picture counts as flat: 8-bit noise is not worth amplifying
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class SmoothStart:
 
 
 def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
-    """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalise by what is known.
+    """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalize by what is known.
 
     A network that adds a correction to this starts as good as a diffusion fill, treats dark, pale and flat pictures
-    alike, and has nothing to learn about the colours around. What lies in the hole must be finite and is ignored; where
+    alike, and has nothing to learn about the colors around. What lies in the hole must be finite and is ignored; where
     nothing is known, the picture is mid-gray.
     """
     mean, deviation = _known_statistics(image, mask)
@@ -62,9 +62,9 @@ def correct_smooth_fill(
 
 
 def _known_statistics(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean `[B,3,1,1]` and deviation `[B,1,1,1]` of the known pixels of each picture; 0.5 and FLATTEST without any."""
+    """Mean `[B,3,1,1]` and deviation `[B,1,1,1]` of each picture's known pixels; 0.5 and MIN_DEVIATION without any."""
     known = 1.0 - mask
     count = known.sum((1, 2, 3), keepdim=True)
     mean = 0.5 + ((image - 0.5) * known).sum((2, 3), keepdim=True) / count.clamp(min=1.0)
     variance = (((image - mean) * known) ** 2).sum((1, 2, 3), keepdim=True) / (3.0 * count).clamp(min=1.0)
-    return mean, (variance + FLATTEST**2).sqrt()
+    return mean, (variance + MIN_DEVIATION**2).sqrt()

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .architecture import Architecture, Arguments, Network
-from .initialisation import initialise_layers
-from .normalisation import Norm, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, norm_layer
 
 TILE = 64  # side of a noise map; larger maps repeat it
 SLOPE = 0.2
@@ -64,9 +64,9 @@ class TextureUnet(Network):
         self.fine = _NoisyBlock(fine, fine, norm)
         self.head = nn.Conv2d(fine, 3, 3, padding=1, padding_mode="replicate")
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Fresh weights (He) and noise from `generator`."""
-        initialise_layers(self, generator, "he", SLOPE)
+        initialize_layers(self, generator, "he", SLOPE)
         self.head.weight.mul_(0.3)  # pictures within the range of tanh
         for module in self.modules():
             if isinstance(module, _NoisyBlock):
@@ -90,7 +90,7 @@ class TextureUnet(Network):
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int, norm: Norm) -> nn.Sequential:
-    """A convolution with repeated borders, and its normalisation."""
+    """A convolution with repeated borders, and its normalization."""
     convolution = nn.Conv2d(
         inputs, outputs, kernel, stride, padding=1, padding_mode="replicate", bias=norm in ("instance", "none")
     )
@@ -98,7 +98,7 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int, norm: Norm
 
 
 class _NoisyBlock(nn.Module):
-    """3x3 convolution, normalisation, noise, leaky ReLU."""
+    """3x3 convolution, normalization, noise, leaky ReLU."""
 
     noise: Tensor
 

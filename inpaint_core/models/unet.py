@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
 from .copied_detail import CELL
-from .initialisation import initialise_layers
-from .normalisation import Norm, norm_layer
+from .initialization import initialize_layers
+from .normalization import Norm, norm_layer
 from .residual_head import REFINING_HEADS, correct_smooth_fill
 
 Head = Literal["sigmoid", "tanh", "residual", "detailed"]
@@ -45,9 +45,9 @@ class UNet(Network):
     depth
         Number of halvings; height and width of the input must be multiples of `2 ** depth`.
     mask_channels
-        How often the mask is stacked onto the three colours: 1, or 3 as in the ancestor.
+        How often the mask is stacked onto the three colors: 1, or 3 as in the ancestor.
     norm
-        Normalisation behind every convolution but the last.
+        Normalization behind every convolution but the last.
     head
         `"sigmoid"` keeps the output in 0..1; `"tanh"` (the ancestor's) reaches -1..1; `"residual"` corrects a smooth
         fill, see `residual_head`; `"detailed"` also copies detail into it, see `copied_detail`.
@@ -84,9 +84,9 @@ class UNet(Network):
         self.detailed = head == "detailed"
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh He-initialised weights from `generator`; a residual head starts by correcting nothing."""
-        initialise_layers(self, generator)
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fresh He-initialized weights from `generator`; a residual head starts by correcting nothing."""
+        initialize_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[1].get_parameter("weight"))
 

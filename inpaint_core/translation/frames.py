@@ -17,7 +17,7 @@ from .smoothing import CutDetector, ExponentialSmoothing
 
 Fit = Literal["whole", "crop", "letterbox"]
 FITS: tuple[Fit, ...] = get_args(Fit)
-LONGEST = 4  # no frame is longer than so many times the size that it is worked on at
+MAX_LENGTH_RATIO = 4  # no frame is longer than so many times the size that it is worked on at
 MEASURED_FRAMES = 32
 Progress = Callable[[int, int], None]
 
@@ -120,7 +120,7 @@ class FrameTranslator:
         if size is not None and size < 1:
             raise ValueError(f"size is {size}: at least 1 pixel is needed")
         if model.card.prepare is None and (settings is not None or controls is not None):
-            raise ValueError("this model reads colour pictures as they are: it takes no settings and no live controls")
+            raise ValueError("this model reads color pictures as they are: it takes no settings and no live controls")
         self._model = model
         self._settings = settings or model.card.prepare
         self._controls = controls
@@ -169,7 +169,7 @@ class FrameTranslator:
         Returns
         -------
         Tensor
-            Float32 `[T,1,H,W]` in 0..1, or `[T,3,H,W]` for a model that reads colours. To translate it, give it back as
+            Float32 `[T,1,H,W]` in 0..1, or `[T,3,H,W]` for a model that reads colors. To translate it, give it back as
             frames with `PrepareSettings(reduction=1)`.
         """
         _check(frames)
@@ -216,7 +216,7 @@ class FrameTranslator:
         if self._fit == "letterbox":
             scale = self._size / longer
         else:
-            scale = min(self._size / shorter, LONGEST * self._size / longer)
+            scale = min(self._size / shorter, MAX_LENGTH_RATIO * self._size / longer)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 

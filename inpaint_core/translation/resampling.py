@@ -22,7 +22,7 @@ def reduce_area(image: Tensor, size: tuple[int, int]) -> Tensor:
 def enlarge_cubic(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge `[B,C,H,W]` to `size` (height, width) by cubic convolution; values overshoot and are not clipped.
 
-    Equals OpenCV's INTER_CUBIC: a = -0.75, pixel centres aligned, border pixels repeated.
+    Equals OpenCV's INTER_CUBIC: a = -0.75, pixel centers aligned, border pixels repeated.
     """
     return _resample(image, size, "cubic")
 
@@ -60,14 +60,14 @@ def area_matrix(source: int, target: int) -> Tensor:
 
 
 def cubic_matrix(source: int, target: int) -> Tensor:
-    """Float64 `[target,source]`: weights of cubic convolution (Keys 1981) at the centres of the new pixels."""
-    centre = (torch.arange(target, dtype=torch.float64) + 0.5) * (source / target) - 0.5
-    base = centre.floor()
+    """Float64 `[target,source]`: weights of cubic convolution (Keys 1981) at the centers of the new pixels."""
+    center = (torch.arange(target, dtype=torch.float64) + 0.5) * (source / target) - 0.5
+    base = center.floor()
     matrix = torch.zeros(target, source, dtype=torch.float64)
     row = torch.arange(target)
     for tap in (-1, 0, 1, 2):
         column = (base.long() + tap).clamp(0, source - 1)
-        matrix.index_put_((row, column), _keys((centre - base - tap).abs()), accumulate=True)
+        matrix.index_put_((row, column), _keys((center - base - tap).abs()), accumulate=True)
     return matrix
 
 

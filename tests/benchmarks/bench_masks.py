@@ -134,7 +134,7 @@ def test_superpixels_of_a_large_photograph_against_scikit_image(name: str, n_seg
         f"boundary recall {recall:.3f}; {labels.max() + 1} superpixels, scikit-image {reference.max() + 1}"
     )
     assert theirs / ours > 15
-    # Above 0.9 but for one of the ten: where scikit-image gives small fragments to any neighbour, ours go by colour.
+    # Above 0.9 but for one of the ten: where scikit-image gives small fragments to any neighbor, ours go by color.
     assert recall > 0.89
 
 

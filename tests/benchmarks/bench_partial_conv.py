@@ -30,7 +30,7 @@ cuda = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available
 
 
 class PlainUNet(nn.Module):
-    """The same layers with ordinary convolutions: no masks, nothing renormalised."""
+    """The same layers with ordinary convolutions: no masks, nothing renormalized."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -124,19 +124,19 @@ def test_speed_and_agreement_with_plain_convolutions_and_with_dense_masks(device
         "plain convolutions": lambda: plain(image, mask),
         "dense masks": lambda: dense(image, mask),
         "partial convolutions": lambda: network(image, mask),
-        "optimised": lambda: fast.network(image, mask),
-        "optimised, float32 only": lambda: single(image, mask),
-        "optimised, 16 bits throughout": lambda: half(image, mask),
+        "optimized": lambda: fast.network(image, mask),
+        "optimized, float32 only": lambda: single(image, mask),
+        "optimized, 16 bits throughout": lambda: half(image, mask),
     }
     times = measure(calls, device)
     print(f"\n{device}, {torch.get_num_threads()} threads, {SIDE} x {SIDE}, median of {ROUNDS}")
     for name, took in times.items():
         print(f"{name:30} {took:8.1f} ms   {times['dense masks'] / took:5.2f} x the dense masks' speed")
-    print(f"optimised: largest difference {difference * 255:.3f}/255")
+    print(f"optimized: largest difference {difference * 255:.3f}/255")
 
     stored, stored_dense = (sum(v.numel() for v in net.state_dict().values()) for net in (network, dense))
     assert stored / stored_dense == pytest.approx(0.5, abs=0.01)
     assert difference <= 2 / 255
     assert times["partial convolutions"] <= 1.10 * times["plain convolutions"]
     assert times["dense masks"] >= 2.0 * times["partial convolutions"]
-    assert times["dense masks"] >= 3.5 * times["optimised"]
+    assert times["dense masks"] >= 3.5 * times["optimized"]

@@ -25,12 +25,12 @@ def solve_exactly(values, hole):
     ys, xs = np.nonzero(hole)
     number[ys, xs] = np.arange(len(ys))
     rows, columns, entries = [], [], []
-    neighbours = np.zeros(len(ys))
+    neighbors = np.zeros(len(ys))
     right = np.zeros((len(ys), len(values)))
     for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         y, x = ys + dy, xs + dx
         inside = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
-        neighbours[inside] += 1
+        neighbors[inside] += 1
         y, x = y[inside], x[inside]
         unknown = hole[y, x]
         rows += inside[unknown].tolist()
@@ -38,7 +38,7 @@ def solve_exactly(values, hole):
         entries += [-1.0] * int(unknown.sum())
         np.add.at(right, inside[~unknown], values[:, y[~unknown], x[~unknown]].T)
     diagonal = list(range(len(ys)))
-    matrix = coo_matrix((entries + neighbours.tolist(), (rows + diagonal, columns + diagonal))).tocsr()
+    matrix = coo_matrix((entries + neighbors.tolist(), (rows + diagonal, columns + diagonal))).tocsr()
     result = values.astype(np.float64)
     result[:, ys, xs] = spsolve(matrix, right).T
     return result
@@ -125,7 +125,7 @@ class ShiftedTruth:
 
 
 def step_across_the_rim(output, truth, mask):
-    """Mean change of the error from hole pixels at the rim to their known neighbours, where it is 0."""
+    """Mean change of the error from hole pixels at the rim to their known neighbors, where it is 0."""
     rim = mask * torch.nn.functional.max_pool2d(1 - mask, 3, stride=1, padding=1)
     return float(((output - truth).mean(1, keepdim=True).abs() * rim).sum() / rim.sum())
 

@@ -21,7 +21,7 @@ from inpaint_core.inpainting.classical import ClassicalFill
 from inpaint_core.masks import generate
 from inpaint_core.metrics import psnr
 
-MOST_BYTES, MOST_BYTES_TOGETHER = 8_000_000, 30_000_000
+MAX_BYTES, MAX_TOTAL_BYTES = 8_000_000, 30_000_000
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png")  # scikit-image's, which no embedded model has seen
 
 
@@ -41,8 +41,8 @@ def test_every_name_has_its_file_and_every_file_its_name():
 
 def test_files_are_small_and_in_half_precision():
     sizes = [path.stat().st_size for path in embedded_models().values()]
-    assert max(sizes) <= MOST_BYTES
-    assert sum(sizes) <= MOST_BYTES_TOGETHER
+    assert max(sizes) <= MAX_BYTES
+    assert sum(sizes) <= MAX_TOTAL_BYTES
     for path in embedded_models().values():
         assert {tensor.dtype for tensor in load_file(path).values() if tensor.is_floating_point()} == {torch.float16}
 
@@ -71,7 +71,7 @@ def test_fills_are_nearer_to_photographs_never_seen_than_classical_ones(name):
 
 
 @pytest.mark.parametrize("name", EMBEDDED_TRANSLATION)
-def test_translations_follow_the_forms_of_a_picture_in_colours_of_their_own(name):
+def test_translations_follow_the_forms_of_a_picture_in_colors_of_their_own(name):
     model = load_model(name)
     image = photograph("astronaut.png")
     made = translate(model, image)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpaint_core.inpainting.windows import MOST_REGIONS, ROUND, hole_regions, reduced_size, tiles, whole_frame
+from inpaint_core.inpainting.windows import MAX_REGIONS, ROUND, hole_regions, reduced_size, tiles, whole_frame
 
 
 def random_mask(height, width, kind, seed):
@@ -81,7 +81,7 @@ def test_joining_windows_never_costs_more_pixels_than_leaving_them_apart():
 
 def test_a_hundred_thousand_specks_cost_no_more_regions_than_a_few():
     mask = (torch.rand(2000, 2000, generator=torch.Generator().manual_seed(0)) > 0.97).float()
-    assert len(hole_regions(mask, 16, 0.5)) <= MOST_REGIONS
+    assert len(hole_regions(mask, 16, 0.5)) <= MAX_REGIONS
 
 
 def test_the_whole_frame_is_one_region():

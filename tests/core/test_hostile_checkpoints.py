@@ -97,7 +97,7 @@ def test_a_card_cannot_ask_for_an_endless_picture(model, size):
 
 
 def test_a_pass_that_costs_too_much_is_refused_before_it_is_made(model, monkeypatch):
-    monkeypatch.setattr("inpaint_core.checkpoints.weights.MOST_PASS_BYTES", 64 * 2**20)
+    monkeypatch.setattr("inpaint_core.checkpoints.weights.MAX_PASS_BYTES", 64 * 2**20)
     rewrite(model, trained_size=512)
     load_model(model)  # four times 4 channels of 512x512 floats are 16 MiB
     rewrite(model, trained_size=2048)
@@ -222,7 +222,7 @@ def test_a_compressed_archive_is_refused_before_it_is_unfolded(tmp_path):
 
 
 def vgg(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The layout of the normalised VGG-19 encoder with few channels."""
+    """The layout of the normalized VGG-19 encoder with few channels."""
     widths = {0: (3, 3, 1), 2: (3, 4, 3), 5: (4, 4, 3), 9: (4, 6, 3), 12: (6, 6, 3), 16: (6, 8, 3)}
     weights = {}
     for index, (read, written, side) in widths.items():

@@ -62,7 +62,7 @@ def test_orientation_is_applied_and_not_applied_again(tmp_path):
     assert torch.equal(decode_image(tmp_path / "b.png").image, picture.image)
 
 
-def test_a_colour_profile_is_kept(tmp_path):
+def test_a_color_profile_is_kept(tmp_path):
     Image.fromarray(COLORS).save(tmp_path / "a.png", icc_profile=b"profile bytes")
     picture = decode_image(tmp_path / "a.png")
     write_image(tmp_path / "b.png", picture.image, like=picture)
@@ -70,7 +70,7 @@ def test_a_colour_profile_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "RGB"])
-def test_every_colour_mode_is_read_as_rgb(tmp_path, mode):
+def test_every_color_mode_is_read_as_rgb(tmp_path, mode):
     suffix = {"CMYK": "jpg", "YCbCr": "jpg"}.get(mode, "png")
     Image.fromarray(COLORS).convert(mode).save(tmp_path / f"a.{suffix}")
     assert decode_image(tmp_path / f"a.{suffix}").image.shape == (3, 17, 31)

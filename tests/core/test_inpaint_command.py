@@ -124,7 +124,7 @@ def test_pictures_keep_their_format_when_asked(model, tmp_path):
                 assert before.format == after.format or kind == "palette.gif"
 
 
-def test_colour_profile_and_camera_data_are_kept(model, tmp_path):
+def test_color_profile_and_camera_data_are_kept(model, tmp_path):
     exif = Image.Exif()
     exif[0x010F] = "camera"
     exif[0x0112] = 6

@@ -60,7 +60,7 @@ def test_between_tiles_there_is_no_seam():
     assert output.std() > 0.05
 
 
-def test_coarse_to_fine_keeps_the_colours_of_the_coarse_fill():
+def test_coarse_to_fine_keeps_the_colors_of_the_coarse_fill():
     _, hole = case()
     image = torch.zeros(1, 3, 300, 420)
 

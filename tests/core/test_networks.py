@@ -62,7 +62,7 @@ def test_networks_built_in_inference_mode_can_still_be_trained():
     assert all(parameter.grad is not None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("arguments", [{"width": 10**6}, {"depth": 0}, {"norm": "batched"}, {"colour": 3}])
+@pytest.mark.parametrize("arguments", [{"width": 10**6}, {"depth": 0}, {"norm": "batched"}, {"color": 3}])
 def test_bad_arguments_are_refused_in_one_sentence(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))) as caught:
         build_model("unet", **arguments)

@@ -88,7 +88,7 @@ def test_every_filled_pixel_is_a_mean_of_known_ones():
 
 @pytest.mark.parametrize("color", [(0.95, 0.85, 0.1), (1 / 3, 1 / 7, 0.1), (0.0, 1.0, 0.5)])
 @pytest.mark.parametrize("kind", ["strokes", "rectangles"])
-def test_a_hole_in_flat_colour_gets_exactly_that_colour(color, kind):
+def test_a_hole_in_flat_color_gets_exactly_that_color(color, kind):
     image = torch.tensor(color)[None, :, None, None].expand(1, 3, 96, 120).clone()
     mask = generate(kind, size=(96, 120), hole_ratio=(0.2, 0.3), seed=1)
     for guide in (None, noise(1, 3, 96, 120)):
@@ -96,7 +96,7 @@ def test_a_hole_in_flat_colour_gets_exactly_that_colour(color, kind):
 
 
 @pytest.mark.parametrize("period", [4, 8])
-def test_a_two_colour_pattern_is_continued(period):
+def test_a_two_color_pattern_is_continued(period):
     image = stripes(96, 96, period)
     mask = square_hole(96, 96, 32, 36, 24)
     result = fill_from_patches(image * (1 - mask), mask)
@@ -212,7 +212,7 @@ def test_gray_stays_gray_and_flat_stays_flat_for_every_method(method, detail):
 
 
 class Tinted:
-    """Fills with too pale a colour, as networks do."""
+    """Fills with too pale a color, as networks do."""
 
     def complete(self, image, mask):
         return torch.where(mask > 0.5, 0.5 + 0.5 * torch.tensor([0.9, 0.1, 0.4]).view(1, 3, 1, 1), image)

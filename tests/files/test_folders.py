@@ -17,7 +17,7 @@ from PIL import Image
 from inpaint_core.__main__ import main
 from inpaint_core.files.atomic import UNFINISHED, atomic_path, remove_unfinished
 from inpaint_core.files.folders import find_partner, fold, list_pictures
-from inpaint_core.files.naming import LONGEST_NAME, Wanted, distinct_names, fit_name
+from inpaint_core.files.naming import MAX_NAME_BYTES, Wanted, distinct_names, fit_name
 from inpaint_core.files.opening import ImageFileError
 
 
@@ -271,9 +271,9 @@ def test_a_name_is_cut_to_what_a_file_system_takes_and_stays_text(stem, ending):
     except UnicodeEncodeError:
         return
     name = fit_name(stem, ending)
-    assert len(os.fsencode(name)) <= LONGEST_NAME
+    assert len(os.fsencode(name)) <= MAX_NAME_BYTES
     assert name.endswith(ending)
-    assert name == stem + ending or len(os.fsencode(stem + ending)) > LONGEST_NAME
+    assert name == stem + ending or len(os.fsencode(stem + ending)) > MAX_NAME_BYTES
     name.encode("utf-8")
 
 

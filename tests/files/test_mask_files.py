@@ -69,9 +69,9 @@ classes = HOLE + 2 * np.roll(HOLE, 12, 0).astype(np.uint8)
 UNCLEAR = {
     "classes.png": (lambda: Image.fromarray(classes), "0, 1, 2"),
     "dark_gray.png": (lambda: Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40) // 4), "from 0 to 63"),
-    "two_colours.png": (lambda: Image.fromarray(colored((255, 0, 0), (0, 0, 200))), "2 colours"),
-    "red_on_white.png": (lambda: Image.fromarray(colored((255, 0, 0), (255, 255, 255))), "2 colours"),
-    "photo.png": (lambda: Image.fromarray(PHOTO), "colours"),
+    "two_colors.png": (lambda: Image.fromarray(colored((255, 0, 0), (0, 0, 200))), "2 colors"),
+    "red_on_white.png": (lambda: Image.fromarray(colored((255, 0, 0), (255, 255, 255))), "2 colors"),
+    "photo.png": (lambda: Image.fromarray(PHOTO), "colors"),
     "hidden.png": (lambda: Image.fromarray(with_alpha(colored((255,) * 3), HOLE * 0)), "transparent"),
     "nan.tif": (lambda: Image.fromarray(np.where(HOLE, np.nan, 0).astype(np.float32)), "not numbers"),
     "negative.tif": (lambda: Image.fromarray(-classes.astype(np.int32)), "-2, -1, 0"),

@@ -1,4 +1,4 @@
-"""Fully transparent pixels are unknown: nothing is filled from them, learnt from them or cut into superpixels."""
+"""Fully transparent pixels are unknown: nothing is filled from them, learned from them or cut into superpixels."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from inpaint_core import inpaint
 from inpaint_core.__main__ import main
 from inpaint_core.files.images import decode_image
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
-from inpaint_core.masks import generate, posterise, segment_masks, select_segments, slic_labels, snap_to_labels
+from inpaint_core.masks import generate, posterize, segment_masks, select_segments, slic_labels, snap_to_labels
 from training.config import DataConfig
 from training.dataset.scan import load_dataset
 from training.prepare import main as prepare
@@ -34,7 +34,7 @@ def mask_file(path):
 
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
-def test_hidden_colours_are_no_source_for_a_fill_and_stay_themselves(tmp_path, method):
+def test_hidden_colors_are_no_source_for_a_fill_and_stay_themselves(tmp_path, method):
     picture = decode_image(sprite(tmp_path / "a.png"))
     hole = mask_file(tmp_path / "m.png")
     filled = inpaint(ClassicalFill(method), picture.planes[None], torch.from_numpy(hole)[None, None].float())[0]
@@ -88,7 +88,7 @@ def test_superpixels_are_made_of_what_is_seen_without_gaps_in_their_numbers(tmp_
     for mask in (select_segments(labels), select_segments(labels, all_but=True, indices=[0])):
         assert not mask[0, 0][~torch.from_numpy(DISC)].any()
     assert not snap_to_labels(torch.ones(1, 1, 64, 64), labels)[0, 0][~torch.from_numpy(DISC)].any()
-    assert posterise(picture.image, labels)[0][:, ~torch.from_numpy(DISC)].abs().max() == 0.0
+    assert posterize(picture.image, labels)[0][:, ~torch.from_numpy(DISC)].abs().max() == 0.0
 
 
 def test_a_mask_leaves_a_part_out_of_superpixels():
@@ -116,13 +116,13 @@ def test_random_superpixel_holes_lie_in_what_is_seen(tmp_path):
     assert not (np.asarray(Image.open(tmp_path / "m.png"))[~DISC] > 0).any()
 
 
-def test_hidden_colours_are_not_learnt_from(tmp_path):
+def test_hidden_colors_are_not_learned_from(tmp_path):
     (tmp_path / "d").mkdir()
     sprite(tmp_path / "d" / "a.png")
     record = load_dataset(DataConfig(folder=str(tmp_path / "d"), size=64)).train[0]
-    assert record.pixels.shape == (4, 64, 64)
-    assert torch.equal(record.pixels[3] == 255, ~torch.from_numpy(DISC))
-    assert (record.pixels[:3].float() - torch.tensor(GREEN).float().view(3, 1, 1)).abs().max() <= 1.0
+    assert record.pixels.picture.shape == (3, 64, 64)
+    assert torch.equal(record.pixels.unknown[0] == 255, ~torch.from_numpy(DISC))
+    assert (record.pixels.picture.float() - torch.tensor(GREEN).float().view(3, 1, 1)).abs().max() <= 1.0
 
 
 def test_prepare_keeps_what_is_unknown_unknown(tmp_path):

@@ -32,10 +32,10 @@ VALUES = {
     "large float": (RNG.random(SIZE) * 1e6 - 3e5).astype(np.float32),
     "double": RNG.random(SIZE) * 10,
     "half": RNG.random(SIZE).astype(np.float16),
-    "float colours": RNG.random((*SIZE, 3)).astype(np.float32),
+    "float colors": RNG.random((*SIZE, 3)).astype(np.float32),
     "12 bits": RNG.integers(0, 4096, SIZE).astype(np.uint16),
-    "12 bits of colour": RNG.integers(0, 4096, (*SIZE, 3)).astype(np.uint16),
-    "16 bits of colour": RNG.integers(0, 65536, (*SIZE, 3)).astype(np.uint16),
+    "12 bits of color": RNG.integers(0, 4096, (*SIZE, 3)).astype(np.uint16),
+    "16 bits of color": RNG.integers(0, 65536, (*SIZE, 3)).astype(np.uint16),
 }
 
 
@@ -136,7 +136,7 @@ def test_georeferencing_is_kept_in_a_tiff_and_its_loss_is_said_elsewhere(tmp_pat
     assert "georeferencing" in " ".join(write_image(tmp_path / "b.png", picture.image, like=picture))
 
 
-def test_colours_that_would_be_converted_are_refused_by_name(tmp_path):
+def test_colors_that_would_be_converted_are_refused_by_name(tmp_path):
     Image.new("LAB", (9, 9)).save(tmp_path / "lab.tif")
     alpha = np.full((9, 9, 4), 128, np.uint8)
     tifffile.imwrite(tmp_path / "premultiplied.tif", alpha, photometric="rgb", extrasamples=["assocalpha"])

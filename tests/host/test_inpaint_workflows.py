@@ -46,7 +46,7 @@ def test_outpainting_keeps_what_was_there_and_fills_the_border(comfyui, results,
     assert saved.shape == (height + 64, width + 256, 3)
     assert np.array_equal(saved[:height, 128 : 128 + width], original)
     border = np.concatenate([saved[:, :128].reshape(-1, 3), saved[:, 128 + width :].reshape(-1, 3)])
-    assert border.std() > 10  # not one colour
+    assert border.std() > 10  # not one color
     # Beside the border's first pixels lies the picture: no seam.
     step = np.abs(saved[:height, 127].astype(int) - saved[:height, 128].astype(int)).mean()
     assert step < 8
@@ -75,7 +75,7 @@ def test_reimagining_replaces_the_whole_picture_and_shows_every_round(comfyui, r
     (saved,) = pictures(comfyui, results["liminal_reimagine"], "SaveImage")
     (strip,) = pictures(comfyui, results["liminal_reimagine"], "PreviewImage")
     assert saved.shape == original.shape
-    # Eight bits hide small changes of a flat colour.
+    # Eight bits hide small changes of a flat color.
     assert (saved != original).any(2).mean() > 0.5
     assert strip.shape == (256, 7 * 256, 3)
     rounds = np.split(strip.astype(int), 7, axis=1)

@@ -231,7 +231,7 @@ def test_lines_are_as_wide_as_asked_on_average(width: float) -> None:
     assert np.mean(widths) == pytest.approx(width, rel=0.06)
 
 
-def test_center_is_centred_and_keeps_the_proportions_of_the_picture() -> None:
+def test_center_is_centered_and_keeps_the_proportions_of_the_picture() -> None:
     mask = generate("center", (120, 200))[0, 0]
     assert float(mask.sum()) == 60 * 100
     assert bool(mask[30:90, 50:150].all())

@@ -41,7 +41,7 @@ def test_nearly_binary_masks_are_binary() -> None:
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
-def test_resizing_takes_the_pixel_whose_centre_is_nearest(height: int, width: int, tall: int, wide: int) -> None:
+def test_resizing_takes_the_pixel_whose_center_is_nearest(height: int, width: int, tall: int, wide: int) -> None:
     mask = (torch.arange(height * width).reshape(height, width) * 7 % 3 == 0).float()
     resized = normalize_mask(mask, (tall, wide))
     rows = [min(int((row + 0.5) * height / tall), height - 1) for row in range(tall)]

@@ -11,7 +11,7 @@ from inpaint_core.masks import (
     boundary_overlay,
     label_map,
     mean_colors,
-    posterise,
+    posterize,
     segment_masks,
     select_segments,
     slic_labels,
@@ -68,7 +68,7 @@ def test_by_box(labels: Tensor, share: float) -> None:
     assert chosen(select_segments(labels, box=(200, 150, 30, 40), box_share=share), labels) == expected
 
 
-def test_by_colour_and_brightness(photo: Tensor, labels: Tensor) -> None:
+def test_by_color_and_brightness(photo: Tensor, labels: Tensor) -> None:
     from skimage.color import deltaE_cie76, rgb2lab
 
     means = np.stack([photo[:, labels == number].mean(1).numpy() for number in range(80)])
@@ -168,16 +168,16 @@ def test_what_cannot_be_chosen_is_said_in_one_sentence(labels: Tensor, arguments
         select_segments(labels.float())
 
 
-def test_mean_colours_and_the_posterised_picture(photo: Tensor, labels: Tensor) -> None:
+def test_mean_colors_and_the_posterized_picture(photo: Tensor, labels: Tensor) -> None:
     means = mean_colors(photo, labels)
-    painted = posterise(photo, labels)
+    painted = posterize(photo, labels)
     assert painted.shape == (1, 3, 256, 256)
     for number in (0, 11, 79):
         expected = photo[:, labels == number].mean(1)
         assert torch.allclose(means[number], expected, atol=1e-5)
         assert torch.allclose(painted[0][:, labels == number], expected[:, None], atol=1e-5)
-    assert posterise(photo[:1], labels).shape == (1, 3, 256, 256)
-    assert posterise(torch.stack([photo, photo]), labels).shape == (2, 3, 256, 256)
+    assert posterize(photo[:1], labels).shape == (1, 3, 256, 256)
+    assert posterize(torch.stack([photo, photo]), labels).shape == (2, 3, 256, 256)
 
 
 def test_the_overlay_marks_borders_and_tints_holes_only(photo: Tensor, labels: Tensor) -> None:
@@ -201,7 +201,7 @@ def test_the_overlay_marks_borders_and_tints_holes_only(photo: Tensor, labels: T
     assert float(overlay.max()) <= 1.0
 
 
-def test_a_number_has_one_colour_in_every_picture(labels: Tensor) -> None:
+def test_a_number_has_one_color_in_every_picture(labels: Tensor) -> None:
     from colorsys import rgb_to_hsv
 
     painted = label_map(labels)[0]
@@ -217,4 +217,4 @@ def test_pictures_of_other_sizes_are_refused(photo: Tensor, labels: Tensor) -> N
     with pytest.raises(ValueError, match="differ in size"):
         boundary_overlay(photo[:, :100], labels)
     with pytest.raises(ValueError, match="2 pictures and 3 label maps"):
-        posterise(torch.stack([photo, photo]), labels.expand(3, -1, -1))
+        posterize(torch.stack([photo, photo]), labels.expand(3, -1, -1))

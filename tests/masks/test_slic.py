@@ -134,7 +134,7 @@ def test_seeds_are_as_many_as_asked_and_lie_in_the_picture(height: int, width: i
     assert seeds.columns.max() < width
 
 
-def test_pixels_go_to_the_nearest_centre_in_colour_and_place() -> None:
+def test_pixels_go_to_the_nearest_center_in_color_and_place() -> None:
     rng = np.random.default_rng(0)
     planes = rng.random((3, 30, 40)).astype(np.float32) * 3
     clusters = Clusters(rng.random(9) * 30, rng.random(9) * 40, rng.random((9, 3)) * 3, step=9.0)
@@ -153,7 +153,7 @@ def test_pixels_go_to_the_nearest_centre_in_colour_and_place() -> None:
                 assert costs[labels[y, x]] == pytest.approx(min(costs), abs=1e-4)
 
 
-def test_centres_are_the_means_of_their_pixels(photo: Tensor) -> None:
+def test_centers_are_the_means_of_their_pixels(photo: Tensor) -> None:
     planes = photo.numpy() * 5
     labels, clusters = cluster(planes, place_seeds(256, 256, 50))
     for number in (0, 7, 31):
@@ -163,7 +163,7 @@ def test_centres_are_the_means_of_their_pixels(photo: Tensor) -> None:
         assert clusters.colors[number] == pytest.approx(planes[:, rows, columns].mean(axis=1), rel=1e-4)
 
 
-def test_fragments_go_to_the_neighbour_of_the_nearest_colour() -> None:
+def test_fragments_go_to_the_neighbor_of_the_nearest_color() -> None:
     colors = np.array([[0, 0, 0, 9, 9, 9], [0, 0, 3, 7, 9, 9], [0, 0, 2, 8, 9, 9]], np.float32)
     labels = np.array([[0, 0, 0, 1, 1, 1], [0, 0, 2, 3, 1, 1], [0, 0, 2, 4, 1, 1]], np.int32)
     pieces = connected_pieces(labels)
@@ -172,7 +172,7 @@ def test_fragments_go_to_the_neighbour_of_the_nearest_colour() -> None:
     assert np.array_equal(absorb(pieces, keep, colors[None]), expected)
 
 
-def test_the_smallest_piece_is_merged_with_the_nearest_colour_first() -> None:
+def test_the_smallest_piece_is_merged_with_the_nearest_color_first() -> None:
     rng = np.random.default_rng(2)
     for count in (1, 4, 9):
         planes = rng.random((2, 9, 11)).astype(np.float32)
@@ -207,7 +207,7 @@ def test_a_batch_is_divided_picture_by_picture(photo: Tensor) -> None:
 
 
 @pytest.mark.parametrize("n_segments", [2, 5, 20, 100])
-def test_one_colour_is_divided_into_a_grid(n_segments: int) -> None:
+def test_one_color_is_divided_into_a_grid(n_segments: int) -> None:
     sizes = np.bincount(slic_labels(torch.full((3, 120, 160), 0.4), n_segments).numpy().ravel())
     assert abs(len(sizes) - n_segments) <= 0.1 * n_segments
     assert sizes.max() < 4 * sizes.min()

@@ -50,7 +50,7 @@ def deconv(weights: dict[str, Tensor], name: str, x: Tensor, **options) -> Tenso
 
 
 def norm(weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
-    """Batch normalisation where the layout has affine parameters, instance normalisation otherwise."""
+    """Batch normalization where the layout has affine parameters, instance normalization otherwise."""
     if f"{name}.weight" not in weights:
         mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, unbiased=False)
         return (x - mean) / (variance + 1e-5).sqrt()
@@ -84,7 +84,7 @@ def naoto_weights(depth: int, width: int) -> RandomWeights:
 
 
 def naoto_forward(weights, image, mask, depth):
-    """In ImageNet's normalisation. The convolution's sum is divided by the number of valid values in the window."""
+    """In ImageNet's normalization. The convolution's sum is divided by the number of valid values in the window."""
 
     def step(name, features, valid, stride):
         weight = weights[f"{name}.conv.input_conv.weight"]
@@ -130,7 +130,7 @@ def tanimutomo_weights(width: int) -> RandomWeights:
 
 
 def tanimutomo_forward(weights, image, mask):
-    """In 0..1, seven of eight levels, no normalisation, the last layer's ratio where its update mask should be."""
+    """In 0..1, seven of eight levels, no normalization, the last layer's ratio where its update mask should be."""
 
     def step(name, features, valid, stride):
         weight, bias = weights[f"{name}.conv.weight"], weights.get(f"{name}.conv.bias")

@@ -148,7 +148,7 @@ def test_building_sets_every_value_from_its_generator_and_leaves_the_global_rand
 
 @pytest.mark.parametrize("name", ["patch_discriminator", "global_local_discriminator"])
 @torch.no_grad()
-def test_spectral_normalisation_divides_by_the_largest_singular_value(name):
+def test_spectral_normalization_divides_by_the_largest_singular_value(name):
     network = small(name, spectral_norm=True)
     checked = 0
     for module in network.modules():
@@ -234,7 +234,7 @@ def test_gradients_reach_the_picture_through_the_local_view():
         ("pconv_unet", {"depth": 9}, "depth = 9"),
         ("glcic", {"width": 10_000}, "width = 10000"),
         ("pix2pix_unet", {"input_channels": 2}, "input_channels = 2"),
-        ("pix2pix_resnet", {"colour": True}, "colour = True"),
+        ("pix2pix_resnet", {"color": True}, "color = True"),
         ("nothing", {}, "choose one of"),
     ],
 )

@@ -60,7 +60,7 @@ def test_partial_convolution_with_mask_convolutions(tmp_path, depth):
 
 
 @torch.no_grad()
-def test_partial_convolution_without_normalisation_and_with_the_doubled_ratio(tmp_path):
+def test_partial_convolution_without_normalization_and_with_the_doubled_ratio(tmp_path):
     weights = public.tanimutomo_weights(4)
     conversion = convert_checkpoint(save(tmp_path, {"n_iter": 5, "model": dict(weights), "optimizer": {}}))
     assert conversion.model.card.arguments["legacy_double_ratio"] is True
@@ -269,8 +269,8 @@ def test_a_bare_pickle_is_refused_without_running_it(tmp_path):
         (damaged(lambda w: w["dec_2.conv.mask_conv.weight"].mul_(2)), "not the window of ones"),
         (damaged(lambda w: w.update({"enc_3.conv.mask_conv.weight": torch.ones(7)})), "not the window of ones"),
         (damaged(lambda w: w.update({"enc_1.conv.input_conv.weight": torch.zeros(3)})), "convolution's was expected"),
-        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(4).to_sparse()})), "sparse, quantised"),
-        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(4, dtype=torch.complex64)})), "sparse, quantised"),
+        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(4).to_sparse()})), "sparse, quantized"),
+        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(4, dtype=torch.complex64)})), "sparse, quantized"),
         ({"model": {"layer.weight": torch.zeros(1)}}, "of no known layout"),
         ({"model": {"generator.model.1.ffc.convl2l.weight": torch.zeros(1)}}, "LaMa; it loads as it is"),
         ({"model_ld.conv1.weight": torch.zeros(1)}, "discriminator"),

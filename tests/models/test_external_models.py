@@ -217,7 +217,7 @@ class FFC_BN_ACT(nn.Module):  # noqa: N801 (folding goes by this name)
         return self.bn_l(local), self.bn_g(far)
 
 
-def randomise_norms(network):
+def randomize_norms(network):
     generator = torch.Generator().manual_seed(1)
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -228,7 +228,7 @@ def randomise_norms(network):
 @torch.no_grad()
 def test_folded_fourier_convolutions_compute_the_same():
     network = nn.Sequential(FFC_BN_ACT(), FFC_BN_ACT()).eval()
-    randomise_norms(network)
+    randomize_norms(network)
     halves = tuple(torch.rand(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     expected = network(halves)
     fold_fourier_convolutions(network)

@@ -8,19 +8,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from inpaint_core import CheckpointError, save_model
-from inpaint_core.checkpoints import inference_form as optimisation
+from inpaint_core.checkpoints import inference_form as optimization
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inference_form import FoldedNetwork, inference_form, optimize
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import ARCHITECTURES, build_model
-from inpaint_core.models.pconv_unet_inference import PConvUNetInference, renormalise, transposed_upsampling_weight
+from inpaint_core.models.pconv_unet_inference import PConvUNetInference, renormalize, transposed_upsampling_weight
 
 OF_MODELS = [name for name, architecture in ARCHITECTURES.items() if architecture.task != "discriminator"]
 
 
 def model(name, **arguments):
-    """A network whose batch normalisation has something to fold, wrapped with a card."""
+    """A network whose batch normalization has something to fold, wrapped with a card."""
     small = dict(ARCHITECTURES[name].small)
     if name == "pix2pix_resnet":
         small["norm"] = "batch"
@@ -92,18 +92,18 @@ def test_a_transposed_convolution_replaces_upsampling_and_convolving():
 
 
 @torch.no_grad()
-def test_renormalising_chosen_pixels_equals_the_formula_on_all():
+def test_renormalizing_chosen_pixels_equals_the_formula_on_all():
     generator = torch.Generator().manual_seed(0)
     raw, shift = torch.randn(2, 4, 9, 9, generator=generator), torch.randn(4, generator=generator)
     ratio = torch.tensor([0.0, 1.0, 1.5, 9.0])[torch.randint(0, 4, (2, 1, 9, 9), generator=generator)]
     column = shift.view(1, -1, 1, 1)
     expected = torch.where(ratio > 0, raw * ratio + column, 0.0)
     features = (raw + column).contiguous(memory_format=torch.channels_last)
-    assert torch.allclose(renormalise(features, shift, ratio), expected, atol=1e-5)
+    assert torch.allclose(renormalize(features, shift, ratio), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OF_MODELS)
-def test_what_optimize_makes_stays_within_two_grey_levels(name):
+def test_what_optimize_makes_stays_within_two_gray_levels(name):
     plain = model(name)
     fast = optimize(plain)
     assert fast is not plain
@@ -133,20 +133,20 @@ def test_every_precision_takes_and_gives_float32_and_leaves_the_original_alone(n
 
 
 @pytest.mark.parametrize("name", ["unet", "encoder_decoder", "glcic", "pix2pix_unet", "pix2pix_resnet"])
-def test_no_batch_normalisation_is_left_where_it_follows_a_convolution(name):
+def test_no_batch_normalization_is_left_where_it_follows_a_convolution(name):
     form = inference_form(model(name).network, torch.float32)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in form.modules())
 
 
 @torch.no_grad()
-def test_normalisation_behind_the_activation_is_kept():
+def test_normalization_behind_the_activation_is_kept():
     plain = model("glcic", norm_after_activation=True)
     form = inference_form(plain.network, torch.float32)
     assert sum(isinstance(layer, nn.BatchNorm2d) for layer in form.modules()) == 16
     assert torch.allclose(form(picture(32), holes(32)), plain.network(picture(32), holes(32)), atol=1e-5)
 
 
-def test_a_group_normalised_partial_convolution_u_net_is_not_folded_but_works():
+def test_a_group_normalized_partial_convolution_u_net_is_not_folded_but_works():
     plain = model("pconv_unet", depth=3, norm="group")
     fast = optimize(plain)
     assert isinstance(fast.network, FoldedNetwork)
@@ -155,21 +155,21 @@ def test_a_group_normalised_partial_convolution_u_net_is_not_folded_but_works():
 
 @pytest.mark.parametrize(("contrast", "dtype"), [(0.001, torch.bfloat16), (1.0, torch.float32)])
 def test_reduced_precision_is_used_only_where_it_keeps_the_output(monkeypatch, contrast, dtype):
-    monkeypatch.setattr(optimisation, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(optimization, "fast_dtype", lambda device: torch.bfloat16)
     plain = model("pconv_unet", depth=4)
     with torch.no_grad():
-        deviation = plain.network(*optimisation.probe_inputs(plain)).std()
+        deviation = plain.network(*optimization.probe_inputs(plain)).std()
         for parameter in plain.network.decoder[-1].parameters():
             parameter.mul_(contrast / deviation)
     fast = optimize(plain)
     assert fast.network.encoder[1].weight.dtype == dtype
-    inputs = optimisation.probe_inputs(plain)
+    inputs = optimization.probe_inputs(plain)
     with torch.no_grad():
-        assert float((fast.network(*inputs) - plain.network(*inputs)).abs().max()) <= optimisation.TOLERANCE
+        assert float((fast.network(*inputs) - plain.network(*inputs)).abs().max()) <= optimization.TOLERANCE
 
 
 def test_a_form_that_overflows_is_not_chosen(monkeypatch):
-    monkeypatch.setattr(optimisation, "fast_dtype", lambda device: torch.float16)
+    monkeypatch.setattr(optimization, "fast_dtype", lambda device: torch.float16)
     plain = model("encoder_decoder")
     with torch.no_grad():
         plain.network.layers[0].weight.mul_(1e6)

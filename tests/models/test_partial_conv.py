@@ -145,7 +145,7 @@ def test_a_batch_gives_what_its_pictures_give_alone():
 def test_masks_stay_exact_whatever_the_features_are(dtype):
     made = PartialConv2d((512, 256), 2, 3, padding=1, bias=False).to(dtype)
     valid = random_valid(1, 2, 32, 32, density=0.3).to(dtype)
-    ratio, _ = made.windows.renormalisation(valid)
+    ratio, _ = made.windows.renormalization(valid)
     total = F.conv2d(
         valid.double(), torch.tensor([512.0, 256.0]).double().view(1, 2, 1, 1).expand(1, 2, 3, 3), padding=1
     )
@@ -155,7 +155,7 @@ def test_masks_stay_exact_whatever_the_features_are(dtype):
 @pytest.mark.parametrize("channels", [(3,), (64, 3), (512, 512), (7, 11)])
 def test_the_ratio_of_a_full_window_is_exactly_one(channels):
     made = PartialConv2d(channels, 1, 3, bias=False)
-    assert (made.windows.renormalisation(torch.ones(1, len(channels), 5, 5))[0] == 1).all()
+    assert (made.windows.renormalization(torch.ones(1, len(channels), 5, 5))[0] == 1).all()
 
 
 @settings(deadline=None, max_examples=30)

@@ -94,7 +94,7 @@ def test_freezing_can_be_undone():
         network.freeze_encoder_norm("on")
 
 
-def test_batch_normalisation_is_registered_and_learns():
+def test_batch_normalization_is_registered_and_learns():
     network = build_model("pconv_unet", depth=3, width=4).train()
     assert sum(isinstance(m, nn.BatchNorm2d) for m in network.modules()) == 4
     before = network.state_dict()["encoder.1.norm.running_mean"].clone()

@@ -194,7 +194,7 @@ def test_what_validation_refuses_execution_refuses_too(train):
         train(images=None)
 
 
-def test_a_folder_of_pictures_is_learnt_from(nodes, train, host):
+def test_a_folder_of_pictures_is_learned_from(nodes, train, host):
     folder = host.allowed_roots()["input"] / "two pictures \u82b1"
     folder.mkdir()
     for number, picture in enumerate(host.image_planes(pictures())):
@@ -202,7 +202,7 @@ def test_a_folder_of_pictures_is_learnt_from(nodes, train, host):
     assert train(folder=f"input/{folder.name}", images=None)[0].model.card.data == f"1 pictures of {folder.name}"
 
 
-def test_the_hidden_part_of_a_picture_is_never_learnt_from(nodes, host):
+def test_the_hidden_part_of_a_picture_is_never_learned_from(nodes, host):
     images = pictures(1, 128)
     mask = torch.zeros(1, 128, 128)
     mask[:, 40:60, 40:70] = 1

@@ -12,7 +12,7 @@ from training.config import TrainConfig, parse_config
 
 
 def draw_picture(seed: int, width: int = 64, height: int = 56) -> Image.Image:
-    """A smooth random picture: four random colours, blended from corner to corner."""
+    """A smooth random picture: four random colors, blended from corner to corner."""
     corners = np.random.default_rng(seed).integers(0, 256, (2, 2, 3), dtype=np.uint8)
     return Image.fromarray(corners).resize((width, height), Image.Resampling.BILINEAR)
 

@@ -146,3 +146,11 @@ def test_importing_the_command_loads_nothing_heavy() -> None:
     program = f"import sys, training.run, training.engine.session; print([m for m in {heavy} if m in sys.modules])"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_command_whose_own_words_cannot_be_written_ends_with_its_exit_code() -> None:
+    with Path("/dev/full").open("w") as full:
+        for module in ("training.run", "training.sweep", "training.evaluate"):
+            line = [sys.executable, "-m", module, "--no-such-option", "1"]
+            assert subprocess.run(line, stderr=full, check=False).returncode == 2

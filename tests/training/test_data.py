@@ -14,9 +14,10 @@ from PIL import Image
 
 from inpaint_core.masks import MaskMix, MaskSource
 from training.config import DEFAULT_HOLES, DataConfig, TrainConfig
+from training.dataset.pixels import Pixels, stack
 from training.dataset.samples import Samples, prefetch
 from training.dataset.scan import DatasetError, load_dataset, read_pixels, split_by_content
-from training.dataset.windows import Crop, Windows, cut
+from training.dataset.windows import Crop, Recolor, Windows, cut, cut_planes
 from training.engine.session import run_training
 
 from .conftest import draw_picture
@@ -164,7 +165,7 @@ def test_workers_read_the_same_samples_leave_random_states_alone_and_end(picture
 
 
 def test_samples_depend_on_their_number_alone(pictures: Path) -> None:
-    data = DataConfig(folder=str(pictures), size=32, rotate=True, flip_vertical=True, recolour=True)
+    data = DataConfig(folder=str(pictures), size=32, rotate=True, flip_vertical=True, recolor=True)
     dataset = load_dataset(data)
 
     def make() -> Samples:
@@ -189,12 +190,38 @@ def test_a_picture_that_disappears_is_replaced_and_noted(pictures: Path) -> None
 def test_crop_equals_slicing_and_flipping(pictures: Path) -> None:
     pixels = read_pixels(pictures / "0.png", DataConfig(size=16, shorter_side=1000))
     crop = Crop(5, 7, 32, flip_horizontal=True, quarter_turns=1)
-    expected = np.rot90(pixels.numpy()[:, 5:37, 7:39][:, :, ::-1], 1, (1, 2))
-    assert np.array_equal(cut(pixels, crop, 32).numpy(), expected)
+    expected = np.rot90(pixels.picture.numpy()[:, 5:37, 7:39][:, :, ::-1], 1, (1, 2))
+    assert np.array_equal(cut(pixels, crop, 32).picture.numpy(), expected)
+    assert np.array_equal(cut_planes(pixels.picture, crop, 32).numpy(), expected)
+
+
+def test_every_part_of_a_picture_is_cut_alike_and_only_the_picture_is_recolored() -> None:
+    generator = torch.Generator().manual_seed(0)
+    planes = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8, generator=generator)
+    unknown = (planes[:1] > 200).to(torch.uint8) * 255
+    change = Recolor((2, 0, 1), (0.5, 1.0, 1.2), (0.1, 0.0, -0.2))
+    crop = Crop(3, 4, 24, flip_vertical=True, quarter_turns=3, recolor=change)
+    window = cut(Pixels(planes, planes, unknown), crop, 16)
+    plain = cut_planes(planes, crop, 16)
+    assert torch.equal(window.given, plain)
+    assert torch.equal(window.unknown, cut_planes(unknown, crop, 16))
+    values = plain[[2, 0, 1]].double() / 255.0
+    values = (values - 0.5) * values.new_tensor(change.contrast).view(3, 1, 1) + 0.5
+    values = (values + values.new_tensor(change.brightness).view(3, 1, 1)).clamp(0.0, 1.0) * 255.0
+    assert (window.picture.double() - values).abs().max() <= 0.51
+
+
+def test_a_batch_of_partly_known_pictures_keeps_each_unknown_part() -> None:
+    whole, partly = Pixels(torch.ones(3, 2, 2)), Pixels(torch.zeros(3, 2, 2), unknown=torch.full((1, 2, 2), 255.0))
+    batch = stack([whole, partly])
+    assert batch.given is None
+    assert batch.unknown.flatten(1).tolist() == [[0.0] * 4, [255.0] * 4]
+    with pytest.raises(ValueError, match="1 of 2 pictures are pairs"):
+        stack([whole, Pixels(torch.ones(3, 2, 2), given=torch.ones(3, 2, 2))])
 
 
 def test_pixels_are_reduced_to_the_stored_side_and_enlarged_to_the_crop(tmp_path: Path) -> None:
     draw_picture(0, 200, 100).save(tmp_path / "a.png")
-    assert read_pixels(tmp_path / "a.png", DataConfig(size=16, shorter_side=50)).shape == (3, 50, 100)
-    assert read_pixels(tmp_path / "a.png", DataConfig(size=150, shorter_side=400)).shape == (3, 150, 300)
-    assert read_pixels(tmp_path / "a.png", DataConfig(size=16, shorter_side=400)).shape == (3, 100, 200)
+    assert read_pixels(tmp_path / "a.png", DataConfig(size=16, shorter_side=50)).picture.shape == (3, 50, 100)
+    assert read_pixels(tmp_path / "a.png", DataConfig(size=150, shorter_side=400)).picture.shape == (3, 150, 300)
+    assert read_pixels(tmp_path / "a.png", DataConfig(size=16, shorter_side=400)).picture.shape == (3, 100, 200)

@@ -27,7 +27,7 @@ from training import evaluate
 from training.evaluation import comparison
 from training.evaluation.methods import Method, method_names
 from training.evaluation.pairs import BORDER, BUCKETS, Pairs, name_bucket, parse_bucket
-from training.evaluation.report import differences, short_table, summarise
+from training.evaluation.report import differences, short_table, summarize
 from training.evaluation.results import Results, ResultsError
 
 from .conftest import draw_picture
@@ -152,7 +152,7 @@ def test_the_numbers_are_those_of_every_pair_measured_by_hand(pictures, model, t
     assert len(manifest["pairs"]) == 21
     completers = {model.parent.name: load_model(model), "telea": ClassicalFill("telea")}
     values: dict[str, list[tuple[float, float]]] = {name: [] for name in completers}
-    for pair in manifest["pairs"][:16]:  # the first crop of a picture is its centre
+    for pair in manifest["pairs"][:16]:  # the first crop of a picture is its center
         assert pair["crop"] == 0
         picture = Image.open(pictures / pair["image"])
         left, top = (picture.width - 56) // 2, (picture.height - 56) // 2
@@ -345,7 +345,7 @@ BAD = {
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
     "--against telea: not among the models that are measured, mean": {"--against": "telea"},
-    "unrecognized arguments": {"--colour": "red"},
+    "unrecognized arguments": {"--color": "red"},
 }
 
 
@@ -372,7 +372,7 @@ def test_a_damaged_picture_is_left_out_with_its_name(pictures, tmp_path, capsys)
 
 def test_summaries_of_cells_dealt_in_turn():
     scores = [{"pair": n, "l1": float(n * n)} for n in range(5)]
-    counts, summaries = summarise(scores, 2, 5)
+    counts, summaries = summarize(scores, 2, 5)
     assert counts == [3, 2, 5]
     assert [summary["l1"]["mean"] for summary in summaries] == [20 / 3, 5.0, 6.0]
     assert "pair" not in summaries[0]
@@ -384,7 +384,7 @@ def test_intervals_take_the_pairs_of_a_picture_together():
     ours, theirs = generator.normal(size=10), generator.normal(size=10)
     rows = [[{"pair": n, "hole_psnr": value} for n, value in enumerate(values)] for values in (ours, theirs)]
     del rows[0][1]["hole_psnr"]
-    plain, apart = summarise(rows[0], 2, 3)[1], differences(*rows, 2, 3)
+    plain, apart = summarize(rows[0], 2, 3)[1], differences(*rows, 2, 3)
     for cell, numbers in enumerate(([0, 2, 4, 6, 8], [3, 5, 7, 9], [0, *range(2, 10)])):
         for values, found in ((ours, plain[cell]), (ours - theirs, apart[cell])):
             mean = statistics.fmean(values[n] for n in numbers)
@@ -402,7 +402,7 @@ def test_an_interval_over_pictures_covers_the_truth_where_one_over_pairs_does_no
         shared = np.tile(generator.normal(size=pictures) * 0.9**0.5, 4)
         rows = [{"l1": value} for value in shared + generator.normal(size=4 * pictures) * 0.1**0.5]
         for count in hits:
-            found = summarise(rows, 1, count)[1][0]["l1"]
+            found = summarize(rows, 1, count)[1][0]["l1"]
             hits[count] += abs(found["mean"]) < found["ci95"]
     assert 0.92 < hits[pictures] / 500 < 0.98
     assert hits[4 * pictures] / 500 < 0.8

@@ -69,7 +69,7 @@ def test_a_step_with_a_nan_is_skipped_counted_and_its_pictures_named(
     assert '"skipped_steps": 1' in (tmp_path / "run" / "summary.json").read_text()
 
 
-def test_an_infinite_gradient_leaves_weights_and_normalisation_as_they_were(
+def test_an_infinite_gradient_leaves_weights_and_normalization_as_they_were(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Spike(torch.autograd.Function):
@@ -335,7 +335,7 @@ def test_what_killed_runs_left_unfinished_is_removed(tiny: TrainConfig, tmp_path
     assert [path for path in out.rglob(".*")] == []
 
 
-def test_cancel_from_any_event_saves_what_was_learnt(
+def test_cancel_from_any_event_saves_what_was_learned(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class CancelledError(Exception):

@@ -20,7 +20,7 @@ from .test_resume import assert_same_files
 
 # `LIMINAL_KILLS=50 pytest tests/training/test_kills.py` is the full measure.
 KILLS = int(os.environ.get("LIMINAL_KILLS", "2"))
-LONGEST_LIFE = 0.8  # seconds after the first state of a life
+MAX_LIFE = 0.8  # seconds after the first state of a life
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
@@ -36,7 +36,7 @@ def test_random_kills_lose_no_saved_state(tiny: TrainConfig, tmp_path: Path) -> 
         process.start()
         while process.is_alive() and newest(out) <= saved:
             time.sleep(0.01)
-        time.sleep(moments.uniform(0.0, LONGEST_LIFE))
+        time.sleep(moments.uniform(0.0, MAX_LIFE))
         before = newest(out)
         process.kill()
         process.join()

@@ -54,6 +54,15 @@ def test_another_objective_drops_the_settings_of_the_former_one() -> None:
     assert layered({"objective": {"loss": "mse"}}, {"objective": {"name": "glcic"}})["objective"] == {"name": "glcic"}
 
 
+def test_files_that_call_a_field_by_its_former_name_are_read_and_can_be_overridden() -> None:
+    former = {"data": {"recolour": True}}
+    assert parse_config(former).data.recolor
+    assert not parse_config(layered(former, {"data": {"recolor": False}})).data.recolor
+    assert not parse_config(layered({"data": {"recolor": True}}, {"data": {"recolour": False}})).data.recolor
+    with pytest.raises(ConfigError, match="recolored"):
+        parse_config({"data": {"recolored": True}})
+
+
 def test_another_optimizer_brings_its_own_rate_and_keeps_schedule_and_clipping() -> None:
     base = {"optimizer": {"name": "adam", "learning_rate": 3e-4, "beta1": 0.5, "schedule": "cosine", "clip_norm": 1.0}}
     changed = layered(base, {"optimizer": {"name": "sgd"}})["optimizer"]

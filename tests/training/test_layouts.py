@@ -77,7 +77,7 @@ def test_a_folder_with_pictures_of_its_own_is_not_divided(tmp_path):
     assert all("/" not in name for name in train | held)
 
 
-def test_masks_beside_pictures_are_not_learnt_from_and_left_out_suffixes_are_said(tmp_path):
+def test_masks_beside_pictures_are_not_learned_from_and_left_out_suffixes_are_said(tmp_path):
     for number in range(4):
         draw_picture(number).save(tmp_path / f"{number}.png")
         Image.new("L", (64, 56), 255).save(tmp_path / f"{number}_mask001.png")

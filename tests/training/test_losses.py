@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeaturesError, features_from_weights, load_features
-from inpaint_core.losses.perceptual import SHORTEST, cosine_distance, gram_matrix, perceptual_and_style
+from inpaint_core.losses.perceptual import MIN_LENGTH, cosine_distance, gram_matrix, perceptual_and_style
 from inpaint_core.losses.reconstruction import ELEMENTWISE, hole_and_valid
 from inpaint_core.losses.total_variation import hole_total_variation
 
@@ -39,7 +39,7 @@ def test_elementwise_losses_equal_torch_and_the_formulas() -> None:
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_minimising_each_loss_brings_the_prediction_to_the_target(name: str) -> None:
+def test_minimizing_each_loss_brings_the_prediction_to_the_target(name: str) -> None:
     target = picture(2, 1, 3, 6, 6)
     logits = torch.zeros_like(target, requires_grad=True)
     optimizer = torch.optim.Adam([logits], 0.1)
@@ -97,7 +97,7 @@ def test_cosine_distance_equals_the_loop_over_positions() -> None:
         for y in range(3):
             for x in range(5):
                 a, t = features[b, :, y, x].numpy(), target[b, :, y, x].numpy()
-                a, t = a / np.hypot(np.linalg.norm(a), SHORTEST), t / np.hypot(np.linalg.norm(t), SHORTEST)
+                a, t = a / np.hypot(np.linalg.norm(a), MIN_LENGTH), t / np.hypot(np.linalg.norm(t), MIN_LENGTH)
                 share = hole[b, 0, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].numpy().mean()
                 total += (2.0 - 2.0 * (a * t).sum()) * share
     np.testing.assert_allclose(cosine_distance(features, target, hole).item(), total / 30, rtol=1e-5)

@@ -30,7 +30,7 @@ from torch import nn
 
 from inpaint_core.models import ARCHITECTURES
 from inpaint_core.models.architecture import Architecture, Arguments, Network
-from inpaint_core.models.initialisation import initialise_layers
+from inpaint_core.models.initialization import initialize_layers
 from training.config import ObjectiveConfig
 from training.objectives import register
 from training.objectives.inpainting import InpaintingObjective
@@ -45,8 +45,8 @@ class Single(Network):
         super().__init__()
         self.layers = nn.Sequential(nn.Conv2d(4, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 3, 1), nn.Sigmoid())
 
-    def initialise(self, generator):
-        initialise_layers(self, generator)
+    def initialize(self, generator):
+        initialize_layers(self, generator)
 
     def forward(self, image, mask):
         return self.layers(torch.cat([image, mask], 1))

@@ -123,28 +123,28 @@ def test_the_adversary_of_composite_joins_when_it_should(pictures: Path, tmp_pat
 def test_only_patches_that_touch_the_hole_are_judged(pictures: Path) -> None:
     config = configure("composite with an adversary", pictures)
     assert isinstance(config.objective, CompositeConfig)
-    judge = build_hole_discriminator(config.objective, config, Placement(torch.device("cpu")))
+    discriminator = build_hole_discriminator(config.objective, config, Placement(torch.device("cpu")))
     picture, mask = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 1, 32, 32)
-    everywhere = patch_logits(judge, judge.network, picture, torch.ones_like(mask))
+    everywhere = patch_logits(discriminator, discriminator.network, picture, torch.ones_like(mask))
     assert everywhere.numel() == 2 * 6 * 6
     mask[1, :, 3, 3] = 1.0
-    chosen = patch_logits(judge, judge.network, picture, mask)
+    chosen = patch_logits(discriminator, discriminator.network, picture, mask)
     assert chosen.numel() == 1
     mask[1] = 0.0
-    assert not patch_logits(judge, judge.network, picture, mask).any()
+    assert not patch_logits(discriminator, discriminator.network, picture, mask).any()
 
 
 def test_feature_maps_are_judged_where_their_cells_touch_the_hole(pictures: Path) -> None:
     config = configure("composite with an adversary", pictures)
     objective = CompositeConfig(adversarial=0.1, adversary="features", discriminator={"width": 4})
-    judge = build_hole_discriminator(objective, config, Placement(torch.device("cpu")))
+    discriminator = build_hole_discriminator(objective, config, Placement(torch.device("cpu")))
     generator = torch.Generator().manual_seed(0)
     maps = [torch.rand(1, width, side, side, generator=generator) for width, side in ((64, 32), (128, 16), (256, 8))]
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 3, 3] = 0.01
-    assert [len(logits) for logits in feature_logits(judge, judge.network, maps, mask)] == [1, 1, 1]
+    assert [len(logits) for logits in feature_logits(discriminator, discriminator.network, maps, mask)] == [1, 1, 1]
     mask[..., 4:6, 0] = 1.0
-    assert [len(logits) for logits in feature_logits(judge, judge.network, maps, mask)] == [2, 2, 1]
+    assert [len(logits) for logits in feature_logits(discriminator, discriminator.network, maps, mask)] == [2, 2, 1]
 
 
 def test_an_adversary_of_features_teaches_both_networks_and_resumes_exactly(pictures: Path, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_features_are_looked_at_in_a_window_around_the_hole_and_in_the_reduced_p
     assert len(corners) > 15
 
 
-def test_composite_freezes_the_encoders_normalisation_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
+def test_composite_freezes_the_encoders_normalization_in_its_second_phase(pictures: Path, tmp_path: Path) -> None:
     config = configure("composite", pictures, checkpoint_every=1)
     messages: list[str] = []
     norms: dict[int, torch.Tensor] = {}
@@ -350,7 +350,7 @@ def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_pat
             configure("reconstruction", pictures, model={"architecture": "pix2pix_unet"}), out=tmp_path / "run"
         )
     objective = {"name": "composite", "features": "none", "frozen_norm_after": 1}
-    with pytest.raises(ConfigError, match="no encoder normalisation"):
+    with pytest.raises(ConfigError, match="no encoder normalization"):
         run_training(configure("reconstruction", pictures, objective=objective), out=tmp_path / "run")
 
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from training import prepare as command
-from training.dataset.near_duplicates import SAME_COLOURS, Appearance, appearance, find_repeats
+from training.dataset.near_duplicates import SAME_COLORS, Appearance, appearance, find_repeats
 from training.dataset.selection import SPLITS, Source, choose, draw_split
 from training.preparation.cutting import tile_places
 from training.preparation.settings import PrepareError, Settings
@@ -164,13 +164,13 @@ def test_tiles_fit_do_not_overlap_and_are_as_many_as_possible(height: int, width
 def test_kept_pictures_differ_and_linked_ones_share_a_split(seed: int, threshold: int, count: int, before: int) -> None:
     """Against a loop over all pairs; hashes are made to crowd together."""
     rng = np.random.default_rng(seed)
-    centres = rng.random((5, 64)) < 0.5
+    centers = rng.random((5, 64)) < 0.5
     sources = []
     for number in range(count):
-        bits = centres[rng.integers(5)] ^ (rng.random(64) < rng.choice([0.0, 0.1, 0.3]))
-        colours = np.full(192, rng.choice([0.2, 0.2, 0.7]), dtype=np.float32)
+        bits = centers[rng.integers(5)] ^ (rng.random(64) < rng.choice([0.0, 0.1, 0.3]))
+        colors = np.full(192, rng.choice([0.2, 0.2, 0.7]), dtype=np.float32)
         digest = hashlib.sha256(bytes([int(rng.integers(200))])).hexdigest()
-        sources.append(Source(f"{number}.png", Path(), 64, 64, digest, Appearance(bits, colours)))
+        sources.append(Source(f"{number}.png", Path(), 64, 64, digest, Appearance(bits, colors)))
     same = {s.pixels: s.seen for s in sources}
     for source in sources:
         source.seen = same[source.pixels]
@@ -180,7 +180,7 @@ def test_kept_pictures_differ_and_linked_ones_share_a_split(seed: int, threshold
 
     def near(a: Source, b: Source) -> bool:
         close = int((a.seen.bits != b.seen.bits).sum()) <= threshold
-        return close and float(np.abs(a.seen.colours - b.seen.colours).mean()) <= SAME_COLOURS
+        return close and float(np.abs(a.seen.colors - b.seen.colors).mean()) <= SAME_COLORS
 
     kept = [source for source in sources if source.outcome == "kept"]
     by_file = {source.file: source for source in sources}
@@ -206,11 +206,11 @@ def test_kept_pictures_differ_and_linked_ones_share_a_split(seed: int, threshold
 
 def test_repeats_are_found_across_blocks() -> None:
     rng = np.random.default_rng(0)
-    colours = np.zeros(192, dtype=np.float32)
+    colors = np.zeros(192, dtype=np.float32)
     bits = rng.random((1500, 64)) < 0.5
     bits[1400] = bits[3]
     bits[1400, :7] ^= True
-    repeats = find_repeats([Appearance(row, colours) for row in bits], 7)
+    repeats = find_repeats([Appearance(row, colors) for row in bits], 7)
     assert repeats[1400] == [(3, 7)]
     assert sum(map(bool, repeats)) == 1
 
@@ -227,7 +227,7 @@ def test_hash_follows_the_cosine_transform() -> None:
     assert int(seen.hexadecimal, 16) == int("".join(str(int(bit)) for bit in seen.bits), 2)
 
 
-def test_flat_pictures_are_told_apart_by_their_colour(tmp_path: Path) -> None:
+def test_flat_pictures_are_told_apart_by_their_color(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("black", "white", "red"):
         Image.new("RGB", (SIZE, SIZE), name).save(tmp_path / "in" / f"{name}.png")

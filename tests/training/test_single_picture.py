@@ -29,7 +29,7 @@ def picture_and_mask() -> tuple[Tensor, Tensor]:
 
 def test_unknown_pixels_are_always_in_the_hole_and_never_counted(tiny: TrainConfig, tmp_path: Path) -> None:
     image, mask = picture_and_mask()
-    data = DataConfig(size=32, recolour=True)
+    data = DataConfig(size=32, recolor=True)
     records = single_picture(image, mask, data).train
     batch = Samples(records, data, DEFAULT_HOLES, seed=0, device=torch.device("cpu")).batch(0, 40)
     assert batch.unknown is not None

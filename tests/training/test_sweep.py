@@ -30,7 +30,7 @@ from training.runs.folder import RunFolder
 from training.sweep import Request, run_sweep
 from training.sweeps.config import make_sweep, read_sweep
 from training.sweeps.runs import Bench, Runs
-from training.sweeps.statistics import analyse, answer, estimate
+from training.sweeps.statistics import analyze, answer, estimate
 
 from .conftest import draw_picture
 
@@ -286,7 +286,7 @@ def test_intervals_are_students_and_pairs_are_paired() -> None:
         for row, setting in enumerate(settings)
         for column, level in enumerate("abc")
     }
-    axis = analyse({"level": list("abc"), "setting": settings}, scores)[0]
+    axis = analyze({"level": list("abc"), "setting": settings}, scores)[0]
     best = axis.levels[0].name
     for level in axis.levels[1:]:
         assert level.behind is not None
@@ -320,7 +320,7 @@ def test_settings_where_a_level_failed_are_left_out_of_its_comparison() -> None:
         ("c", "y"): [None, None],
         ("c", "z"): [None, None],
     }
-    axis = analyse({"level": ["a", "b", "c"], "setting": ["x", "y", "z"]}, scores)[0]
+    axis = analyze({"level": ["a", "b", "c"], "setting": ["x", "y", "z"]}, scores)[0]
     a, b, c = axis.levels
     assert (a.name, a.failed, b.failed, c.failed) == ("a", 0, 3, 6)
     assert a.mean is not None
@@ -329,12 +329,12 @@ def test_settings_where_a_level_failed_are_left_out_of_its_comparison() -> None:
     assert b.behind.mean == pytest.approx((2.0 + 1.0) / 2)
     assert (c.mean, c.best) == (None, None)
     assert "All runs with c failed." in answer(axis)
-    alone = analyse({"level": ["a", "b"]}, {("a",): [3.0, 3.1, 3.2], ("b",): [1.0, 1.2, 1.3]})[0]
+    alone = analyze({"level": ["a", "b"]}, {("a",): [3.0, 3.1, 3.2], ("b",): [1.0, 1.2, 1.3]})[0]
     assert alone.seeds
     assert answer(alone).startswith("Best level: a (3.10 dB on average), 1.93 dB above b")
-    single = analyse({"level": ["a", "b"]}, {("a",): [3.0], ("b",): [1.0]})[0]
+    single = analyze({"level": ["a", "b"]}, {("a",): [3.0], ("b",): [1.0]})[0]
     assert "may be by chance" in answer(single)
-    lost = analyse({"level": ["a"]}, {("a",): [None]})[0]
+    lost = analyze({"level": ["a"]}, {("a",): [None]})[0]
     assert answer(lost) == "Best level: every run failed."
 
 

@@ -71,5 +71,5 @@ def test_a_clone_shares_nothing() -> None:
 
 def test_the_description_tells_the_input() -> None:
     assert "gray, reduced 5 times" in describe_model(model())
-    assert "colour pictures as they are" in describe_model(model(None, 3))
+    assert "color pictures as they are" in describe_model(model(None, 3))
     assert "hole" not in describe_model(model())

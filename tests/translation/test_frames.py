@@ -16,7 +16,7 @@ from inpaint_core.translation import CutDetector, ExponentialSmoothing, FrameTra
 
 
 class Texture(Network):
-    """Gray in, colours with hard edges out: as nervous as a trained network."""
+    """Gray in, colors with hard edges out: as nervous as a trained network."""
 
     def __init__(self, channels: int = 1, gain: float = 25.0) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Texture(Network):
 
 
 class Echo(Network):
-    """Gives back what it is shown, as colours."""
+    """Gives back what it is shown, as colors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ def test_gray_rgb_and_rgba_frames_enter() -> None:
     torch.testing.assert_close(translate(model, rgba), expected)
 
 
-def test_values_that_are_no_colours_do_no_harm() -> None:
+def test_values_that_are_no_colors_do_no_harm() -> None:
     frames = noise(3, 3, 32, 32)
     frames[0, :, 3, 3] = float("nan")
     frames[1, :, 3, 3] = float("inf")
@@ -220,11 +220,11 @@ def test_what_is_looked_at_is_what_the_network_is_shown() -> None:
     torch.testing.assert_close(shown, expected, atol=0.02, rtol=0.0)
 
 
-def test_a_model_without_settings_gets_the_colours_as_they_are() -> None:
+def test_a_model_without_settings_gets_the_colors_as_they_are() -> None:
     frames = noise(2, 3, 32, 32)
     model = model_of(Echo(), reduction=None)
     torch.testing.assert_close(translate(model, frames), frames, atol=1e-6, rtol=0.0)
-    with pytest.raises(ValueError, match="reads colour pictures"):
+    with pytest.raises(ValueError, match="reads color pictures"):
         translate(model, frames, controls=LiveControls())
 
 

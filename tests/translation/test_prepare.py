@@ -150,7 +150,7 @@ def test_settings_come_back_from_the_card_equal() -> None:
     assert ModelCard.model_validate(json.loads(card.model_dump_json())).prepare == chosen
 
 
-@pytest.mark.parametrize("wrong", [{"reduction": 0}, {"reduction": 1e9}, {"brightness": -0.1}, {"grey": 1}])
+@pytest.mark.parametrize("wrong", [{"reduction": 0}, {"reduction": 1e9}, {"brightness": -0.1}, {"gray": 1}])
 def test_settings_out_of_bounds_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PrepareSettings.model_validate(wrong)

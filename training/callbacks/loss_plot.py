@@ -72,7 +72,7 @@ class LossPlot:
     def _add_loss(self, step: int, loss: float) -> None:
         self._losses.append((step, loss))
         if len(self._losses) > 2 * MAX_POINTS:
-            # Bounded however long the run: neighbours are averaged.
+            # Bounded however long the run: neighbors are averaged.
             pairs = zip(self._losses[::2], self._losses[1::2], strict=False)
             self._losses = [((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in pairs]
 

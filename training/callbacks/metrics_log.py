@@ -27,7 +27,7 @@ def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_losses(path: Path) -> list[float]:
-    """The minimised loss of every step in a file."""
+    """The minimized loss of every step in a file."""
     return [record["loss"] for record in read_metrics(path) if "loss" in record]
 
 

@@ -15,7 +15,7 @@ from inpaint_core.files.images import to_bytes
 from ..events import Event, Preview
 
 HEADER = 24
-SMALLEST_CELL = 128  # smaller pictures are enlarged by a whole number, pixels shown as squares
+MIN_CELL = 128  # smaller pictures are enlarged by a whole number, pixels shown as squares
 
 
 class SampleSheets:
@@ -36,7 +36,7 @@ class SampleSheets:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Preview):
             encoded = BytesIO()
-            labelled(event).save(encoded, "PNG")
+            labeled(event).save(encoded, "PNG")
             self._waiting[f"step_{event.step:08d}.png"] = encoded.getvalue()
             self.finish()
 
@@ -52,10 +52,10 @@ class SampleSheets:
             del self._waiting[name]
 
 
-def labelled(event: Preview) -> Image.Image:
+def labeled(event: Preview) -> Image.Image:
     """A preview as a picture with a line of column names."""
     sheet = Image.fromarray(to_bytes(event.image))
-    enlarged = max(1, SMALLEST_CELL * len(event.columns) // sheet.width)
+    enlarged = max(1, MIN_CELL * len(event.columns) // sheet.width)
     sheet = sheet.resize((sheet.width * enlarged, sheet.height * enlarged), Image.Resampling.NEAREST)
     picture = Image.new("RGB", (sheet.width, sheet.height + HEADER), "white")
     picture.paste(sheet, (0, HEADER))

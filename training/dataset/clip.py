@@ -15,7 +15,8 @@ from inpaint_core.files.videos import VideoReader
 from ..config import DataConfig
 from ..randomness import numpy_generator
 from .near_duplicates import DEFAULT_THRESHOLD, appearance, find_repeats
-from .scan import Dataset, DatasetError, LeftOut, Record, stored_shape, to_stored_size
+from .pixels import Pixels
+from .scan import Dataset, DatasetError, LeftOut, Record, make_record, stored_shape, to_stored_size
 
 Progress = Callable[[int, int], None]
 
@@ -88,9 +89,7 @@ def _shrink(frame: np.ndarray, config: DataConfig) -> np.ndarray:
     return to_stored_size(image, config).numpy()
 
 
-def _record(name: str, path: Path, pixels: Tensor) -> Record:
-    height, width = pixels.shape[1:]
-    red, green, blue = (pixels.float().mean((1, 2)) / 255.0).tolist()
-    digest = hashlib.sha256(f"{height} {width} ".encode() + pixels.numpy().tobytes()).hexdigest()
-    spread = (int(pixels.max()) - int(pixels.min())) / 255.0
-    return Record(name, path, digest, height, width, (red, green, blue), pixels, (), spread)
+def _record(name: str, path: Path, frame: Tensor) -> Record:
+    pixels = Pixels(frame)
+    digest = hashlib.sha256(f"{pixels.height} {pixels.width} ".encode() + pixels.to_bytes()).hexdigest()
+    return make_record(name, path, digest, pixels)

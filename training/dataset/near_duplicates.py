@@ -1,6 +1,6 @@
 """Near duplicates: pictures that show the same after resizing, re-encoding, brightening or a trimmed edge.
 
-Two pictures are near duplicates when their perceptual hashes differ in few bits and their colours nearly agree. The
+Two pictures are near duplicates when their perceptual hashes differ in few bits and their colors nearly agree. The
 hash alone takes some pairs in a million for equal that merely are composed alike (a road under a sky).
 """
 
@@ -18,11 +18,11 @@ BITS = 64
 # 12 bits in 99 of 100 cases; trimmed by 4 %, half of them within 8 to 10 and 95 of 100 within 14 to 16.
 DEFAULT_THRESHOLD = 12
 HASHED_SIDE = 32
-FLATTEST = 1e-3  # in gray levels: below it a coefficient is rounding, and its sign noise
-COLOUR_SIDE = 8
+MIN_COEFFICIENT = 1e-3  # in gray levels: below it a coefficient is rounding, and its sign noise
+COLOR_SIDE = 8
 # Mean absolute difference of 8x8 thumbnails: brightening by 15 % gives up to 0.10, pictures that are composed alike
 # mostly 0.1 to 0.3.
-SAME_COLOURS = 0.12
+SAME_COLORS = 0.12
 BLOCK = 1024
 
 
@@ -34,12 +34,12 @@ class Appearance:
     ----------
     bits
         bool `[64]`, its perceptual hash.
-    colours
+    colors
         float32 `[192]`, an 8x8 RGB thumbnail in 0..1.
     """
 
     bits: np.ndarray
-    colours: np.ndarray
+    colors: np.ndarray
 
     @property
     def hexadecimal(self) -> str:
@@ -59,10 +59,10 @@ def appearance(pixels: Tensor) -> Appearance:
     gray = picture.convert("L").resize((HASHED_SIDE, HASHED_SIDE), Image.Resampling.BOX)
     cosines = _cosines(HASHED_SIDE)
     coefficients = (cosines @ np.asarray(gray, dtype=np.float64) @ cosines.T)[1:9, 1:9].ravel()
-    coefficients[np.abs(coefficients) < FLATTEST] = 0.0
-    colours = picture.resize((COLOUR_SIDE, COLOUR_SIDE), Image.Resampling.BOX)
+    coefficients[np.abs(coefficients) < MIN_COEFFICIENT] = 0.0
+    colors = picture.resize((COLOR_SIDE, COLOR_SIDE), Image.Resampling.BOX)
     return Appearance(
-        coefficients > np.median(coefficients), np.asarray(colours, dtype=np.float32).reshape(-1) / np.float32(255.0)
+        coefficients > np.median(coefficients), np.asarray(colors, dtype=np.float32).reshape(-1) / np.float32(255.0)
     )
 
 
@@ -92,7 +92,7 @@ def find_repeats(appearances: Sequence[Appearance], threshold: int) -> list[list
     """
     every = np.arange(len(appearances))
     signs = np.stack([item.bits for item in appearances]).astype(np.float32) * 2.0 - 1.0
-    colours = np.stack([item.colours for item in appearances])
+    colors = np.stack([item.colors for item in appearances])
 
     def close(numbers: np.ndarray, candidates: np.ndarray) -> Iterator[tuple[int, list[tuple[int, int]]]]:
         # With bits as -1 and 1 the scalar product is 64 minus twice the Hamming distance, exactly, at the speed of a
@@ -101,7 +101,7 @@ def find_repeats(appearances: Sequence[Appearance], threshold: int) -> list[list
         for number, row in zip(numbers.tolist(), distances, strict=True):
             found = np.flatnonzero(row <= threshold)
             others = candidates[found]
-            alike = np.abs(colours[others] - colours[number]).mean(1) <= SAME_COLOURS
+            alike = np.abs(colors[others] - colors[number]).mean(1) <= SAME_COLORS
             matches = zip(others[alike].tolist(), row[found[alike]].astype(int).tolist(), strict=True)
             yield number, sorted(matches, key=lambda match: (match[1], match[0]))
 

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from inpaint_core.files.folders import Listing, find_partner, find_partners, list_pictures
 from inpaint_core.files.images import decode_image
 from inpaint_core.files.opening import ImageFileError
 
 from ..config import DataConfig
+from .pixels import Pixels
 
 UNEQUAL = 1.1  # halves whose proportions differ by more than this from those of the other files are no halves
 
@@ -22,8 +20,8 @@ class UnpairedError(ImageFileError):
     """A picture has no input that fits; the message names the file and the reason."""
 
 
-def read_pair(path: Path, config: DataConfig) -> Tensor:
-    """Truth and input of a file, stacked: float32 `[6,H,W]` in 0..1.
+def read_pair(path: Path, config: DataConfig) -> Pixels:
+    """Truth and input of a file, each float32 `[3,H,W]` in 0..1.
 
     Raises
     ------
@@ -37,7 +35,7 @@ def read_pair(path: Path, config: DataConfig) -> Tensor:
         if picture.shape[2] % 2:
             raise UnpairedError(f"{path}: {picture.shape[2]} pixels wide, which two pictures side by side cannot be")
         left, right = picture.chunk(2, 2)
-        return torch.cat([right, left] if config.input_side == "left" else [left, right])
+        return Pixels(right, left) if config.input_side == "left" else Pixels(left, right)
     partner = input_path(path, config)
     given = decode_image(partner, config.max_pixels).visible()
     if given.shape != picture.shape:
@@ -45,7 +43,7 @@ def read_pair(path: Path, config: DataConfig) -> Tensor:
         raise UnpairedError(
             f"{path}: its input {partner.name} is {sizes[0]} pixels large, the picture itself {sizes[1]}"
         )
-    return torch.cat([picture, given])
+    return Pixels(picture, given)
 
 
 def input_path(path: Path, config: DataConfig) -> Path:
@@ -78,7 +76,7 @@ def list_inputs(config: DataConfig) -> Listing:
     return _list(folder, folder.stat().st_mtime_ns)
 
 
-def lonely_inputs(paths: Sequence[Path], config: DataConfig) -> list[Path]:
+def unpaired_inputs(paths: Sequence[Path], config: DataConfig) -> list[Path]:
     """Files in `config.input_folder` that belong to none of the pictures `paths`."""
     if config.input_folder is None:
         return []

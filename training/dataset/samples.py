@@ -18,11 +18,12 @@ from inpaint_core.masks import MaskMix
 
 from ..config import DataConfig
 from ..randomness import derive_seed
+from .pixels import Pixels, stack
 from .scan import Record
 from .windows import Windows
 
 PREFETCHED_BATCHES = 2
-Cuts = tuple[Tensor, tuple[str, ...], dict[str, str]]
+Cuts = tuple[Pixels, tuple[str, ...], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Samples:
     masks
         Which holes; None for empty masks.
     augment
-        Random flips, turns and colours; without, only the window is random.
+        Random flips, turns and colors; without, only the window is random.
     """
 
     def __init__(
@@ -127,10 +128,9 @@ class Samples:
         pixels, files, failures = cuts
         files = tuple(files)  # torch's loader makes lists of tuples
         self.failures |= failures
-        image = from_uint8(pixels.to(self._device))
-        image, more = image[:, :3], image[:, 3:]
-        given = more if more.shape[1] == 3 else None
-        unknown = (more > 0.0).float() if more.shape[1] == 1 else None
+        values = pixels.map(lambda part: from_uint8(part.to(self._device)))
+        image, given = values.picture, values.given
+        unknown = None if values.unknown is None else (values.unknown > 0.0).float()
         if self._masks is None:
             return Batch(image, torch.zeros_like(image[:, :1]), files, given)
         seeds = [derive_seed(self._seed, "mask", number) for number in range(start, start + len(files))]
@@ -164,11 +164,8 @@ class _InWorker:
         return _collate([self._windows[number] for number in numbers], self._windows)
 
 
-def _collate(windows: Sequence[tuple[Tensor, str]], source: Windows) -> Cuts:
-    pixels = [window for window, _ in windows]
-    if len({len(one) for one in pixels}) > 1:  # some pictures have unknown parts
-        pixels = [one if len(one) == 4 else torch.cat([one, torch.zeros_like(one[:1])]) for one in pixels]
-    return torch.stack(pixels), tuple(file for _, file in windows), dict(source.failures)
+def _collate(windows: Sequence[tuple[Pixels, str]], source: Windows) -> Cuts:
+    return stack([window for window, _ in windows]), tuple(file for _, file in windows), dict(source.failures)
 
 
 def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, count: int) -> Iterator[Cuts]:
@@ -187,7 +184,7 @@ def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, co
 
 @contextmanager
 def prefetch(samples: Samples, start: int, stride: int, offset: int, count: int) -> Iterator[Iterator[Batch]]:
-    """Yield an iterator over batches that are made in a thread while the previous one is learnt from.
+    """Yield an iterator over batches that are made in a thread while the previous one is learned from.
 
     Parameters
     ----------

@@ -30,7 +30,8 @@ from inpaint_core.files.videos import READABLE_CLIPS
 from ..config import DataConfig
 from ..errors import SettingError
 from .layout import Layout, find_layout
-from .pairs import UnpairedError, lonely_inputs, odd_one_out, read_pair
+from .pairs import UnpairedError, odd_one_out, read_pair, unpaired_inputs
+from .pixels import Pixels
 
 # Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
 # motorcycle_left.
@@ -84,10 +85,9 @@ class Record:
     digest
         SHA-256 of the file's bytes.
     pixels
-        uint8 `[3,H,W]`, reduced to the stored size, or `[6,H,W]` with the paired input behind it, or `[4,H,W]` with
-        255 where the picture is unknown; None when the picture is read each time.
+        Reduced to the stored size; None when the picture is read each time.
     mean
-        Mean colour, RGB in 0..1.
+        Mean color, RGB in 0..1.
     notes
         What was unusual about the file.
     spread
@@ -100,7 +100,7 @@ class Record:
     height: int
     width: int
     mean: tuple[float, float, float]
-    pixels: Tensor | None = None
+    pixels: Pixels | None = None
     notes: tuple[NoteKind, ...] = ()
     spread: float = 1.0
 
@@ -118,7 +118,7 @@ class Dataset:
 
     @property
     def mean(self) -> tuple[float, float, float]:
-        """Mean colour of the training pictures, RGB in 0..1."""
+        """Mean color of the training pictures, RGB in 0..1."""
         count = len(self.train)
         red, green, blue = (sum(record.mean[channel] for record in self.train) / count for channel in range(3))
         return red, green, blue
@@ -174,7 +174,7 @@ class Dataset:
                 if record.notes
             ],
             "ignored_by_suffix": self.ignored,
-            "mean_colour": [round(value, 4) for value in self.mean],
+            "mean_color": [round(value, 4) for value in self.mean],
             "fingerprint": self.fingerprint,
         }
 
@@ -249,8 +249,8 @@ def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Reco
     return [record for record in records if record.file not in names], [r for r in records if r.file in names]
 
 
-def read_pixels(path: Path, config: DataConfig) -> Tensor:
-    """Decode a picture to uint8 `[3,H,W]`, to `[4,H,W]` where a part is unknown, or a pair to `[6,H,W]`.
+def read_pixels(path: Path, config: DataConfig) -> Pixels:
+    """Decode a picture or, where `config` says so, a pair.
 
     The shorter side is reduced to `config.stored_side` or enlarged to `config.size`.
 
@@ -260,21 +260,26 @@ def read_pixels(path: Path, config: DataConfig) -> Tensor:
         As `inpaint_core.files.images.decode_image`; an UnpairedError as `read_pair`.
     """
     if config.paired:
-        return to_stored_size(read_pair(path, config), config)
-    return to_training_pixels(decode_image(path, config.max_pixels), config)
+        return read_pair(path, config).map(lambda part: to_stored_size(part, config))
+    picture = decode_image(path, config.max_pixels)
+    return to_training_pixels(picture.visible(), picture.unknown, config)
 
 
-def to_training_pixels(picture: Picture, config: DataConfig) -> Tensor:
-    """What is kept of a picture: `[3,H,W]`, or `[4,H,W]` with 255 where it is unknown; see `read_pixels`."""
-    planes = picture.visible()
-    if not bool(picture.unknown.any()):
-        return to_stored_size(planes, config)
-    return mark_unknown(to_stored_size(torch.cat([planes, picture.unknown.float()]), config))
+def to_training_pixels(image: Tensor, unknown: Tensor, config: DataConfig) -> Pixels:
+    """What is kept of a picture; see `read_pixels`.
 
-
-def mark_unknown(joined: Tensor) -> Tensor:
-    """Of uint8 `[4,H,W]` that was resized: every pixel that the unknown part has touched is unknown."""
-    return torch.cat([joined[:3], (joined[3:] > 0).to(torch.uint8) * 255])
+    Parameters
+    ----------
+    image
+        `[3,H,W]` in 0..1.
+    unknown
+        `[1,H,W]`, 1 or True where nothing is known. After resizing, every pixel that it has touched is unknown.
+    """
+    picture = to_stored_size(image, config)
+    if not bool(unknown.any()):
+        return Pixels(picture)
+    touched = to_stored_size(unknown.float(), config) > 0
+    return Pixels(picture, unknown=touched.to(torch.uint8) * 255)
 
 
 def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
@@ -304,7 +309,7 @@ def _leave_out_unpaired(
             kept.append(record)
         else:
             left_out.append(LeftOut(record.file, "unpaired", reason))
-    for path in lonely_inputs(paths, config):
+    for path in unpaired_inputs(paths, config):
         left_out.append(LeftOut(str(path), "unpaired", "an input that no picture has the name of"))
     return kept, left_out
 
@@ -347,7 +352,7 @@ def _scan(
                 first_with[found.digest] = found.file
                 records.append(found)
                 if budget >= 0 and found.pixels is not None:
-                    budget -= found.pixels.numel()
+                    budget -= found.pixels.size_in_bytes
                 if budget < 0:
                     for record in records:
                         record.pixels = None
@@ -377,17 +382,22 @@ def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
             picture = decode_image(path, config.max_pixels)
             if bool(picture.unknown.all()):
                 return LeftOut(name, "broken", "fully transparent or without any number: nothing of it is known")
-            pixels, notes = to_training_pixels(picture, config), _notes(header, picture)
+            pixels = to_training_pixels(picture.visible(), picture.unknown, config)
+            notes = _notes(header, picture)
     except TooManyPixelsError as error:
         return LeftOut(name, "bomb", str(error).removeprefix(f"{path}: "))
     except UnpairedError as error:
         return LeftOut(name, "unpaired", str(error).removeprefix(f"{path}: "))
     except ImageFileError as error:
         return LeftOut(name, "broken", str(error).removeprefix(f"{path}: "))
-    red, green, blue = (pixels[:3].float().mean((1, 2)) / 255.0).tolist()
-    spread = (int(pixels[:3].max()) - int(pixels[:3].min())) / 255.0
-    height, width = pixels.shape[1:]
-    return Record(name, path, digest, height, width, (red, green, blue), pixels, tuple(notes), spread)
+    return make_record(name, path, digest, pixels, tuple(notes))
+
+
+def make_record(name: str, path: Path, digest: str, pixels: Pixels, notes: tuple[NoteKind, ...] = ()) -> Record:
+    """A record of these pixels, its mean and spread measured."""
+    red, green, blue = (pixels.picture.float().mean((1, 2)) / 255.0).tolist()
+    spread = (int(pixels.picture.max()) - int(pixels.picture.min())) / 255.0
+    return Record(name, path, digest, pixels.height, pixels.width, (red, green, blue), pixels, notes, spread)
 
 
 def _digest(path: Path) -> str:

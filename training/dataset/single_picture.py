@@ -15,7 +15,7 @@ from inpaint_core.inpainting.inpaint import Completer, inpaint
 from inpaint_core.masks import normalize_mask
 
 from ..config import DataConfig
-from .scan import Dataset, DatasetError, Record, mark_unknown, to_stored_size
+from .scan import Dataset, DatasetError, Record, to_training_pixels
 
 
 def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Dataset:
@@ -57,11 +57,11 @@ def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = 
             raise DatasetError(f"{name}: nothing is marked in its mask, so there is nothing to repair")
         raise DatasetError(f"{name}: everything is marked in its mask, so there is nothing to learn from")
     mean = (image * (1.0 - mask)).sum((0, 2, 3)) / (1.0 - mask).sum()
-    joined = to_stored_size(torch.cat([torch.where(mask > 0.5, mean.view(1, 3, 1, 1), image), mask], 1)[0], config)
-    pixels = mark_unknown(joined)
-    digest = hashlib.sha256(pixels.numpy().tobytes()).hexdigest()
+    known = torch.where(mask > 0.5, mean.view(1, 3, 1, 1), image)
+    pixels = to_training_pixels(known[0], mask[0], config)
+    digest = hashlib.sha256(pixels.to_bytes()).hexdigest()
     red, green, blue = mean.tolist()
-    record = Record(name, Path(name), digest, pixels.shape[1], pixels.shape[2], (red, green, blue), pixels)
+    record = Record(name, Path(name), digest, pixels.height, pixels.width, (red, green, blue), pixels)
     return Dataset(name, [record], [])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,17 +15,18 @@ from inpaint_core.files.opening import ImageFileError
 
 from ..config import DataConfig
 from ..randomness import numpy_generator
+from .pixels import Pixels
 from .scan import DatasetError, Record, read_pixels
 
 CONTRAST = (0.5, 1.2)
 BRIGHTNESS = (-0.25, 0.25)
-AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolour")
-MOST_UNKNOWN = 0.4  # share of a window in which there is little to learn
+AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolor")
+MAX_UNKNOWN = 0.4  # share of a window in which there is little to learn
 WINDOWS_TRIED = 10
 
 
 @dataclass(frozen=True)
-class Recolour:
+class Recolor:
     """Channels in another order, each with its own contrast (around mid-gray) and brightness (of 1)."""
 
     channels: tuple[int, ...]
@@ -33,11 +34,11 @@ class Recolour:
     brightness: tuple[float, ...]
 
     def apply(self, pixels: Tensor) -> Tensor:
-        """Recolour the first three channels of uint8 `[C,H,W]`."""
+        """Recolor uint8 `[3,H,W]`."""
         values = from_uint8(pixels[list(self.channels)])
         contrast, brightness = (values.new_tensor(item).view(3, 1, 1) for item in (self.contrast, self.brightness))
         values = (values - 0.5) * contrast + 0.5 + brightness
-        return torch.cat([to_uint8(values), pixels[3:]])
+        return to_uint8(values)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Crop:
     flip_horizontal: bool = False
     flip_vertical: bool = False
     quarter_turns: int = 0
-    recolour: Recolour | None = None
+    recolor: Recolor | None = None
 
 
 def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
@@ -59,7 +60,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
     top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
     chances = generator.random(2)
     turns = int(generator.integers(4))
-    recolour = Recolour(
+    recolor = Recolor(
         tuple(generator.permutation(3).tolist()),
         tuple(generator.uniform(*CONTRAST, 3).tolist()),
         tuple(generator.uniform(*BRIGHTNESS, 3).tolist()),
@@ -71,13 +72,21 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
         flip_horizontal=config.flip_horizontal and bool(chances[0] < 0.5),
         flip_vertical=config.flip_vertical and bool(chances[1] < 0.5),
         quarter_turns=turns if config.rotate else 0,
-        recolour=recolour if config.recolour else None,
+        recolor=recolor if config.recolor else None,
     )
 
 
-def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
-    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`."""
-    window = pixels[:, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
+def cut(pixels: Pixels, crop: Crop, size: int) -> Pixels:
+    """Cut a window out of a picture and resize it to `size` x `size`; its colours change where the crop says so."""
+    window = pixels.map(lambda part: cut_planes(part, crop, size))
+    if crop.recolor is None:
+        return window
+    return replace(window, picture=crop.recolor.apply(window.picture))
+
+
+def cut_planes(pixels: Tensor, crop: Crop, size: int) -> Tensor:
+    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`; colours stay."""
+    window = pixels[..., crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
     if crop.side != size:
         resized = F.interpolate(
             window[None].float(), (size, size), mode="bilinear", antialias=crop.side > size, align_corners=False
@@ -86,8 +95,6 @@ def cut(pixels: Tensor, crop: Crop, size: int) -> Tensor:
     dims = [axis for axis, flip in ((1, crop.flip_vertical), (2, crop.flip_horizontal)) if flip]
     if dims:
         window = window.flip(dims)
-    if crop.recolour is not None:
-        window = crop.recolour.apply(window)
     return window.rot90(crop.quarter_turns, (1, 2)) if crop.quarter_turns else window
 
 
@@ -99,7 +106,7 @@ class Windows:
     records
         Pictures; those not in memory are read each time.
     augment
-        Random flips, turns and colours; without, only the window is random.
+        Random flips, turns and colors; without, only the window is random.
     """
 
     def __init__(
@@ -108,7 +115,9 @@ class Windows:
         self._records = records
         self._data = data if augment else data.model_copy(update=dict.fromkeys(AUGMENTATIONS, False))
         self._seed = seed
-        self._pixels = [record.pixels.to(device) if record.pixels is not None else None for record in records]
+        self._pixels = [
+            None if record.pixels is None else record.pixels.map(lambda part: part.to(device)) for record in records
+        ]
         self._orders: dict[int, np.ndarray] = {}
         self.failures: dict[str, str] = {}
         """Pictures that could be read when the folder was scanned but not later, with the reason."""
@@ -118,8 +127,8 @@ class Windows:
         """Whether pictures are read from their files each time."""
         return any(pixels is None for pixels in self._pixels)
 
-    def __getitem__(self, number: int) -> tuple[Tensor, str]:
-        """Window `number`, uint8 `[C,S,S]`, and the name of its picture."""
+    def __getitem__(self, number: int) -> tuple[Pixels, str]:
+        """Window `number`, `size` x `size`, and the name of its picture."""
         generator = numpy_generator(self._seed, "crop", number)
         first = self._index(number)
         # A file that has gone since the scan is replaced by the next one.
@@ -133,9 +142,9 @@ class Windows:
                     self.failures.setdefault(record.file, str(error))
                     continue
             for _ in range(WINDOWS_TRIED):
-                crop = draw_crop(generator, pixels.shape[1], pixels.shape[2], self._data)
+                crop = draw_crop(generator, pixels.height, pixels.width, self._data)
                 window = cut(pixels, crop, self._data.size)
-                if len(window) != 4 or (window[3] > 0).float().mean() <= MOST_UNKNOWN:
+                if window.unknown is None or (window.unknown > 0).float().mean() <= MAX_UNKNOWN:
                     break
             return window, record.file
         raise DatasetError(f"none of the {len(self._records)} pictures can be read any more")

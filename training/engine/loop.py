@@ -44,7 +44,7 @@ class Keeper(Protocol):
         """Write a state for resuming."""
 
     def skipped(self, step: int, batch: Batch, reason: str) -> None:
-        """Take note of a batch that nothing could be learnt from."""
+        """Take note of a batch that nothing could be learned from."""
 
     def roll_back(self) -> int:
         """Go back to the newest saved state; returns its step."""

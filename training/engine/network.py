@@ -22,7 +22,7 @@ from ..randomness import torch_generator
 
 
 def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model | None]:
-    """The network, freshly initialised or preloaded, with its complete arguments.
+    """The network, freshly initialized or preloaded, with its complete arguments.
 
     Returns
     -------

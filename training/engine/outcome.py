@@ -25,7 +25,7 @@ class TrainResult:
     model
         The best model so far, read back from `path`.
     losses
-        The minimised loss of every step since the run began.
+        The minimized loss of every step since the run began.
     samples
         The latest contact sheet, float32 `[3,H,W]` in 0..1.
     path

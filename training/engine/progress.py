@@ -20,7 +20,7 @@ class Progress:
     stale
         Looks at the held-out pictures since then.
     skipped
-        Steps in which nothing could be learnt.
+        Steps in which nothing could be learned.
     looked, shown
         Steps of the latest look at the held-out pictures and of the latest contact sheet that were completed.
     """

@@ -64,7 +64,7 @@ def run_training(
     callbacks
         Called with every event of `training.events`, in the calling thread, after the run folder's own writers.
     should_stop
-        Asked before every step; when true the state is saved and what was learnt is returned.
+        Asked before every step; when true the state is saved and what was learned is returned.
     picture
         Train on this picture instead of a folder: image `[1,3,H,W]` in 0..1 and mask `[1,1,H,W]`, 1 = to be repaired,
         which is never looked at. For objective reconstruction.

@@ -15,6 +15,8 @@ from ..runs.state import load_newest_state, prune_states, save_state
 from .model_file import ModelFile
 from .progress import Progress
 
+ATTEMPTS = 3  # the step will not come again: what may pass is tried again at once
+
 
 class States:
     """Writes the states of one run.
@@ -67,29 +69,26 @@ class States:
         """Write a state; when the disk refuses it the earlier ones stay and the training goes on."""
         if step > 0 and not self._file.exists:
             self._emit(self._file.write(step, self._objective.export(step, {})))
-        elif (remark := self._file.retry()) is not None:
-            self._emit(remark)
-        try:
-            if self._file.failure is not None:
-                raise self._file.failure
-            path = save_state(self._folder.states, step, self._values(), self._folder.run)
-        except OSError as error:
-            self._failure = error
+        values = self._values()
+        self._failure = failure = self._write(step, values)
+        for _ in range(ATTEMPTS - 1):
+            if failure is not None:
+                self._failure = failure = self._write(step, values)
+        if failure is not None:
             self._emit(
                 Message(
-                    f"the state of step {step} could not be saved ({unwritten(error)}); the training goes on, and "
+                    f"the state of step {step} could not be saved ({unwritten(failure)}); the training goes on, and "
                     "earlier states are intact",
                     "warning",
                 )
             )
             return
-        self._failure = None
         self.saved = step
         try:
             prune_states(self._folder.states, self._folder.run)
         except OSError as error:
             self._emit(Message(f"an older state could not be removed ({unwritten(error)})", "warning"))
-        self._emit(CheckpointSaved(step, path, "state"))
+        self._emit(CheckpointSaved(step, self._folder.states / f"{step:08d}.json", "state"))
 
     def finish(self, step: int) -> None:
         """Make sure that the model and the state of the last step are on the disk, and no more than is kept.
@@ -117,6 +116,21 @@ class States:
         self._emit(RolledBack(state.step))
         self._emit(Message(f"back to the state of step {state.step}, with other pictures from here on", "warning"))
         return state.step
+
+    def _write(self, step: int, values: dict[str, Any]) -> OSError | None:
+        """Write the model, if it is still to be written, and then the state; what went wrong."""
+        waiting = self._file.failure is not None
+        remark = self._file.retry()
+        if self._file.failure is not None:
+            return self._file.failure
+        try:
+            save_state(self._folder.states, step, values, self._folder.run)
+        except OSError as error:
+            return error
+        finally:
+            if waiting and remark is not None:
+                self._emit(remark)
+        return None
 
     def _values(self) -> dict[str, Any]:
         return {

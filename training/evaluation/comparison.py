@@ -263,7 +263,7 @@ def _add_judged(
 def _cells(results: Results, truth: Tensor | None, pairs: Pairs) -> list[dict[str, Any]]:
     """Pairs and metrics of each cell and, last, of all pairs."""
     count = len(pairs.cells)
-    counts, summaries = reports.summarise(results.scores(), count, pairs.pictures)
+    counts, summaries = reports.summarize(results.scores(), count, pairs.pictures)
     if truth is not None:
         rows = results.features(truth.shape[1])
         for cell, summary in enumerate(summaries):
@@ -346,7 +346,7 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
     if len(settings.borders) == 1:
         kept = f"holes keep {share} from the edge" if settings.borders[0] else "holes may touch the edge"
     side = f"{settings.size}x{settings.size}"
-    crops = "largest square at the centre, further ones at random"
+    crops = "largest square at the center, further ones at random"
     of_folder = Path(settings.masks).is_dir()
     least, more = divmod(len(pairs), len(pairs.cells))
     explained = {

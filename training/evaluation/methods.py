@@ -154,7 +154,7 @@ def pooled(features: Sequence[Tensor]) -> Tensor:
 def name_features(extractor: FeatureExtractor) -> str:
     """Which network and which layers a distance is measured in."""
     if extractor.before is not None:
-        return "VGG-19 (normalised), relu1_2, relu2_2, relu3_1"
+        return "VGG-19 (normalized), relu1_2, relu2_2, relu3_1"
     return "VGG-16, pool1, pool2, pool3"
 
 

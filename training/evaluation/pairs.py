@@ -25,7 +25,7 @@ from inpaint_core.masks.normalise import normalize_mask
 
 from ..dataset.layout import find_unseen
 from ..dataset.scan import DatasetError
-from ..dataset.windows import Crop, cut
+from ..dataset.windows import Crop, cut_planes
 from ..randomness import derive_seed, numpy_generator
 
 Bucket = tuple[float, float]
@@ -33,8 +33,8 @@ BUCKETS: tuple[Bucket, ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), 
 """Hole ratios `(low, high]` of Liu et al. 2018 (arXiv 1804.07723), table 1."""
 BORDER = 50.0
 """Pixels of a 512-pixel picture that stay known along every edge, in the half of the pairs that keeps a border."""
-MOST_PER_CELL = 1000  # of the same table; only the default, --count knows no limit
-LEAST_CROP = 0.5  # of the largest square of a picture, for crops beyond the first
+MAX_PER_CELL = 1000  # of the same table; only the default, --count knows no limit
+MIN_CROP = 0.5  # of the largest square of a picture, for crops beyond the first
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Pair:
     image
         File below the folder of pictures.
     crop
-        0: the largest square, centred; above: a random one.
+        0: the largest square, centered; above: a random one.
     cell
         Index of its cell.
     mask
@@ -85,7 +85,7 @@ class Pairs:
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size
         Side of the square that pictures and masks are brought to. Of a picture the largest square is cut out, at the
-        centre; when every picture has been taken once in a cell, squares of half to all of that side, at random. Masks
+        center; when every picture has been taken once in a cell, squares of half to all of that side, at random. Masks
         are resized by nearest-exact and belong to the bucket of their ratio after that.
     count
         How many pairs; None: every picture once in every cell, but at most 1000 for a cell.
@@ -140,7 +140,7 @@ class Pairs:
             self._files = self._sort_masks(progress)
         elif GENERATORS[masks].required:
             raise ValueError(f"--masks {masks}: give the {' and the '.join(sorted(GENERATORS[masks].required))} itself")
-        self.count = min(len(paths), MOST_PER_CELL) * len(self.cells) if count is None else count
+        self.count = min(len(paths), MAX_PER_CELL) * len(self.cells) if count is None else count
 
     def __len__(self) -> int:
         return self.count
@@ -168,7 +168,7 @@ class Pairs:
             A file that cannot be read, a mask that cannot be drawn.
         """
         pixels = to_uint8(decode_image(self._data / pair.image, self._max_pixels).visible())
-        image = from_uint8(cut(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
+        image = from_uint8(cut_planes(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
         size = (self._size, self._size)
         if pair.mask_seed is None:
             return image, self._read_mask(Path(self._masks) / pair.mask)[0]
@@ -212,7 +212,7 @@ class Pairs:
         if pair.crop == 0:
             return Crop((height - largest) // 2, (width - largest) // 2, largest)
         generator = numpy_generator(self._seed, "crop", pair.number)
-        side = int(generator.integers(max(1, round(LEAST_CROP * largest)), largest + 1))
+        side = int(generator.integers(max(1, round(MIN_CROP * largest)), largest + 1))
         return Crop(int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1)), side)
 
     def _describe(self, pair: Pair) -> dict[str, object]:

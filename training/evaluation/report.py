@@ -43,7 +43,7 @@ SET_METRICS = (Metric("fid", "FID", 2), Metric("kid", "KID x 1000", 2, scale=100
 PLACES = {"": "whole picture", "hole_": "hole only"}
 
 
-def summarise(scores: Iterable[Mapping[str, float]], cells: int, pictures: int) -> tuple[list[int], list[Summary]]:
+def summarize(scores: Iterable[Mapping[str, float]], cells: int, pictures: int) -> tuple[list[int], list[Summary]]:
     """Means over pairs with their 95 % intervals over pictures.
 
     Parameters
@@ -83,13 +83,13 @@ def differences(
 ) -> list[Summary]:
     """How far a method is from another one on the same pairs, which tells them apart where plain means overlap.
 
-    Parameters and what comes back are those of `summarise`, of the differences, without counts.
+    Parameters and what comes back are those of `summarize`, of the differences, without counts.
     """
     rows = (
         {name: ours[name] - theirs[name] for name in ours.keys() & theirs.keys() - {"pair", "hole_ratio"}}
         for ours, theirs in zip(scores, reference, strict=True)
     )
-    return summarise(rows, cells, pictures)[1]
+    return summarize(rows, cells, pictures)[1]
 
 
 def _mean(values: Sequence[float], of_picture: Sequence[int]) -> dict[str, float | None]:

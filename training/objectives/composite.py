@@ -36,8 +36,8 @@ def discriminates_features(objective: CompositeConfig) -> bool:
 class Composite(InpaintingObjective):
     """`L_total` of the paper's eq. 7: valid, hole, perceptual, style and total-variation terms.
 
-    In the second phase the encoder's normalisation is frozen and the learning rate lowered (section 4.2): holes disturb
-    the statistics that batch normalisation takes from the batch. With `adversarial` above 0 a discriminator of patches
+    In the second phase the encoder's normalization is frozen and the learning rate lowered (section 4.2): holes disturb
+    the statistics that batch normalization takes from the batch. With `adversarial` above 0 a discriminator of patches
     adds a term; both networks are then updated at once, from gradients taken before the step.
     """
 
@@ -51,7 +51,7 @@ class Composite(InpaintingObjective):
     ) -> None:
         if objective.frozen_norm_after is not None and not isinstance(network, PConvUNet):
             raise ConfigError(
-                f"{card.architecture!r} has no encoder normalisation to freeze; set it to null or use pconv_unet",
+                f"{card.architecture!r} has no encoder normalization to freeze; set it to null or use pconv_unet",
                 "objective.frozen_norm_after",
             )
         super().__init__(config, card, network, placement)
@@ -96,7 +96,7 @@ class Composite(InpaintingObjective):
             network.freeze_encoder_norm(wanted)
             self._generator.rebuild()
             if step == after:
-                self.remarks.append(f"second phase from step {step}: the encoder's normalisation is frozen")
+                self.remarks.append(f"second phase from step {step}: the encoder's normalization is frozen")
         return self._objective.frozen_norm_rate if step >= after else 1.0
 
     def _learn_both(

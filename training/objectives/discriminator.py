@@ -26,7 +26,7 @@ def build_discriminator(
     section: str = "discriminator",
     side: int | None = None,
 ) -> Trainable[Network]:
-    """A freshly initialised discriminator with its own learning rate and no average of its weights.
+    """A freshly initialized discriminator with its own learning rate and no average of its weights.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def build_hole_discriminator(
 def patch_logits(discriminator: Trainable[Network], network: nn.Module, picture: Tensor, mask: Tensor) -> Tensor:
     """Logits `[N]` of the patches of `[B,3,H,W]` (0..1) whose cell touches the hole of `[B,1,H,W]`.
 
-    Elsewhere the composite is the truth, and a judgement of it would teach nothing but noise (Suvorov et al. 2022,
+    Elsewhere the composite is the truth, and a judgment of it would teach nothing but noise (Suvorov et al. 2022,
     arXiv 2109.07161, section 2.3.2). A batch without any hole has no patches and gives zeros of all.
     """
     with discriminator.autocast():

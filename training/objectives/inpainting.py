@@ -95,7 +95,7 @@ class InpaintingObjective:
         return losses
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Loss terms by name, with `"loss"` for what is minimised."""
+        """Loss terms by name, with `"loss"` for what is minimized."""
         raise NotImplementedError
 
     def _complete(self, batch: Batch) -> Tensor:

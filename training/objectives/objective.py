@@ -35,7 +35,7 @@ class Objective(Protocol):
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """Learn from one batch, given in parts that are processed one after the other.
 
-        Returns every loss term by name, averaged over the batch, with `"loss"` for what was minimised.
+        Returns every loss term by name, averaged over the batch, with `"loss"` for what was minimized.
 
         Raises
         ------

@@ -128,7 +128,7 @@ class Trainable(Generic[Net]):
         return self._settings.learning_rate * schedule_factor(self._settings, step, self._steps)
 
     def begin(self) -> None:
-        """Start a step: training mode, and what normalisation remembers is kept in case the step is discarded."""
+        """Start a step: training mode, and what normalization remembers is kept in case the step is discarded."""
         self.network.train()
         self._buffers = [buffer.clone() for buffer in self.network.buffers()]
 
@@ -145,7 +145,7 @@ class Trainable(Generic[Net]):
         self._scaler.scale(loss).backward()
 
     def discard(self) -> None:
-        """Undo a step that was begun and not applied: no gradients, normalisation as it was."""
+        """Undo a step that was begun and not applied: no gradients, normalization as it was."""
         self.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             for buffer, kept in zip(self.network.buffers(), self._buffers, strict=False):

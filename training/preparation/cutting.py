@@ -13,11 +13,11 @@ from typing import TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from inpaint_core.files.opening import ImageFileError
 
 from ..dataset.near_duplicates import appearance
+from ..dataset.pixels import Pixels
 from ..dataset.scan import LeftOut, look_at, read_pixels, stored_shape
 from ..dataset.selection import Source
 from .ledger import Ledger
@@ -25,7 +25,7 @@ from .settings import Settings
 
 THREADS = 8  # more than processors: they mostly wait for the disk
 AHEAD = 32  # pictures that are read before they are needed
-LONGEST_STEM = 80
+MAX_STEM_LENGTH = 80
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,9 +42,9 @@ def look_at_all(
         if isinstance(record, LeftOut):
             return record
         pixels = record.pixels if record.pixels is not None else read_pixels(path, config)
-        digest = hashlib.sha256(f"{record.height} {record.width} ".encode() + pixels.numpy().tobytes()).hexdigest()
-        seen = appearance(pixels[:3])
-        partial = len(pixels) == 4
+        digest = hashlib.sha256(f"{record.height} {record.width} ".encode() + pixels.to_bytes()).hexdigest()
+        seen = appearance(pixels.picture)
+        partial = pixels.unknown is not None
         return Source(record.file, path, record.width, record.height, digest, seen, record.notes, partial=partial)
 
     sources, left_out = [], []
@@ -58,7 +58,7 @@ def look_at_all(
 
 def name_squares(source: Source, settings: Settings) -> list[str]:
     """Names of what is cut out of a picture; its digest in them tells pictures of the same name apart."""
-    stem = re.sub(r"[^\w.-]+", "_", Path(source.file).stem, flags=re.ASCII)[:LONGEST_STEM] or "picture"
+    stem = re.sub(r"[^\w.-]+", "_", Path(source.file).stem, flags=re.ASCII)[:MAX_STEM_LENGTH] or "picture"
     name = f"{source.split}/{stem}-{source.pixels[:12]}"
     suffix = _format(source, settings)
     if not settings.tiles:
@@ -81,12 +81,12 @@ def write_squares(sources: Sequence[Source], settings: Settings, ledger: Ledger,
             pixels = read_pixels(source.path, settings.cutting)
         except ImageFileError as error:
             return LeftOut(source.file, "unreadable", str(error).removeprefix(f"{source.path}: "))
-        height, width = pixels.shape[1:]
+        height, width = pixels.height, pixels.width
         places = tile_places(height, width, size) if settings.tiles else [((height - size) // 2, (width - size) // 2)]
         if len(places) != len(source.written):
             return LeftOut(source.file, "unreadable", "was changed while it was being prepared")
         for name, (top, left) in zip(source.written, places, strict=True):
-            ledger.write(name, _encode(pixels[:, top : top + size, left : left + size], source, settings))
+            ledger.write(name, _encode(pixels.window(top, left, size, size), source, settings))
         return None
 
     size = settings.size
@@ -101,11 +101,10 @@ def tile_places(height: int, width: int, size: int) -> list[tuple[int, int]]:
     return [(top + row * size, left + column * size) for row in range(rows) for column in range(columns)]
 
 
-def _encode(square: Tensor, source: Source, settings: Settings) -> bytes:
+def _encode(square: Pixels, source: Source, settings: Settings) -> bytes:
     buffer = io.BytesIO()
-    if len(square) == 4:
-        square = torch.cat([square[:3], 255 - square[3:]])
-    picture = Image.fromarray(square.permute(1, 2, 0).numpy())
+    planes = square.picture if square.unknown is None else torch.cat([square.picture, 255 - square.unknown])
+    picture = Image.fromarray(planes.permute(1, 2, 0).numpy())
     if _format(source, settings) == "jpg":
         picture.save(buffer, "JPEG", quality=settings.quality, subsampling=0)
     else:

@@ -72,7 +72,7 @@ def _line(source: Source) -> dict[str, Any]:
     return line | ({"split": source.split, "written": source.written} if source.outcome == "kept" else {})
 
 
-def summarise(report: Mapping[str, Any], out: Path) -> str:
+def summarize(report: Mapping[str, Any], out: Path) -> str:
     """The report in a few lines, for people."""
     counts = report["counts"]
     outcomes = dict(counts["outcomes"])

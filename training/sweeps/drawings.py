@@ -17,9 +17,9 @@ from ..charts import GRID, INK, LEFT, PANEL_HEIGHT, TOP, WIDTH, Curve, draw_pane
 from .config import Combination
 from .statistics import Axis
 
-Colour = tuple[int, int, int]
-# Okabe and Ito 2008: told apart by colour-blind people too.
-COLOURS: tuple[Colour, ...] = (
+Color = tuple[int, int, int]
+# Okabe and Ito 2008: told apart by color-blind people too.
+COLORS: tuple[Color, ...] = (
     *((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167)),
     *((230, 159, 0), (86, 180, 233), (120, 94, 60), (90, 90, 90)),
 )
@@ -45,7 +45,7 @@ def draw_curves(axes: Mapping[str, Sequence[str]], curves: Sequence[tuple[Combin
         strong = [value for _, curve in means for step, value in curve if step >= 0.1 * last]
         peaks = [max(value for _, value in curve) for _, curve in drawn]
         span = (min(strong, default=0.0), max([*strong, *peaks], default=1.0))
-        shades = {level: COLOURS[position % len(COLOURS)] for position, level in enumerate(levels)}
+        shades = {level: COLORS[position % len(COLORS)] for position, level in enumerate(levels)}
         lines = [(curve, _pale(shades[run.levels[axis]]), 1) for run, curve in drawn]
         lines += [(curve, shades[level], 3) for level, curve in means]
         top = number * PANEL_HEIGHT
@@ -62,7 +62,7 @@ def draw_bars(
     Parameters
     ----------
     order
-        Levels by axis, which gives them the same colours as in the curves.
+        Levels by axis, which gives them the same colors as in the curves.
     axes
         What to draw, best levels first.
     floor
@@ -95,26 +95,26 @@ def draw_bars(
             draw.text((left - 8, height(tick)), f"{tick:.4g}", fill=INK, font=font, anchor="rm")
         pitch = (right - left) / len(axis.levels)
         for position, level in enumerate(axis.levels):
-            centre = left + (position + 0.5) * pitch
-            draw.text((centre, bottom + 8), level.name, fill=INK, font=_fitting(level.name, pitch - 6), anchor="ma")
+            center = left + (position + 0.5) * pitch
+            draw.text((center, bottom + 8), level.name, fill=INK, font=_fitting(level.name, pitch - 6), anchor="ma")
             if level.mean is None:
-                draw.text((centre, height(floor) - 4), "failed", fill=INK, font=small, anchor="mb")
+                draw.text((center, height(floor) - 4), "failed", fill=INK, font=small, anchor="mb")
                 continue
             value = level.mean.mean
-            colour = COLOURS[list(order[axis.name]).index(level.name) % len(COLOURS)]
+            color = COLORS[list(order[axis.name]).index(level.name) % len(COLORS)]
             edges = sorted((height(value), height(floor)))
-            draw.rectangle((centre - BAR / 2, edges[0], centre + BAR / 2, edges[1]), fill=colour)
+            draw.rectangle((center - BAR / 2, edges[0], center + BAR / 2, edges[1]), fill=color)
             reach = height(value)
             if level.mean.half is not None:
                 upper, lower = height(value + level.mean.half), height(value - level.mean.half)
-                draw.line((centre, upper, centre, lower), fill=INK, width=2)
+                draw.line((center, upper, center, lower), fill=INK, width=2)
                 for y in (upper, lower):
-                    draw.line((centre - 8, y, centre + 8, y), fill=INK, width=2)
+                    draw.line((center - 8, y, center + 8, y), fill=INK, width=2)
                 reach = min(upper, reach)
             count = f"{level.mean.mean:.2f}"
-            draw.text((centre, min(reach, height(floor)) - 4), count, fill=INK, font=small, anchor="mb")
+            draw.text((center, min(reach, height(floor)) - 4), count, fill=INK, font=small, anchor="mb")
             more = f"{level.failed} of {level.runs} failed" if level.failed else ""
-            draw.text((centre, bottom + 28), more, fill=INK, font=_fitting(more, pitch - 6), anchor="ma")
+            draw.text((center, bottom + 28), more, fill=INK, font=_fitting(more, pitch - 6), anchor="ma")
         draw.line((left, height(floor), right, height(floor)), fill=INK, width=1)
         for name, value in lines.items():
             if value != floor:
@@ -188,16 +188,16 @@ def _mean_curve(curves: Sequence[Curve]) -> Curve:
     return [(step, fmean(table[step] for table in tables)) for step in steps]
 
 
-def _legend(draw: ImageDraw.ImageDraw, top: float, shades: Mapping[str, Colour]) -> None:
+def _legend(draw: ImageDraw.ImageDraw, top: float, shades: Mapping[str, Color]) -> None:
     font = ImageFont.load_default(TEXT)
-    for number, (level, colour) in enumerate(shades.items()):
+    for number, (level, color) in enumerate(shades.items()):
         y = top + 20 * number
-        draw.line((LEFT + 14, y + 8, LEFT + 38, y + 8), fill=colour, width=3)
+        draw.line((LEFT + 14, y + 8, LEFT + 38, y + 8), fill=color, width=3)
         draw.text((LEFT + 46, y + 8), level, fill=INK, font=font, anchor="lm")
 
 
-def _pale(colour: Colour) -> Colour:
-    red, green, blue = (round(255 - 0.3 * (255 - value)) for value in colour)
+def _pale(color: Color) -> Color:
+    red, green, blue = (round(255 - 0.3 * (255 - value)) for value in color)
     return red, green, blue
 
 

@@ -20,7 +20,7 @@ from ..runs.folder import RunFolder, write_json
 from .config import Combination, Sweep
 from .drawings import draw_bars, draw_curves, draw_pictures, read_curve
 from .runs import Bench, Outcome, Runs, fill, load_filler
-from .statistics import Axis, Estimate, analyse, answer
+from .statistics import Axis, Estimate, analyze, answer
 
 RESULTS_FORMAT = 1
 RESULTS, REPORT, CURVES, BARS, PICTURES = "results.json", "report.md", "curves.png", "bars.png", "pictures.png"
@@ -44,20 +44,20 @@ def write_report(sweep: Sweep, out: Path, runs: Runs, bench: Bench) -> list[str]
             raise ValueError(f"{runs.folder(run)}: is not complete")
         done.append((run, outcome))
     levels = {axis: list(values) for axis, values in sweep.config.axes.items()}
-    analysed = analyse(levels, gather(done))
+    analyzed = analyze(levels, gather(done))
     baselines = bench.baselines()
-    answers = [best_combination(done), *(answer(axis) for axis in analysed)]
-    write_json(out / RESULTS, _results(sweep, bench, done, analysed, answers, baselines))
+    answers = [best_combination(done), *(answer(axis) for axis in analyzed)]
+    write_json(out / RESULTS, _results(sweep, bench, done, analyzed, answers, baselines))
     with atomic_path(out / CURVES) as temporary:
         curves = [(run, read_curve(RunFolder(runs.folder(run)).metrics)) for run, _ in done]
         draw_curves(levels, curves).save(temporary)
     with atomic_path(out / BARS) as temporary:
         floor, lines = baselines["mean"]["hole_psnr"], {"Telea": baselines["telea"]["hole_psnr"]}
-        draw_bars(levels, analysed, floor, lines).save(temporary)
+        draw_bars(levels, analyzed, floor, lines).save(temporary)
     with atomic_path(out / PICTURES) as temporary:
         given, filled = _fill(levels, sweep, done, runs, bench)
         draw_pictures(levels, given, filled).save(temporary)
-    write_text(out / REPORT, _text(sweep, bench, done, analysed, answers, baselines))
+    write_text(out / REPORT, _text(sweep, bench, done, analyzed, answers, baselines))
     return answers
 
 

@@ -81,7 +81,7 @@ class Axis:
     seeds: bool
 
 
-def analyse(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
+def analyze(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
     """Compare the levels of each axis over the settings of all others.
 
     Parameters
@@ -91,7 +91,7 @@ def analyse(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
     scores
         Higher is better. The same seeds everywhere.
     """
-    return [_analyse(number, axes, scores) for number in range(len(axes))]
+    return [_analyze(number, axes, scores) for number in range(len(axes))]
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -104,7 +104,7 @@ def _half_width(values: np.ndarray, correction: float = 1.0) -> float:
     return student_quantile(len(values) - 1) * math.sqrt(correction * float(values.var(ddof=1)) / len(values))
 
 
-def _analyse(number: int, axes: Mapping[str, Sequence[str]], scores: Scores) -> Axis:
+def _analyze(number: int, axes: Mapping[str, Sequence[str]], scores: Scores) -> Axis:
     names, levels = list(axes), list(axes.values())[number]
     others = list(product(*(values for position, values in enumerate(axes.values()) if position != number)))
 

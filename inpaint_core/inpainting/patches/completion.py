@@ -24,12 +24,12 @@ from .pyramid import Picture, doubled
 from .votes import vote
 
 RADIUS = 2  # pixels: patches are squares of 5 x 5
-SMALLEST = 16  # pixels: no side of the coarsest level is shorter
+MIN_LEVEL_SIDE = 16  # pixels: no side of the coarsest level is shorter
 DIMENSIONS = 32  # of the vectors that patches are compared by
 ROUNDS = 8  # of matching and voting per level
-MOST_PIXELS = 1 << 21  # sizes with more source pixels keep the correspondences of the size before: bounds the memory
+MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the level before, to bound memory
 SURROUNDINGS = 1.0  # sources are taken from this share of the hole's longer side on every side of it,
-LEAST_SURROUNDINGS = 96  # and from at least so many pixels
+MIN_SURROUNDINGS = 96  # and from at least so many pixels
 
 log = logging.getLogger("liminal")
 Check = Callable[[], None]
@@ -120,7 +120,7 @@ def _smooth(picture: Picture) -> Tensor:
 def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
     rows, columns = torch.nonzero(hole.any(1)).flatten(), torch.nonzero(hole.any(0)).flatten()
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-    margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), LEAST_SURROUNDINGS)
+    margin = max(int(SURROUNDINGS * max(bottom - top, right - left)), MIN_SURROUNDINGS)
     return ..., slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
 
 
@@ -185,7 +185,7 @@ class _Matches:
     canvas: _Canvas
 
     def doubled(self, rows: Tensor, columns: Tensor, canvas: _Canvas) -> Tensor:
-        """Where the patches with these centres look first at the next larger size."""
+        """Where the patches with these centers look first at the next larger size."""
         height, width = self.size
         small_rows, small_columns = (
             (rows // 2).clamp(RADIUS, height - 1 - RADIUS),
@@ -218,7 +218,7 @@ class _Completion:
 
     def _goes_on(self, guided: bool) -> bool:
         last = self.levels[-1].known
-        if bool(last.all()) or min(last.shape) < 2 * SMALLEST:
+        if bool(last.all()) or min(last.shape) < 2 * MIN_LEVEL_SIDE:
             return False
         return not guided or max(last.shape) > COARSEST
 
@@ -244,14 +244,14 @@ class _Completion:
         size = (level.known.shape[0], level.known.shape[1])
         width = size[1]
         everywhere = whole_patches(torch.ones_like(level.known), RADIUS)
-        centres = torch.nonzero((everywhere & ~whole_patches(level.known, RADIUS)).flatten()).flatten()
+        centers = torch.nonzero((everywhere & ~whole_patches(level.known, RADIUS)).flatten()).flatten()
         pixels = torch.nonzero(~level.known.flatten()).flatten()
-        rows, columns = centres // width, centres % width
+        rows, columns = centers // width, centers % width
         if before is None:
             start = canvas.snap(torch.zeros_like(rows), rows, columns)
         else:
             start = before.doubled(rows, columns, canvas)
-        place = placed(centres, size)
+        place = placed(centers, size)
 
         def voted(match: Tensor) -> Tensor:
             filled = level.values.clone()
@@ -260,17 +260,17 @@ class _Completion:
 
         if before is not None:
             target = voted(start)
-        if canvas.valid.numel() > MOST_PIXELS:
+        if canvas.valid.numel() > MAX_SOURCE_PIXELS:
             return voted(start), _Matches(size, place, start, canvas)
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
         kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)
         vectors = project(canvas.values, kernel)
         extra = None
         if self.guides is not None:
-            vectors, extra = self._guided(index, vectors, canvas, centres)
-        field = Field(centres, size, canvas.valid, vectors, start, self.generator)
+            vectors, extra = self._guided(index, vectors, canvas, centers)
+        field = Field(centers, size, canvas.valid, vectors, start, self.generator)
         for _ in range(ROUNDS):
-            looks = project(target, kernel)[centres]
+            looks = project(target, kernel)[centers]
             field.look_at(looks if extra is None else torch.cat([looks, extra], dim=1))
             for reverse in (False, True):
                 if self.check is not None:
@@ -279,7 +279,7 @@ class _Completion:
             target = voted(field.match)
         return target, _Matches(size, place, field.match, canvas)
 
-    def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centres: Tensor) -> tuple[Tensor, Tensor]:
+    def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centers: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors of the sources `[N,D+C]` and what is to be appended to those of the target's patches `[M,C]`."""
         assert self.guides is not None
         own = guide_features(self.guides[index], RADIUS)
@@ -288,4 +288,4 @@ class _Completion:
         for other in self.others[index]:
             parts.append(guide_features(other.values, RADIUS).view(*other.known.shape, -1))
         stacked = torch.cat([F.pad(part, (0, 0, 0, width - part.shape[1])) for part in parts])
-        return torch.cat([vectors, stacked.flatten(0, 1)], dim=1), own[centres]
+        return torch.cat([vectors, stacked.flatten(0, 1)], dim=1), own[centers]

@@ -1,4 +1,4 @@
-"""Patches as short vectors whose squared distance is that of the patches' colours and gradients."""
+"""Patches as short vectors whose squared distance is that of the patches' colors and gradients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SAMPLES = 3000  # source patches that the principal components are taken from
-GRADIENTS = 0.25  # weight of squared differences of neighbouring pixels beside those of colours
+GRADIENTS = 0.25  # weight of squared differences of neighboring pixels beside those of colors
 
 
 def patch_metric(channels: int, radius: int) -> Tensor:
@@ -30,7 +30,7 @@ def patch_metric(channels: int, radius: int) -> Tensor:
 
 
 def principal_kernel(
-    picture: Tensor, centres: Tensor, radius: int, dimensions: int, generator: torch.Generator
+    picture: Tensor, centers: Tensor, radius: int, dimensions: int, generator: torch.Generator
 ) -> Tensor:
     """Convolution kernels `[D,C,s,s]` that project patches of `[C,H,W]` on their principal components.
 
@@ -38,8 +38,8 @@ def principal_kernel(
     ----------
     picture
         `[C,H,W]`.
-    centres
-        int64 `[N]`: rows times width plus columns of the centres of whole patches.
+    centers
+        int64 `[N]`: rows times width plus columns of the centers of whole patches.
     radius
         Of a patch in pixels.
     dimensions
@@ -49,12 +49,12 @@ def principal_kernel(
     """
     channels, _, width = picture.shape
     side = 2 * radius + 1
-    if len(centres) > SAMPLES:
-        chosen = torch.randint(len(centres), (SAMPLES,), generator=generator).to(centres.device)
-        centres = centres[chosen]
+    if len(centers) > SAMPLES:
+        chosen = torch.randint(len(centers), (SAMPLES,), generator=generator).to(centers.device)
+        centers = centers[chosen]
     reach = torch.arange(-radius, radius + 1, device=picture.device)
     offsets = (reach[:, None] * width + reach).flatten()
-    patches = picture.flatten(1)[:, centres[:, None] + offsets]  # [C,N,s*s]
+    patches = picture.flatten(1)[:, centers[:, None] + offsets]  # [C,N,s*s]
     flat = patches.permute(1, 0, 2).flatten(1)
     root = patch_metric(channels, radius).to(picture)
     metric = (flat - flat.mean(0)) @ root

@@ -1,4 +1,4 @@
-"""The nearest-neighbour field: for every patch that touches the hole, the most similar patch of the sources."""
+"""The nearest-neighbor field: for every patch that touches the hole, the most similar patch of the sources."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CHUNK = 1 << 14  # patches that are compared at once: their vectors stay in the processor's cache
-STRIDES = (1, 2, 4)  # neighbours at these distances offer their matches
+STRIDES = (1, 2, 4)  # neighbors at these distances offer their matches
 NARROWING = 3  # the random search looks this factor nearer each time
 
 
 def whole_patches(usable: Tensor, radius: int) -> Tensor:
-    """Bool `[H,W]`: centres of the patches that lie inside the picture and hold usable pixels only."""
+    """Bool `[H,W]`: centers of the patches that lie inside the picture and hold usable pixels only."""
     blocked = F.pad((~usable)[None, None].float(), (radius,) * 4, value=1.0)
     side = 2 * radius + 1
     rows = F.max_pool2d(blocked, (side, 1), stride=1)
@@ -39,32 +39,32 @@ class Field:
 
     Parameters
     ----------
-    centres
-        int64 `[M]`: centres of the target's patches, row times width plus column.
+    centers
+        int64 `[M]`: centers of the target's patches, row times width plus column.
     size
         Height and width of the target.
     valid
-        Bool `[Hs,Ws]`: centres of the patches that may be copied.
+        Bool `[Hs,Ws]`: centers of the patches that may be copied.
     sources
         `[Hs*Ws,D]`: their vectors, see `features`.
     start
-        int64 `[M]`: where every patch looks first; a valid centre.
+        int64 `[M]`: where every patch looks first; a valid center.
     generator
         On the CPU, for the random search.
 
     Attributes
     ----------
     match
-        int64 `[M]`: centres in the source.
+        int64 `[M]`: centers in the source.
     distance
         `[M]`: squared distance to the match; infinite before `look_at`.
     place
-        int64 `[H*W]`: the row of a centre in `match`, -1 where there is no patch.
+        int64 `[H*W]`: the row of a center in `match`, -1 where there is no patch.
     """
 
     def __init__(
         self,
-        centres: Tensor,
+        centers: Tensor,
         size: tuple[int, int],
         valid: Tensor,
         sources: Tensor,
@@ -72,16 +72,16 @@ class Field:
         generator: torch.Generator,
     ) -> None:
         self.match = start
-        self.distance = sources.new_full((len(centres),), float("inf"))
-        self.place = placed(centres, size)
+        self.distance = sources.new_full((len(centers),), float("inf"))
+        self.place = placed(centers, size)
         self._valid = valid.flatten()
         self._width = valid.shape[1]
         self._reach = max(valid.shape) // 2
         self._sources = sources
-        self._targets = sources.new_zeros(len(centres), sources.shape[1])
+        self._targets = sources.new_zeros(len(centers), sources.shape[1])
         self._generator = generator
-        self._neighbours = {
-            (down, right): self._neighbour(centres, size, down, right)
+        self._neighbors = {
+            (down, right): self._neighbor(centers, size, down, right)
             for stride in STRIDES
             for down, right in ((stride, 0), (0, stride), (-stride, 0), (0, -stride))
         }
@@ -92,7 +92,7 @@ class Field:
         self.distance = self._measure(torch.arange(len(targets), device=targets.device), self.match)
 
     def improve(self, reverse: bool) -> None:
-        """Offer every patch its neighbours' matches, from above and left (below and right if reverse), then others."""
+        """Offer every patch its neighbors' matches, from above and left (below and right if reverse), then others."""
         sign = -1 if reverse else 1
         for stride in STRIDES:
             self._propagate(sign * stride, 0)
@@ -102,18 +102,18 @@ class Field:
             self._search(reach)
             reach //= NARROWING
 
-    def _neighbour(self, centres: Tensor, size: tuple[int, int], down: int, right: int) -> tuple[Tensor, Tensor]:
+    def _neighbor(self, centers: Tensor, size: tuple[int, int], down: int, right: int) -> tuple[Tensor, Tensor]:
         """Patches that have another at this distance, and those others."""
         height, width = size
-        rows, columns = centres // width - down, centres % width - right
+        rows, columns = centers // width - down, centers % width - right
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
         other = self.place[(rows * width + columns).clamp(0, len(self.place) - 1)]
         some = torch.nonzero(inside & (other >= 0)).flatten()
         return some, other[some]
 
     def _propagate(self, down: int, right: int) -> None:
-        patches, others = self._neighbours[down, right]
-        # A step over the border of a row ends among the centres that have no whole patch, which are not valid.
+        patches, others = self._neighbors[down, right]
+        # A step over the border of a row ends among the centers that have no whole patch, which are not valid.
         self._offer(patches, self.match.index_select(0, others) + (down * self._width + right))
 
     def _search(self, reach: int) -> None:
@@ -142,8 +142,8 @@ class Field:
         return torch.cat(parts)
 
 
-def placed(centres: Tensor, size: tuple[int, int]) -> Tensor:
-    """int64 `[H*W]`: the position in `centres`, -1 elsewhere."""
-    place = torch.full((size[0] * size[1],), -1, dtype=torch.int64, device=centres.device)
-    place[centres] = torch.arange(len(centres), device=centres.device)
+def placed(centers: Tensor, size: tuple[int, int]) -> Tensor:
+    """int64 `[H*W]`: the position in `centers`, -1 elsewhere."""
+    place = torch.full((size[0] * size[1],), -1, dtype=torch.int64, device=centers.device)
+    place[centers] = torch.arange(len(centers), device=centers.device)
     return place

@@ -10,7 +10,7 @@ from .pyramid import Picture, halve
 
 COARSEST = 96  # pixels: the guide is followed from the size at which no side is longer, where its blur is not seen
 SIGMA = 2.0  # pixels of each level: only what is larger is compared
-WEIGHT = 0.4  # of the squared difference of blurred colours beside that of a pixel of the patch
+WEIGHT = 0.4  # of the squared difference of blurred colors beside that of a pixel of the patch
 
 
 def guide_levels(guide: Tensor, levels: list[Picture]) -> list[Tensor]:
@@ -23,7 +23,7 @@ def guide_levels(guide: Tensor, levels: list[Picture]) -> list[Tensor]:
 
 
 def guide_features(guide: Tensor, radius: int) -> Tensor:
-    """Vectors `[H*W,C]` to be appended to those of the patches: colours blurred, for both what is filled and copied."""
+    """Vectors `[H*W,C]` to be appended to those of the patches: colors blurred, for both what is filled and copied."""
     side = 2 * radius + 1
     return (WEIGHT**0.5 * side) * blur(guide, SIGMA).flatten(1).T
 

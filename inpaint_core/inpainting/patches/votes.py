@@ -18,9 +18,9 @@ def vote(pixels: Tensor, size: tuple[int, int], place: Tensor, match: Tensor, so
     size
         Of the target.
     place
-        int64 `[H*W]`: the row of a patch's centre in `match`, -1 where there is no patch.
+        int64 `[H*W]`: the row of a patch's center in `match`, -1 where there is no patch.
     match
-        int64 `[M]`: centres in the source.
+        int64 `[M]`: centers in the source.
     source
         `[C,Hs,Ws]`.
     radius

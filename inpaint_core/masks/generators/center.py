@@ -28,7 +28,7 @@ class CenterOptions(Options):
 
 
 def draw(request: Request, options: CenterOptions, rng: np.random.Generator) -> Canvas:
-    """A centred rectangle of the asked ratio."""
+    """A centered rectangle of the asked ratio."""
     factor = options.stretch ** rng.uniform(-1.0, 1.0)
 
     def draw_rectangle(canvas: Canvas, part: float) -> None:

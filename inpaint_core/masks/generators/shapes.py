@@ -18,7 +18,7 @@ from .pen import thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
 THINNEST, THICKEST = 3 / 256, 15 / 256  # of lines and arcs, and of the circles' radii
-MOST_OF_A_KIND = 20
+MAX_PER_KIND = 20
 ARC_STEP = 4  # degrees between the corners of the chain of lines that stands for an arc
 CIRCLES, SQUARES = (32 / 256, 64 / 256), (32 / 256, 64 / 256)  # radii and sides of what is pasted
 
@@ -40,7 +40,7 @@ def draw(request: Request, options: ShapesOptions, rng: np.random.Generator) -> 
     makers = SCATTERED if options.kind == "scattered" else PASTED
     if request.target is not None:
         return accumulate(request, _endless(request, makers, rng))
-    most = MOST_OF_A_KIND if options.kind == "scattered" else 1
+    most = MAX_PER_KIND if options.kind == "scattered" else 1
     order = [
         maker for maker, count in zip(makers, rng.integers(1, most + 1, len(makers)), strict=True) for _ in range(count)
     ]
@@ -84,11 +84,11 @@ def _circle(request: Request, numbers: list[float]) -> Drawing:
     return _disc(_place(request, numbers[0], numbers[1]), _size(request, numbers[2]), numbers[3])
 
 
-def _disc(centre: tuple[int, int], radius: float, chance: float) -> Drawing:
+def _disc(center: tuple[int, int], radius: float, chance: float) -> Drawing:
     import cv2
 
     def draw_disc(canvas: Canvas, part: float) -> None:
-        cv2.circle(canvas, centre, int(radius * part + chance), 1, cv2.FILLED)
+        cv2.circle(canvas, center, int(radius * part + chance), 1, cv2.FILLED)
 
     return draw_disc
 
@@ -96,13 +96,13 @@ def _disc(centre: tuple[int, int], radius: float, chance: float) -> Drawing:
 def _arc(request: Request, numbers: list[float]) -> Drawing:
     import cv2
 
-    centre, width = _place(request, numbers[0], numbers[1]), _size(request, numbers[2])
+    center, width = _place(request, numbers[0], numbers[1]), _size(request, numbers[2])
     axes = (_pixels(numbers[3] * request.width), _pixels(numbers[4] * request.height))
     rotation, start, end = (round(3.0 + 177.0 * number) for number in numbers[5:8])
 
     def draw_arc(canvas: Canvas, part: float) -> None:
         last = round(start + part * (end - start))
-        points = np.asarray(cv2.ellipse2Poly(centre, axes, rotation, start, last, ARC_STEP), np.int32)
+        points = np.asarray(cv2.ellipse2Poly(center, axes, rotation, start, last, ARC_STEP), np.int32)
         cv2.polylines(canvas, [points], False, 1, thickness_for(width * min(1.0, 2.0 * part), numbers[8]))
 
     return draw_arc

@@ -19,7 +19,7 @@ from .pen import SUBPIXEL_BITS, thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
 SEGMENTS = 5  # most segments of a stroke
-WIDEST_TURN = 4.0  # radians; a stroke's segments point into a fan of this angle
+MAX_TURN = 4.0  # radians; a stroke's segments point into a fan of this angle
 CHUNK = 16
 
 
@@ -55,7 +55,7 @@ def _strokes(request: Request, brush: Brush, count: int | None, rng: np.random.G
     corner = np.array([request.width - 2 * request.margin - 1, request.height - 2 * request.margin - 1], np.float64)
     produced = 0
     while count is None or produced < count:
-        turns = rng.random((CHUNK, SEGMENTS)) * rng.choice((-WIDEST_TURN, WIDEST_TURN), (CHUNK, 1))
+        turns = rng.random((CHUNK, SEGMENTS)) * rng.choice((-MAX_TURN, MAX_TURN), (CHUNK, 1))
         lengths = request.side * rng.uniform(*brush.length, (CHUNK, SEGMENTS))
         steps = np.stack([np.sin(turns), np.cos(turns)], axis=2) * lengths[:, :, None]
         points = np.empty((CHUNK, SEGMENTS + 1, 2))

@@ -1,6 +1,6 @@
 """Superpixels: SLIC, choosing some of them, snapping a mask to them, following them from frame to frame."""
 
-from .pictures import boundary_overlay, label_map, posterise
+from .pictures import boundary_overlay, label_map, posterize
 from .selection import mean_colors, segment_masks, select_segments, snap_to_labels
 from .slic import slic_labels
 
@@ -8,7 +8,7 @@ __all__ = [
     "boundary_overlay",
     "label_map",
     "mean_colors",
-    "posterise",
+    "posterize",
     "segment_masks",
     "select_segments",
     "slic_labels",

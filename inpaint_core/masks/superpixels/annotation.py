@@ -15,7 +15,7 @@ from .pictures import boundary_overlay
 
 LEGIBLE = 30  # pixels of a superpixel's side that hold a number of three digits
 TEXT = 13  # pixels
-LARGEST = 4096  # longer side in pixels of an enlarged picture
+MAX_SIDE = 4096  # longer side in pixels of an enlarged picture
 TARGET_LINES = 8  # of the grid along the longer side
 STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000, 10000)
 
@@ -47,7 +47,7 @@ def numbered_overlay(image: Tensor, labels: Tensor, mask: Tensor | None = None) 
 def _enlargement(planes: Tensor) -> int:
     sizes = torch.bincount(planes[planes >= 0])
     side = math.sqrt(float(sizes[sizes > 0].float().median())) if len(sizes) else LEGIBLE
-    return max(1, min(math.ceil(LEGIBLE / side), LARGEST // max(planes.shape[-2:])))
+    return max(1, min(math.ceil(LEGIBLE / side), MAX_SIDE // max(planes.shape[-2:])))
 
 
 def _number(picture: Tensor, plane: NDArray[np.integer], scale: int) -> Tensor:

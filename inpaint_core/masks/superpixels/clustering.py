@@ -1,5 +1,5 @@
-"""The clustering at the heart of SLIC: seeds on a grid, then k-means in colour and place within windows around the
-centres.
+"""The clustering at the heart of SLIC: seeds on a grid, then k-means in color and place within windows around the
+centers.
 
 Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012,
 doi:10.1109/TPAMI.2012.120.
@@ -18,23 +18,23 @@ Labels = NDArray[np.signedinteger[Any]]
 Floats = NDArray[np.float64]
 Planes = NDArray[np.float32]
 
-REACH = 2.0  # a centre looks for its pixels up to two steps away, as scikit-image's implementation does
+REACH = 2.0  # a center looks for its pixels up to two steps away, as scikit-image's implementation does
 ITERATIONS = 10  # enough for most pictures (Achanta et al., section 3.1)
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Centres of k clusters.
+    """Centers of k clusters.
 
     Attributes
     ----------
     rows, columns
-        `[k]`, in pixels of the resolution that is worked at; 0 is the centre of the first pixel.
+        `[k]`, in pixels of the resolution that is worked at; 0 is the center of the first pixel.
     colors
         `[k,3]`.
     step
-        Distance of neighbouring seeds, in the same pixels: the unit of length in which nearness is weighed against
-        colour.
+        Distance of neighboring seeds, in the same pixels: the unit of length in which nearness is weighed against
+        color.
     """
 
     rows: Floats
@@ -43,13 +43,13 @@ class Clusters:
     step: float
 
     def rescaled(self, down: float, along: float) -> Clusters:
-        """The same centres in the same picture reduced by these factors; colours stay."""
+        """The same centers in the same picture reduced by these factors; colors stay."""
         rows, columns = (self.rows + 0.5) * down - 0.5, (self.columns + 0.5) * along - 0.5
         return Clusters(rows, columns, self.colors, max(self.step * max(down, along), 1.0))
 
 
 def to_features(colors: Planes, value_range: tuple[float, float], compactness: float) -> Planes:
-    """Colours in the unit in which one step of distance counts as much: CIELAB divided by the compactness.
+    """Colors in the unit in which one step of distance counts as much: CIELAB divided by the compactness.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def to_features(colors: Planes, value_range: tuple[float, float], compactness: f
 
 
 def place_seeds(height: int, width: int, count: int) -> Clusters:
-    """Seeds in rows and columns at equal steps, without colours.
+    """Seeds in rows and columns at equal steps, without colors.
 
     The steps are whole pixels, as in scikit-image, when the number of seeds that then fit is within a tenth of `count`;
     otherwise the rows share exactly `count` seeds among themselves.
@@ -110,14 +110,14 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
     planes
         float32 `[3,H,W]`: CIELAB divided by the compactness.
     clusters
-        First centres. Where their colours are all equal the first assignment goes by place alone.
+        First centers. Where their colors are all equal the first assignment goes by place alone.
 
     Returns
     -------
     labels
         int32 `[H,W]`, the clusters' numbers; clusters may be torn apart or empty.
     clusters
-        Centres of the pixels assigned; an empty cluster keeps its last centre.
+        Centers of the pixels assigned; an empty cluster keeps its last center.
     """
     height, width = planes.shape[1:]
     labels = np.zeros((height, width), np.int32)
@@ -128,12 +128,12 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
     features[..., 5] = 1.0
     for _ in range(ITERATIONS):
         assign(planes, clusters, labels)
-        clusters = _centres(features.reshape(-1, 6), labels, clusters)
+        clusters = _centers(features.reshape(-1, 6), labels, clusters)
     return labels, clusters
 
 
 def assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
-    """Give every pixel the number of the nearest centre whose window it lies in; pixels in no window keep theirs."""
+    """Give every pixel the number of the nearest center whose window it lies in; pixels in no window keep theirs."""
     import cv2
 
     height, width = labels.shape
@@ -147,7 +147,7 @@ def assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
     along = (((lefts[:, None] + span - clusters.columns[:, None]) / clusters.step) ** 2).astype(np.float32)
     numbers = np.empty((len(span), len(span)), np.int32)
     best = np.full(labels.shape, np.inf, np.float32)
-    # |p - c|^2 = |p|^2 - 2 p c + |c|^2, and |p|^2 is the same for all centres: each needs a weighted sum of the planes
+    # |p - c|^2 = |p|^2 - 2 p c + |c|^2, and |p|^2 is the same for all centers: each needs a weighted sum of the planes
     # only.
     weights = (-2.0 * clusters.colors).tolist()
     constants = (clusters.colors**2).sum(axis=1).tolist()
@@ -166,7 +166,7 @@ def assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
         cv2.copyTo(number, nearer, labels[window])
 
 
-def _centres(features: Floats, labels: Labels, before: Clusters) -> Clusters:
+def _centers(features: Floats, labels: Labels, before: Clusters) -> Clusters:
     from scipy.sparse import csc_matrix
 
     # One row for each cluster, one column for each pixel, a single 1 in each column: the product sums over clusters.

@@ -1,4 +1,4 @@
-"""Pictures of superpixels: their borders over the picture, their mean colours, their numbers as colours."""
+"""Pictures of superpixels: their borders over the picture, their mean colors, their numbers as colors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def boundary_overlay(
     Returns
     -------
     Tensor
-        float32 `[B,3,H,W]`. A border is one pixel wide: the pixels whose right or lower neighbour has another label;
+        float32 `[B,3,H,W]`. A border is one pixel wide: the pixels whose right or lower neighbor has another label;
         two pixels from a side of 1024 up, and so on, so that it stays visible in a reduced view.
     """
     pictures, planes = _paired(image, labels)
@@ -48,8 +48,8 @@ def boundary_overlay(
     return torch.where(wide[:, None], torch.tensor(color, device=result.device)[None, :, None, None], result)
 
 
-def posterise(image: Tensor, labels: Tensor) -> Tensor:
-    """Paint every superpixel in its mean colour: `[B,3,H,W]`; black where there is none.
+def posterize(image: Tensor, labels: Tensor) -> Tensor:
+    """Paint every superpixel in its mean color: `[B,3,H,W]`; black where there is none.
 
     See `boundary_overlay` for the arguments.
     """
@@ -62,9 +62,9 @@ def posterise(image: Tensor, labels: Tensor) -> Tensor:
 
 
 def label_map(labels: Tensor) -> Tensor:
-    """Paint every label number in a colour of its own, the same for a number in every picture: float32 `[B,3,H,W]`.
+    """Paint every label number in a color of its own, the same for a number in every picture: float32 `[B,3,H,W]`.
 
-    Hues follow the golden ratio, so that neighbouring numbers are far apart on the colour circle.
+    Hues follow the golden ratio, so that neighboring numbers are far apart on the color circle.
     """
     planes = labels if labels.ndim == 3 else labels[None]
     numbers = torch.arange(int(planes.max()) + 1, dtype=torch.float64)
@@ -79,7 +79,7 @@ def label_map(labels: Tensor) -> Tensor:
 
 
 def _with_black(colors: Tensor) -> Tensor:
-    """Colours `[n,3]` with black behind them, where the label -1 finds it."""
+    """Colors `[n,3]` with black behind them, where the label -1 finds it."""
     return torch.cat([colors, torch.zeros_like(colors[:1]) if len(colors) else colors.new_zeros(1, 3)])
 
 

@@ -1,4 +1,4 @@
-"""Connected pieces of a label map, and giving the small ones to their neighbours."""
+"""Connected pieces of a label map, and giving the small ones to their neighbors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CANDIDATES = 16  # pieces merged one by one for each that is wanted, at most
 
 
 def connected_pieces(labels: Labels) -> Labels:
-    """Number the connected pieces (4 neighbours) of a label map `[H,W]` from 0, in reading order; -1 stays."""
+    """Number the connected pieces (4 neighbors) of a label map `[H,W]` from 0, in reading order; -1 stays."""
     from skimage.measure import label
 
     return np.asarray(label(labels, background=-1, connectivity=1), np.int32) - 1
 
 
 def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32]) -> Labels:
-    """Give every piece that is not kept to the kept neighbour of the nearest mean colour, from the kept ones outwards.
+    """Give every piece that is not kept to the kept neighbor of the nearest mean color, from the kept ones outwards.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
     keep
         `[n]`, which of them stay; at least one.
     planes
-        float32 `[C,H,W]`, colours.
+        float32 `[C,H,W]`, colors.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
     """
     owner = np.where(keep, np.arange(len(keep), dtype=np.int32), np.int32(-1))
     colors = piece_means(pieces, planes, len(keep)).astype(np.float32)
-    first, second = _neighbours(pieces, keep)
+    first, second = _neighbors(pieces, keep)
     while len(first):
         ready = (owner[first] < 0) & (owner[second] >= 0)
         loose, near = first[ready], owner[second[ready]]
@@ -55,7 +55,7 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
 
 
 def piece_means(pieces: Labels, planes: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    """Mean colour `[count,C]` of every piece; zeros for numbers that do not occur."""
+    """Mean color `[count,C]` of every piece; zeros for numbers that do not occur."""
     flat = pieces.ravel().astype(np.intp)
     inside = flat >= 0
     flat = flat[inside]
@@ -64,7 +64,7 @@ def piece_means(pieces: Labels, planes: NDArray[np.float32], count: int) -> NDAr
     return np.stack(sums, axis=1) / sizes[:, None]
 
 
-def centres_of_pieces(pieces: Labels, count: int) -> NDArray[np.float64]:
+def centers_of_pieces(pieces: Labels, count: int) -> NDArray[np.float64]:
     """Mean row and column `[count,2]` of every piece."""
     height, width = pieces.shape
     places = np.empty((2, height, width), np.float32)
@@ -72,8 +72,8 @@ def centres_of_pieces(pieces: Labels, count: int) -> NDArray[np.float64]:
     return piece_means(pieces, places, count)
 
 
-def _neighbours(pieces: Labels, keep: NDArray[np.bool_]) -> tuple[Labels, Labels]:
-    """(piece that is not kept, neighbour) for every two pixels that touch."""
+def _neighbors(pieces: Labels, keep: NDArray[np.bool_]) -> tuple[Labels, Labels]:
+    """(piece that is not kept, neighbor) for every two pixels that touch."""
     first, second = [], []
     for one, other in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
         differ = one != other
@@ -84,16 +84,16 @@ def _neighbours(pieces: Labels, keep: NDArray[np.bool_]) -> tuple[Labels, Labels
 
 
 def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> Labels:
-    """Merge the smallest piece with the neighbour of the nearest mean colour, again and again, until `count` are left.
+    """Merge the smallest piece with the neighbor of the nearest mean color, again and again, until `count` are left.
 
     Parameters
     ----------
     pieces
         `[H,W]`, connected pieces numbered from 0 without gaps; -1 where there is none.
     count
-        Pieces wanted; fewer stay as they are, and so do pieces without neighbours.
+        Pieces wanted; fewer stay as they are, and so do pieces without neighbors.
     planes
-        float32 `[C,H,W]`, colours.
+        float32 `[C,H,W]`, colors.
 
     Returns
     -------
@@ -113,31 +113,29 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
 
     area: list[int] = np.bincount(pieces[pieces >= 0]).tolist()
     colors: list[list[float]] = piece_means(pieces, planes, len(area)).tolist()
-    neighbours: list[set[int]] = [set() for _ in area]
+    neighbors: list[set[int]] = [set() for _ in area]
     for first, second in _touching(pieces):
-        neighbours[first].add(second)
-        neighbours[second].add(first)
+        neighbors[first].add(second)
+        neighbors[second].add(first)
     into = list(range(len(area)))
     queue = [(pixels, piece) for piece, pixels in enumerate(area)]
     heapq.heapify(queue)
     left = len(area)
     while left > count and queue:
         pixels, piece = heapq.heappop(queue)
-        if pixels != area[piece] or not neighbours[piece]:
+        if pixels != area[piece] or not neighbors[piece]:
             continue
         color = colors[piece]
-        _, target = min(
-            (sum((a - b) ** 2 for a, b in zip(color, colors[n], strict=True)), n) for n in neighbours[piece]
-        )
+        _, target = min((sum((a - b) ** 2 for a, b in zip(color, colors[n], strict=True)), n) for n in neighbors[piece])
         total = pixels + area[target]
         colors[target] = [(a * pixels + b * area[target]) / total for a, b in zip(color, colors[target], strict=True)]
         area[piece], area[target] = 0, total
         into[piece] = target
-        for other in neighbours[piece] - {target}:
-            neighbours[other].discard(piece)
-            neighbours[other].add(target)
-            neighbours[target].add(other)
-        neighbours[target].discard(piece)
+        for other in neighbors[piece] - {target}:
+            neighbors[other].discard(piece)
+            neighbors[other].add(target)
+            neighbors[target].add(other)
+        neighbors[target].discard(piece)
         heapq.heappush(queue, (total, target))
         left -= 1
     owner = np.array(into, np.int32)
@@ -160,7 +158,7 @@ def _touching(pieces: Labels) -> list[list[int]]:
 
 
 def keep_largest_pieces(labels: Labels, planes: NDArray[np.float32]) -> Labels:
-    """Make every label of `[H,W]` one connected piece: its largest; the others go to neighbours (see `absorb`)."""
+    """Make every label of `[H,W]` one connected piece: its largest; the others go to neighbors (see `absorb`)."""
     pieces = connected_pieces(labels)
     sizes = np.bincount(pieces.ravel())
     number = np.zeros(len(sizes), labels.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .clustering import Labels, Planes, to_features
-from .pieces import centres_of_pieces, keep_largest_pieces, piece_means
+from .pieces import centers_of_pieces, keep_largest_pieces, piece_means
 
 BAND = 1 << 20  # pixels decided at a time, so that memory does not follow the size of the picture
 
@@ -21,7 +21,7 @@ def refine_boundaries(
     value_range: tuple[float, float],
     compactness: float,
 ) -> Labels:
-    """Give the pixels along borders to the nearest superpixel in colour and place, as SLIC does.
+    """Give the pixels along borders to the nearest superpixel in color and place, as SLIC does.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def refine_boundaries(
     down, along = height / working.shape[0], width / working.shape[1]
     count = int(working.max()) + 1
     step = math.sqrt(labels.size / count)
-    places = ((centres_of_pieces(working, count) + 0.5) * (down, along) - 0.5) / step
-    centres = np.concatenate([places, piece_means(working, planes, count)], axis=1)
+    places = ((centers_of_pieces(working, count) + 0.5) * (down, along) - 0.5) / step
+    centers = np.concatenate([places, piece_means(working, planes, count)], axis=1)
     reach = math.ceil(max(down, along))
     shifts = [(y, x) for y in (-reach, 0, reach) for x in (-reach, 0, reach) if y or x]
     rows, columns = np.nonzero(_near_border(labels, reach))
@@ -57,11 +57,11 @@ def refine_boundaries(
         features = to_features(colors[:, None, y, x], value_range, compactness)[:, 0]
         pixels = np.stack([y / step, x / step, *features], axis=1)
         own = labels[y, x]
-        best = ((pixels - centres[own]) ** 2).sum(axis=1)
+        best = ((pixels - centers[own]) ** 2).sum(axis=1)
         for shift in shifts:
             candidate = labels[np.clip(y + shift[0], 0, height - 1), np.clip(x + shift[1], 0, width - 1)]
             other = np.flatnonzero(candidate != own)
-            distance = ((pixels[other] - centres[candidate[other]]) ** 2).sum(axis=1)
+            distance = ((pixels[other] - centers[candidate[other]]) ** 2).sum(axis=1)
             nearer = distance < best[other]
             chosen = other[nearer]
             best[chosen] = distance[nearer]

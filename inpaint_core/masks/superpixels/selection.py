@@ -1,4 +1,4 @@
-"""Choosing superpixels: by number, place, colour, size or chance, and snapping a rough mask to them."""
+"""Choosing superpixels: by number, place, color, size or chance, and snapping a rough mask to them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def select_segments(
     box
         `(x0, y0, x1, y1)` in pixels: superpixels of which at least `box_share` lies inside.
     color, color_tolerance
-        RGB in 0..1, and the greatest CIELAB distance of a superpixel's mean colour from it (2 is just noticeable, 100
+        RGB in 0..1, and the greatest CIELAB distance of a superpixel's mean color from it (2 is just noticeable, 100
         is black to white). Needs `image`.
     brightness
         Range of a superpixel's mean CIE lightness, as 0 (black) to 1 (white), both ends included. Needs `image`.
@@ -256,7 +256,7 @@ def _as_batch(labels: Tensor) -> NDArray[np.integer]:
 
 def _pictures(image: Tensor | None, batch: NDArray[np.integer]) -> list[Tensor]:
     if image is None:
-        raise ValueError("choosing by colour or brightness needs the picture: give image")
+        raise ValueError("choosing by color or brightness needs the picture: give image")
     pictures = image if image.ndim == 4 else image[None]
     if pictures.ndim != 4 or pictures.shape[-2:] != batch.shape[-2:] or len(pictures) not in (1, len(batch)):
         raise ValueError(f"the picture {list(image.shape)} does not fit labels {list(batch.shape)}")

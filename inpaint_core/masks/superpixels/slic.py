@@ -25,7 +25,7 @@ def slic_labels(
     stable: bool = False,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Divide pictures into superpixels: connected pieces of similar colour and similar size.
+    """Divide pictures into superpixels: connected pieces of similar color and similar size.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def slic_labels(
         Number of superpixels, met within a tenth, mostly exactly, where the working resolution has at least that many
         pixels. The true number is `labels.max() + 1`.
     compactness
-        Weight of nearness against colour, in units of CIELAB distance: 1 follows colour, 100 gives nearly squares.
+        Weight of nearness against color, in units of CIELAB distance: 1 follows color, 100 gives nearly squares.
     max_side
         Longer side of the working resolution; greater pictures are reduced to it and the labels enlarged by nearest
         sampling, so that no label appears which the working resolution lacks.
     refine
-        After enlarging, decide the pixels along borders anew by the colours of the full picture.
+        After enlarging, decide the pixels along borders anew by the colors of the full picture.
     stable
         Take the batch for the frames of a clip: a label means the same piece of the scene in every frame. Each frame
         starts from the superpixels of the frame before.
@@ -53,7 +53,7 @@ def slic_labels(
     -------
     Tensor
         int64 `[H,W]` or `[B,H,W]` on the CPU, -1 where there is no superpixel. Each label is one connected piece (4
-        neighbours); with `stable`, transparency may cut through it. The labels of a picture are 0, 1, 2, ... without
+        neighbors); with `stable`, transparency may cut through it. The labels of a picture are 0, 1, 2, ... without
         gaps; with `stable` those of all frames together are, and some frames may lack some.
 
     Raises
@@ -64,8 +64,8 @@ def slic_labels(
     Notes
     -----
     Achanta et al. 2012 (doi:10.1109/TPAMI.2012.120) with the distances of scikit-image's `slic`, so `compactness` means
-    the same. Textured pictures tear clusters into fragments; the smallest is merged with its neighbour of the nearest
-    colour until `n_segments` are left. So a picture of at least two pixels is always divided, a picture of one colour
+    the same. Textured pictures tear clusters into fragments; the smallest is merged with its neighbor of the nearest
+    color until `n_segments` are left. So a picture of at least two pixels is always divided, a picture of one color
     into a grid.
 
     Examples
@@ -137,7 +137,7 @@ def _known(pictures: Tensor, mask: Tensor | None) -> NDArray[np.bool_]:
 
 
 def _cover(frame: Planes, known: NDArray[np.bool_]) -> Planes:
-    """The frame with the colours of the nearest known pixels where it is not known, so that no edge lies there."""
+    """The frame with the colors of the nearest known pixels where it is not known, so that no edge lies there."""
     if known.all() or not known.any():
         return frame if known.any() else np.zeros_like(frame)
     from scipy.ndimage import distance_transform_edt

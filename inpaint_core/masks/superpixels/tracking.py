@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from .clustering import Clusters, Labels, Planes, cluster
-from .pieces import centres_of_pieces, keep_largest_pieces, piece_means
+from .pieces import centers_of_pieces, keep_largest_pieces, piece_means
 
 
 def clusters_of(labels: Labels, planes: Planes) -> Clusters:
-    """Centres of the superpixels `[H,W]` of the first frame, whose features are `planes` `[3,H,W]`."""
+    """Centers of the superpixels `[H,W]` of the first frame, whose features are `planes` `[3,H,W]`."""
     count = int(labels.max()) + 1
-    rows, columns = centres_of_pieces(labels, count).T
+    rows, columns = centers_of_pieces(labels, count).T
     clusters = Clusters(rows, columns, piece_means(labels, planes, count), math.sqrt(labels.size / count))
     # The superpixels are not clusters yet; without this the first frames of a clip that stands still would move.
     return cluster(planes, clusters)[1]

@@ -1,4 +1,4 @@
-"""Normalisation layers by name. None of them looks at the batch at inference."""
+"""Normalization layers by name. None of them looks at the batch at inference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Norm = Literal["none", "batch", "instance", "group"]
 
 
 def norm_layer(norm: Norm, channels: int) -> nn.Module:
-    """A normalisation layer for `channels` feature maps.
+    """A normalization layer for `channels` feature maps.
 
     `"batch"` uses running statistics in evaluation mode; `"instance"` has neither statistics nor affine parameters (the
     pix2pix convention); `"group"` has at most 32 groups (Wu & He 2018, arXiv 1803.08494); `"none"` is the identity.
@@ -35,7 +35,7 @@ def constrain_spectrum(layer: nn.Module, constrain: bool) -> nn.Module:
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation that falls back on its running statistics where a channel holds a single value."""
+    """Batch normalization that falls back on its running statistics where a channel holds a single value."""
 
     def forward(self, features: Tensor) -> Tensor:
         """[B,C,H,W] to [B,C,H,W]."""
@@ -47,7 +47,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """Instance normalisation that leaves a map of a single pixel alone: its variance is 0, and it would be erased."""
+    """Instance normalization that leaves a map of a single pixel alone: its variance is 0, and it would be erased."""
 
     def forward(self, features: Tensor) -> Tensor:
         """[B,C,H,W] to [B,C,H,W]."""

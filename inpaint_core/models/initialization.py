@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 Scheme = Literal["he", "xavier", "normal"]
 
 
-def initialise_layers(
+def initialize_layers(
     network: nn.Module, generator: torch.Generator, scheme: Scheme = "he", slope: float = 0.0
 ) -> None:
     """Set every parameter and buffer of the standard layers inside `network`.
@@ -21,8 +21,8 @@ def initialise_layers(
     Parameters
     ----------
     network
-        Module whose convolutions, linear and normalisation layers are set in place; parameters on the CPU,
-        uninitialised.
+        Module whose convolutions, linear and normalization layers are set in place; parameters on the CPU,
+        uninitialized.
     generator
         Source of all random numbers.
     scheme
@@ -34,7 +34,7 @@ def initialise_layers(
 
     Notes
     -----
-    Biases become 0, normalisation layers the identity, running statistics mean 0 and variance 1.
+    Biases become 0, normalization layers the identity, running statistics mean 0 and variance 1.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
@@ -51,7 +51,7 @@ def initialise_layers(
             }[scheme]
             weight.copy_(torch.randn(weight.shape, generator=generator) * std)
             if constrained:
-                _initialise_spectrum(layer.get_submodule("parametrizations.weight.0"), weight, generator)
+                _initialize_spectrum(layer.get_submodule("parametrizations.weight.0"), weight, generator)
             if layer.bias is not None:
                 layer.bias.zero_()
         elif isinstance(layer, (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)):
@@ -62,8 +62,8 @@ def initialise_layers(
                 layer.reset_running_stats()
 
 
-def _initialise_spectrum(constraint: nn.Module, weight: Tensor, generator: torch.Generator) -> None:
-    # The singular vectors that spectral normalisation keeps are found by power iteration, as its constructor does.
+def _initialize_spectrum(constraint: nn.Module, weight: Tensor, generator: torch.Generator) -> None:
+    # The singular vectors that spectral normalization keeps are found by power iteration, as its constructor does.
     matrix = weight.flatten(1)
     left = F.normalize(torch.randn(len(matrix), generator=generator), dim=0)
     for _ in range(15):
