@@ -17,13 +17,8 @@ from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Deta
 
 from ..training.evaluation.drawings import draw_grid, with_hole
 from ..training.evaluation.methods import Scores, score, unique
-<<<<<<< HEAD
-from ..training.evaluation.report import short_table, summarise
-from . import host, shown
-=======
 from ..training.evaluation.report import short_table, summarize
-from . import host
->>>>>>> main
+from . import host, shown
 from .inpaint import DETAIL_TOOLTIP, INVERT_TOOLTIP, MASK_TOOLTIP
 
 MODELS = ("model_1", "model_2", "model_3", "model_4")

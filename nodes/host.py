@@ -221,6 +221,7 @@ class Progress:
     """
 
     def __init__(self, total: int) -> None:
+        self.total = total
         self._bar = ProgressBar(total)
         self._interrupt: model_management.InterruptProcessingException | None = None
 
@@ -256,6 +257,11 @@ FORBIDDEN_CHARACTERS = set('<>:"\\|?*')
 MAX_NAME_BYTES = 200
 MAX_PATH_LENGTH = 1000
 MAX_FOLDERS_LISTED = 500
+# Where the host and the interface keep pictures and models of their own.
+NOT_LISTED = (
+    "output/liminal",
+    *(f"input/{name}" for name in ("3d", "clipspace", "painter", "pasted", "threed", "webcam")),
+)
 
 
 def register_model_folder() -> None:
@@ -354,7 +360,7 @@ def picture_folders() -> list[str]:
         if name not in ("input", "output") and root.is_dir():
             found.append(name)
         found += _subfolders(root, name, levels=2)
-    return [folder for folder in found if not folder.startswith("output/liminal")][:MAX_FOLDERS_LISTED]
+    return [folder for folder in found if not folder.startswith(NOT_LISTED)][:MAX_FOLDERS_LISTED]
 
 
 def _subfolders(folder: Path, name: str, levels: int) -> list[str]:

@@ -10,20 +10,16 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-<<<<<<< HEAD
 from inpaint_core.masks import (
     boundary_overlay,
     coordinate_grid,
     label_map,
     numbered_overlay,
-    posterise,
+    posterize,
     select_segments,
     slic_labels,
     snap_to_labels,
 )
-=======
-from inpaint_core.masks import boundary_overlay, label_map, posterize, select_segments, slic_labels, snap_to_labels
->>>>>>> main
 
 from . import host, shown
 from .families import draw, families
@@ -40,13 +36,9 @@ PICTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "numbers as colors": lambda image, labels, _: label_map(labels),
     "numbers": numbered_overlay,
 }
-<<<<<<< HEAD
 LinkedPoints = io.Custom("STRING,POINT,POINTS")
 LinkedBoxes = io.Custom("STRING,BBOX,BBOXES,BOUNDING_BOX")
-MOST_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
-=======
 MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
->>>>>>> main
 
 
 MASK_TOOLTIP = (

@@ -3,12 +3,8 @@
 from .generators.mix import MaskMix, MaskSource
 from .generators.registry import GENERATORS, generate
 from .normalise import normalize_mask
-<<<<<<< HEAD
 from .superpixels.annotation import coordinate_grid, numbered_overlay
-from .superpixels.pictures import boundary_overlay, label_map, posterise
-=======
 from .superpixels.pictures import boundary_overlay, label_map, posterize
->>>>>>> main
 from .superpixels.selection import mean_colors, segment_masks, select_segments, snap_to_labels
 from .superpixels.slic import slic_labels
 
@@ -22,12 +18,8 @@ __all__ = [
     "label_map",
     "mean_colors",
     "normalize_mask",
-<<<<<<< HEAD
     "numbered_overlay",
-    "posterise",
-=======
     "posterize",
->>>>>>> main
     "segment_masks",
     "select_segments",
     "slic_labels",

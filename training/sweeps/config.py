@@ -47,7 +47,7 @@ class SweepConfig(Section):
     base: Changes = Field(default_factory=dict)
     axes: dict[Label, dict[Label, Changes]] = Field(min_length=1, max_length=10)
     """Name of each axis; name of each of its levels; fields of a training that this level sets."""
-    seeds: tuple[Annotated[int, Field(ge=0, lt=2**53)], ...] = Field((0, 1), min_length=1, max_length=1000)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**64)], ...] = Field((0, 1), min_length=1, max_length=1000)
     """Each combination is trained once with each of these."""
     test: TestConfig = TestConfig()
 
