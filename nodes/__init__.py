@@ -8,8 +8,10 @@ from .evaluate import EvaluateModel
 from .inpaint import ClassicalFillNode, Inpaint
 from .masks import MaskFromSLIC, RandomMask, SnapMaskToSLIC
 from .models import LoadModel, ModelInfo
+from .refine import RefineMask
 from .reimagine import Reimagine
 from .samples import SamplePicture
+from .seamless import MakeSeamless
 from .train import TrainModel
 from .translate import LearningToSeePrepare, LearningToSeeTranslate
 
@@ -23,9 +25,11 @@ class LiminalExtension(ComfyExtension):
             MaskFromSLIC,
             SnapMaskToSLIC,
             RandomMask,
+            RefineMask,
             LoadModel,
             Inpaint,
             ClassicalFillNode,
+            MakeSeamless,
             Reimagine,
             LearningToSeePrepare,
             LearningToSeeTranslate,

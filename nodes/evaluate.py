@@ -11,7 +11,6 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Detail, Strategy, inpaint
 
@@ -79,9 +78,14 @@ class EvaluateModel(io.ComfyNode):
                     for name in MODELS[1:]
                 ),
                 io.Boolean.Input(
-                    "patches", default=False, tooltip="Include patches copied from the surroundings; slower."
+                    "patches",
+                    default=False,
+                    optional=True,
+                    tooltip="Include patches copied from the surroundings; slower.",
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -128,14 +132,14 @@ class EvaluateModel(io.ComfyNode):
             "patches": patches,
         }
         classical = [method for method in CLASSICAL_METHODS if chosen[method]]
-        names = unique([model.model.card.name or model.model.card.architecture for model in models] + classical)
+        names = unique([model.name for model in models] + classical)
 
         bar = host.Progress(len(names) * len(truth))
         measured, columns = [], []
         for number, name in enumerate(names):
             completer: Completer
             if number < len(models):
-                completer = host.on_device(models[number], truth[:1], InpaintingModel)
+                completer = host.inpainter(models[number], truth[:1])
             else:
                 completer = ClassicalFill(classical[number - len(models)])
             chosen_detail: Detail = detail if number < len(models) else "network"

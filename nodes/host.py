@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import comfy.model_management as model_management
 import folder_paths
@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from inpaint_core.checkpoints.embedded import embedded_models
+from inpaint_core.checkpoints.files import PICKLE_SUFFIXES
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.files.images import to_bytes, write_image
@@ -33,6 +34,7 @@ LiminalModel = io.Custom("LIMINAL_MODEL")
 """The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""
 
 MODEL_FOLDER = "liminal"
+OTHERS_FOLDER = "inpaint"
 ADVANCED = {"advanced": True}
 """For `extra_dict`: newer interfaces fold such inputs away, 0.8.0 has no argument for it and ignores the entry."""
 
@@ -105,6 +107,19 @@ def hole_planes(mask: Tensor, image: Tensor, threshold: float = 0.5, invert: boo
     return 1.0 - hole if invert and not absent else hole
 
 
+def soft_planes(mask: Tensor) -> Tensor:
+    """Turn a host MASK `[H,W]`, `[B,H,W]` or `[B,1,H,W]` into `[B,1,H,W]`, soft values kept, within 0..1.
+
+    Raises
+    ------
+    ValueError
+        Another rank, or no pixels.
+    """
+    if mask.ndim not in (2, 3, 4) or mask.numel() == 0:
+        raise ValueError(f"a MASK is [batch, height, width], this one is {list(mask.shape)}")
+    return mask.float().nan_to_num(0.0).clamp(0.0, 1.0).reshape(-1, 1, mask.shape[-2], mask.shape[-1])
+
+
 def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     """What somebody who looks for an effect should know: no hole, nothing known, another shape, a hidden fill.
 
@@ -155,15 +170,27 @@ def host_mask(mask: Tensor) -> Tensor:
 # --- models and devices ----------------------------------------------------------------------------------------------
 
 
+if TYPE_CHECKING:
+    from inpaint_core.foreign.external_models import ExternalModel
+
+    Model = InpaintingModel | TranslationModel | ExternalModel
+
+
 @dataclass(frozen=True)
 class HostedModel:
     """What goes over a LIMINAL_MODEL link: a model, and the host's handle to its memory. No receiver changes it."""
 
-    model: InpaintingModel | TranslationModel
+    model: Model
     patcher: ModelPatcher
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        card = getattr(self.model, "card", None)  # what others trained has none
+        return self.model.name if card is None else card.name or card.architecture
 
-def hosted(model: InpaintingModel | TranslationModel) -> HostedModel:
+
+def hosted(model: Model) -> HostedModel:
     """Put a model under the host's memory management, for now in main memory."""
     patcher = ModelPatcher(
         model.network,
@@ -173,26 +200,35 @@ def hosted(model: InpaintingModel | TranslationModel) -> HostedModel:
     return HostedModel(model, patcher)
 
 
-Kind = TypeVar("Kind", InpaintingModel, TranslationModel)
-
-
-def on_device(model: HostedModel, image: Tensor, kind: type[Kind]) -> Kind:
-    """Load a model for a picture `[B,3,H,W]`; the host evicts others as needed and this one later.
+def inpainter(model: HostedModel, image: Tensor) -> InpaintingModel | ExternalModel:
+    """Load a model that fills holes for a picture `[B,3,H,W]`; the host evicts others as needed and this one later.
 
     Raises
     ------
     ValueError
-        It is not of this kind.
+        It fills no holes.
     """
-    if not isinstance(model.model, kind):
-        does = {"inpainting": "fills holes", "translation": "translates pictures"}[model.model.card.task]
-        raise ValueError(f"this model {does}: connect one that is made for this node")
+    card = getattr(model.model, "card", None)  # what others trained has none
+    if card is not None and card.task != "inpainting":
+        raise ValueError("this model translates pictures: connect one that fills holes")
+    _bring(model, image)
+    return model.model
+
+
+def translator(model: HostedModel, image: Tensor) -> TranslationModel:
+    """The same for one that translates pictures."""
+    if not isinstance(model.model, TranslationModel):
+        raise ValueError("this model fills holes: connect one that translates pictures")
+    _bring(model, image)
+    return model.model
+
+
+def _bring(model: HostedModel, image: Tensor) -> None:
     pixels = min(image.shape[-1] * image.shape[-2], MAX_PASS_PIXELS) * image.shape[0]
     model_management.load_models_gpu(
         [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True
     )
     model.model.to(model.patcher.load_device)
-    return model.model
 
 
 @contextmanager
@@ -271,6 +307,21 @@ def register_model_folder() -> None:
     )
     paths, extensions = folder_paths.folder_names_and_paths[MODEL_FOLDER]
     folder_paths.folder_names_and_paths[MODEL_FOLDER] = (paths, {*extensions, ".safetensors"})
+
+
+def others_models() -> dict[str, Path]:
+    """Files in `models/inpaint`, where other packs keep LaMa and MAT, by the name that a list shows.
+
+    Those that are no safetensors are shown as well, so that choosing one says what to do with it.
+    """
+    folders = folder_paths.folder_names_and_paths.get(OTHERS_FOLDER, ([], set()))[0]
+    folders = folders or [os.path.join(folder_paths.models_dir, OTHERS_FOLDER)]
+    found: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if file.suffix.lower() in (".safetensors", *PICKLE_SUFFIXES) and file.is_file():
+                found.setdefault(f"{OTHERS_FOLDER}/{file.name}", file)
+    return found
 
 
 def allowed_roots() -> dict[str, Path]:
@@ -432,11 +483,12 @@ def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
 
 
 def model_names() -> list[str]:
-    """What can be loaded: the pack's own, files in `models/liminal`, runs as `output/liminal/<run>`, newest first."""
+    """What can be loaded: the pack's own, files in `models/liminal`, runs (newest first), and others' models."""
     runs = Path(folder_paths.get_output_directory(), "liminal").glob("*/model.safetensors")
     newest = sorted(runs, key=lambda file: file.stat().st_mtime_ns, reverse=True)
     stored = folder_paths.get_filename_list(MODEL_FOLDER)
-    return [*embedded_models(), *stored, *(f"output/liminal/{file.parent.name}" for file in newest)]
+    trained = (f"output/liminal/{file.parent.name}" for file in newest)
+    return [*embedded_models(), *stored, *trained, *others_models()]
 
 
 def model_file(name: str) -> Path:
@@ -452,6 +504,9 @@ def model_file(name: str) -> Path:
     embedded = embedded_models()
     if name in embedded:
         return embedded[name]
+    others = others_models()
+    if name in others:
+        return others[name]
     if name in folder_paths.get_filename_list(MODEL_FOLDER):
         return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
     return run_folder(name.removeprefix("output/liminal/")) / "model.safetensors"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
-from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Detail, Strategy, inpaint
+from inpaint_core.inpainting.clips import inpaint_clip
+from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Completer, Detail, Strategy, inpaint
+from inpaint_core.masks.morphology import grow as grow_mask
+from inpaint_core.masks.morphology import shrink as shrink_mask
 
 from . import host, shown
 from .live_preview import LivePreview
@@ -125,7 +127,16 @@ class Inpaint(io.ComfyNode):
                     tooltip="Number of windows per batch. 0: as many as memory allows.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
+                ),
+                io.Boolean.Input(
+                    "clip",
+                    default=False,
+                    optional=True,
+                    tooltip="The pictures are frames of a clip: each fill follows the motion around the hole from "
+                    "frame to frame instead of being made anew, so that it does not flicker. Restarts at a cut.",
+                ),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
@@ -149,28 +160,37 @@ class Inpaint(io.ComfyNode):
         grain_seed: int = 0,
         frames_per_batch: int = 0,
         detail: Detail = "network",
+        clip: bool = False,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
         remarks = host.remarks_on_hole(mask, hole, planes)
-        completer = host.on_device(model, planes, InpaintingModel)
-        filled = inpaint(
-            completer,
-            planes,
-            hole,
-            strategy,
-            grow,
-            feather,
-            blend,
-            color_match,
-            detail,
-            size=size or None,
-            context=context,
-            grain=grain,
-            seed=grain_seed,
-            frames_per_batch=frames_per_batch or None,
-            progress=LivePreview(),
-        )
+        completer = host.inpainter(model, planes)
+
+        def fill(completer: Completer, frames: Tensor, holes: Tensor, anew: bool = True, grow: int = 0) -> Tensor:
+            return inpaint(
+                completer,
+                frames,
+                holes,
+                strategy if anew else "whole",
+                grow,
+                feather,
+                blend,
+                color_match,
+                detail if anew else "network",
+                size=size or None,
+                context=context,
+                grain=grain if anew else 0.0,
+                seed=grain_seed,
+                frames_per_batch=frames_per_batch or None,
+                progress=None if clip else LivePreview(),
+            )
+
+        if clip:
+            grown = grow_mask(hole, grow) if grow >= 0 else shrink_mask(hole, -grow)
+            filled = inpaint_clip(completer, planes.cpu(), grown.cpu(), fill, LivePreview())
+        else:
+            filled = fill(completer, planes, hole, grow=grow)
         shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
         return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
 

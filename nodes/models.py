@@ -6,7 +6,9 @@ import torch
 from comfy_api.v0_0_2 import io, ui
 
 from inpaint_core.checkpoints.description import describe_model
-from inpaint_core.checkpoints.files import load_model
+from inpaint_core.checkpoints.files import PICKLE_SUFFIXES, load_model
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
 
 from . import host, shown
 
@@ -22,15 +24,15 @@ class LoadModel(io.ComfyNode):
             node_id="Liminal_LoadModel",
             display_name="Load Liminal Model",
             category="Liminal/models",
-            description="Loads a bundled model, a file in models/liminal, or the result of a training run. Files "
-            "describe themselves, so there is nothing else to set.",
+            description="Loads a bundled model, a file in models/liminal, the result of a training run, or a LaMa or "
+            "MAT in models/inpaint. There is nothing else to set.",
             inputs=[
                 io.Combo.Input(
                     "name",
                     options=host.model_names() or [NO_MODEL],
-                    tooltip="A model bundled with the pack, a .safetensors file in ComfyUI's models/liminal, or a "
-                    "training run as output/liminal/<run>. Other formats are refused because opening them can execute "
-                    "code.",
+                    tooltip="A model bundled with the pack, a .safetensors file in ComfyUI's models/liminal, a run as "
+                    "output/liminal/<run>, or a LaMa or MAT in models/inpaint. Other formats are refused because "
+                    "opening them can execute code.",
                 )
             ],
             outputs=[host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The model.")],
@@ -43,8 +45,17 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
+        # Few need them, and the host's start waits for every import.
+        from inpaint_core.foreign.external_models import is_external, load_external_model
+
+        file = host.model_file(name)
+        if file.suffix.lower() in PICKLE_SUFFIXES:
+            raise ValueError(
+                f"{name} can execute code when it is opened, so nodes refuse it: convert it with python -m "
+                f"inpaint_core convert {file.name} --out {file.stem}.safetensors, and choose that"
+            )
         with torch.inference_mode(False):
-            return io.NodeOutput(host.hosted(load_model(host.model_file(name))))
+            return io.NodeOutput(host.hosted(load_external_model(file) if is_external(file) else load_model(file)))
 
 
 class ModelInfo(io.ComfyNode):
@@ -65,6 +76,14 @@ class ModelInfo(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: host.HostedModel) -> io.NodeOutput:
-        text = describe_model(model.model)
+        text = describe(model.model)
         shown.say(cls, text)
         return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
+def describe(model: host.Model) -> str:
+    """What a model is, one fact a line."""
+    if isinstance(model, (InpaintingModel, TranslationModel)):
+        return describe_model(model)
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    return f"name          {model.name}\ntask          inpainting\nparameters    {parameters:,}\nopened by     spandrel"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, Blend, Detail
 from inpaint_core.inpainting.reimagine import PARTS, Parts, Strip, reimagine
 
@@ -81,7 +80,9 @@ class Reimagine(io.ComfyNode):
                     tooltip="How each fill is blended into its surroundings; see Inpaint.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input("detail", options=list(DETAILS), default="network", tooltip=DETAIL_TOOLTIP),
+                io.Combo.Input(
+                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
+                ),
             ],
             outputs=[
                 io.Image.Output("IMAGE", tooltip="The reimagined pictures, at their original size."),
@@ -106,7 +107,7 @@ class Reimagine(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         kept = None if protect is None else host.hole_planes(protect, planes, 0.5, False)
-        completer = host.on_device(model, planes, InpaintingModel)
+        completer = host.inpainter(model, planes)
         strip, preview = Strip(planes[0], rounds), LivePreview()
 
         def show(done: int, total: int, picture: Tensor) -> None:

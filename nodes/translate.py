@@ -237,7 +237,7 @@ class LearningToSeeTranslate(io.ComfyNode):
         prepared: bool,
     ) -> io.NodeOutput:
         frames = host.image_planes(image)
-        translator = host.on_device(model, frames[:frames_per_batch], TranslationModel)
+        translator = host.translator(model, frames[:frames_per_batch])
         progress = host.Progress(len(frames))
 
         def show(done: int, total: int) -> None:

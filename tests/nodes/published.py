@@ -44,7 +44,8 @@ def _nested(inputs: Mapping[str, Any]) -> list[Input]:
 def breaking_changes(frozen: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """What would spoil workflows that were saved with `frozen`, a sentence for each; both come from `extract`.
 
-    Values are saved by position: an input may only be added behind all others. A choice may be added anywhere.
+    Values are saved by position, and the host refuses a prompt that lacks a required input: an input may only be added
+    behind all others, and must be optional. A choice may be added anywhere.
     """
     return [sentence for node in frozen for sentence in _node_changes(node, frozen[node], current.get(node))]
 
@@ -53,8 +54,8 @@ def _node_changes(node: str, frozen: Mapping[str, Any], current: Mapping[str, An
     if current is None:
         yield f"{node} is gone"
         return
-    for kind in ("required", "optional"):
-        yield from _input_changes(f"{node}, {kind}", frozen[kind], current[kind], may_grow=True)
+    yield from _input_changes(f"{node}, required", frozen["required"], current["required"], may_grow=False)
+    yield from _input_changes(f"{node}, optional", frozen["optional"], current["optional"], may_grow=True)
     widgets = [
         [item["name"] for kind in ("required", "optional") for item in schema[kind] if item["type"] in WIDGETS]
         for schema in (frozen, current)

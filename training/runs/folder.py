@@ -6,13 +6,17 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from inpaint_core.files.atomic import write_text
+from pydantic import ValidationError
 
-from ..config import ConfigError, TrainConfig, dump_config, load_recipe
+from inpaint_core.files.atomic import write_text
+from inpaint_core.models.registry import ARCHITECTURES
+
+from ..config import FORMER_NAMES, ConfigError, TrainConfig, dump_config, load_recipe
 from ..errors import SettingError
 from .lock import was_cut_off
 from .state import SavedState, load_newest_state
@@ -294,13 +298,25 @@ def seed_of_same(out: Path, config: TrainConfig) -> int:
     return seeds[-1] if seeds and config.seed not in seeds else config.seed
 
 
+def _identity_of(state: SavedState) -> dict[str, object]:
+    """What a state says it is of, in today's words: former names, and arguments that its network did not have yet."""
+    saved = dict(state.values.get("identity", {}))
+    objective, architecture = saved.get("objective"), ARCHITECTURES.get(str(saved.get("architecture")))
+    saved["objective"] = FORMER_NAMES.get(str(objective), objective)
+    if architecture is not None:
+        # What these refuse is left as it is, and then told as a misfit.
+        with suppress(ValidationError):
+            saved["arguments"] = architecture.arguments.model_validate(saved.get("arguments")).model_dump()
+    return saved
+
+
 def _misfit(state: SavedState, wanted: Mapping[str, object]) -> list[str]:
-    saved = state.values.get("identity", {})
+    saved = _identity_of(state)
     return [name for name, value in wanted.items() if saved.get(name) != value]
 
 
 def _check_fit(folder: Path, state: SavedState, wanted: Mapping[str, object]) -> None:
-    saved = state.values.get("identity", {})
+    saved = _identity_of(state)
     misfit = _misfit(state, wanted)
     if misfit:
         name = misfit[0]

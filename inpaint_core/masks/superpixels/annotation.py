@@ -106,16 +106,19 @@ def coordinate_grid(image: Tensor, size: tuple[int, int]) -> Tensor:
 def _grid(picture: Tensor, size: tuple[int, int], step: int) -> Tensor:
     page = Image.fromarray(to_uint8(picture).permute(1, 2, 0).numpy())
     draw, font = ImageDraw.Draw(page, "RGBA"), ImageFont.load_default(TEXT)
-    kwargs = dict(fill="white", font=font, stroke_width=2, stroke_fill="black")
+
+    def write(place: tuple[float, float], number: int) -> None:
+        draw.text(place, str(number), fill="white", font=font, anchor="la", stroke_width=2, stroke_fill="black")
+
     scale = page.width / size[1], page.height / size[0]
     for x in range(0, size[1], step):
         place = x * scale[0]
         draw.line((place, 0, place, page.height), fill=(255, 255, 255, 110))
-        draw.text((place + 3, 3), str(x), anchor="la", **kwargs)
+        write((place + 3, 3), x)
     for y in range(step, size[0], step):
         place = y * scale[1]
         draw.line((0, place, page.width, place), fill=(255, 255, 255, 110))
-        draw.text((3, place + 3), str(y), anchor="la", **kwargs)
+        write((3, place + 3), y)
     return _to_planes(page)
 
 
