@@ -28,7 +28,7 @@ class EvaluateModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_EvaluateModel",
             display_name="Evaluate / Compare",
             category="Liminal/models",
@@ -96,6 +96,7 @@ class EvaluateModel(io.ComfyNode):
                 io.Image.Output("grid", tooltip="The input with its hole, every fill, and the original, side by side."),
             ],
         )
+        return host.searchable(schema, "compare", "evaluate", "psnr", "ssim", "benchmark")
 
     @classmethod
     def execute(

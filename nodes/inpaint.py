@@ -38,7 +38,7 @@ class Inpaint(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_Inpaint",
             display_name="Inpaint (Liminal)",
             category="Liminal/inpaint",
@@ -140,6 +140,17 @@ class Inpaint(io.ComfyNode):
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
+        return host.searchable(
+            schema,
+            "inpaint",
+            "remove object",
+            "object removal",
+            "outpaint",
+            "fill hole",
+            "watermark",
+            "lama",
+            "patchmatch",
+        )
 
     @classmethod
     def execute(
@@ -200,7 +211,7 @@ class ClassicalFillNode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_ClassicalFill",
             display_name="Classical Fill",
             category="Liminal/inpaint",
@@ -231,6 +242,16 @@ class ClassicalFillNode(io.ComfyNode):
                 ),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
+        )
+        return host.searchable(
+            schema,
+            "telea",
+            "navier-stokes",
+            "biharmonic",
+            "opencv inpaint",
+            "patchmatch",
+            "resynthesizer",
+            "content-aware fill",
         )
 
     @classmethod

@@ -72,7 +72,7 @@ class MaskFromSLIC(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_MaskFromSLIC",
             display_name="Mask from Superpixels (SLIC)",
             category="Liminal/mask",
@@ -151,6 +151,7 @@ class MaskFromSLIC(io.ComfyNode):
                 io.Int.Output("count", tooltip="Actual number of superpixels; for a batch, the largest."),
             ],
         )
+        return host.searchable(schema, "superpixel", "segmentation", "select by color", "click mask", "SLIC")
 
     @classmethod
     def execute(
@@ -217,7 +218,7 @@ class SnapMaskToSLIC(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_SnapMaskToSLIC",
             display_name="Snap Mask to Superpixels",
             category="Liminal/mask",
@@ -246,6 +247,7 @@ class SnapMaskToSLIC(io.ComfyNode):
                 io.Image.Output("picture", tooltip="Superpixel borders, with the new mask in red."),
             ],
         )
+        return host.searchable(schema, "superpixel", "snap mask to edges", "tidy mask", "refine mask edges")
 
     @classmethod
     def execute(
@@ -277,7 +279,7 @@ class RandomMask(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         share = dict(min=0.0, max=1.0, step=0.01)
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_RandomMask",
             display_name="Random Mask",
             category="Liminal/mask",
@@ -341,6 +343,9 @@ class RandomMask(io.ComfyNode):
                 ),
             ],
             outputs=[io.Mask.Output("MASK", tooltip="Exactly 1 in holes and 0 elsewhere.")],
+        )
+        return host.searchable(
+            schema, "mask generator", "irregular mask", "brush strokes", "scratches", "outpaint border"
         )
 
     @classmethod

@@ -20,7 +20,7 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_LoadModel",
             display_name="Load Liminal Model",
             category="Liminal/models",
@@ -37,6 +37,7 @@ class LoadModel(io.ComfyNode):
             ],
             outputs=[host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The model.")],
         )
+        return host.searchable(schema, "load inpaint model", "load lama", "load mat", "load pix2pix")
 
     @classmethod
     def fingerprint_inputs(cls, name: str) -> tuple[str, int, int]:
@@ -63,7 +64,7 @@ class ModelInfo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_ModelInfo",
             display_name="Model Info",
             category="Liminal/models",
@@ -73,6 +74,7 @@ class ModelInfo(io.ComfyNode):
             inputs=[host.LiminalModel.Input("model", tooltip="Any Liminal model.")],
             outputs=[io.String.Output("text", tooltip="The model's card, one property per line.")],
         )
+        return host.searchable(schema, "model card", "checkpoint info")
 
     @classmethod
     def execute(cls, model: host.HostedModel) -> io.NodeOutput:

@@ -18,7 +18,7 @@ class Reimagine(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_Reimagine",
             display_name="Reimagine",
             category="Liminal/inpaint",
@@ -89,6 +89,7 @@ class Reimagine(io.ComfyNode):
                 io.Image.Output("strip", tooltip="The first picture, before and after each round, side by side."),
             ],
         )
+        return host.searchable(schema, "liminal", "repaint", "variation")
 
     @classmethod
     def execute(

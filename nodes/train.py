@@ -39,7 +39,7 @@ class TrainModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_TrainModel",
             display_name="Train Model (Liminal)",
             category="Liminal/training",
@@ -154,6 +154,7 @@ class TrainModel(io.ComfyNode):
                 io.String.Output("report", tooltip="What was trained, and how well it does beside simple fills."),
             ],
         )
+        return host.searchable(schema, "train", "trainer", "training", "fine-tune", "pix2pix", "learn from images")
 
     @classmethod
     def validate_inputs(cls, run_name: str) -> bool | str:

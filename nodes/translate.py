@@ -21,7 +21,7 @@ class LearningToSeePrepare(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_LearningToSeePrepare",
             display_name="Learning to See: Prepare",
             category="Liminal/learning to see",
@@ -118,6 +118,7 @@ class LearningToSeePrepare(io.ComfyNode):
                 io.Image.Output("IMAGE", tooltip="Gray pictures, at the input's size."),
             ],
         )
+        return host.searchable(schema, "learning to see", "pix2pix", "edges", "abstract")
 
     @classmethod
     def execute(
@@ -165,7 +166,7 @@ class LearningToSeeTranslate(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_LearningToSeeTranslate",
             display_name="Learning to See: Translate",
             category="Liminal/learning to see",
@@ -223,6 +224,7 @@ class LearningToSeeTranslate(io.ComfyNode):
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="One picture per input picture, at the same size.")],
         )
+        return host.searchable(schema, "learning to see", "pix2pix", "image to image", "webcam", "live")
 
     @classmethod
     def execute(

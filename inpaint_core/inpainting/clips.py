@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -180,7 +181,8 @@ def motion(before: Tensor, frame: Tensor, hole: Tensor) -> Field:
         return still
     covered = torch.where(hole > 0.5, before, frame)
     grays = [cv2.cvtColor(_bytes(picture), cv2.COLOR_RGB2GRAY) for picture in (covered, before)]
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grays, still.copy())
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = search.calc(*grays, still.copy())
     flow = _continued(np.asarray(flow, np.float32), grow_mask(hole, NEAR))
     flow[np.hypot(flow[..., 0], flow[..., 1]) < STILL] = 0.0
     return flow
