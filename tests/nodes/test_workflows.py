@@ -31,7 +31,7 @@ def info() -> dict:
 
 @pytest.fixture
 def example() -> dict:
-    return json.loads((ROOT / "example_workflows" / "train_then_inpaint.json").read_text())
+    return json.loads((ROOT / "example_workflows" / "liminal_train_on_this_picture.json").read_text())
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
