@@ -1,4 +1,4 @@
-"""ComfyUI's door to Liminal. Imports nothing from the host, so that it can be loaded anywhere."""
+"""ComfyUI's entry point to Liminal. Imports nothing from the host, so that it can be loaded anywhere."""
 
 from __future__ import annotations
 

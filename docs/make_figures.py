@@ -1,10 +1,10 @@
 """Make the pictures of README.md and MODELS.md.
 
-    python docs/make_figures.py                 what the embedded models make
-    python docs/make_figures.py MODEL           also what a model of `python -m training.run` makes
+    python docs/make_figures.py with the embedded models python docs/make_figures.py MODEL also with a model trained by
+    `python -m training.run`
 
-Everything is drawn from photographs that scikit-image brings along: no embedded model has seen them, and the demo holds
-the cat out.
+All figures use photographs bundled with scikit-image: no embedded model has seen them, and the demo recipe holds out
+the cat.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def write_grid(target: Path, columns: list[str], rows: list[list[Tensor]]) -> Pa
 
 
 def superpixels_to_fill(model_file: str) -> Path:
-    """Superpixels, a choice of them, the trained network's fill and Telea's."""
+    """Superpixels, a selection of them, the trained network's fill and Telea's."""
     image = photograph("chelsea.png")
     labels = slic_labels(image[0], n_segments=150, compactness=10.0)
     mask = select_segments(labels, hole_ratio=(0.07, 0.09), seed=4)
@@ -91,7 +91,7 @@ def embedded_fills() -> Path:
 
 
 def see_flowers() -> Path:
-    """A picture, what the network sees of it, what becomes of it."""
+    """A picture, what the network sees of it, and the result."""
     model = load_model("see-flowers")
     rows = []
     for name in ("coffee.png", "rocket.jpg", "astronaut.png"):
@@ -104,7 +104,7 @@ def see_flowers() -> Path:
 
 
 def snapped_mask() -> Path:
-    """A rough stroke, what superpixels make of it, and the fill."""
+    """A rough stroke, the stroke snapped to superpixels, and the fill."""
     image = photograph("coffee.png")
     rough = torch.zeros(1, 1, *image.shape[-2:])
     rough[..., 232:326, 316:414] = 1.0  # the spoon's bowl, by hand

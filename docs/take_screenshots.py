@@ -53,14 +53,14 @@ LOOK_AT = """([x, y, scale]) => {
 
 
 def ask(server: str, route: str) -> dict[str, Any]:
-    """What the server says: `history`, what has run, by prompt; `queue`, what runs and waits."""
+    """The server's answer: `history`, finished prompts by id; `queue`, what is running and waiting."""
     with urllib.request.urlopen(f"{server}/{route}", timeout=60) as answer:
         return json.load(answer)
 
 
 def open_interface(page: Page, server: str) -> None:
-    """Wait for the interface, without what greets a newcomer and what lies over the canvas."""
-    for _ in range(2):  # the settings hold from the second time on
+    """Wait for the interface, with the welcome screens and canvas overlays turned off."""
+    for _ in range(2):  # the settings apply from the second load on
         page.goto(server)
         page.wait_for_function("window.app?.graph && document.querySelector('canvas')", timeout=120_000)
         page.wait_for_timeout(4000)
@@ -77,7 +77,7 @@ def run(page: Page, server: str, workflow: Path) -> dict[str, Any]:
     deadline = time.monotonic() + PATIENCE
     while any(ask(server, "queue").values()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{workflow.name} is not done after {PATIENCE} s")
+            raise TimeoutError(f"{workflow.name} was not finished after {PATIENCE} s")
         page.wait_for_timeout(1000)
     found = ask(server, "history")
     done = found.keys() - before
@@ -91,7 +91,7 @@ def run(page: Page, server: str, workflow: Path) -> dict[str, Any]:
 
 
 def photograph(page: Page, target: Path) -> None:
-    """Write what the nodes cover as a JPEG."""
+    """Save the area covered by the nodes as a JPEG."""
     left, top, right, bottom = page.evaluate(EXTENT)
     scale = min(WIDTH / (right - left), MAX_SCALE)
     width, height = int((right - left) * scale), int((bottom - top) * scale)

@@ -12,12 +12,12 @@ from .commands.notes import print_any_name
 from .files.atomic import unwritten
 
 COMMANDS = {
-    "inpaint": "fill holes of a picture or a folder of pictures",
+    "inpaint": "fill the holes of a picture or a folder of pictures",
     "reimagine": "let a model replace a picture part by part",
     "translate": "turn pictures, clips or the live camera into what a model was trained on",
     "mask": "make masks: superpixels, strokes, rectangles and others",
-    "info": "say what a model file is",
-    "convert": "turn a public .pth, .pt or .ckpt file into a safe one of ours",
+    "info": "describe a model file",
+    "convert": "convert a public .pth, .pt or .ckpt file to a safe model file of this pack",
 }
 
 

@@ -1,4 +1,4 @@
-"""Batches that meet: one picture serves many masks and the other way round."""
+"""Pairing batches: one picture goes with many masks and vice versa."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 def common_count(first: int, second: int, names: tuple[str, str]) -> int:
-    """How many pairs two batches make: their common length, or that of the longer one where the other holds one.
+    """How many pairs two batches make: their common length, or the longer one's where the other holds a single item.
 
     Parameters
     ----------
     first, second
         Lengths of the batches.
     names
-        What they hold, in the plural, for the sentence.
+        What they hold, in the plural, for the error message.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def common_count(first: int, second: int, names: tuple[str, str]) -> int:
     """
     if first != second and 1 not in (first, second):
         raise ValueError(
-            f"{first} {names[0]} and {second} {names[1]} do not match: give equal counts, or one of either"
+            f"{first} {names[0]} and {second} {names[1]} do not match: give equal counts, or just one of either"
         )
     return max(first, second)
 

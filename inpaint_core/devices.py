@@ -1,4 +1,4 @@
-"""Devices by name, tried before anything is sent there."""
+"""Devices by name, checked before use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def find_device(name: str) -> torch.device:
-    """A device that networks can run on here.
+    """A device of this machine that networks can run on.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def find_device(name: str) -> torch.device:
     Raises
     ------
     ValueError
-        No such device on this machine, or one that holds no values.
+        No such device on this machine, or one that cannot hold values.
     """
     if name == "auto":
         if torch.cuda.is_available():

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def to_uint8(image: Tensor) -> Tensor:
-    """Values in 0..1 of any shape as uint8; what lies outside is clamped."""
+    """Values in 0..1 of any shape as uint8; other values are clamped."""
     return (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
 
 
@@ -17,5 +17,6 @@ def from_uint8(levels: Tensor) -> Tensor:
 
 
 def round_to_8_bits(image: Tensor) -> Tensor:
-    """Values in 0..1 as they would come back from a file: clamped, and one of 256 levels. Type and shape are kept."""
+    """Values in 0..1 as they would be read back from an 8-bit file: clamped, one of 256 levels. Keeps type and
+    shape."""
     return (image.clamp(0.0, 1.0) * 255.0).round() / 255.0

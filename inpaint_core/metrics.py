@@ -1,4 +1,4 @@
-"""Picture metrics, over the whole picture or in the hole only, and distances between sets of pictures."""
+"""Image metrics over the whole picture or only in the hole, and distances between sets of pictures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.nn import functional as F
 SSIM_SIGMA = 1.5
 SSIM_RADIUS = 5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
-MAX_PSNR = 100.0  # in dB; a picture that is met exactly would make every mean infinite
+MAX_PSNR = 100.0  # in dB; a single exact match would make every mean infinite
 KID_SUBSET = 1000
 
 
 def mean_over(values: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of `[B,C,H,W]` per picture, `[B]`; weighted with `[B,1,H,W]` where that is given, NaN where it is all 0."""
+    """Mean of `[B,C,H,W]` per picture, `[B]`; weighted by `[B,1,H,W]` if given, NaN where that is all 0."""
     if weight is None:
         return values.mean((1, 2, 3))
     return (values * weight).sum((1, 2, 3)) / (weight.sum((1, 2, 3)) * values.shape[1])
@@ -50,7 +50,7 @@ def psnr(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def l1_percent(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean absolute difference per picture in percent of the range, as Liu et al. 2018 (arXiv 1804.07723) print it.
+    """Mean absolute difference per picture in percent of the range, as reported by Liu et al. 2018 (arXiv 1804.07723).
 
     Arguments and shape as in `mean_squared_error`.
     """
@@ -69,7 +69,7 @@ def ssim_map(output: Tensor, target: Tensor) -> Tensor:
     -------
     Tensor
         `[B,3,H,W]`, at most 1. Gaussian window of 11x11 pixels with a deviation of 1.5, K1 = 0.01, K2 = 0.03, range 1,
-        population variances; beyond the edge the pictures are mirrored (Wang et al. 2004).
+        population variances, mirrored edges (Wang et al. 2004).
 
     Raises
     ------
@@ -81,7 +81,7 @@ def ssim_map(output: Tensor, target: Tensor) -> Tensor:
     offsets = torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1, dtype=output.dtype, device=output.device)
     window = torch.exp(-(offsets**2) / (2.0 * SSIM_SIGMA**2))
     window = window / window.sum()
-    # Shifted to -0.5..0.5: variances are differences of means of squares, which cost digits where values are large.
+    # Shifted to -0.5..0.5: variances are differences of mean squares, which lose precision for large values.
     x, y = output - 0.5, target - 0.5
     planes = torch.cat([x, y, x * x, y * y, x * y], 1)
     count = planes.shape[1]
@@ -99,14 +99,14 @@ def ssim_map(output: Tensor, target: Tensor) -> Tensor:
 def ssim(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Structural similarity per picture: the mean of `ssim_map` over channels and pixels.
 
-    Arguments and shape as in `mean_squared_error`. Windows around hole pixels reach into what is known, so that in the
-    hole only it also tells how well the fill joins its surroundings.
+    Arguments and shape as in `mean_squared_error`. Windows around hole pixels include known pixels, so that in the hole
+    it also measures how well the fill matches its surroundings.
     """
     return mean_over(ssim_map(output, target), mask)
 
 
 def perceptual_maps(output: Sequence[Tensor], target: Sequence[Tensor]) -> list[Tensor]:
-    """Squared difference of two pictures' features at every position, each feature vector divided by its length.
+    """Squared difference between two pictures' normalized feature vectors at every position.
 
     Parameters
     ----------
@@ -122,18 +122,18 @@ def perceptual_maps(output: Sequence[Tensor], target: Sequence[Tensor]) -> list[
 
 
 def perceptual_distance(maps: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-    """Distance of two pictures in the features of a network, per picture.
+    """Distance between two pictures in the features of a network, per picture.
 
-    The maps are averaged over the positions, and the averages of the stages are added: eq. 1 of Zhang et al. 2018
-    (arXiv 1801.03924) with all weights 1. Values of other networks, or of LPIPS with its learned weights, are not
-    comparable.
+    The maps are averaged over positions, and the averages of the stages are summed: eq. 1 of Zhang et al. 2018 (arXiv
+    1801.03924) with all weights 1. Values are not comparable with those of other networks, or of LPIPS with its learned
+    weights.
 
     Parameters
     ----------
     maps
         See `perceptual_maps`.
     mask
-        `[B,1,H,W]`, 1 = hole: a position counts by the share of its pixels that are hole. None: all count.
+        `[B,1,H,W]`, 1 = hole: a position is weighted by the share of its pixels that are hole. None: all count equally.
 
     Returns
     -------
@@ -148,13 +148,13 @@ def perceptual_distance(maps: Sequence[Tensor], mask: Tensor | None = None) -> T
 
 
 def frechet_distance(first: Tensor, second: Tensor) -> float:
-    """Frechet distance of two sets of features, each taken for a Gaussian (Heusel et al. 2017, arXiv 1706.08500).
+    """Frechet distance between two sets of features, each modeled as a Gaussian (Heusel et al. 2017, arXiv 1706.08500).
 
     Parameters
     ----------
     first, second
-        `[N,D]` and `[M,D]`, one row per picture. Below about D rows the covariances are not of full rank and the
-        distance is too large; it shrinks with more rows, so that only sets of one size compare.
+        `[N,D]` and `[M,D]`, one row per picture. With fewer than about D rows the covariances are rank-deficient and
+        the distance is too large; it shrinks with more rows, so only compare sets of equal size.
 
     Returns
     -------
@@ -181,9 +181,10 @@ def kernel_distance(first: Tensor, second: Tensor, subset: int = KID_SUBSET) -> 
     Parameters
     ----------
     first, second
-        `[N,D]`, one row per picture; unlike the Frechet distance fair to small sets, and it can be slightly negative.
+        `[N,D]`, one row per picture; unlike the Frechet distance it is unbiased for small sets, and can be slightly
+        negative.
     subset
-        The rows are taken in order in equal blocks of about this many, whose distances are averaged.
+        The rows are divided in order into equal blocks of about this size, whose distances are averaged.
 
     Raises
     ------
@@ -210,7 +211,9 @@ def _cubic(a: Tensor, b: Tensor) -> Tensor:
 
 def _check_rows(first: Tensor, second: Tensor) -> None:
     if min(len(first), len(second)) < 2:
-        raise ValueError(f"sets of {len(first)} and {len(second)} rows: a distance of sets needs at least two each")
+        raise ValueError(
+            f"sets of {len(first)} and {len(second)} rows: a distance between sets needs at least two each"
+        )
 
 
 def _unit(features: Tensor) -> Tensor:

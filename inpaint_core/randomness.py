@@ -10,16 +10,16 @@ import torch
 
 @contextmanager
 def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for the code inside, and put their states back afterwards.
+    """Seed torch's global generators for the code inside, and restore their states afterwards.
 
-    Layers such as dropout, constructors, and networks of others draw from nothing else.
+    Dropout, constructors and third-party networks can draw from nothing else.
 
     Parameters
     ----------
     seed
         For the CPU's generator, and for that of `device` where it is a CUDA device.
     device
-        Where the code computes.
+        Device that the code runs on.
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):

@@ -1,4 +1,4 @@
-"""Text from files that others made, fit for one line of a terminal, a log or a node."""
+"""Untrusted text made safe for one line of a terminal, a log or a node."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ MAX_LINE_LENGTH = 1000
 
 
 def one_line(text: str, longest: int = MAX_LINE_LENGTH) -> str:
-    """The text on one line: nothing that ends a line, moves a cursor, changes colors or the direction of writing.
+    """The text in one line, without anything that ends a line, moves the cursor, or changes colors or text direction.
 
-    White space of any kind becomes a single blank, other characters that are not printed are written as escapes, and
-    what is beyond `longest` characters is cut off.
+    Any white space becomes a single space, other unprintable characters are escaped, and text beyond `longest`
+    characters is cut off.
     """
     shown = []
     for character in " ".join(text[: 4 * longest].split()):

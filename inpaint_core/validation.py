@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in one line."""
+"""Pydantic's validation errors in one line."""
 
 from __future__ import annotations
 

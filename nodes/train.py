@@ -332,15 +332,8 @@ def without_download(config: TrainConfig) -> TrainConfig:
 def report(result: TrainResult) -> str:
     """What came out, in a few lines."""
     lines = [f"{result.path.parent.name}: {result.steps} steps, {result.model.card.data}"]
-    if result.model.card.task == "translation":
-        scores = {"this model": result.metrics.get("l1"), "mean picture": result.baselines.get("mean_picture_l1")}
-        lines.append("mean absolute difference from held-out pictures (lower is better):")
-        lines += [f"  {name}: {score:.4f}" for name, score in scores.items() if score is not None]
-        sensitivity = Sensitivity.from_metrics(result.metrics)
-        if sensitivity is not None and sensitivity.collapsed:
-            lines.append(sensitivity.advice())
-    elif result.metrics:
-        lines.append("PSNR in the holes of held-out pictures, in dB (higher is better):")
-        scores = {"this model": result.metrics.get("hole_psnr"), **result.baselines}
-        lines += [f"  {name}: {score:.2f}" for name, score in scores.items() if score is not None]
+    lines += result.objective.score.lines(result.metrics, result.baselines)
+    sensitivity = Sensitivity.from_metrics(result.metrics)
+    if sensitivity is not None and sensitivity.collapsed:
+        lines.append(sensitivity.advice())
     return "\n".join(lines)

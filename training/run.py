@@ -82,8 +82,7 @@ def report(result: TrainResult) -> None:
     if result.interrupted:
         return
     folder = result.path.parent
-    run, metrics, baselines = RunFolder(folder), result.metrics, result.baselines
-    translates = result.model.card.task == "translation"
+    run = RunFolder(folder)
     print(f"\ntrained for {result.steps} steps; everything is in {folder}")
     names = {
         run.model: "the best model so far",
@@ -93,21 +92,11 @@ def report(result: TrainResult) -> None:
     names |= {run.metrics: "one line per step", run.report: "what was found in the folder of pictures"}
     for path, what in names.items():
         print(f"  {path.name:<20} {what}")
-    if baselines and metrics and translates:
-        print("mean absolute difference from held-out pictures, in 0..1 (lower is better):")
-        print(f"  this model {metrics['l1']:.4f}, the mean training picture {baselines['mean_picture_l1']:.4f}")
-    elif baselines and metrics:
-        print("PSNR in the holes of held-out pictures, in dB (higher is better):")
-        rows = {"this model": metrics["hole_psnr"], "Telea": baselines["telea"], "mean fill": baselines["mean"]}
-        for name, value in rows.items():
-            print(f"  {name:<20} {value:6.2f}")
-    model = shlex.quote(str(run.model))
-    if translates:
-        print("translate a picture or a video with:")
-        print(f"  python -m inpaint_core translate --model {model} --input PICTURE.jpg --out TRANSLATED.png")
-    else:
-        print("fill the holes of a picture (white in the mask = hole) with:")
-        print(f"  python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png")
+    for line in result.objective.score.lines(result.metrics, result.baselines):
+        print(line)
+    purpose, command = result.objective.usage
+    print(f"{purpose} with:")
+    print(f"  {command.format(model=shlex.quote(str(run.model)))}")
     for filled in sorted(folder.glob(f"{run.filled.stem}.*")):
         print(f"the picture that it was trained on, repaired: {filled}")
     sys.stdout.flush()

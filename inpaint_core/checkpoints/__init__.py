@@ -1,4 +1,4 @@
-"""Checkpoints that describe themselves: reading, writing and refusing them, and the models that they become."""
+"""Self-describing checkpoints: reading, writing and refusing them, and the models built from them."""
 
 from .card import ModelCard
 from .errors import CheckpointError

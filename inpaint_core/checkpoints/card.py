@@ -26,7 +26,7 @@ def pack_version() -> str:
 
 
 class ModelCard(BaseModel):
-    """Everything that is needed to rebuild and feed a network, and where it came from.
+    """Everything needed to rebuild a network and prepare its input, and where it came from.
 
     Stored as JSON in the metadata of the safetensors file. A card is untrusted: every field is bounded here, the
     architecture's arguments are bounded by the architecture.
@@ -41,11 +41,11 @@ class ModelCard(BaseModel):
     value_range: ValueRange = "unit"
     """What the network reads and writes: 0..1, -1..1, or ImageNet-normalized."""
     fill: tuple[Unit, Unit, Unit] = (0.5, 0.5, 0.5)
-    """RGB in 0..1 that stands in the hole when the network looks at a picture."""
+    """RGB in 0..1 that the hole is filled with before the network sees a picture."""
     prepare: PrepareSettings | None = None
     """How a translation network's input is made from a picture; None for one that reads pictures as they are."""
     trained_size: int = Field(256, ge=1, le=2048)
-    """Side in pixels of the squares that it was trained on."""
+    """Side in pixels of the squares it was trained on."""
     steps: int = Field(0, ge=0)
     name: Text = ""
     data: Text = ""

@@ -9,7 +9,7 @@ from .translation_model import TranslationModel
 
 
 def describe_model(model: InpaintingModel | TranslationModel) -> str:
-    """What a model is, one fact a line: architecture, size, how it is fed, what it was trained on."""
+    """What a model is, one fact per line: architecture, size, how its input is prepared, what it was trained on."""
     card = model.card
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     chosen = ", ".join(f"{key} {value}" for key, value in sorted(card.arguments.items()))
@@ -34,4 +34,4 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
 def _describe_input(settings: PrepareSettings | None) -> str:
     if settings is None:
         return "color pictures as they are"
-    return f"gray, reduced {settings.reduction} times and enlarged again"
+    return f"gray, reduced by a factor of {settings.reduction} and enlarged again"

@@ -1,4 +1,4 @@
-"""The models that come with the pack, by name."""
+"""The models bundled with the pack, by name."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "weights"
 EMBEDDED_INPAINTING = ("unet-natural", "pconv-natural", "glcic-natural")
-"""Those that fill holes, the best one first: lists that people choose from begin with it."""
+"""Those that fill holes, best first: lists offered to users begin with it."""
 EMBEDDED_TRANSLATION = ("see-flowers",)
 """Those that translate pictures (Learning to See)."""
 
 
 def embedded_models() -> dict[str, Path]:
-    """Names that `load_model` takes instead of a path, and their files.
+    """Names that `load_model` accepts instead of a path, and their files.
 
     Examples
     --------

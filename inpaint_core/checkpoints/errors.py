@@ -1,4 +1,4 @@
-"""What is raised about a checkpoint."""
+"""The error raised for unusable checkpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..text import one_line
 class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message is one line that says what is wrong and what to do.
 
-    What a file says about itself may stand in it, so it is cleaned: see `inpaint_core.text.one_line`.
+    It may quote the file's own metadata, so it is sanitized: see `inpaint_core.text.one_line`.
     """
 
     def __init__(self, message: str) -> None:

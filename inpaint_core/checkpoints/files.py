@@ -1,4 +1,4 @@
-"""Checkpoints that describe themselves: one safetensors file, a card in its metadata, no flags, no pickle."""
+"""Self-describing checkpoints: one safetensors file, a card in its metadata, no flags, no pickle."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     path
         A `.safetensors` file written by `save_model`, or the name of an embedded model (see `embedded_models`).
     device
-        Where the weights go.
+        Device for the weights.
 
     Returns
     -------
     InpaintingModel or TranslationModel
-        By the card's task; in evaluation mode, float32, also when the file holds half precision.
+        Depending on the card's task; in evaluation mode, float32 even when the file holds half precision.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         check_pass(source.name, card, model)
         network = network.to(device).eval()
         if card.task == "translation":
-            # Faster by a third and more, on processors and in half precision on GPUs.
+            # At least a third faster on CPUs, and in half precision on GPUs.
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             return TranslationModel(card, network)
         return InpaintingModel(card, network)
@@ -81,7 +81,7 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
     Raises
     ------
     CheckpointError
-        Wrong suffix, an inference form, or a weight that is not finite (nothing is written then).
+        Wrong suffix, an inference form, or a weight that is not finite; nothing is written.
     OSError
         The folder cannot be written or the disk is full; an existing file is untouched.
     """
@@ -89,7 +89,7 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
     if target.suffix != ".safetensors":
         raise CheckpointError(f"{target.name}: a checkpoint's name must end in .safetensors")
     if not isinstance(model.network, find_architecture(model.card.architecture).network):
-        raise CheckpointError(f"{target.name}: an inference form cannot be saved; save the model that it was made from")
+        raise CheckpointError(f"{target.name}: an inference form cannot be saved; save the model it was made from")
     tensors = {}
     for key, value in model.network.state_dict().items():
         tensor = value.detach().to("cpu")
@@ -99,18 +99,18 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
                 raise CheckpointError(f"{target.name}: weight {key!r} is not finite, so nothing was written")
         # A clone, because safetensors refuses tensors that share memory and channels_last strides.
         tensors[key] = tensor.clone(memory_format=torch.contiguous_format)
-    # Not `save_file`, which leaves files of its own behind when it is killed and raises no OSError on a full disk. A
-    # single entry, because their order in the file is random: equal models are equal files.
+    # Not `save_file`, which leaves temporary files behind when killed and raises no OSError on a full disk. A single
+    # metadata entry, because the order of entries in the file is random: equal models make equal files.
     write_bytes(target, save(tensors, metadata={CARD_KEY: model.card.model_dump_json()}))
 
 
 def read_card(path: str | os.PathLike[str]) -> ModelCard:
-    """Read only the card of a checkpoint: cheap, whatever the file's size.
+    """Read only the card of a checkpoint, which is cheap for any file size.
 
     Raises
     ------
     CheckpointError
-        As `load_model`, as far as it can be told without the weights.
+        As `load_model`, as far as can be checked without the weights.
     """
     source = _source(path)
     _check_file(source)
@@ -150,23 +150,23 @@ def _source(path: str | os.PathLike[str]) -> Path:
 def _check_file(source: Path) -> None:
     foreign = identify_foreign(source)
     if foreign is not None:
-        raise CheckpointError(f"{source.name}: is {foreign}; models of this pack end in .safetensors")
+        raise CheckpointError(f"{source.name}: this is {foreign}; models of this pack end in .safetensors")
     if source.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(
-            f"{source.name}: {source.suffix} files can run code when opened and are refused; "
-            f"make a safe file of it: python -m inpaint_core convert {source.name} --out {source.stem}.safetensors"
+            f"{source.name}: {source.suffix} files can run code when opened and are refused; convert it to a safe "
+            f"file: python -m inpaint_core convert {source.name} --out {source.stem}.safetensors"
         )
     if not source.is_file():
         known = ", ".join(embedded_models())
         raise CheckpointError(
-            f"{source}: no such model file" + (f", nor one of the pack's own ({known})" if known else "")
+            f"{source}: no such model file" + (f", and no embedded model of that name ({known})" if known else "")
         )
     if source.suffix.lower() != ".safetensors":
         raise CheckpointError(f"{source.name}: not a model; models end in .safetensors")
     with source.open("rb") as file:
         start = file.read(8)
     if len(start) == 8 and MAX_HEADER_BYTES < int.from_bytes(start, "little") <= source.stat().st_size:
-        raise CheckpointError(f"{source.name}: its header is larger than that of any model of this pack")
+        raise CheckpointError(f"{source.name}: its header is too large for a model of this pack")
 
 
 def _damaged(source: Path, error: SafetensorError) -> CheckpointError:
@@ -180,15 +180,15 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
     text = (metadata or {}).get(CARD_KEY)
     if text is None:
         raise CheckpointError(
-            f"{name}: no Liminal card in this file; public checkpoints become ours with python -m inpaint_core convert"
+            f"{name}: this file has no Liminal card; convert public checkpoints with python -m inpaint_core convert"
         )
     if len(text) > MAX_CARD_CHARACTERS:
         raise CheckpointError(
-            f"{name}: its card has {len(text)} characters, at most {MAX_CARD_CHARACTERS} are accepted"
+            f"{name}: its card has {len(text)} characters; at most {MAX_CARD_CHARACTERS} are accepted"
         )
     try:
         fields = json.loads(text)
-    except (ValueError, RecursionError):  # also numbers of thousands of digits
+    except (ValueError, RecursionError):  # including numbers with thousands of digits
         raise CheckpointError(f"{name}: its card is not JSON; save the model again") from None
     if isinstance(fields, dict) and isinstance(fields.get("format"), int) and fields["format"] > FORMAT:
         raise CheckpointError(
@@ -198,20 +198,20 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
         card = ModelCard.model_validate(fields)
         task = find_architecture(card.architecture).task
     except ValidationError as error:
-        raise CheckpointError(f"{name}: its card is wrong: {describe(error)}") from None
+        raise CheckpointError(f"{name}: its card is invalid: {describe(error)}") from None
     except ValueError as error:
         raise CheckpointError(f"{name}: {error}") from None
     if task != card.task:
-        raise CheckpointError(f"{name}: its card says {card.task}, but {card.architecture!r} is made for {task}")
+        raise CheckpointError(f"{name}: its card says {card.task}, but {card.architecture!r} is for {task}")
     return card
 
 
 def _check_inputs(name: str, card: ModelCard) -> None:
-    """Whether a translation network reads what its card says that it is fed with: one gray channel, or colors."""
+    """Check that a translation network reads the input its card declares: one gray channel, or colors."""
     architecture = find_architecture(card.architecture)
     read = architecture.input_channels(architecture.complete(card.arguments))
     fed = 3 if card.prepare is None else 1
     if card.task == "translation" and read != fed:
         raise CheckpointError(
-            f"{name}: its network reads {read} channels, but its card feeds it with {fed}; the file was edited"
+            f"{name}: its network reads {read} channels, but its card prepares {fed}; the file was edited"
         )

@@ -1,4 +1,4 @@
-"""Model files of other programs, told by how they begin and end."""
+"""Model files of other programs, recognized by their first and last bytes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "a Keras or other HDF5 file"),
     (b"GGUF", "a GGUF file of llama.cpp"),
     (b"\x93NUMPY", "a NumPy array"),
-    (b"version https://git-lfs", "only a pointer of Git LFS, not the model itself: fetch it with git lfs pull"),
-    (b"<!doctype html", "a web page and no model: download the file itself"),
-    (b"<html", "a web page and no model: download the file itself"),
+    (b"version https://git-lfs", "only a Git LFS pointer, not the model itself: fetch it with git lfs pull"),
+    (b"<!doctype html", "a web page, not a model: download the file itself"),
+    (b"<html", "a web page, not a model: download the file itself"),
 )
 SUFFIXES: dict[str, str] = {
     ".h5": "a Keras file",
@@ -35,7 +35,7 @@ TABLE_END = bytes.fromhex("57fb808b247547db")[::-1]  # LevelDB's tables, which T
 
 
 def identify_foreign(path: str | os.PathLike[str]) -> str | None:
-    """What a file is that belongs to another program, as the end of a sentence; None for all others."""
+    """What kind of file another program wrote, as the end of a sentence; None for all other files."""
     source = Path(path)
     try:
         with source.open("rb") as file:

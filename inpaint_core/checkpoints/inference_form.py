@@ -20,9 +20,9 @@ from .translation_model import TranslationModel
 Model = TypeVar("Model", InpaintingModel, TranslationModel)
 
 TOLERANCE = 1 / 255
-"""Largest difference in 0..1 that reduced precision may make on the probes: half of what is promised elsewhere."""
+"""Largest difference in 0..1 that reduced precision may make on the probes: half of what is promised to users."""
 UNITS = {"unit": 1.0, "signed": 0.5, "imagenet": 0.229}
-"""What a step of 1 in a network's value range is in 0..1, at most."""
+"""The largest change in 0..1 that a change of 1 in a network's value range can make."""
 PROBE_SIDE = 256
 
 
@@ -30,16 +30,16 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
     """Make the inference form of a model.
 
     Batch normalization is folded into the convolutions, memory is laid out channels_last, and where the device
-    multiplies faster in bfloat16 (CPUs with AVX512-BF16 or AMX) or float16 (CUDA GPUs from Volta on) that precision is
-    used, if that changes the output by less than `TOLERANCE` on probe pictures. Partial convolutions are rewritten, see
+    multiplies faster in bfloat16 (CPUs with AVX512-BF16 or AMX) or float16 (CUDA GPUs since Volta), that precision is
+    used if it changes the output by less than `TOLERANCE` on probe pictures. Partial convolutions are rewritten, see
     `PConvUNetInference`.
 
     Parameters
     ----------
     model
-        Left as it is. Its device is the one that is optimized for.
+        Not changed. The form is optimized for its device.
     compiled
-        Compile with `torch.compile` as well: needs a C++ compiler, and minutes at the first picture.
+        Compile with `torch.compile` as well: needs a C++ compiler, and takes minutes for the first picture.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
         if dtype != torch.float32:
             probe = probe_inputs(model)
             difference = float((chosen(*probe) - network(*probe)).abs().max()) * UNITS[model.card.value_range]
-            # Not the other way round: a NaN is no agreement.
+            # Not inverted, so that NaN counts as a disagreement.
             if not difference <= TOLERANCE:
                 chosen = inference_form(network, torch.float32)
     if compiled:
@@ -63,10 +63,10 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """The precision in which a device convolves fastest."""
+    """The precision in which a device computes convolutions fastest."""
     if device.type == "cuda":
         return torch.float16 if torch.cuda.get_device_capability(device) >= (7, 0) else torch.float32
-    # These two are private in torch; where they are renamed, float32 is a safe answer.
+    # These two are private in torch; if they are renamed, float32 is a safe answer.
     checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
     if device.type == "cpu" and any(check is not None and check() for check in checks):
         return torch.bfloat16
@@ -90,7 +90,7 @@ class FoldedNetwork(Network):
     network
         In evaluation mode; not changed.
     dtype
-        What it computes in.
+        Precision to compute in.
     """
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
@@ -99,14 +99,14 @@ class FoldedNetwork(Network):
         self.dtype = dtype
         folded = copy.deepcopy(network).eval().requires_grad_(False)
         fold_batch_norm(folded)
-        # torch normalizes instances channel by channel, and turns channels_last around for that.
+        # torch computes instance normalization channel by channel, and undoes channels_last for that.
         by_channel = any(isinstance(module, nn.InstanceNorm2d) for module in folded.modules())
         self.layout = torch.contiguous_format if by_channel else torch.channels_last
         self.network = folded.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor) -> Tensor:
-        """As the network's own."""
+        """As for the network itself."""
         laid_out = (tensor.to(dtype=self.dtype, memory_format=self.layout) for tensor in inputs)
         return self.network(*laid_out).to(torch.float32, memory_format=torch.contiguous_format)
 
@@ -130,8 +130,8 @@ def fold_batch_norm(network: nn.Module) -> None:
 
 
 def probe_inputs(model: InpaintingModel | TranslationModel) -> tuple[Tensor, ...]:
-    """What the network is shown to compare precisions: a picture both smooth and rough, and white noise; holes of two
-    sizes, and one that leaves the frame, where few pixels stand for many."""
+    """Inputs for comparing precisions: a picture both smooth and rough, and white noise; holes of two sizes, and one
+    that reaches the frame's edge, where few known pixels count for many."""
     generator = torch.Generator().manual_seed(0)
     side = max(-(-PROBE_SIDE // model.network.multiple) * model.network.multiple, model.network.minimum)
     channels = 3 if isinstance(model, InpaintingModel) else _input_channels(model.network)

@@ -1,4 +1,4 @@
-"""A network with its card, as something that completes pictures of any size."""
+"""A network with its card, as a Completer for pictures of any size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _mean_and_std(value_range: ValueRange, like: Tensor) -> tuple[Tensor, Tensor
 
 
 def to_range(image: Tensor, value_range: ValueRange) -> Tensor:
-    """Map `[B,3,H,W]` (or gray `[B,1,H,W]`) from 0..1 to what a network reads."""
+    """Map `[B,3,H,W]` (or gray `[B,1,H,W]`) from 0..1 to a network's value range."""
     if value_range == "unit":
         return image
     mean, std = _mean_and_std(value_range, image)
@@ -36,7 +36,7 @@ def to_range(image: Tensor, value_range: ValueRange) -> Tensor:
 
 
 def to_unit(image: Tensor, value_range: ValueRange) -> Tensor:
-    """Map `[B,3,H,W]` from what a network writes to 0..1 without clamping, so that gradients pass everywhere."""
+    """Map `[B,3,H,W]` from a network's output to 0..1 without clamping, so that gradients pass everywhere."""
     if value_range == "unit":
         return image
     mean, std = _mean_and_std(value_range, image)
@@ -44,12 +44,12 @@ def to_unit(image: Tensor, value_range: ValueRange) -> Tensor:
 
 
 def from_range(image: Tensor, value_range: ValueRange) -> Tensor:
-    """Map `[B,3,H,W]` from what a network writes to 0..1, clamped."""
+    """Map `[B,3,H,W]` from a network's output to 0..1, clamped."""
     return to_unit(image, value_range).clamp(0.0, 1.0)
 
 
 def fill_hole(image: Tensor, mask: Tensor, fill: tuple[float, float, float]) -> Tensor:
-    """Replace the hole of `[B,3,H,W]` by one color; whatever was there, NaN included, is gone."""
+    """Replace the hole of `[B,3,H,W]` with one color, whatever was there, NaN included."""
     return torch.where(mask > 0.5, image.new_tensor(fill).view(1, 3, 1, 1), image)
 
 
@@ -59,11 +59,12 @@ class InpaintingModel:
     Parameters
     ----------
     card
-        Says how the network is fed.
+        Says how the network's input is prepared.
     network
-        Takes `(image, mask)`, see `inpaint_core.models`. It stays in the mode that it is in; `complete` runs it in
-        evaluation mode.
+        Takes `(image, mask)`, see `inpaint_core.models`. Its mode is left alone; `complete` runs it in evaluation mode.
     """
+
+    does = "fills holes"
 
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
@@ -71,7 +72,7 @@ class InpaintingModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.network.parameters()).device
 
     def to(self, device: torch.device | str) -> InpaintingModel:
@@ -80,12 +81,12 @@ class InpaintingModel:
         return self
 
     def clone(self) -> InpaintingModel:
-        """A copy that shares nothing, for fine-tuning a model that others still use."""
+        """An independent copy, for fine-tuning a model that is still in use elsewhere."""
         with torch.inference_mode(False):
             return InpaintingModel(self.card, copy.deepcopy(self.network))
 
     def prepare(self, image: Tensor, mask: Tensor) -> Tensor:
-        """What the network reads: hole filled with the card's color, in the card's value range."""
+        """The network's input: the hole filled with the card's color, in the card's value range."""
         return to_range(fill_hole(image, mask, self.card.fill), self.card.value_range)
 
     @torch.no_grad()
@@ -95,7 +96,7 @@ class InpaintingModel:
         Parameters
         ----------
         image
-            `[B,3,H,W]` in 0..1, any size from 1x1; what lies in the hole is never looked at.
+            `[B,3,H,W]` in 0..1, any size from 1x1; the contents of the hole are ignored.
         mask
             `[B,1,H,W]`, exactly 0 or 1, 1 = hole.
 

@@ -1,4 +1,4 @@
-"""How the input of a Learning-to-See network is made from a picture; part of the model's card."""
+"""How a picture is turned into the input of a Learning to See network; part of the model's card."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ class InputStatistics(BaseModel):
 
 
 class PrepareSettings(BaseModel):
-    """What `inpaint_core.translation.prepare` does to a picture, in training and afterwards."""
+    """What `inpaint_core.translation.prepare` does to a picture, in training and in use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     reduction: int = Field(default=24, ge=1, le=128)
-    """Both sides are divided by this (rounded, at least 1 pixel is left) and enlarged again; 1 keeps every detail."""
+    """Both sides are divided by this (rounded, at least 1 pixel) and enlarged again; 1 keeps every detail."""
     brightness: float = Field(default=0.2, ge=0.0, le=1.0)
-    """While training, up to this much is added or taken away."""
+    """In training, up to this much is randomly added or subtracted."""
     contrast: float = Field(default=0.15, ge=0.0, le=1.0)
-    """While training, differences from the mean are multiplied by 1 plus or minus up to this."""
+    """In training, differences from the mean are scaled by a random factor of 1 plus or minus up to this."""
     statistics: InputStatistics | None = None
-    """Of the inputs that the network was trained on, without the random changes; a contrast stretch aims at them."""
+    """Levels of the inputs that the network was trained on, without the random changes: the target of a contrast
+    stretch."""

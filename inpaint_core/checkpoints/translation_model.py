@@ -1,4 +1,4 @@
-"""A network with its card, as something that turns pictures into other pictures."""
+"""A network with its card, as a Translator of pictures."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from .inpainting_model import from_range, to_range
 
 
 class TranslationModel:
-    """A translation network and what it is to be fed with.
+    """A translation network and how its input is prepared.
 
     Parameters
     ----------
     card
-        `card.prepare` says how the input is made from a picture; None for a network that reads pictures as they are.
+        `card.prepare` says how a picture is turned into the input; None for a network that reads pictures as they are.
     network
-        Takes `[B,C,H,W]`, see `inpaint_core.models`. It stays in the mode that it is in; `predict` runs it in
-        evaluation mode, so that nothing in it is random and no frame depends on others.
+        Takes `[B,C,H,W]`, see `inpaint_core.models`. Its mode is left alone; `predict` runs it in evaluation mode, so
+        that nothing is random and frames are independent.
     """
+
+    does = "translates pictures"
 
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card
@@ -32,7 +34,7 @@ class TranslationModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.network.parameters()).device
 
     def to(self, device: torch.device | str) -> TranslationModel:
@@ -41,7 +43,7 @@ class TranslationModel:
         return self
 
     def clone(self) -> TranslationModel:
-        """A copy that shares nothing, for fine-tuning a model that others still use."""
+        """An independent copy, for fine-tuning a model that is still in use elsewhere."""
         with torch.inference_mode(False):
             return TranslationModel(self.card, copy.deepcopy(self.network))
 
@@ -52,7 +54,7 @@ class TranslationModel:
         Parameters
         ----------
         inputs
-            What the network is trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
+            What the network was trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
             for it, color `[B,3,H,W]` otherwise; any size from 1x1, on any device.
 
         Returns

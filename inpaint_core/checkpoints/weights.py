@@ -1,4 +1,4 @@
-"""Stored weights compared with what a network needs, before they are read, and the cost of using them."""
+"""Stored weights checked against the network before they are read, and the cost of using them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .translation_model import TranslationModel
 
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
 WHOLE = {"I64", "I32", "int64", "int32"}
-PROBE_SIDE = 64  # pixels; smaller than anything that networks are trained on
+PROBE_SIDE = 64  # pixels; smaller than anything networks are trained on
 MAX_PASS_BYTES = 16 * 2**30
 HELD_AT_ONCE = 4  # activations as large as the largest one
 
@@ -43,14 +43,14 @@ def check_names(name: str, expected: Mapping[str, Tensor], stored: Iterable[str]
 
 
 def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], kind: str) -> None:
-    """Refuse a weight of another shape, or of a kind of number that it cannot be.
+    """Refuse a weight of the wrong shape or the wrong type of number.
 
     Parameters
     ----------
     expected
-        What the network has there; on the meta device, too.
+        The network's own tensor; may be on the meta device.
     shape, kind
-        What is stored; the kind as safetensors (`F32`) or torch (`float32`) call it.
+        What is stored; the kind as named by safetensors (`F32`) or torch (`float32`).
 
     Raises
     ------
@@ -59,21 +59,21 @@ def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], ki
     """
     if list(shape) != list(expected.shape):
         raise CheckpointError(
-            f"{name}: weight {key!r} has shape {list(shape)}, its card asks for {list(expected.shape)}"
+            f"{name}: weight {key!r} has shape {list(shape)}, but its card needs {list(expected.shape)}"
         )
     accepted = FLOATING if expected.is_floating_point() else WHOLE
     if kind not in accepted:
         wanted = "floating-point numbers" if expected.is_floating_point() else "whole numbers"
-        raise CheckpointError(f"{name}: weight {key!r} is stored as {kind}, {wanted} of 16 to 64 bits are needed")
+        raise CheckpointError(f"{name}: weight {key!r} is stored as {kind}, but {wanted} of 16 to 64 bits are needed")
 
 
 def to_finite(name: str, key: str, tensor: Tensor) -> Tensor:
-    """A weight as the network holds it: float32 instead of other real numbers.
+    """A weight as the network holds it: floating-point numbers become float32.
 
     Raises
     ------
     CheckpointError
-        NaN, infinity, a number that float32 does not reach, or a variance below 0; `name` is that of the file.
+        NaN, infinity, a number out of float32's range, or a negative variance; `name` is that of the file.
     """
     if not tensor.is_floating_point():
         return tensor
@@ -81,7 +81,7 @@ def to_finite(name: str, key: str, tensor: Tensor) -> Tensor:
     if not bool(torch.isfinite(converted).all()):
         raise CheckpointError(f"{name}: weight {key!r} holds NaN or infinity as float32; use an earlier checkpoint")
     if key.endswith("running_var") and bool((converted < 0.0).any()):
-        raise CheckpointError(f"{name}: weight {key!r} is a variance and below 0; the file was edited or is damaged")
+        raise CheckpointError(f"{name}: weight {key!r} is a negative variance; the file was edited or is damaged")
     return converted
 
 
@@ -114,7 +114,7 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
         for handle in handles:
             handle.remove()
     if not bool(torch.isfinite(output).all()):
-        raise CheckpointError(f"{name}: its network gives numbers that are not finite; use an earlier checkpoint")
+        raise CheckpointError(f"{name}: its network's output is not finite; use an earlier checkpoint")
     needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2
     if needed > MAX_PASS_BYTES:
         raise CheckpointError(

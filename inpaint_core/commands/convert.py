@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=3,
         metavar=("R", "G", "B"),
-        help="color in 0..1 that stood in the hole in training, where the file does not tell",
+        help="color in 0..1 that holes were filled with in training, if the file does not say",
     )
     parser.add_argument("--half", action="store_true", help="store float16: half the size")
 

@@ -14,6 +14,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load the model, all of it, and print its card."""
+    """Load the whole model and print its card."""
     print(describe_model(load_model(arguments.file)))
     return 0

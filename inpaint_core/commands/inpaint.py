@@ -1,4 +1,4 @@
-"""python -m inpaint_core inpaint: fill holes of one picture or of a folder."""
+"""python -m inpaint_core inpaint: fill the holes of one picture or of a folder."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="white = hole: a picture for all images, a folder with masks of the same names, "
         f"or a generator ({', '.join(names_without_options())})",
     )
-    parser.add_argument("--invert", action="store_true", help="black = hole: exchange hole and known in the mask")
+    parser.add_argument("--invert", action="store_true", help="invert the mask: black = hole")
     parser.add_argument(
         "--opaque",
         action="store_true",
-        help="make what is filled opaque; otherwise the fill of a transparent part stays invisible",
+        help="make the fill opaque; otherwise the fill of a transparent area stays invisible",
     )
     parser.add_argument(
         "--strategy",
         choices=STRATEGIES,
         default="auto",
-        help="what the model sees: the whole frame, the frame resized, a crop around each hole, tiles, "
-        "or per hole what costs least without a visible loss (default: auto)",
+        help="what the model sees: the whole frame, the frame resized, a crop around each hole, tiles, or whichever "
+        "is cheapest for each hole without visible loss (default: auto)",
     )
     parser.add_argument(
         "--size", type=int, metavar="PX", help="longer side of what the model sees at once (default: auto)"
@@ -54,17 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--context",
         type=float,
         default=0.5,
-        help="surroundings shown on each side, as a share of the hole (default: 0.5)",
+        help="surroundings shown on each side, as a fraction of the hole's size (default: 0.5)",
     )
     parser.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the hole first; negative shrinks it")
-    parser.add_argument("--feather", type=int, default=8, metavar="PX", help="width of the seam, inwards (default: 8)")
     parser.add_argument(
-        "--blend", choices=BLENDS, default="alpha", help="how the fill is joined to the picture (default: alpha)"
+        "--feather", type=int, default=8, metavar="PX", help="width of the blend inside the hole's edge (default: 8)"
+    )
+    parser.add_argument(
+        "--blend", choices=BLENDS, default="alpha", help="how the fill is blended into the picture (default: alpha)"
     )
     add_detail_argument(parser)
     parser.add_argument("--color-match", action="store_true", help="match the fill's color to the hole's surroundings")
     parser.add_argument(
-        "--grain", type=float, default=0.0, help="0..1: give the fill the noise of its surroundings (default: 0)"
+        "--grain", type=float, default=0.0, help="0..1: add the noise of the surroundings to the fill (default: 0)"
     )
     parser.add_argument(
         "--hole-ratio", type=float, nargs=2, metavar=("LOW", "HIGH"), help="for a generator, e.g. 0.2 0.3"
@@ -84,23 +86,23 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames-per-batch",
         type=int,
         metavar="N",
-        help="windows shown to the model at once (default: what memory allows)",
+        help="windows shown to the model at once (default: as many as memory allows)",
     )
 
 
 def add_detail_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare where fine detail comes from."""
+    """Declare the source of fine detail."""
     parser.add_argument(
         "--detail",
         choices=DETAILS,
         default="network",
-        help="network: the fill is the model's; patches: it guides patches copied from the surroundings "
-        "(default: network)",
+        help="network: use the model's fill; patches: use it to guide patches copied from the surroundings (default: "
+        "network)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fill, write, and say where; in a folder a bad file is listed and the others are done."""
+    """Fill, write, and print where; in a folder, bad files are listed and the rest are done."""
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
@@ -134,10 +136,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
-    """Make what was filled opaque in `result` if asked to; otherwise say what part of it will not be seen."""
+    """Make the fill opaque in `result` if asked to; otherwise say what part of it is invisible."""
     if picture.alpha is None:
         return []
-    said = ["it is fully transparent, so nothing of it is known"] * bool(picture.unknown.all())
+    said = ["it is fully transparent, so none of it is known"] * bool(picture.unknown.all())
     filled = grow(hole, max(arguments.grow, 0)) > 0.5
     if arguments.opaque:
         result[:, 3:][filled] = 1.0
@@ -145,17 +147,17 @@ def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor
     hidden = float((filled & (picture.alpha == 0.0)).sum()) / max(float(filled.sum()), 1.0)
     if hidden > 0.0:
         share = f"{max(1, round(100 * hidden))} % of the hole" if hidden < 1.0 else "the hole"
-        said.append(f"{share} is fully transparent, where the fill stays invisible; --opaque lets it be seen")
+        said.append(f"{share} is fully transparent, so the fill is invisible there; --opaque makes it visible")
     return said
 
 
 def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
-    """The folder of masks, None where there is none, and all files that masks are read from.
+    """The folder of masks, if any, and all files that masks are read from.
 
     Raises
     ------
     ImageFileError
-        A mask for all pictures that is no picture, or a folder without masks.
+        The mask for all pictures is not a picture, or the folder has no masks.
     """
     path = Path(arguments.mask)
     if arguments.mask in names_without_options():
@@ -178,14 +180,14 @@ def _mask_for(
     if arguments.mask in names_without_options():
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
-        # By name: each picture of a folder gets another mask, and the same one whichever others are there.
+        # Seeded by name: each picture of a folder gets a mask of its own, which does not depend on the other files.
         name = os.fsencode(source.relative_to(root).as_posix())
         seed = arguments.seed + (zlib.crc32(name) if arguments.image.is_dir() else 0)
         hole = generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.cut_out)
         return 1.0 - hole if arguments.invert else hole
     path = Path(arguments.mask) if masks is None else find_partner(source, root, masks)
     if masks is None and picture.alpha is None and path.exists() and source.samefile(path):
-        raise ImageFileError(f"{source}: is given as its own mask; give the file that the hole is drawn in")
+        raise ImageFileError(f"{source}: given as its own mask; give the file that the hole is drawn in")
     mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
     notes.say(path, mask.remarks)
     return mask.hole

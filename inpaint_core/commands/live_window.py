@@ -1,4 +1,4 @@
-"""The window in which live translations are watched, and its keys."""
+"""The window that shows live translations, and its keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_HEIGHT = 512
 
 
 class LiveWindow:
-    """What the network sees on the left, what it makes of that on the right; used as a context.
+    """The network's input on the left, its output on the right; a context manager.
 
     Raises
     ------
@@ -40,13 +40,14 @@ class LiveWindow:
 
     def __enter__(self) -> LiveWindow:
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            # Qt would end the whole process.
+            # Qt would abort the whole process.
             raise VideoError("no window can be opened: this session has no display; write to a video file instead")
         try:
             self._cv2.namedWindow(TITLE, self._cv2.WINDOW_AUTOSIZE)
         except self._cv2.error:
             raise VideoError(
-                "no window can be opened: this OpenCV has none (opencv-python-headless); write to a video file instead"
+                "no window can be opened: this OpenCV was built without windows (opencv-python-headless); write to a "
+                "video file instead"
             ) from None
         return self
 
@@ -54,7 +55,7 @@ class LiveWindow:
         self._cv2.destroyAllWindows()
 
     def show(self, output: Tensor, measured: str, translator: FrameTranslator) -> None:
-        """Show `[3,H,W]` in 0..1 beside what the network saw, with a line of text, and obey the keys."""
+        """Show `[3,H,W]` in 0..1 beside the network's input, with a line of text, and handle the keys."""
         smoothing = translator.smooth_output.amount
         contrast = translator.controls.stretch if translator.controls is not None else "none"
         line = f"{measured}   smoothing {smoothing:.1f}   contrast {contrast}"
@@ -62,7 +63,7 @@ class LiveWindow:
         self.wait(translator)
 
     def wait(self, translator: FrameTranslator) -> None:
-        """Let the window draw itself, and obey a key if one was pressed."""
+        """Let the window redraw, and handle a key if one was pressed."""
         self.obey(chr(self._cv2.waitKey(30 if self.frozen else 1) & 0xFF), translator)
         if self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1:
             self.open = False
@@ -84,7 +85,7 @@ class LiveWindow:
 
 
 def compose(output: Tensor, seen: Tensor | None, lines: tuple[str, ...]) -> np.ndarray[Any, Any]:
-    """One picture, uint8 `[512,W,3]` in BGR, of what is seen `[1,C,h,w]`, the output `[3,H,W]` and lines of text."""
+    """One picture, uint8 `[512,W,3]` in BGR, of the input `[1,C,h,w]`, the output `[3,H,W]` and lines of text."""
     import cv2
 
     pictures = [to_bgr(output)] if seen is None else [to_bgr(seen[-1].expand(3, -1, -1)), to_bgr(output)]
@@ -93,7 +94,7 @@ def compose(output: Tensor, seen: Tensor | None, lines: tuple[str, ...]) -> np.n
         width = max(1, round(picture.shape[1] * SHOWN_HEIGHT / picture.shape[0]))
         scaled.append(cv2.resize(picture, (width, SHOWN_HEIGHT), interpolation=cv2.INTER_LINEAR))
     whole: np.ndarray[Any, Any] = np.ascontiguousarray(np.concatenate(scaled, 1))
-    whole[SHOWN_HEIGHT - 24 * len(lines) - 10 :] //= 3  # light text is then readable on anything
+    whole[SHOWN_HEIGHT - 24 * len(lines) - 10 :] //= 3  # keeps light text readable on anything
     for number, line in enumerate(lines):
         place = (10, SHOWN_HEIGHT - 12 - 24 * (len(lines) - 1 - number))
         cv2.putText(whole, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA)

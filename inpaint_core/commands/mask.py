@@ -30,47 +30,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     families = parser.add_subparsers(dest="generator", required=True, metavar="GENERATOR")
     for name, generator in GENERATORS.items():
         family = families.add_parser(name, help=generator.summary, description=f"Draw masks: {generator.summary}.")
-        family.add_argument("--image", type=Path, help="a picture or a folder of pictures that the masks are for")
+        family.add_argument("--image", type=Path, help="a picture or a folder of pictures to make masks for")
         family.add_argument(
-            "--size", type=int, nargs=2, metavar=("H", "W"), help="size of the masks, without a picture"
+            "--size", type=int, nargs=2, metavar=("H", "W"), help="size of the masks, if there is no picture"
         )
         family.add_argument("--out", type=Path, required=True, help="a .png file, or a folder")
-        family.add_argument("--number", type=int, default=1, help="masks for every picture (default: 1)")
+        family.add_argument("--number", type=int, default=1, help="number of masks per picture (default: 1)")
         family.add_argument("--hole-ratio", type=float, nargs=2, metavar=("LOW", "HIGH"), help="e.g. 0.2 0.3")
         family.add_argument(
-            "--border", type=float, help="distance of holes from the edge: a share, or pixels of a 512-pixel picture"
+            "--border",
+            type=float,
+            help="distance of holes from the edge: a fraction below 1, or pixels of a 512-pixel picture",
         )
         family.add_argument(
-            "--seed", type=int, default=0, help="of the first mask; the next ones count on (default: 0)"
+            "--seed",
+            type=int,
+            default=0,
+            help="seed of the first mask; the following masks count up from it (default: 0)",
         )
         picture_folders.add_recursive_argument(family)
         add_limit_argument(family)
         if generator.divide is not None:
             family.add_argument(
-                "--each-segment", action="store_true", help="one mask for every superpixel instead of random ones"
+                "--each-segment", action="store_true", help="one mask per superpixel instead of random ones"
             )
         for option, field in generator.options.model_fields.items():
             family.add_argument(f"--{option.replace('_', '-')}", dest=f"option_{option}", **_argument(field))
     sheet = families.add_parser(
-        "sheet", help="one picture that shows every family", description="Draw a contact sheet."
+        "sheet", help="one picture with examples of every family", description="Draw a contact sheet."
     )
-    sheet.add_argument("--image", type=Path, required=True, help="the picture that holes are laid over")
-    sheet.add_argument("--out", type=Path, required=True, help="the picture to write")
+    sheet.add_argument("--image", type=Path, required=True, help="the picture to overlay the holes on")
+    sheet.add_argument("--out", type=Path, required=True, help="the file to write")
     sheet.add_argument("--hole-ratio", type=float, nargs=2, default=(0.2, 0.3), metavar=("LOW", "HIGH"))
     sheet.add_argument("--seed", type=int, default=0)
     sheet.add_argument("--side", type=int, default=256, help="longer side of a tile (default: 256)")
     add_limit_argument(sheet)
-    sheet.add_argument("--folder", type=Path, help="masks to show for the family 'folder'")
+    sheet.add_argument("--folder", type=Path, help="folder of masks to show for the family 'folder'")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the masks as PNG files of exactly two values, white = hole."""
+    """Write the masks as PNG files with exactly two values, white = hole."""
     if arguments.generator == "sheet":
         return _write_sheet(arguments)
     if (arguments.image is None) == (arguments.size is None):
         raise ValueError("give either --image or --size")
     if arguments.number < 1:
-        raise ValueError(f"--number {arguments.number}: expected at least 1")
+        raise ValueError(f"--number {arguments.number}: must be at least 1")
     notes = Notes()
     numbered = arguments.number > 1 or getattr(arguments, "each_segment", False)
     folder = arguments.image is not None and arguments.image.is_dir()
@@ -125,7 +130,7 @@ def _spell(value: object) -> str:
 
 
 def _plan(arguments: argparse.Namespace, numbered: bool, notes: Notes) -> list[Job]:
-    """Which picture's masks go where; of numbered ones the name without its number."""
+    """The path of each picture's masks; where they are numbered, without the number."""
     image, out = arguments.image, arguments.out
     if image is None:
         return [Job(Path(), out / f"{arguments.generator}.png" if numbered or out.is_dir() else out)]
@@ -168,7 +173,7 @@ def _check_out(out: Path, several: bool) -> None:
             raise ImageFileError(f"{out}: several masks need a folder, not a file")
         return
     if out.suffix.lower() not in MASK_SUFFIXES:
-        raise ImageFileError(f"{out}: masks are written as .png, which keeps their two values")
+        raise ImageFileError(f"{out}: masks must be written as .png, which keeps their two values")
     if not out.parent.is_dir():
         raise ImageFileError(f"{out}: the folder {out.parent} does not exist; make it first")
 

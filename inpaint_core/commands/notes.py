@@ -1,4 +1,4 @@
-"""What a command says about files beside its results: one line each on standard error, with the file's name, once."""
+"""Remarks about files: each is printed once, as one line on standard error with the file's name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tqdm import tqdm
 
 
 class Notes:
-    """Says every sentence about a file once, however often the file is used."""
+    """Prints every remark about a file once, however often the file is used."""
 
     def __init__(self) -> None:
         self._said: set[tuple[str, str]] = set()
 
     def say(self, path: Path, sentences: Iterable[str]) -> None:
-        """Print each sentence behind the file's name."""
+        """Print each remark after the file's name."""
         for sentence in sentences:
             if (str(path), sentence) not in self._said:
                 self._said.add((str(path), sentence))
@@ -25,13 +25,13 @@ class Notes:
 
 
 def print_any_name() -> None:
-    """Let names be printed that are no UTF-8, which a file system may hold: such bytes are shown as numbers."""
+    """Allow printing file names that are not valid UTF-8: such bytes are shown as numbers."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def blamed(path: Path, error: BaseException) -> str:
-    """An error's message on one line that names the file at fault."""
+    """An error's message in one line that names the file at fault."""
     message = " ".join(str(error).split()) or type(error).__name__
     return message if path.name in message else f"{path}: {message}"

@@ -1,4 +1,4 @@
-"""One picture or a folder of them: what the commands that write pictures share."""
+"""One picture or a folder of them: shared by all commands that write pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .notes import Notes, blamed
 
 @dataclass(frozen=True)
 class Job:
-    """A picture, and what is written for it."""
+    """A picture and its output file."""
 
     source: Path
     target: Path
@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, type=Path, help="the new picture (PNG keeps known pixels exactly), or a folder"
     )
     parser.add_argument(
-        "--keep-format", action="store_true", help="in a folder: write each picture in its own format, not as PNG"
+        "--keep-format", action="store_true", help="for a folder: write each picture in its own format instead of PNG"
     )
     parser.add_argument(
-        "--skip-existing", action="store_true", help="in a folder: leave out pictures that are in --out already"
+        "--skip-existing", action="store_true", help="for a folder: skip pictures that are already in --out"
     )
     add_recursive_argument(parser)
     add_limit_argument(parser)
@@ -45,17 +45,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_recursive_argument(parser: argparse.ArgumentParser) -> None:
     """Declare `--recursive`."""
     parser.add_argument(
-        "--recursive", action="store_true", help="take the pictures of subfolders, too, and keep the folders in --out"
+        "--recursive", action="store_true", help="include subfolders, and keep their structure in --out"
     )
 
 
 def search(folder: Path, recursive: bool, notes: Notes) -> Listing:
-    """The pictures of a folder; what is left out is said.
+    """The pictures of a folder; skipped files are reported.
 
     Raises
     ------
     ImageFileError
-        There are none; the message says what is there instead.
+        There are none; the message says what was found instead.
     """
     listing = list_pictures(folder, recursive)
     if not listing.pictures:
@@ -75,26 +75,26 @@ def plan(
     also_read: Iterable[Path] = (),
     option: str = "--image",
 ) -> list[Job]:
-    """What is written where, checked before anything is done.
+    """Which files will be written, checked before any work starts.
 
     Parameters
     ----------
     image
-        A picture, or the folder that `listing` is of.
+        A picture, or the folder of `listing`.
     out
-        As it was given.
+        As given.
     listing
         None for a single picture.
     keep_format
-        Write pictures of `suffixes` with their own instead of the first of `suffixes`.
+        Pictures with one of `suffixes` keep it instead of getting the first.
     suffixes
-        That can be written.
+        Suffixes that can be written.
     companions
-        What the names of further files end in that are written beside each result.
+        Endings of the names of further files written beside each result.
     also_read
-        Files that may not be replaced, either.
+        Files that must not be replaced either.
     option
-        How the pictures were given.
+        The option that named the pictures.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def plan(
         jobs = [Job(image, _single_target(image, out, keep_format, suffixes, companions))]
     else:
         if not out.is_dir() and out.suffix.lower() in READABLE_SUFFIXES | READABLE_CLIPS:
-            raise ImageFileError(f"{out}: {image} is a folder, so give a folder for --out, not the name of a file")
+            raise ImageFileError(f"{out}: {image} is a folder, so --out must be a folder, too, not a file")
         refuse_inside(out, image, listing.recursive, option)
         names = output_names(listing.pictures, image, keep_format, suffixes, companions)
         jobs = [Job(source, out / name) for source, name in zip(listing.pictures, names, strict=True)]
@@ -123,9 +123,9 @@ def run_over(
     also_read: Iterable[Path] = (),
     companions: Sequence[str] = (),
 ) -> int:
-    """Call `work(source, target)` for one picture, or for each of a folder.
+    """Call `work(source, target)` for one picture, or for every picture of a folder.
 
-    In a folder a picture that fails is listed and the others are done. See `plan` for `also_read` and `companions`.
+    In a folder, pictures that fail are listed and the rest are done. See `plan` for `also_read` and `companions`.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def run_over(
     Raises
     ------
     ImageFileError
-        No picture, or nowhere to write to.
+        No picture, or nowhere to write.
     """
     options = {"keep_format": arguments.keep_format, "companions": companions, "also_read": also_read}
     if not arguments.image.is_dir():
@@ -149,7 +149,7 @@ def run_over(
 
 
 def run_jobs(jobs: Sequence[Job], out: Path, work: Callable[[Path, Path], None], *, skip_existing: bool = False) -> int:
-    """Do the jobs of a folder, one after the other; what fails is listed and the others are done.
+    """Do the jobs of a folder one by one; failures are listed and the rest are done.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def run_jobs(jobs: Sequence[Job], out: Path, work: Callable[[Path, Path], None],
                     tqdm.write(f"failed: {failures[-1]}", file=sys.stderr)
             bar.update()
     done = len(jobs) - len(failures) - skipped
-    print(f"{done} of {len(jobs)} pictures written to {out}" + f", {skipped} there already" * (skipped > 0))
+    print(f"wrote {done} of {len(jobs)} pictures to {out}" + f", {skipped} already there" * (skipped > 0))
     if failures:
         print(f"{len(failures)} failed:", *failures, sep="\n  ", file=sys.stderr)
     return 2 if failures else 0
@@ -185,7 +185,8 @@ def output_names(
     suffixes: Sequence[str] = tuple(WRITABLE_SUFFIXES),
     companions: Sequence[str] = (),
 ) -> list[Path]:
-    """A file name below the folder of results for each picture; subfolders stay. See `naming.distinct_names`."""
+    """An output path for each picture, relative to the folder of results; subfolders are kept. See
+    `naming.distinct_names`."""
     wanted = []
     for image in images:
         kind = image.suffix.lower()
@@ -202,7 +203,7 @@ def _single_target(
         (name,) = output_names([image], image.parent, keep_format, suffixes, companions)
         target = out / name
         if target.exists() and out.samefile(image.parent):
-            raise ImageFileError(f"{target}: is there already, beside the picture; give --out the name of a new file")
+            raise ImageFileError(f"{target}: already exists beside the picture; give --out the name of a new file")
         return target
     if out.suffix.lower() not in suffixes:
         raise ImageFileError(f"{out}: the name must end in one of {', '.join(suffixes)}, or be an existing folder")

@@ -24,28 +24,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     picture_folders.add_arguments(parser)
     parser.add_argument("--strength", type=float, default=1.0, help="0..1: share of the parts replaced (default: 1)")
     parser.add_argument(
-        "--rounds", type=int, default=6, metavar="N", help="few: bolder; many: more of the structure stays (default: 6)"
+        "--rounds", type=int, default=6, metavar="N", help="few: bolder; many: keeps more of the structure (default: 6)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the choice and order of parts")
-    parser.add_argument("--protect", type=Path, metavar="MASK", help="a picture, white where nothing may change")
-    parser.add_argument("--invert", action="store_true", help="exchange black and white in --protect")
+    parser.add_argument("--seed", type=int, default=0, help="seed for the choice and order of parts")
+    parser.add_argument("--protect", type=Path, metavar="MASK", help="a mask picture: white areas stay unchanged")
+    parser.add_argument("--invert", action="store_true", help="invert --protect: black areas stay unchanged")
     parser.add_argument(
         "--parts",
         choices=PARTS,
         default="superpixels",
-        help="pieces that follow edges, or squares (default: superpixels)",
+        help="superpixels, which follow edges, or a plain grid of squares (default: superpixels)",
     )
-    parser.add_argument("--part-count", type=int, default=150, metavar="N", help="about how many parts (default: 150)")
-    parser.add_argument("--feather", type=int, default=8, metavar="PX", help="width of the seams (default: 8)")
-    parser.add_argument("--blend", choices=BLENDS, default="alpha", help="how fills are joined (default: alpha)")
+    parser.add_argument(
+        "--part-count", type=int, default=150, metavar="N", help="approximate number of parts (default: 150)"
+    )
+    parser.add_argument(
+        "--feather", type=int, default=8, metavar="PX", help="width of the blend at the seams (default: 8)"
+    )
+    parser.add_argument(
+        "--blend", choices=BLENDS, default="alpha", help="how fills are blended into the picture (default: alpha)"
+    )
     add_detail_argument(parser)
     parser.add_argument(
-        "--strip", action="store_true", help="also write NAME.strip.png: the picture before, and after every round"
+        "--strip", action="store_true", help="also write NAME.strip.png: the picture at the start and after every round"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Reimagine one picture or a folder; in a folder a bad file is listed and the others are done."""
+    """Reimagine one picture or a folder; in a folder, bad files are listed and the rest are done."""
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()

@@ -56,23 +56,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         required=True,
-        help="a picture, a folder, a video (.mp4, .mov, .mkv, .avi; of a folder: its pictures as frames), or "
-        "window to watch live",
+        help="a picture, a folder, a video (.mp4, .mov, .mkv, .avi; from a folder, with its pictures as frames), or "
+        "the word window to watch live",
     )
     parser.add_argument(
         "--fit",
         choices=FITS,
         default="whole",
-        help="whole: all of the frame (default); crop: the square in the middle; letterbox: all of it in a square",
+        help="whole: the whole frame (default); crop: the central square; letterbox: the whole frame padded to a "
+        "square",
     )
     parser.add_argument(
-        "--size", type=int, metavar="PX", help="side that the network works at (default: that of its training)"
+        "--size", type=int, metavar="PX", help="side in pixels that the network works at (default: its training size)"
     )
     parser.add_argument(
-        "--smooth-input", type=float, default=0.0, metavar="PART", help="of the frame before in the input (default: 0)"
+        "--smooth-input",
+        type=float,
+        default=0.0,
+        metavar="PART",
+        help="weight of the previous frame in the input (default: 0)",
     )
     parser.add_argument(
-        "--smooth-output", type=float, default=0.5, metavar="PART", help="and in the output (default: 0.5)"
+        "--smooth-output",
+        type=float,
+        default=0.5,
+        metavar="PART",
+        help="weight of the previous frame in the output (default: 0.5)",
     )
     parser.add_argument("--frames-per-batch", type=int, default=8, metavar="N", help="for videos (default: 8)")
     parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
@@ -81,26 +90,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=ASSUMED_RATE,
         metavar="N",
-        help=f"frames a second of a video that is made of a folder of pictures (default: {ASSUMED_RATE:g})",
+        help=f"frames per second of a video made from a folder of pictures (default: {ASSUMED_RATE:g})",
     )
     picture_folders.add_recursive_argument(parser)
     add_limit_argument(parser)
-    controls = parser.add_argument_group("live controls, in this order")
+    controls = parser.add_argument_group("live controls, applied in this order")
     controls.add_argument("--zoom", type=float, help="0.25 to 8")
-    controls.add_argument("--shift-x", type=float, help="part of the width, -1 to 1")
-    controls.add_argument("--shift-y", type=float, help="part of the height, -1 to 1")
-    controls.add_argument("--blur", type=int, metavar="N", help="Gaussian of 2N+1 pixels")
-    controls.add_argument("--median", type=int, metavar="N", help="median of 2N+1 pixels")
-    controls.add_argument("--threshold", type=float, help="darker than this becomes black")
+    controls.add_argument("--shift-x", type=float, help="fraction of the width, -1 to 1")
+    controls.add_argument("--shift-y", type=float, help="fraction of the height, -1 to 1")
+    controls.add_argument("--blur", type=int, metavar="N", help="Gaussian blur of 2N+1 pixels")
+    controls.add_argument("--median", type=int, metavar="N", help="median filter of 2N+1 pixels")
+    controls.add_argument("--threshold", type=float, help="pixels darker than this become black")
     controls.add_argument("--canny", type=float, nargs=2, metavar=("LOW", "HIGH"), help="edges, e.g. 100 200")
-    controls.add_argument("--invert", action="store_true", default=None, help="exchange black and white")
+    controls.add_argument("--invert", action="store_true", default=None, help="invert black and white")
     controls.add_argument(
-        "--stretch", choices=("percentile", "clahe"), help="bring the contrast to that of the training pictures"
+        "--stretch", choices=("percentile", "clahe"), help="match the contrast of the training pictures"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Translate, write or show, and say where."""
+    """Translate, write or show, and print where."""
     task = _Task(arguments)
     if arguments.input.startswith("camera:"):
         return task.live(VideoReader(_camera(arguments.input)))
@@ -121,9 +130,9 @@ class _Task:
     def __post_init__(self) -> None:
         arguments = self.arguments
         if not 0.0 < arguments.rate <= 1000.0:
-            raise ValueError(f"--rate {arguments.rate:g}: give frames a second, above 0 and up to 1000")
+            raise ValueError(f"--rate {arguments.rate:g}: give frames per second, above 0 and up to 1000")
         if arguments.frames_per_batch < 1:
-            raise ValueError(f"--frames-per-batch {arguments.frames_per_batch}: at least 1 is needed")
+            raise ValueError(f"--frames-per-batch {arguments.frames_per_batch}: must be at least 1")
         self._limit = pixel_limit(arguments.max_megapixels)
         self._notes = Notes()
         model = load_model(arguments.model, find_device(arguments.device))
@@ -132,7 +141,7 @@ class _Task:
         self._model = optimize(model)
         given = {name: getattr(arguments, name) for name in CONTROLS if getattr(arguments, name) is not None}
         self._controls = LiveControls.model_validate(given) if given else None
-        self._translator()  # options that do not fit are told before any file is read
+        self._translator()  # options that do not fit are reported before any file is read
 
     def _translator(self, smooth: bool = True) -> FrameTranslator:
         arguments = self.arguments
@@ -164,7 +173,7 @@ class _Task:
         return picture_folders.run_jobs(jobs, out, work)
 
     def frames(self, listing: Listing, out: Path) -> int:
-        """Pictures of a folder, in the order of their names, as the frames of a clip."""
+        """Pictures of a folder, in order of name, as the frames of a clip."""
         first = decode_image(listing.pictures[0], self._limit).image
         height, width = first.shape[-2:]
         translator = self._translator()
@@ -179,7 +188,7 @@ class _Task:
                 for frame in translator(frames):
                     clip.write(frame)
                 bar.update(len(chunk))
-        print(f"{out}: {clip.written} frames, {self.arguments.rate:g} a second, {width}x{height}")
+        print(f"{out}: {clip.written} frames, {self.arguments.rate:g} per second, {width}x{height}")
         return 0
 
     def _frame(self, path: Path, height: int, width: int) -> Tensor:
@@ -188,25 +197,27 @@ class _Task:
         if tuple(picture.image.shape[-2:]) != (height, width):
             size = f"{picture.image.shape[-1]}x{picture.image.shape[-2]}"
             raise ImageFileError(
-                f"{path}: is {size} pixels large, the first frame is {width}x{height}; "
-                "the frames of a video have one size"
+                f"{path}: {size} pixels, but the first frame has {width}x{height}; all frames of a video must have "
+                f"one size"
             )
         return picture.visible()
 
     def _translate_picture(self, source: Path) -> Tensor:
-        # Pictures of a folder are no clip: each one is looked at alone.
+        # Pictures of a folder are not a clip: each one is processed by itself.
         picture = decode_image(source, self._limit)
         self._notes.say(source, picture.remarks)
         if bool(picture.unknown.any()):
-            self._notes.say(source, ["its transparent parts are seen in the colors around them, and become opaque"])
+            self._notes.say(source, ["its transparent parts are filled with the colors around them and become opaque"])
         return self._translator(smooth=False)(picture.visible()[None])[0]
 
     def clip(self, source: Path) -> int:
-        """Video to video: rate, size and number of frames stay."""
+        """Video to video: frame rate, size and number of frames are kept."""
         out = Path(self.arguments.out)
         target = out / f"{source.stem}.mp4" if out.is_dir() else out
         if target.suffix.lower() not in CODECS:
-            raise VideoError(f"{target}: a video goes into a video; the name must end in one of {', '.join(CODECS)}")
+            raise VideoError(
+                f"{target}: a video can only be written to a video; the name must end in one of {', '.join(CODECS)}"
+            )
         refuse_inputs([target], [source])
         reader = VideoReader(source)
         translator = self._translator()
@@ -222,24 +233,25 @@ class _Task:
                     bar.update(len(frames))
         except KeyboardInterrupt:
             if target.exists():
-                print(f"{target} holds the frames until here", file=sys.stderr)
+                print(f"{target} holds the frames written so far", file=sys.stderr)
             raise
         finally:
             reader.close()
         print(
-            f"{target}: {clip.written} frames, {reader.rate:g} a second, {reader.width}x{reader.height}, without sound"
+            f"{target}: {clip.written} frames, {reader.rate:g} per second, {reader.width}x{reader.height}, without "
+            f"sound"
         )
         return 0
 
     def live(self, source: FrameSource) -> int:
-        """The newest frame, again and again, until a key or Ctrl-C ends it."""
+        """Translate the newest frame, again and again, until a key or Ctrl-C ends it."""
         if self.arguments.out == "window":
             with LiveWindow() as window, FrameGrabber(source) as grabber:
                 self._watch(grabber, window)
             return 0
         target = Path(self.arguments.out)
         if not isinstance(source, VideoReader):
-            raise VideoError("a video goes into a video file or a window")
+            raise VideoError("a video can only be written to a video file or a window")
         with (
             FrameGrabber(source) as grabber,
             write_clip(target, source.rate, source.height, source.width) as clip,
@@ -264,7 +276,7 @@ class _Task:
             meter.add(grabbed.time, time.perf_counter())
 
     def _record(self, grabber: FrameGrabber, clip: ClipWriter, rate: float) -> None:
-        """Each translation is written as often as its time on screen asks for, so that the clip plays at real speed."""
+        """Each frame is written as often as its time on screen requires, so that the clip plays at real speed."""
         translator = self._translator()
         number, began = 0, time.perf_counter()
         while True:
@@ -290,7 +302,7 @@ def _chunks(frames: Iterable[Tensor], count: int) -> Iterator[Tensor]:
 
 
 def _spread(source: Path, count: int) -> Iterator[Tensor]:
-    """Some frames of all over a clip, one at a time."""
+    """Frames sampled from the whole clip, one at a time."""
     reader = VideoReader(source)
     try:
         step = max(1, count // MEASURED_FRAMES)

@@ -1,1 +1,1 @@
-"""Pictures and clips on disk, and writing that leaves no half-written file."""
+"""Pictures and clips on disk, written atomically."""

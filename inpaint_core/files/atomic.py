@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed to the disk and renamed."""
+"""Files that are complete or absent: written under a temporary name, flushed to disk and renamed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 UNFINISHED = re.compile(r"\.(.+\.)?[0-9a-f]{8}\.part(\.\w+)?", re.ASCII)
-"""Names of what `atomic_path` has not finished; a killed process leaves them behind."""
-ABANDONED_SECONDS = 3600.0  # where files cannot be claimed, those that nobody has written to for so long are nobody's
+"""Names of the temporary files of `atomic_path`; a killed process leaves them behind."""
+ABANDONED_SECONDS = 3600.0  # where files cannot be locked, one not written to for this long counts as abandoned
 
 _searched: set[str] = set()
 
@@ -22,22 +22,22 @@ _searched: set[str] = set()
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to `path` on success, remove it on any failure.
 
-    The yielded path ends in the same suffix as `path`, so that writers that go by the extension work. At no moment does
-    `path` hold a partial file, also not after a power cut: the file is fsynced before the rename, the folder after it.
-    What killed processes left in the folder is removed on the way.
+    The yielded path ends in the same suffix as `path`, so that writers that go by the extension work. `path` never
+    holds a partial file, not even after a power cut: the file is fsynced before the rename, the folder after it.
+    Temporary files left in the folder by killed processes are removed.
 
     Raises
     ------
     OSError
-        The folder does not exist or cannot be written, the disk is full, nothing was written; the error names `path`,
-        which still holds what it held.
+        The folder does not exist or cannot be written, the disk is full, or nothing was written; the error names
+        `path`, which is unchanged.
     """
     target = Path(path)
     folder = str(target.parent.absolute())
     if folder not in _searched:
         _searched.add(folder)
         remove_unfinished(target.parent)
-    # Short, so that a name which is as long as the file system takes can be written, too.
+    # Short, so that even the longest name the file system accepts can be written.
     temporary = target.with_name(f".{secrets.token_hex(4)}.part{target.suffix}")
     try:
         with _claimed(temporary):
@@ -49,7 +49,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
                 raise FileNotFoundError(2, "nothing was written", str(target))
             os.replace(temporary, target)
     except BaseException as error:
-        # What cannot be removed now is removed with the next file: the first error is the one to tell.
+        # A file that cannot be removed now is removed with the next one; the first error is the one to report.
         try:
             temporary.unlink(missing_ok=True)
         except OSError:
@@ -68,12 +68,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what killed processes left unfinished in a folder; what others are writing stays."""
+    """Remove temporary files left in a folder by killed processes; files still being written are kept."""
     if not folder.is_dir():
         return
     for path in folder.iterdir():
         if UNFINISHED.fullmatch(path.name):
-            # Another process may have finished it, and what cannot be removed harms nobody.
+            # Another process may have finished it, and a file that cannot be removed does no harm.
             with suppress(OSError):
                 _remove_abandoned(path)
 
@@ -85,12 +85,12 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file atomically; what is no UTF-8 (in a file name) is written as JSON writes it."""
+    """Write a UTF-8 text file atomically; characters that are not valid UTF-8 (from a file name) are escaped."""
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 def unwritten(error: OSError) -> str:
-    """Which file could not be written or read, and why, without the number that the system gives it."""
+    """Which file could not be written or read, and why, without the system's error number."""
     reason = error.strerror or str(error) or type(error).__name__
     return reason if error.filename is None else f"{error.filename}: {reason}"
 
@@ -99,7 +99,7 @@ if sys.platform == "win32":
 
     @contextmanager
     def _claimed(path: Path) -> Iterator[None]:
-        # A lock would keep the writer itself out.
+        # A lock would block the writer itself.
         yield
 
     def _remove_abandoned(path: Path) -> None:
@@ -111,16 +111,16 @@ else:
 
     @contextmanager
     def _claimed(path: Path) -> Iterator[None]:
-        """Create the file, and hold a lock on it that goes with the process."""
+        """Create the file, and hold a lock on it that ends with the process."""
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             with suppress(OSError):  # file systems without locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if path.exists():
                 break
-            os.close(descriptor)  # taken for abandoned before it was locked
+            os.close(descriptor)  # another process removed it as abandoned before it was locked
         try:
-            os.utime(path, (0, 0))  # tells an empty file that was written from one that was not
+            os.utime(path, (0, 0))  # distinguishes an empty file that was written from one that was not
             yield
         finally:
             os.close(descriptor)

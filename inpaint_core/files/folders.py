@@ -1,7 +1,7 @@
-"""Folders of pictures: one search for every command, and which mask or input belongs to which picture.
+"""Folders of pictures: one search for all commands, and which mask or input belongs to which picture.
 
-Hidden files and what archives and systems leave behind are never looked at. A file called `cat_mask.png` or
-`cat_mask001.png` beside `cat.png` (in the layout that LaMa uses) is that picture's mask and no picture.
+Hidden files and files left behind by archives and operating systems are ignored. A file called `cat_mask.png` or
+`cat_mask001.png` beside `cat.png` (LaMa's layout) is that picture's mask, not a picture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ READABLE_SUFFIXES = frozenset(
         *(".ppm", ".pgm", ".pbm", ".pnm"),
     }
 )
-# What files with these suffixes are read with; none of these packages is used here.
+# Packages that read files with these suffixes; none of them is used here.
 RAW_PHOTOGRAPHS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef")
 READ_BY: dict[str, str] = {
     ".heic": "pillow-heif",
@@ -39,11 +39,11 @@ READ_BY: dict[str, str] = {
 }
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
 MASK_STEM = re.compile(r"(.+)[ _.-]masks?[ _-]?\d*", re.IGNORECASE | re.DOTALL)
-MAX_COUNTED = 20_000  # entries of subfolders that are only counted
+MAX_COUNTED = 20_000  # entries of subfolders that are counted but not searched
 MAX_NAMED = 3
 
 Index = dict[str, dict[tuple[str, ...], list[Path]]]
-"""Files by folded name and by the folder, below the top, that they lie in."""
+"""Files by folded name and by their folder relative to the top."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ class Listing:
     Attributes
     ----------
     folder
-        As it was given.
+        As given.
     recursive
-        Subfolders were searched, too.
+        Whether subfolders were searched, too.
     pictures
-        Files with a picture's suffix, sorted; without masks.
+        Files with a picture's suffix, without masks, sorted.
     masks
         Masks beside their pictures, by picture.
     others
-        How many other files there are, by suffix in lower case.
+        Number of other files, by lower-case suffix.
     deeper
-        Pictures in subfolders that were not searched.
+        Number of pictures in subfolders that were not searched.
     """
 
     folder: Path
@@ -74,19 +74,19 @@ class Listing:
     deeper: int = 0
 
     def remarks(self, option: str = "--recursive") -> list[str]:
-        """What is left out, in sentences without the folder's name; `option` is how subfolders are asked for."""
+        """What was skipped, in sentences without the folder's name; `option` is how to include subfolders."""
         sentences = []
         if self.masks:
-            sentences.append(f"{_count_masks(self.masks)} beside the pictures, taken for masks and not for pictures")
+            sentences.append(f"{_count_masks(self.masks)} beside the pictures, used as masks, not as pictures")
         if self.others:
-            sentences.append(f"left out, no pictures that can be read: {spell_others(self.others)}")
+            sentences.append(f"skipped files that cannot be read as pictures: {spell_others(self.others)}")
         if self.deeper:
-            sentences.append(f"{_plural(self.deeper, 'picture')} in subfolders left out; {option} takes them in")
+            sentences.append(f"{_plural(self.deeper, 'picture')} in subfolders skipped; {option} includes them")
         return sentences
 
     @cached_property
     def by_name(self) -> tuple[Index, Index]:
-        """Pictures by what they are called, and masks by the pictures that they are called after: see `fold`."""
+        """Pictures by name, and masks by the name of their picture: see `fold`."""
         named: Index = {}
         marked: Index = {}
         for path in self.pictures:
@@ -104,7 +104,7 @@ class Listing:
         index.setdefault(fold(stem), {}).setdefault(position, []).append(path)
 
     def found(self) -> str:
-        """What is there instead, behind a message that no picture was found; empty where there is nothing."""
+        """The end of a message that no picture was found: what was found instead, if anything."""
         return "".join(f"; {sentence}" for sentence in self.remarks())
 
 
@@ -114,18 +114,18 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
     Parameters
     ----------
     folder
-        Where to look. Linked folders inside it are not entered.
+        Where to look. Links to folders inside it are not followed.
     recursive
-        Look into subfolders, too.
+        Search subfolders, too.
 
     Raises
     ------
     ImageFileError
-        No such folder, or it cannot be listed.
+        The folder does not exist or cannot be listed.
     """
     top = Path(folder)
     if not top.is_dir():
-        raise ImageFileError(f"{top}: no such folder of pictures")
+        raise ImageFileError(f"{top}: no such folder")
     others = Counter[str]()
     files, subfolders = _split_entries(top, others, top=True)
     deeper = 0
@@ -150,11 +150,10 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
 
 
 def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask") -> Path:
-    """The mask or input that belongs to a picture: the file of its name, in the same place below its folder.
+    """The mask or input that belongs to a picture: the file of the same name at the same relative path.
 
-    Names are compared without their suffixes, without regard to case and to how accents are encoded; `cat_mask`,
-    `cat_mask001` and the like belong to `cat`, and come before a file that is called `cat`. No picture is its own
-    partner.
+    Names are compared without suffix, ignoring case and how accents are encoded; `cat_mask`, `cat_mask001` and the like
+    belong to `cat`, and take precedence over a file called `cat`. A picture is never its own partner.
 
     Parameters
     ----------
@@ -165,7 +164,7 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
     partners
         A listing of the other folder.
     what
-        What is looked for, for the message.
+        The kind of partner, for the message.
 
     Raises
     ------
@@ -189,27 +188,27 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
 
 
 def find_partners(picture: Path, root: Path, partners: Listing) -> list[Path]:
-    """All that `find_partner` could mean."""
+    """All candidates for `find_partner`."""
     place = picture.parent.relative_to(root).parts
     named, marked = (index.get(fold(picture.stem), {}) for index in partners.by_name)
-    # In one folder, a file of the picture's own name is another picture.
+    # In the picture's own folder, a file of the same name is another picture.
     for found in (marked,) if _same_file(root, partners.folder) else (marked, named):
         apart = {where: [path for path in paths if not _same_file(path, picture)] for where, paths in found.items()}
         if apart.get(place):
             return sorted(apart[place])
-        if not place and any(apart.values()):  # pictures lie flat, masks in subfolders
+        if not place and any(apart.values()):  # pictures in one folder, masks in subfolders
             return sorted(path for paths in apart.values() for path in paths)
     return []
 
 
 def mask_owner(stem: str) -> str | None:
-    """The stem of the picture that a mask of this stem belongs to by its name; None for other names."""
+    """The stem of the picture that a mask with this stem belongs to; None if the name is not a mask's."""
     match = MASK_STEM.fullmatch(stem)
     return None if match is None else match[1]
 
 
 def fold(name: str) -> str:
-    """A name as file systems compare it that know no case and no different encodings of an accent."""
+    """A name as compared by file systems that ignore case and the encoding of accents."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -224,12 +223,12 @@ def spell_others(others: Mapping[str, int]) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is passed over: hidden, or left behind by an archive or a system."""
+    """Whether a file or folder is ignored by its name: hidden, or left behind by an archive or operating system."""
     return name.startswith(".") or name.casefold() in LITTER
 
 
 def _split_entries(folder: Path, others: Counter[str], top: bool = False) -> tuple[list[Path], list[Path]]:
-    """Files and subfolders of a folder; one below that cannot be listed counts among the others."""
+    """Files and subfolders of a folder; a subfolder that cannot be listed counts as an other file."""
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:

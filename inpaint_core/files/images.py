@@ -1,4 +1,4 @@
-"""Pictures on disk: decoded with one sentence for every kind of bad file, written whole or not at all."""
+"""Pictures on disk: every bad file is refused in one sentence, and writing is atomic."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ class Picture:
     Attributes
     ----------
     image
-        float32 `[3,H,W]`, RGB in 0..1, upright (EXIF orientation applied). NaN where the file says nothing: values that
-        are no finite numbers, or that GDAL's "no data" tag names.
+        float32 `[3,H,W]`, RGB in 0..1, upright (EXIF orientation applied). NaN where the file has no data: values that
+        are not finite, or equal to GDAL's "no data" tag.
     alpha
         float32 `[1,H,W]` in 0..1, None where the file has none.
     gray
-        The file had one color channel (the three of `image` are equal).
+        Whether the file has one color channel (the three of `image` are equal).
     header
-        What the file said about itself.
+        The file's header.
     values, alpha_values
-        The file's own values where 8 bits cannot hold them; None for 8 bits.
+        The file's own values where 8 bits cannot hold them; otherwise None.
     metadata
-        Carried over when the picture is written again.
+        Kept when the picture is written again.
     remarks
-        Sentences that somebody who uses the file should know, without its name.
+        Sentences for the user of the file, without its name.
     """
 
     image: Tensor
@@ -81,30 +81,30 @@ class Picture:
 
     @property
     def sixteen_bit(self) -> bool:
-        """The file had 16 bits a channel."""
+        """Whether the file has 16 bits per channel."""
         return self.values is not None and self.values.kind == "uint16"
 
     @property
     def unknown(self) -> Tensor:
-        """Bool `[1,H,W]`: fully transparent, or nothing measured there. No color there means anything."""
+        """Bool `[1,H,W]`: fully transparent or without data, so the color there has no meaning."""
         unknown = self.image.isnan().any(0, keepdim=True)
         return unknown if self.alpha is None else unknown | (self.alpha == 0.0)
 
     @property
     def planes(self) -> Tensor:
-        """The picture with its alpha, if it has one: `[3,H,W]` or `[4,H,W]`."""
+        """The picture with its alpha, if any: `[3,H,W]` or `[4,H,W]`."""
         return self.image if self.alpha is None else torch.cat([self.image, self.alpha])
 
     @property
     def cut_out(self) -> Tensor:
-        """`visible()`, with alpha of 0 where nothing is known: `[3,H,W]`, or `[4,H,W]` where something is not."""
+        """`visible()` with alpha 0 where pixels are unknown: `[3,H,W]`, or `[4,H,W]` if any are."""
         unknown = self.unknown
         return torch.cat([self.visible(), 1.0 - unknown.float()]) if bool(unknown.any()) else self.image
 
     def visible(self) -> Tensor:
-        """The picture with every unknown pixel in the color of the nearest known one: for those who look at it whole.
+        """The picture with every unknown pixel in the color of the nearest known one, for code that reads all of it.
 
-        Mid-gray where nothing is known.
+        Mid-gray if no pixel is known.
         """
         unknown = self.unknown[0]
         if not bool(unknown.any()):
@@ -118,19 +118,19 @@ class Picture:
 
 
 def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture of any common kind: gray, RGB, with alpha, palette, CMYK, 8 or 16 bits, whole or real numbers.
+    """Read a picture of any common kind: gray, RGB, alpha, palette, CMYK, 8 or 16 bits, integers or floating point.
 
     Parameters
     ----------
     path
-        The file; of several pictures in it the first is taken, which a remark says.
+        The file; if it holds several pictures, the first is used and a remark says so.
     max_pixels
         Larger pictures are refused before they are decoded.
 
     Raises
     ------
     ImageFileError
-        No such file, not a picture, damaged, or values that would not stay as they are; TooManyPixelsError.
+        No such file, not a picture, damaged, or values that cannot be preserved; TooManyPixelsError.
     """
     source = Path(path)
     check_file(source, max_pixels)
@@ -147,7 +147,7 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
         if values is not None:
             return _of_values(values, header, metadata, problems)
         if picture.mode in ("LAB", "HSV"):
-            raise ImageFileError(f"{source}: {picture.mode} colors are not read; save the picture as RGB")
+            raise ImageFileError(f"{source}: {picture.mode} colors are not supported; save the picture as RGB")
         if picture.mode == "CMYK":
             problems.append("its CMYK colors were converted to RGB without a color profile")
         alpha = None
@@ -160,9 +160,9 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 
 
 def upright(opened: Image.Image) -> Image.Image:
-    """Decode an opened picture, all of it, and turn it as its orientation says."""
+    """Decode all of an opened picture, and rotate it by its orientation."""
     opened.load()
-    # Newer versions of Pillow turn TIFFs by themselves; then no orientation is left here.
+    # Newer versions of Pillow rotate TIFFs themselves and leave no orientation.
     orientation = orientation_of(opened)
     return opened.transpose(TURNS[orientation]) if orientation in TURNS else opened
 
@@ -175,21 +175,21 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
     path
         .png, .jpg, .webp (lossless), .tif or .bmp; an existing file is replaced only once the new one is complete.
     image
-        `[3,H,W]` or `[1,H,W]`, 0..1, or with alpha behind. Rounded to 8 bits, or to the type of number of `like`, whose
-        own values are written wherever `image` equals it.
+        `[3,H,W]` or `[1,H,W]` in 0..1, optionally followed by alpha. Rounded to 8 bits, or to the number type of
+        `like`, whose own values are written wherever `image` equals it.
     like
-        The picture that this one was made from: its alpha (unless `image` has its own), grayness, values and metadata
-        are kept.
+        The picture that this one was made from: its alpha (unless `image` has one), grayscale, values and metadata are
+        kept.
 
     Returns
     -------
     list of str
-        Sentences about what of `like` a file of this kind cannot hold and is lost, without the file's name.
+        Sentences about what is lost because this format cannot hold it, without the file's name.
 
     Raises
     ------
     ImageFileError
-        As `check_writable`, or an encoder that fails.
+        As `check_writable`, or the encoder failed.
     OSError
         The path cannot be written.
     """
@@ -221,12 +221,12 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
 
 
 def check_writable(path: str | os.PathLike[str], like: Picture | None = None) -> None:
-    """Refuse a name whose format cannot hold a picture like this one, before any work is done.
+    """Refuse a name whose format cannot hold a picture like this one, before any work starts.
 
     Raises
     ------
     ImageFileError
-        Another suffix than `WRITABLE_SUFFIXES`, alpha into a format without it, or numbers that only a TIFF can hold.
+        A suffix not in `WRITABLE_SUFFIXES`, alpha in a format without it, or numbers that only a TIFF can hold.
     """
     target = Path(path)
     suffix = target.suffix.lower()
@@ -235,11 +235,11 @@ def check_writable(path: str | os.PathLike[str], like: Picture | None = None) ->
     if like is None:
         return
     if like.alpha is not None and suffix in OPAQUE_SUFFIXES:
-        raise ImageFileError(f"{target}: this format has no transparency, which the picture has; use .png")
+        raise ImageFileError(f"{target}: the picture has transparency, which this format cannot hold; use .png")
     if like.values is not None and like.values.kind not in ("uint8", "uint16") and suffix not in TIFF_SUFFIXES:
         raise ImageFileError(
             f"{target}: the picture holds {like.values.kind} values from {like.values.low:g} to {like.values.high:g}, "
-            "which only a TIFF keeps; use .tif (in a folder: --keep-format)"
+            "which only a TIFF can hold; use .tif (for a folder: --keep-format)"
         )
 
 
@@ -269,23 +269,23 @@ def _remarks(header: Header, values: Samples | None, problems: Any) -> tuple[str
         kind = "pages" if header.format == "TIFF" else "frames"
         remarks.append(f"it holds {header.frames} {kind}, of which only the first is used")
     if header.unnamed_band:
-        remarks.append("its last band has no name and is taken for transparency")
+        remarks.append("its last channel is unnamed and is taken as alpha")
     if values is not None and values.stretched:
-        remarks.append(f"its {values.kind} values are taken for a picture from {values.low:g} to {values.high:g}")
+        remarks.append(f"its {values.kind} values are read as black at {values.low:g} and white at {values.high:g}")
     return tuple(remarks)
 
 
 @contextmanager
 def _encoding(target: Path) -> Iterator[None]:
-    """Name the file that was asked for, not the temporary one, in whatever an encoder raises."""
+    """Make an encoder's errors name the requested file, not the temporary one."""
     failed: OSError | None = None
     with blame(target, "cannot be written"):
         try:
             yield
         except OSError as error:
-            if error.errno is None:  # an encoder's own
+            if error.errno is None:  # the encoder's own error
                 raise
-            failed = error  # the disk's
+            failed = error  # an error of the disk
     if failed is not None:
         raise OSError(failed.errno, failed.strerror, str(target))
 

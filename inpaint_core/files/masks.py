@@ -1,4 +1,4 @@
-"""Mask files: which part of the picture is the hole, whatever program drew it; a sentence where that is not clear."""
+"""Mask files: which part is the hole, whatever program drew it, or an error if that is ambiguous."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .opening import MAX_PIXELS, TURNS, ImageFileError
 
 Plane = NDArray[np.float64]
 
-UNEQUAL = 1.02  # proportions that differ by more than this do not come from rounding a size
-COLORFUL = 0.125  # between the channels of a gray JPEG there is less
-NOISE = 8.0 / 255.0  # what a JPEG makes of pure black
-FAINT = 32.0 / 255.0  # and what is left of it around what was white once
-FEW = 16  # values that are listed in a message
+UNEQUAL = 1.02  # aspect ratios that differ by more than this are not explained by rounding
+COLORFUL = 0.125  # the channels of a gray JPEG differ by less
+NOISE = 8.0 / 255.0  # compression noise of a JPEG in pure black
+FAINT = 32.0 / 255.0  # and around areas that were white
+FEW = 16  # values listed in a message
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A mask that was read.
+    """A mask read from a file.
 
     Attributes
     ----------
     hole
         float32 `[1,1,H,W]`, exactly 0 or 1, 1 = hole.
     remarks
-        Sentences that somebody who uses it should know, without the file's name.
+        Sentences for the user of the mask, without the file's name.
     """
 
     hole: Tensor
@@ -50,26 +50,26 @@ def read_mask(
 ) -> Mask:
     """Read a mask file.
 
-    White is the hole: what has at least half brightness. Where alpha varies, it decides: over one color (a shape
-    drawn on an empty layer) the opaque part is the hole, over a picture (rubbed out) the transparent one. A mask of one
-    color on black, of the numbers 0 and 1, or of any one value above 0, is taken as drawn in white.
+    White, at least half brightness, is the hole. Varying alpha takes precedence: over a single color (a shape drawn on
+    an empty layer) the opaque part is the hole, over a picture (part of it erased) the transparent part. A mask of one
+    color on black, of the numbers 0 and 1, or of any single value above 0 is read as if drawn in white.
 
     Parameters
     ----------
     path
-        A picture of any kind that `decode_image` reads.
+        Any file that `decode_image` reads.
     like
-        The picture that the mask is for. The mask is brought to its size (nearest-exact), and turned as the picture's
-        EXIF orientation says where it has the size of the picture as it is stored.
+        The picture that the mask is for. The mask is resized to it (nearest-exact), and rotated by the picture's EXIF
+        orientation if it has the size of the picture as stored.
     invert
-        Exchange hole and known.
+        Swap hole and known.
     max_pixels
         As for `decode_image`.
 
     Raises
     ------
     ImageFileError
-        As `decode_image`, and where it is not clear what the hole is: colors or classes without white.
+        As `decode_image`, or the hole is ambiguous: colors or classes without white.
     """
     source = Path(path)
     picture = decode_image(source, max_pixels)
@@ -87,11 +87,11 @@ def read_mask(
 
 def _find_hole(path: Path, picture: Picture) -> tuple[NDArray[np.bool_], list[str]]:
     if picture.image.isnan().any():
-        raise ImageFileError(f"{path}: the mask holds values that are not numbers (NaN or infinity)")
+        raise ImageFileError(f"{path}: the mask holds values that are not finite (NaN or infinity)")
     alpha = None if picture.alpha is None else picture.alpha[0].numpy()
     if alpha is not None and float(alpha.max()) == 0.0:
         raise ImageFileError(
-            f"{path}: the mask is fully transparent, which hides what its colors say; save it without alpha"
+            f"{path}: the mask is fully transparent, so its colors have no meaning; save it without alpha"
         )
     if alpha is not None and float(alpha.min()) < float(alpha.max()):
         return _by_alpha(picture, alpha)
@@ -102,19 +102,19 @@ def _find_hole(path: Path, picture: Picture) -> tuple[NDArray[np.bool_], list[st
 
 
 def _by_alpha(picture: Picture, alpha: NDArray[Any]) -> tuple[NDArray[np.bool_], list[str]]:
-    """Of a layer in one color the opaque part, of black and white the white one, of a picture the transparent one."""
+    """The opaque part of a layer in one color, the white part of black and white, the transparent part of a picture."""
     opaque = alpha >= 0.5 * float(alpha.max())
     seen = picture.image.numpy()[:, alpha == alpha.max()]
     if float(np.ptp(seen, axis=1).max()) <= NOISE:
-        return opaque, ["the hole is the opaque part, as its alpha says"]
+        return opaque, ["the hole is the opaque part, according to its alpha"]
     bright = seen.mean(0)
     if float(np.minimum(bright, 1.0 - bright).max()) <= NOISE:
-        return opaque & (picture.image.numpy().mean(0) >= 0.5), ["the hole is what is white and opaque in it"]
-    return ~opaque, ["the hole is the transparent part, as its alpha says"]
+        return opaque & (picture.image.numpy().mean(0) >= 0.5), ["the hole is the part that is white and opaque"]
+    return ~opaque, ["the hole is the transparent part, according to its alpha"]
 
 
 def _numbers(picture: Picture) -> Plane:
-    """Colors `[1 or 3,H,W]` in the scale that the file's numbers are in: 1 is white."""
+    """Colors `[1 or 3,H,W]` on the file's own scale: 1 is white."""
     if picture.values is None:
         return picture.image.double().numpy()
     values = np.moveaxis(picture.values.values.astype(np.float64), 2, 0)
@@ -127,20 +127,22 @@ def _by_brightness(path: Path, gray: Plane, picture: Picture) -> tuple[NDArray[n
     levels = np.unique(gray)
     if len(levels) == 2 and levels[0] == 0.0 and levels[1] > 0.0:
         usual = levels[1] >= 0.5
-        return gray > 0.0, [] if usual else [f"the hole is what is {_spell(levels[1:], picture)} in it, not 0"]
+        return gray > 0.0, [] if usual else [f"the hole is where the mask is {_spell(levels[1:], picture)}, not 0"]
     if levels[0] < 0.0:
-        raise ImageFileError(f"{path}: the mask holds {_held(levels, picture)}: make the hole white and the rest black")
+        raise ImageFileError(
+            f"{path}: the mask holds {_held(levels, picture)}; paint the hole white and the rest black"
+        )
     hole = gray >= 0.5
     lossy = picture.header is not None and picture.header.format == "JPEG"
     noise = float(levels[-1]) <= FAINT and (lossy or len(levels) > FEW)
     if not hole.any() and float(levels[-1]) > 0.0 and not noise:
         raise ImageFileError(
-            f"{path}: the mask holds {_held(levels, picture)}, nothing of half brightness or more: which is the hole? "
-            "Make it white and the rest black"
+            f"{path}: the mask holds {_held(levels, picture)}, none of at least half brightness, so the hole is "
+            f"ambiguous; paint it white and the rest black"
         )
     dark = levels[(levels > 0.0) & (levels < 0.5)]
     if len(levels) <= FEW and len(dark) and hole.any():
-        return hole, [f"it holds {_held(levels, picture)}; what is of at least half brightness is taken for the hole"]
+        return hole, [f"it holds {_held(levels, picture)}; everything of at least half brightness is the hole"]
     return hole, []
 
 
@@ -152,31 +154,31 @@ def _by_color(path: Path, colors: Plane) -> tuple[NDArray[np.bool_], list[str]]:
     if float(np.abs(flat - np.outer(drawn, share)).max()) > 2.0 * NOISE:
         count = len(np.unique((flat.T * 255.0).round(), axis=0))
         raise ImageFileError(
-            f"{path}: the mask holds {count} colors and not one on black, so it is not clear which is the hole; "
-            "paint the hole white and the rest black"
+            f"{path}: the mask holds {count} colors instead of one on black, so the hole is ambiguous; paint it white "
+            f"and the rest black"
         )
     name = "#" + "".join(f"{round(value * 255):02x}" for value in drawn.clip(0.0, 1.0))
-    return (share >= 0.5).reshape(colors.shape[1:]), [f"the hole is what is drawn in {name} on black"]
+    return (share >= 0.5).reshape(colors.shape[1:]), [f"the hole is the part drawn in {name} on black"]
 
 
 def _fit(mask: Tensor, picture: Picture, like: Picture) -> tuple[Tensor, list[str]]:
-    """Bring a mask to a picture's size, turned where it was drawn on the picture as it is stored."""
+    """Resize a mask to a picture, rotating it if it was drawn on the picture as stored."""
     remarks = []
     height, width = like.image.shape[-2:]
     orientation = like.header.orientation if like.header is not None else 1
     turned = picture.header is not None and picture.header.orientation != 1
     if orientation >= 5 and not turned and tuple(mask.shape[-2:]) == (width, height) and height != width:
         mask = _turn(mask, orientation)
-        remarks.append("it was turned as the EXIF orientation turns the picture, whose stored size it has")
+        remarks.append("it was rotated by the picture's EXIF orientation, because it has the picture's size as stored")
     rows, columns = mask.shape[-2:]
     if max(rows * width, columns * height) > UNEQUAL * min(rows * width, columns * height):
         remarks.append(
-            f"it is {columns}x{rows} pixels and was stretched over a picture of {width}x{height}, which has other "
-            "proportions: check that the hole lies in the right place"
+            f"it has {columns}x{rows} pixels and was stretched over a picture of {width}x{height}, which has another "
+            f"aspect ratio: check that the hole is in the right place"
         )
     fitted = normalize_mask(mask, (height, width))
     if bool(mask.any()) and not bool(fitted.any()):
-        remarks.append(f"its hole is too small to be left at the picture's size of {width}x{height}")
+        remarks.append(f"its hole is so small that nothing is left of it at the picture's size of {width}x{height}")
     return fitted, remarks
 
 
@@ -189,9 +191,9 @@ def _turn(mask: Tensor, orientation: int) -> Tensor:
 
 def _of_share(mask: Tensor) -> list[str]:
     if not bool(mask.any()):
-        return ["it has no hole: nothing in it is white (--invert exchanges black and white)"]
+        return ["it has no hole: nothing in it is white (--invert swaps black and white)"]
     if bool(mask.all()):
-        return ["it covers everything: all of it is white (--invert exchanges black and white)"]
+        return ["it covers everything: all of it is white (--invert swaps black and white)"]
     return []
 
 

@@ -1,4 +1,4 @@
-"""What a picture file says beside its pixels and is carried over when it is written again."""
+"""Metadata of a picture file that is kept when it is written again."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from PIL import Image, TiffImagePlugin
 
 from .opening import ORIENTATION, read_exif
 
-MAX_PROFILE_BYTES = 1 << 20  # in a PNG; Pillow, and so this program, refuses to unpack more
-# Of a TIFF's tags, where it was taken and by whom; the rest describe how the pixels lie in that very file.
+MAX_PROFILE_BYTES = 1 << 20  # in a PNG; Pillow refuses to unpack more
+# TIFF tags on origin and author; the other tags describe the layout of pixels in the original file.
 DESCRIPTIVE_TAGS = (270, 271, 272, 305, 306, 315, 33432)
 EXIF_BLOCK, GPS_BLOCK = 0x8769, 0x8825
-# GeoTIFF's and GDAL's: pixel scale, tie points, transformation, key directory, its numbers and text, GDAL's own two.
+# GeoTIFF's: pixel scale, tie points, transformation, key directory, its numbers and text; and two of GDAL's.
 GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 NO_RESOLUTION = (".webp",)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Beside the pixels.
+    """Metadata beside the pixels.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Metadata:
     dpi
         Dots per inch across and down.
     geo
-        Georeferencing of a TIFF: tag -> (TIFF's number of the type, values).
+        Georeferencing of a TIFF: tag -> (TIFF type number, values).
     """
 
     icc_profile: bytes | None = None
@@ -39,33 +39,33 @@ class Metadata:
     geo: dict[int, tuple[int, Any]] = field(default_factory=dict)
 
     def fit(self, target: Path, deep: bool) -> tuple[Metadata, list[str]]:
-        """What of it a file of this name can hold, and sentences about the rest.
+        """The part that a file of this name can hold, and sentences about the rest.
 
         Parameters
         ----------
         target
-            The file that is to be written.
+            The file to write.
         deep
-            Its values do not fit into 8 bits, which Pillow does not write.
+            Whether its values need more than 8 bits, which Pillow does not write.
         """
         suffix, lost = target.suffix.lower(), []
         profile, exif, dpi, geo = self.icc_profile, self.exif, self.dpi, self.geo
         if profile is not None and (suffix == ".bmp" or (suffix == ".png" and len(profile) > MAX_PROFILE_BYTES)):
             profile = None
             lost.append(
-                f"its color profile is left out: too large for a {suffix} file"
+                f"its color profile is lost: too large for a {suffix} file"
                 if suffix == ".png"
-                else f"its color profile is left out, which {suffix} cannot hold"
+                else f"its color profile is lost, because {suffix} cannot hold it"
             )
         if exif is not None and (suffix == ".bmp" or (deep and suffix != ".png")):
             exif = None
-            lost.append(f"its EXIF data are left out of the {suffix} file")
+            lost.append(f"its EXIF data are lost in the {suffix} file")
         if dpi is not None and suffix in NO_RESOLUTION:
             dpi = None
-            lost.append(f"its resolution of {self.dpi[0]:.0f} dpi is left out, which {suffix} cannot hold")  # type: ignore[index]
+            lost.append(f"its resolution of {self.dpi[0]:.0f} dpi is lost, because {suffix} cannot hold it")  # type: ignore[index]
         if geo and suffix not in (".tif", ".tiff"):
             geo = {}
-            lost.append(f"its georeferencing is left out, which {suffix} cannot hold; write a .tif to keep it")
+            lost.append(f"its georeferencing is lost, because {suffix} cannot hold it; write a .tif to keep it")
         return Metadata(profile, exif, dpi, geo), lost
 
     def save_options(self, suffix: str) -> dict[str, Any]:
@@ -94,13 +94,13 @@ class Metadata:
 
 
 def read_metadata(picture: Image.Image) -> tuple[Metadata, list[str]]:
-    """Metadata of a decoded picture, and sentences about what is damaged and left out."""
+    """Metadata of a decoded picture, and sentences about damaged parts, which are dropped."""
     problems = []
     info = picture.info
     profile = info.get("icc_profile")
     exif = _carried_exif(picture)
     if exif is None:
-        problems.append("its EXIF data are damaged and left out")
+        problems.append("its EXIF data are damaged and were dropped")
     return (
         Metadata(
             profile if isinstance(profile, bytes) and profile and picture.mode != "CMYK" else None,
@@ -113,7 +113,7 @@ def read_metadata(picture: Image.Image) -> tuple[Metadata, list[str]]:
 
 
 def read_tiff_metadata(page: Any) -> Metadata:
-    """Metadata of a page that tifffile has opened."""
+    """Metadata of a page opened with tifffile."""
     profile = page.tags.get(34675)
     geo = {}
     for number in GEO_TAGS:
@@ -125,7 +125,7 @@ def read_tiff_metadata(page: Any) -> Metadata:
 
 
 def _carried_exif(picture: Image.Image) -> bytes | None:
-    """EXIF data without the orientation, which has been applied; empty where there are none, None where damaged."""
+    """EXIF data without the orientation, which has been applied; empty if there are none, None if damaged."""
     exif = read_exif(picture)
     if exif is None:
         return None
@@ -142,7 +142,7 @@ def _carried_exif(picture: Image.Image) -> bytes | None:
             if values:
                 carried.get_ifd(block).update(values)
         return carried.tobytes() if carried else b""
-    except Exception:  # whatever a flipped bit makes of it; the pixels do not depend on it
+    except Exception:  # flipped bits raise nearly anything; the pixels do not depend on it
         return None
 
 

@@ -1,4 +1,4 @@
-"""Names of what is written: never an input, never two results of one name, never longer than a file system takes."""
+"""Names of output files: never an input, never the same twice, never too long for the file system."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 from .folders import fold
 from .opening import ImageFileError
 
-MAX_NAME_BYTES = 255  # bytes, on every common file system
+MAX_NAME_BYTES = 255  # bytes, on all common file systems
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A name that a result should have.
+    """The name that a result should have.
 
     Attributes
     ----------
     place
-        Folder below the folder of results, `Path()` for that folder itself.
+        Subfolder of the folder of results, `Path()` for that folder itself.
     stem
-        What the name begins with.
+        Beginning of the name.
     apart
-        What is added to the stem where several results have the same.
+        Added to the stem if several results have the same one.
     ends
-        What the names of all files of this result end in, the first one's first: `(".png",)`.
+        Endings of the names of all files of this result, the main file's first: `(".png",)`.
     """
 
     place: Path
@@ -37,15 +37,15 @@ class Wanted:
 
 
 def distinct_names(wanted: Sequence[Wanted]) -> list[Path]:
-    """A name for each result, no two the same on any file system, whether it tells upper from lower case or not.
+    """A name for each result, all of them distinct even on file systems that ignore case.
 
-    A name that only one result wants is given as it is; `a.jpg` and `a.png` become `a_jpg.png` and `a_png.png`, and a
-    number follows where that is taken, too.
+    A name wanted by only one result is used as is; `a.jpg` and `a.png` become `a_jpg.png` and `a_png.png`, and a number
+    is appended if that is taken, too.
 
     Returns
     -------
     list of Path
-        Of the first file of each result, relative to the folder of results.
+        The path of the main file of each result, relative to the folder of results.
     """
     claims = [_claims(one, one.stem) for one in wanted]
     counts: dict[str, int] = {}
@@ -71,7 +71,7 @@ def distinct_names(wanted: Sequence[Wanted]) -> list[Path]:
 
 
 def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse to write over what is read, under whatever name or link.
+    """Refuse to overwrite an input, under whatever name or link.
 
     Raises
     ------
@@ -82,13 +82,11 @@ def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
     for target in targets:
         found = known.get(_identity(target) or ())
         if found is not None:
-            raise ImageFileError(
-                f"{target}: is a file that is read ({found}) and would be replaced; choose another --out"
-            )
+            raise ImageFileError(f"{target}: this is an input ({found}) and would be replaced; choose another --out")
 
 
 def refuse_inside(out: Path, folder: Path, recursive: bool, option: str) -> None:
-    """Refuse a folder of results that is the folder which is read, or lies where that is searched.
+    """Refuse a folder of results that is the input folder, or inside it where it is searched.
 
     Raises
     ------
@@ -99,19 +97,20 @@ def refuse_inside(out: Path, folder: Path, recursive: bool, option: str) -> None
     if inner == outer or (recursive and outer in inner.parents):
         where = "is the folder" if inner == outer else f"lies inside the folder {folder}"
         raise ImageFileError(
-            f"--out {out}: {where} that {option} reads, whose pictures it would replace or add to; choose another --out"
+            f"--out {out}: {where} that {option} reads, so results would mix with the inputs; choose another --out"
         )
 
 
 def fit_name(stem: str, ending: str) -> str:
-    """`stem + ending`, the stem cut short where a file system would not take it; a checksum then keeps names apart."""
+    """`stem + ending`, with the stem cut short if a file system would refuse it; a checksum then keeps names
+    distinct."""
     room = MAX_NAME_BYTES - len(os.fsencode(ending))
     encoded = os.fsencode(stem)
     if len(encoded) <= room:
         return stem + ending
     mark = "~" + hashlib.sha256(encoded).hexdigest()[:8]
     kept = encoded[: max(0, room - len(mark))]
-    while kept and kept[-1] & 0xC0 == 0x80:  # never a part of a character
+    while kept and kept[-1] & 0xC0 == 0x80:  # never cut inside a character
         kept = kept[:-1]
     if kept and kept[-1] >= 0xC0:
         kept = kept[:-1]
@@ -127,7 +126,7 @@ def _place(one: Wanted, stem: str) -> Path:
 
 
 def _identity(path: Path) -> tuple[object, ...] | None:
-    """The file behind a name; where there is none yet, the name itself with all links resolved."""
+    """The file behind a name; if there is none yet, the name itself with all links resolved."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):

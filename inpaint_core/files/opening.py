@@ -1,4 +1,4 @@
-"""Picture files opened and looked at: limits before anything is decoded, one sentence for every kind of bad file."""
+"""Opening picture files: limits are checked before decoding, and every bad file is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-# What Pillow may try; its other decoders (PostScript, FITS, ...) are not for untrusted files.
+# Formats Pillow may try; its other decoders (PostScript, FITS, ...) are not safe for untrusted files.
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 89_478_485
-"""Pixels that a picture may have unless a command is told otherwise: a quarter of a GiB as 8-bit RGB."""
-MAX_BYTES = 2 * 2**30  # of a file; more than MAX_PIXELS take in any depth
+"""Default limit on the pixels of a picture: a quarter of a GiB as 8-bit RGB."""
+MAX_BYTES = 2 * 2**30  # of a file; more than MAX_PIXELS need at any depth
 BYTES_PER_PIXEL = 24
 ORIENTATION = 0x0112  # EXIF tag
-# What the EXIF standard's orientations make of a picture as it is stored to show it upright.
+# Transpositions that make a stored picture upright, by EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,27 +36,27 @@ class ImageFileError(ValueError):
 
 
 class TooManyPixelsError(ImageFileError):
-    """A picture has more pixels than are accepted."""
+    """A picture has more pixels than the limit allows."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says about its picture.
+    """The header of a picture file.
 
     Attributes
     ----------
     format, mode
-        As Pillow names them; `mode` is empty where Pillow does not know it (TIFF of unusual values).
+        Pillow's names; `mode` is empty if Pillow does not know it (TIFFs with unusual values).
     height, width
-        Of the upright picture in pixels.
+        Of the upright picture, in pixels.
     orientation
-        EXIF's, 1 to 8; 1 where the file has none or one that means nothing.
+        EXIF's, 1 to 8; 1 if the file has none or an invalid one.
     frames
         Pictures in the file: pages of a TIFF, frames of an animation.
     transparent
-        There is an alpha channel or a transparent color.
+        Whether there is an alpha channel or a transparent color.
     unnamed_band
-        It is a TIFF that does not say what its last band is; that is taken for alpha.
+        Whether it is a TIFF that does not say what its last channel is, which is then taken as alpha.
     """
 
     format: str
@@ -75,12 +75,12 @@ def add_limit_argument(parser: Any) -> None:
         "--max-megapixels",
         type=float,
         metavar="N",
-        help=f"accept pictures of up to so many million pixels (default: {MAX_PIXELS / 1e6:.0f})",
+        help=f"accept pictures of up to this many million pixels (default: {MAX_PIXELS / 1e6:.0f})",
     )
 
 
 def pixel_limit(megapixels: float | None) -> int:
-    """Pixels that a picture may have, of what was given as `--max-megapixels`.
+    """The limit on pixels given by `--max-megapixels`.
 
     Raises
     ------
@@ -96,29 +96,29 @@ def pixel_limit(megapixels: float | None) -> int:
 
 @contextmanager
 def blame(path: str | os.PathLike[str], what: str = "the picture is damaged or truncated") -> Iterator[None]:
-    """Turn whatever is raised while one file is decoded or encoded into an ImageFileError that names the file.
+    """Turn any error while one file is decoded or encoded into an ImageFileError that names the file.
 
-    Decoders raise nearly anything at a damaged file: a flipped bit in a header reaches them as a wrong type, an
-    impossible size or a missing key. Nothing inside may be cancelled by a host, whose exception would be taken, too.
+    Decoders raise nearly anything on a damaged file: a flipped bit in a header may become a wrong type, an impossible
+    size or a missing key. Code inside must not be cancellable by a host, whose exception would be caught, too.
     """
     try:
         yield
     except ImageFileError:
         raise
     except MemoryError:
-        raise ImageFileError(f"{path}: memory ran out; the picture is too large for this machine") from None
+        raise ImageFileError(f"{path}: out of memory: the picture is too large for this machine") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageFileError(f"{path}: {what} ({reason[:200]})") from None
 
 
 def check_file(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> None:
-    """Refuse what no picture can be, without opening it: a pipe would wait for ever, a giant fills the memory.
+    """Refuse what cannot be a picture without opening it: a pipe would block forever, a huge file would fill memory.
 
     Raises
     ------
     ImageFileError
-        No such file, a link that leads nowhere, a folder, pipe or device, or a file larger than any picture.
+        No such file, a broken link, a folder, pipe or device, or a file larger than any accepted picture.
     """
     try:
         found = os.stat(path)
@@ -128,20 +128,20 @@ def check_file(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> No
             raise ImageFileError(f"{path}: no such picture file") from None
         raise ImageFileError(f"{path}: cannot be read ({reason})") from None
     if not stat.S_ISREG(found.st_mode):
-        raise ImageFileError(f"{path}: no such picture file; this is a folder, pipe or device")
+        raise ImageFileError(f"{path}: not a picture file, but a folder, pipe or device")
     if found.st_size > max(MAX_BYTES, BYTES_PER_PIXEL * max_pixels):
-        raise ImageFileError(f"{path}: {found.st_size / 2**30:.0f} GiB are more than any picture that is read takes")
+        raise ImageFileError(f"{path}: {found.st_size / 2**30:.0f} GiB is larger than any picture that is accepted")
 
 
 @contextmanager
 def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """A picture opened with Pillow, whose header has been read and nothing else.
+    """A picture opened with Pillow, of which only the header has been read.
 
     Raises
     ------
     ImageFileError
-        As `check_file`, not a picture, or a damaged header; TooManyPixelsError for more than `max_pixels`. What is
-        raised inside the context is taken for the file's fault as well: see `blame`.
+        As `check_file`, not a picture, or a damaged header; TooManyPixelsError for more than `max_pixels`. Errors
+        raised inside the context count as the file's fault, too: see `blame`.
     """
     check_file(path, max_pixels)
     with blame(path), open(path, "rb") as file:
@@ -155,23 +155,24 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 
 
 def check_size(path: str | os.PathLike[str], width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture of too many pixels.
+    """Refuse a picture with too many pixels.
 
     Raises
     ------
     TooManyPixelsError
-        The message says how the limit is raised.
+        The message says how to raise the limit.
     """
     if width * height > max_pixels:
         needed = -(-width * height // 10**6)
         raise TooManyPixelsError(
-            f"{path}: too many pixels: {width}x{height} are {needed} megapixels, {max_pixels // 10**6} are accepted; "
-            f"raise the limit with --max-megapixels {needed} (in a training --data.max_megapixels {needed})"
+            f"{path}: too many pixels: {width}x{height} is {needed} megapixels, but the limit is "
+            f"{max_pixels // 10**6}; raise it with --max-megapixels {needed} (for training: --data.max_megapixels "
+            f"{needed})"
         )
 
 
 def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Header:
-    """Look at a file without decoding its pixels.
+    """Read a file's header without decoding its pixels.
 
     Raises
     ------
@@ -192,7 +193,7 @@ def describe(picture: Image.Image) -> Header:
     """The header of a picture that Pillow has opened but not decoded."""
     orientation = orientation_of(picture)
     width, height = picture.size
-    # Of a TIFF, newer versions of Pillow state the size of the upright picture.
+    # For a TIFF, newer versions of Pillow give the size of the upright picture.
     swapped = orientation >= 5 and not (picture.format == "TIFF" and _turns_tiffs(picture))
     return Header(
         picture.format or "",
@@ -206,7 +207,7 @@ def describe(picture: Image.Image) -> Header:
 
 
 def orientation_of(picture: Image.Image) -> int:
-    """EXIF's orientation; 1 where there is none, where it is no number from 1 to 8, and where EXIF is damaged."""
+    """EXIF's orientation; 1 if there is none, if it is not a number from 1 to 8, or if EXIF is damaged."""
     exif = read_exif(picture)
     value: Any = exif.get(ORIENTATION) if exif is not None else None
     if isinstance(value, tuple) and len(value) == 1:
@@ -219,7 +220,7 @@ def orientation_of(picture: Image.Image) -> int:
 
 
 def read_exif(picture: Image.Image) -> Image.Exif | None:
-    """EXIF data, empty where the file has none; None where they are damaged."""
+    """EXIF data, empty if the file has none; None if they are damaged."""
     try:
         return picture.getexif()
     except Exception:  # see `blame`; the pixels do not depend on it
@@ -227,7 +228,8 @@ def read_exif(picture: Image.Image) -> Image.Exif | None:
 
 
 def _identify(file: Any) -> Image.Image:
-    """As `Image.open`, but for the limit on pixels, which is global there and mere warning up to twice its value."""
+    """As `Image.open`, except for the limit on pixels, which is global there and only a warning up to twice its
+    value."""
     Image.init()
     prefix = file.read(16)
     for name in READABLE_FORMATS:
@@ -239,7 +241,7 @@ def _identify(file: Any) -> Image.Image:
         try:
             return factory(file, "")
         except SyntaxError:
-            continue  # of another format, says the decoder
+            continue  # not this decoder's format
     raise UnidentifiedImageError
 
 

@@ -1,4 +1,4 @@
-"""Values that 8 bits cannot hold: 16-bit PNG and PPM, TIFF of whole or real numbers; read and written as they are."""
+"""Values that 8 bits cannot hold: 16-bit PNG and PPM, integer and floating-point TIFF, read and written exactly."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ Values = NDArray[Any]
 
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CIELAB = 0, 1, 2, 8  # TIFF's photometric interpretations
-ASSOCIATED, UNASSOCIATED = 1, 2  # its kinds of further bands that are alpha
-NODATA = 42113  # GDAL's tag: the value that stands for "not measured"
-# Whole numbers up to these are taken for that many bits in a wider file: 8, 12 and 16.
+ASSOCIATED, UNASSOCIATED = 1, 2  # its types of extra samples that are alpha
+NODATA = 42113  # GDAL's tag: the value that means "no data"
+# Integers up to these values count as 8, 12 or 16 bits stored in a wider type.
 USUAL_GREATEST = (255, 4095, 65535)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Values of a file as they are, and which of them are black and white.
+    """A file's own values, and which of them are black and white.
 
     Attributes
     ----------
     values
-        `[H,W,C]` of any type of number, upright.
+        `[H,W,C]` of any number type, upright.
     low, high
-        What is 0 and 1 in the picture.
+        The values that become 0 and 1 in the picture.
     missing
-        `[H,W]`, where a value stands for "not measured"; None where all are measured.
+        `[H,W]`, true where a value means "no data"; None if there are no such values.
     """
 
     values: Values
@@ -52,17 +52,17 @@ class Samples:
 
     @property
     def kind(self) -> str:
-        """The type of number, such as `uint16`."""
+        """The number type, such as `uint16`."""
         return str(self.values.dtype)
 
     @property
     def stretched(self) -> bool:
-        """Black and white are not those that the type of number has by itself."""
+        """Whether black and white differ from the defaults of the number type."""
         usual = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}.get(self.kind, (0.0, 1.0))
         return (self.low, self.high) != usual
 
     def to_tensor(self) -> Tensor:
-        """Float32 `[C,H,W]` in 0..1; NaN where a value is missing or no finite number."""
+        """Float32 `[C,H,W]` in 0..1; NaN where a value is missing or not finite."""
         scaled = (self.values.astype(np.float64) - self.low) / (self.high - self.low)
         unknown: NDArray[np.bool_] = ~np.asarray(np.isfinite(self.values).all(2))
         if self.missing is not None:
@@ -71,7 +71,7 @@ class Samples:
         return torch.from_numpy(scaled.astype(np.float32)).permute(2, 0, 1).contiguous()
 
     def restore(self, image: Tensor) -> Values:
-        """Values of a picture `[C,H,W]` that was made from this one: the file's own wherever nothing was changed."""
+        """Values of a picture `[C,H,W]` made from this one: the file's own wherever nothing was changed."""
         before = self.to_tensor()
         changed = ((image != before) & ~(image.isnan() & before.isnan())).permute(1, 2, 0).numpy()
         fresh = image.permute(1, 2, 0).double().nan_to_num(0.0).clamp(0.0, 1.0).numpy()
@@ -83,10 +83,11 @@ class Samples:
 
 
 def of_values(values: Values, missing: NDArray[np.bool_] | None = None) -> Samples:
-    """Samples of values `[H,W,C]`, black and white chosen by what they hold.
+    """Samples of values `[H,W,C]`, with black and white chosen from their range.
 
-    Whole numbers from 0 are taken for 8, 12 or 16 bits, whichever is the least that holds them all; real numbers in
-    0..1 as they are, and up to 255 for 8 bits; for everything else the least value is black and the greatest white.
+    Integers from 0 up count as 8, 12 or 16 bits, the smallest that holds them all; floating-point values in 0..1 are
+    used as they are, and values up to 255 count as 8 bits; for everything else the lowest value is black and the
+    highest white.
     """
     finite = np.isfinite(values).all(2)
     if missing is not None:
@@ -102,7 +103,7 @@ def _range(values: Values) -> tuple[float, float]:
     whole = values.dtype.kind in "iu"
     steps = USUAL_GREATEST if whole else (1.0, 255.0)
     if low >= 0.0 and high <= steps[-1]:
-        if whole and high == 0.0:  # black all over says nothing about the bits
+        if whole and high == 0.0:  # an all-black picture says nothing about the bits
             return 0.0, float(steps[-1])
         return 0.0, float(next(greatest for greatest in steps if high <= greatest))
     return low, high if high > low else low + 1.0
@@ -117,7 +118,8 @@ class DeepPicture:
 
 
 def is_deep(picture: Image.Image) -> bool:
-    """Whether a file, opened but not decoded (looking at a PNG's EXIF data decodes it), has values beyond 8 bits."""
+    """Whether an opened file has values beyond 8 bits; it must not be decoded yet (reading a PNG's EXIF data decodes
+    it)."""
     if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
         return True
     several = len(picture.getbands()) > 1
@@ -127,16 +129,16 @@ def is_deep(picture: Image.Image) -> bool:
 
 
 def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture:
-    """Values of a file that `is_deep` says have more than 8 bits; Pillow reduces those of colors to 8.
+    """Values of a file for which `is_deep` is true; Pillow itself would reduce colors to 8 bits.
 
     Raises
     ------
     ImageFileError
-        Values that no part here can read.
+        Values in a form that cannot be read.
     """
     transparent = picture.info.get("transparency")
     picture.load()
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # gray, whose values Pillow keeps
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):  # gray: Pillow keeps its values
         values = _upright(np.asarray(picture), orientation)
         colors = of_values(values.astype(np.float32 if picture.mode == "F" else np.uint16)[..., None])
         if not isinstance(transparent, int):
@@ -151,14 +153,14 @@ def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture
 
 
 def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
-    """The header of a TIFF that Pillow would not read as it is: not of 8 bits, or with a band that has no name.
+    """The header of a TIFF that Pillow would not read faithfully: not 8 bits, or with an unnamed channel.
 
     None for other files.
 
     Raises
     ------
     ImageFileError
-        Too many pixels, or colors that would not stay as they are.
+        Too many pixels, or colors that cannot be preserved.
     """
     if not _is_tiff(path):
         return None
@@ -178,7 +180,7 @@ def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
 
 
 def read_tiff(path: Path) -> tuple[DeepPicture, Metadata]:
-    """Values of the first page of a TIFF that `inspect_tiff` has a header of, and what it says beside them.
+    """Values and metadata of the first page of a TIFF for which `inspect_tiff` returns a header.
 
     Raises
     ------
@@ -190,7 +192,7 @@ def read_tiff(path: Path) -> tuple[DeepPicture, Metadata]:
         orientation = _orientation(page)
         try:
             values = page.asarray()
-        except ValueError:  # a compression that takes another package
+        except ValueError:  # a compression that needs another package
             values = _read_with_opencv(path)
         if values.ndim == 3 and page.planarconfig == 2 and values.shape[0] == page.samplesperpixel:
             values = np.moveaxis(values, 0, 2)
@@ -201,7 +203,7 @@ def read_tiff(path: Path) -> tuple[DeepPicture, Metadata]:
 
 
 def write_values(path: Path, values: Values, metadata: Metadata) -> None:
-    """Encode `[H,W,1..4]` as TIFF, or of 16 bits as PNG, by the path's suffix."""
+    """Encode `[H,W,1..4]` as TIFF or 16-bit PNG, by the path's suffix."""
     if path.suffix.lower() == ".png":
         path.write_bytes(_png(values, metadata))
         return
@@ -238,7 +240,7 @@ def _divide(values: Values, gray: bool, missing: NDArray[np.bool_] | None = None
         return DeepPicture(colors, None)
     alpha = values[..., count:]
     greatest = float(alpha.max())
-    # Alpha of 8 or 12 bits comes with colors of as many.
+    # Alpha of 8 or 12 bits has the same depth as the colors.
     if alpha.dtype.kind == "u":
         high = colors.high if greatest <= colors.high else float(np.iinfo(alpha.dtype).max)
     else:
@@ -250,7 +252,7 @@ def _is_missing(values: Values, text: str) -> NDArray[np.bool_] | None:
     try:
         nodata = float(text.strip("\0 "))
     except ValueError:
-        return None  # GDAL leaves it out of account, too
+        return None  # GDAL ignores it, too
     plane = values if values.ndim == 2 else values[..., 0]
     return np.asarray(plane == np.asarray(nodata).astype(values.dtype)) if np.isfinite(nodata) else None
 
@@ -274,7 +276,7 @@ def _read_with_opencv(path: Path) -> Values:
     encoded = np.fromfile(path, np.uint8)
     values = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     if values is None:
-        raise ImageFileError(f"{path}: values or a compression that cannot be read; save it without compression")
+        raise ImageFileError(f"{path}: its values or compression cannot be read; save it without compression")
     if values.ndim == 3 and values.shape[2] >= 3:
         values = values[..., [2, 1, 0, 3][: values.shape[2]]]
     return np.asarray(values)
@@ -306,26 +308,26 @@ def _kinds_of_bands(page: Any) -> list[int]:
 
 
 def _further_bands(page: Any) -> int:
-    """Bands beside those of gray or RGB."""
+    """Number of channels beyond gray or RGB."""
     if page.photometric not in (BLACK_IS_ZERO, RGB):
         return 0
     return int(page.samplesperpixel) - (3 if page.photometric == RGB else 1)
 
 
 def _refuse_foreign_colors(path: Path, page: Any) -> None:
-    """Colors that could only be converted: known pixels would not stay what they are."""
+    """Refuse colors that would have to be converted, because known pixels would not be preserved."""
     if page.photometric == CIELAB:
-        raise ImageFileError(f"{path}: CIELAB colors are not read; save the picture as RGB")
+        raise ImageFileError(f"{path}: CIELAB colors are not supported; save the picture as RGB")
     if ASSOCIATED in _kinds_of_bands(page):
         raise ImageFileError(
-            f"{path}: its colors are multiplied by alpha (premultiplied), which loses some: save straight alpha"
+            f"{path}: its colors are premultiplied by alpha, which loses precision; save it with straight alpha"
         )
     if _further_bands(page) > 1:
         raise ImageFileError(
-            f"{path}: {page.samplesperpixel} bands, more than gray or RGB with alpha; save those that form the picture"
+            f"{path}: {page.samplesperpixel} channels, more than gray or RGB with alpha; save only those of the picture"
         )
     if page.photometric == WHITE_IS_ZERO and page.dtype is not None and page.dtype.itemsize > 1:
-        raise ImageFileError(f"{path}: 0 is white in it (MinIsWhite), which is only read in 8 bits; invert it first")
+        raise ImageFileError(f"{path}: 0 means white (MinIsWhite), which is only supported for 8 bits; invert it first")
 
 
 def _png(values: Values, metadata: Metadata) -> bytes:
@@ -333,7 +335,7 @@ def _png(values: Values, metadata: Metadata) -> bytes:
 
     order = [2, 1, 0, 3][: values.shape[2]] if values.shape[2] > 2 else [0, 0, 0, 1][: 1 + 3 * (values.shape[2] == 2)]
     encoded = cv2.imencode(".png", np.ascontiguousarray(values[..., order]))[1].tobytes()
-    # The signature and the header chunk are 33 bytes; what describes the colors has to stand before the pixels.
+    # The signature and the header chunk are 33 bytes; chunks that describe the colors must come before the pixels.
     chunks = b""
     if metadata.icc_profile is not None:
         chunks += _chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile))

@@ -15,10 +15,10 @@ from torch import Tensor
 from .atomic import atomic_path
 from .images import to_bytes
 
-# Codecs that OpenCV's own wheels can write, by suffix.
+# Codecs that OpenCV's wheels can write, by suffix.
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 READABLE_CLIPS = frozenset({*CODECS, ".webm", ".m4v", ".mpg", ".mpeg"})
-ASSUMED_RATE = 25.0  # where a camera or file does not say
+ASSUMED_RATE = 25.0  # if a camera or file does not say
 
 
 class VideoError(ValueError):
@@ -36,14 +36,14 @@ class VideoReader:
     Attributes
     ----------
     rate
-        Frames a second as the source states them, 25 where it does not.
+        Frames per second as stated by the source, 25 if it is not.
     count
-        Frames in all as a file's header states them, 0 for a camera.
+        Total number of frames as stated by a file's header, 0 for a camera.
 
     Raises
     ------
     VideoError
-        No such file or camera, or nothing that can be decoded.
+        No such file or camera, or nothing in it can be decoded.
     """
 
     def __init__(self, source: str | os.PathLike[str] | int) -> None:
@@ -51,7 +51,7 @@ class VideoReader:
         self.name = f"camera:{source}" if isinstance(source, int) else str(source)
         if not isinstance(source, int) and not Path(source).is_file():
             raise VideoError(f"{source}: no such video file")
-        # OpenCV tries one driver after the other and prints a page about each that does not work.
+        # OpenCV tries one driver after another and prints a page about each that fails.
         talk = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
@@ -63,8 +63,8 @@ class VideoReader:
             self._capture.release()
             if isinstance(source, int):
                 raise VideoError(
-                    f"no camera {source}: none is connected, another program uses it, or access is not allowed; "
-                    "a video file can stand in for it (--input FILE)"
+                    f"no camera {source}: none is connected, another program uses it, or access is denied; you can "
+                    f"use a video file instead (--input FILE)"
                 )
             raise VideoError(f"{source}: not a video that can be decoded")
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
@@ -84,17 +84,17 @@ class VideoReader:
         return frame if read else None
 
     def __iter__(self) -> Iterator[Tensor]:
-        """All frames that are left, float32 `[3,H,W]`, RGB in 0..1."""
+        """All remaining frames, float32 `[3,H,W]`, RGB in 0..1."""
         while (frame := self.read()) is not None:
             yield from_bgr(frame)
 
     def close(self) -> None:
-        """Let the file or camera go."""
+        """Release the file or camera."""
         self._capture.release()
 
 
 class ClipWriter:
-    """Takes the frames of `write_clip`."""
+    """Receives the frames of `write_clip`."""
 
     def __init__(self, writer: Any) -> None:
         self._writer = writer
@@ -110,22 +110,22 @@ class ClipWriter:
 def write_clip(path: str | os.PathLike[str], rate: float, height: int, width: int) -> Iterator[ClipWriter]:
     """Write a clip.
 
-    The file appears when the context ends, also when it ends by an interruption or an error: it then holds the frames
-    that were written until then. Without any frame nothing is written.
+    The file appears when the context ends, even by an interruption or an error: it then holds the frames written so
+    far. If there are none, no file is written.
 
     Parameters
     ----------
     path
         .mp4, .mov, .mkv (MPEG-4) or .avi (Motion JPEG); an existing file is replaced at the end.
     rate
-        Frames a second.
+        Frames per second.
     height, width
         Of every frame.
 
     Raises
     ------
     VideoError
-        Another suffix, no such folder, or a size that the codec refuses.
+        An unknown suffix, no such folder, or a size that the codec refuses.
     """
     cv2 = _opencv()
     target = Path(path)

@@ -1,4 +1,5 @@
-"""Public checkpoints turned into ours: recognized by their names, mapped weight by weight, nothing left over."""
+"""Conversion of public checkpoints: recognized by the names of their weights and mapped one by one, with none left
+over."""
 
 from .conversion import Conversion, convert_checkpoint
 

@@ -1,4 +1,4 @@
-"""Whatever fills holes, by name: classical fills, models of the pack, and those that others trained."""
+"""Everything that fills holes, by name: classical fills, models of the pack, and third-party models."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .external_models import is_external, load_external_model
 
 
 def open_completer(name: str, device: str = "cpu") -> Completer:
-    """Open what a command calls a model.
+    """Open a model by the name given to a command.
 
     Parameters
     ----------
     name
-        A classical fill, a model that comes with the pack, or a file: one of ours, or one that spandrel knows.
+        A classical fill, an embedded model, or a file: one of this pack, or one that spandrel supports.
     device
-        Where a network runs.
+        Device for a network.
 
     Raises
     ------
     CheckpointError
         The file cannot be loaded.
     ValueError
-        No such device, or a model that translates pictures and fills no holes.
+        No such device, or a model that translates pictures instead of filling holes.
     """
     find_device(device)
     if name in CLASSICAL_METHODS:
@@ -34,5 +34,5 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
         return load_external_model(name, device)
     model = load_model(name, device)
     if not isinstance(model, InpaintingModel):
-        raise ValueError(f"{name}: this model fills no holes; use it with python -m inpaint_core translate")
+        raise ValueError(f"{name}: this model does not fill holes; use it with python -m inpaint_core translate")
     return model

@@ -1,4 +1,4 @@
-"""From a public file to one of our models, with a report."""
+"""Conversion of a public checkpoint to one of our models, with a report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAYOUTS: tuple[Layout, ...] = (
     *pix2pix_layouts.LAYOUTS,
 )
 CONVERTED = "once converted"
-WITH_SPANDREL = "it loads as it is, without conversion, where spandrel is installed"
+WITH_SPANDREL = "it loads without conversion where spandrel is installed"
 REFUSALS: tuple[Refusal, ...] = (
     *glcic_layouts.REFUSALS,
     *pix2pix_layouts.REFUSALS,
@@ -48,13 +48,13 @@ class Conversion:
     Attributes
     ----------
     model
-        Ready to be used or saved.
+        Ready for use or saving.
     layout
         Name of the family that was recognized.
     moved
-        Their name -> our name.
+        Original name -> our name.
     dropped
-        Their name -> why it is not needed.
+        Original name -> why it is not needed.
     notes
         What was assumed or changed.
     """
@@ -66,7 +66,7 @@ class Conversion:
     notes: tuple[str, ...]
 
     def report(self) -> str:
-        """The conversion in words, a line for every kind of thing that was done."""
+        """A report of the conversion, one line per kind of step."""
         card = self.model.card
         chosen = ", ".join(f"{key} {value}" for key, value in sorted(card.arguments.items()))
         lines = [f"layout: {self.layout}", f"architecture: {card.architecture} ({chosen})"]
@@ -79,15 +79,15 @@ class Conversion:
 
 
 def convert_checkpoint(path: str | os.PathLike[str], *, fill: Sequence[float] | None = None) -> Conversion:
-    """Turn a public checkpoint into one of our models.
+    """Convert a public checkpoint to one of our models.
 
     Parameters
     ----------
     path
-        A `.pth`, `.pt` or `.ckpt` file of one of the known families.
+        A `.pth`, `.pt` or `.ckpt` file of a known family.
     fill
-        RGB in 0..1 that stood in the hole in training, if the default (see the report's notes) is wrong. For GLCIC, a
-        `config.json` with a mean pixel `mpv` beside the file or one folder above is found by itself.
+        RGB in 0..1 that holes were filled with in training, if the default (see the report's notes) is wrong. For
+        GLCIC, a `config.json` with a mean pixel `mpv` beside the file or one folder above is found automatically.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def _recognize(name: str, weights: dict[str, Tensor]) -> tuple[Layout, dict[str,
             raise CheckpointError(f"{name}: this is a {refusal.name}; {refusal.advice}")
     first = ", ".join(repr(key) for key in sorted(weights)[:3])
     known = "; ".join(layout.name for layout in LAYOUTS)
-    raise CheckpointError(f"{name}: its {len(weights)} weights ({first}, ...) are of no known layout: {known}")
+    raise CheckpointError(f"{name}: its {len(weights)} weights ({first}, ...) match no known layout: {known}")
 
 
 def _first(families: Iterable[Family], keys: set[str]) -> Family | None:
@@ -156,7 +156,7 @@ def _build(card: ModelCard, tensors: dict[str, Tensor]) -> InpaintingModel | Tra
         missing = sorted(expected.keys() - tensors.keys())
         extra = sorted(tensors.keys() - expected.keys())
         if missing or extra:
-            raise CheckpointError(f"its weights do not make up the network (first: {(missing + extra)[0]!r})")
+            raise CheckpointError(f"its weights do not match the network (first: {(missing + extra)[0]!r})")
         for key, tensor in tensors.items():
             check_weight(CONVERTED, key, expected[key], tensor.shape, str(tensor.dtype).removeprefix("torch."))
         floats = {key: to_finite(CONVERTED, key, tensor) for key, tensor in tensors.items()}

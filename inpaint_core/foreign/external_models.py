@@ -1,4 +1,4 @@
-"""LaMa, MAT and whatever else fills holes in spandrel, as Completers, where spandrel is installed."""
+"""LaMa, MAT and other inpainting models supported by spandrel, as Completers, if spandrel is installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..models.padding import crop_padding, pad_to_multiple
 from ..randomness import isolated_randomness
 from .reading import is_torchscript, read_weights
 
-SEED = 0  # these networks draw from the global random state: MAT its noise, all their constructors
+SEED = 0  # these networks use the global random state: MAT for its noise, all of them in their constructors
 GRAY = (0.5, 0.5, 0.5)
 EXTERNAL_FAMILIES: dict[str, Callable[[Collection[str]], bool]] = {
     "LaMa": lambda keys: any(".ffc.convl2l.weight" in key for key in keys),
@@ -33,14 +33,14 @@ TRAINED_SIZES = {"LaMa": 256, "MAT": 512}  # of the published weights
 
 
 class ExternalModel:
-    """A Completer around a descriptor of spandrel.
+    """A Completer around a spandrel descriptor.
 
     Parameters
     ----------
     descriptor
         What spandrel's loader returns for a model that takes an image and a mask.
     name
-        For people.
+        Name for display.
     """
 
     def __init__(self, descriptor: Any, name: str) -> None:
@@ -56,7 +56,7 @@ class ExternalModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.network.parameters()).device
 
     def to(self, device: torch.device | str) -> ExternalModel:
@@ -71,7 +71,7 @@ class ExternalModel:
         Parameters
         ----------
         image
-            [B,3,H,W] in 0..1, any size from 1x1; what lies in the hole is never looked at.
+            [B,3,H,W] in 0..1, any size from 1x1; the contents of the hole are ignored.
         mask
             [B,1,H,W], exactly 0 or 1, 1 = hole.
 
@@ -87,7 +87,7 @@ class ExternalModel:
         padded, window = pad_to_multiple(filled, self.multiple, least)
         padded_mask, _ = pad_to_multiple(mask, self.multiple, least)
         outputs = []
-        for i in range(len(padded)):  # spandrel's descriptors take one picture at a time
+        for i in range(len(padded)):  # spandrel's descriptors accept one picture at a time
             with isolated_randomness(SEED, device):
                 outputs.append(self._descriptor(padded[i : i + 1], padded_mask[i : i + 1]))
         return crop_padding(torch.cat(outputs).float(), window).clamp(0.0, 1.0).to(image.device)
@@ -99,7 +99,7 @@ def fold_fourier_convolutions(network: nn.Module) -> None:
 
     A layer's local half is the sum of two convolutions, its global half that of a convolution and of a spectral
     transform that ends in one (Chi et al. 2020, "Fast Fourier Convolution", section 3.2; Suvorov et al. 2022, arXiv
-    2109.07161). Other networks have no such layers and stay as they are.
+    2109.07161). Other networks have no such layers and are not changed.
     """
     for module in network.modules():
         kind = type(module).__name__
@@ -127,9 +127,9 @@ def _fold(owner: nn.Module, name: str, summed: list[Any]) -> None:
 
 
 def is_external(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is for `load_external_model`: it is not one of ours, and spandrel is installed.
+    """Whether `load_external_model` should load a file: it is not one of ours, and spandrel is installed.
 
-    Ours are the safetensors files with a card. Damaged and absent files are left to `load_model`, which says so.
+    Ours are the safetensors files with a card. Damaged and missing files are left to `load_model`, which reports them.
     """
     source = Path(path)
     if importlib.util.find_spec("spandrel") is None or not source.is_file():
@@ -144,28 +144,29 @@ def is_external(path: str | os.PathLike[str]) -> bool:
 
 
 def load_external_model(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> ExternalModel:
-    """Load a public inpainting model that spandrel knows.
+    """Load a public inpainting model supported by spandrel.
 
     Parameters
     ----------
     path
-        `.safetensors`; or `.pth`, `.ckpt` and `.pt`, of which only tensors are read; or a TorchScript `.pt` such as
-        big-lama.pt, which is a program: torch opens it to take its weights and does not call it, but open only those
-        that you trust.
+        `.safetensors`; or `.pth`, `.ckpt` and `.pt`, from which only tensors are read; or a TorchScript `.pt` such as
+        big-lama.pt, which is a program: torch opens it to read its weights without running it, but open only files that
+        you trust.
     device
-        Where the weights go.
+        Device for the weights.
 
     Raises
     ------
     CheckpointError
-        spandrel is not installed, the file is damaged or refused, or it is no inpainting model that spandrel knows.
+        spandrel is not installed, the file is damaged or refused, or it is not an inpainting model that spandrel
+        supports.
     """
     source = Path(path)
     try:
         spandrel = importlib.import_module("spandrel")
     except ImportError as error:
         raise CheckpointError(
-            f"{source.name}: models of other projects need spandrel ({error}); install it with: pip install spandrel"
+            f"{source.name}: third-party models need spandrel ({error}); install it with: pip install spandrel"
         ) from None
     _register_extra_architectures()
     weights = _read(source)
@@ -175,15 +176,15 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
         with isolated_randomness(SEED, torch.device("cpu")):
             descriptor = loader.load_from_state_dict(weights)
     except (unsupported, RuntimeError, KeyError) as error:
-        # Only the first line: torch lists every name of a network that does not fit.
+        # Only the first line: torch lists every mismatched name.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise CheckpointError(
-            f"{source.name}: spandrel does not know this model ({reason}); public checkpoints of other kinds "
-            "become ours with: python -m inpaint_core convert"
+            f"{source.name}: spandrel does not support this model ({reason}); convert other public checkpoints with: "
+            f"python -m inpaint_core convert"
         ) from None
     # The class has had this name since spandrel 0.1.
     if not isinstance(descriptor, getattr(spandrel, "MaskedImageModelDescriptor", ())):
-        raise CheckpointError(f"{source.name}: spandrel knows this model, but it does not fill holes")
+        raise CheckpointError(f"{source.name}: spandrel supports this model, but it does not fill holes")
     return ExternalModel(descriptor, source.stem)
 
 
@@ -215,7 +216,7 @@ def store_as_safetensors(source: Path, target: Path) -> str | None:
 
 
 def _register_extra_architectures() -> None:
-    # MAT's licence is not commercial, so it comes in a package of its own.
+    # MAT's license is non-commercial, so it is in a separate package.
     try:
         extra = importlib.import_module("spandrel_extra_arches")
     except ImportError:

@@ -9,7 +9,7 @@ from ..checkpoints.card import ModelCard
 from .layout import Layout, Mapping, Refusal
 
 CONVOLUTIONS = (*(f"conv{i}" for i in range(1, 13)), "deconv13", "conv14", "deconv15", "conv16")
-# The one gray that the three-channel version fills every hole with: the mean of its training pictures.
+# The constant color that the three-channel version fills every hole with: the mean of its training pictures.
 SCALAR_MEAN = 0.4381295423217147
 
 
@@ -18,9 +18,9 @@ def _is_completion(keys: set[str]) -> bool:
 
 
 def _plan_completion(mapping: Mapping) -> ModelCard:
-    """GLCIC-PyTorch (RGB and mask go in) and Image-Inpainting-DCGAN (RGB alone).
+    """GLCIC-PyTorch (reads RGB and mask) and Image-Inpainting-DCGAN (reads RGB only).
 
-    Both normalize behind the ReLU. The three-channel version becomes a four-channel one that ignores the mask.
+    Both normalize after the ReLU. The three-channel version becomes a four-channel one that ignores the mask.
     """
     width, inputs = mapping.shape("conv1.weight")[:2]
     for index, name in enumerate(CONVOLUTIONS):
@@ -58,6 +58,6 @@ REFUSALS = (
     Refusal(
         "GLCIC discriminator",
         _is_discriminator,
-        "it only judges pictures; convert the completion network (model_cn...) instead",
+        "it only scores pictures; convert the completion network (model_cn...) instead",
     ),
 )

@@ -6,7 +6,7 @@ from ..checkpoints.card import ModelCard
 from .layout import Layout, Mapping
 
 BLACK = (0.0, 0.0, 0.0)
-FILL_NOTE = "the hole is filled with black, the training's default; --fill 1 1 1 if it was trained with white"
+FILL_NOTE = "holes are filled with black, its training default; use --fill 1 1 1 if it was trained with white"
 
 
 def _is_unet(keys: set[str]) -> bool:
@@ -51,11 +51,11 @@ def _is_encoder_decoder(keys: set[str]) -> bool:
 
 
 def _plan_encoder_decoder(mapping: Mapping) -> ModelCard:
-    """Two versions: at full resolution throughout; and with pooling, which has no weights but moves the positions."""
+    """Two versions: full resolution throughout, and with pooling, which has no weights but shifts the positions."""
     width = mapping.shape("encoder.0.weight")[0]
     pooling = "encoder.9.running_mean" in mapping.weights
     step = 4 if pooling else 3
-    # Ours counts through both halves, and the version without pooling has no activation between them.
+    # Our numbering runs through both halves, and the version without pooling has no activation between them.
     for half, offset in (("encoder", 0), ("decoder", 11 if pooling else 8)):
         for index in range(3):
             convolution = index * step

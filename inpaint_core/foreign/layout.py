@@ -1,4 +1,4 @@
-"""What a public layout is: how it is recognized, and where each of its weights goes."""
+"""Public checkpoint layouts: how they are recognized, and where each weight goes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NORM_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class Mapping:
-    """Moves weights from a public layout's names to ours, and remembers what it did.
+    """Moves weights from a public layout's names to ours, and records what it did.
 
     Parameters
     ----------
     weights
-        The public checkpoint, by its own names.
+        The public checkpoint, by its original names.
     """
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
@@ -34,26 +34,26 @@ class Mapping:
         """What was assumed or changed, for the report."""
 
     def move(self, theirs: str, ours: str, change: Callable[[Tensor], Tensor] = Tensor.clone) -> None:
-        """Take a weight over, changed by a function.
+        """Move a weight, transformed by a function.
 
         Raises
         ------
         CheckpointError
-            If there is no such weight.
+            There is no such weight.
         """
         if theirs not in self.weights:
-            raise CheckpointError(f"weight {theirs!r} is missing, so the file is incomplete or of another version")
+            raise CheckpointError(f"weight {theirs!r} is missing: the file is incomplete or of another version")
         self.tensors[ours] = change(self.weights[theirs])
         self.moved[theirs] = ours
 
     def move_layer(self, theirs: str, ours: str, change: Callable[[Tensor], Tensor] = Tensor.clone) -> None:
-        """Take over a convolution: its weight, changed by a function, and its bias if it has one."""
+        """Move a convolution: its weight, transformed by a function, and its bias if it has one."""
         self.move(f"{theirs}.weight", f"{ours}.weight", change)
         if f"{theirs}.bias" in self.weights:
             self.move(f"{theirs}.bias", f"{ours}.bias")
 
     def move_batch_norm(self, theirs: str, ours: str) -> None:
-        """Take over a batch normalization with its statistics; files from before PyTorch 0.4.1 do not count batches."""
+        """Move a batch normalization with its statistics; files from before PyTorch 0.4.1 have no batch counter."""
         for name in ("weight", "bias", "running_mean", "running_var"):
             self.move(f"{theirs}.{name}", f"{ours}.{name}")
         counter = f"{theirs}.num_batches_tracked"
@@ -63,23 +63,25 @@ class Mapping:
             self.tensors[f"{ours}.num_batches_tracked"] = self.weights[f"{theirs}.weight"].new_zeros(()).long()
 
     def drop(self, theirs: str, reason: str) -> None:
-        """Leave a weight behind on purpose."""
+        """Drop a weight on purpose."""
         if theirs in self.weights:
             self.dropped[theirs] = reason
 
     def shape(self, theirs: str) -> tuple[int, ...]:
-        """Shape of a public weight of four dimensions.
+        """Shape of a four-dimensional public weight.
 
         Raises
         ------
         CheckpointError
-            If there is no such weight, or it is no convolution's.
+            There is no such weight, or it does not belong to a convolution.
         """
         if theirs not in self.weights:
-            raise CheckpointError(f"weight {theirs!r} is missing, so the file is incomplete or of another version")
+            raise CheckpointError(f"weight {theirs!r} is missing: the file is incomplete or of another version")
         shape = tuple(self.weights[theirs].shape)
         if len(shape) != 4:
-            raise CheckpointError(f"weight {theirs!r} has shape {list(shape)}, a convolution's was expected")
+            raise CheckpointError(
+                f"weight {theirs!r} has shape {list(shape)}, but a convolution's weight has four dimensions"
+            )
         return shape
 
     def left_over(self) -> list[str]:
@@ -89,14 +91,14 @@ class Mapping:
 
 @dataclass(frozen=True)
 class Layout:
-    """A family of public checkpoints that is converted.
+    """A family of public checkpoints that can be converted.
 
     Attributes
     ----------
     name
-        What the report calls it.
+        Name in the report.
     recognizes
-        Tells from the weights' names whether a file is of this family.
+        Whether a file belongs to this family, judging by the names of its weights.
     plan
         Fills a `Mapping` and describes the network in a card. May raise ValueError.
     """
@@ -113,7 +115,7 @@ class Refusal:
     Attributes
     ----------
     name
-        What the message calls it.
+        Name in the message.
     recognizes
         As in `Layout`.
     advice

@@ -23,10 +23,11 @@ def _is_naoto(keys: set[str]) -> bool:
 
 
 def _plan_naoto(mapping: Mapping) -> ModelCard:
-    """pytorch-inpainting-with-partial-conv: divides by the window's count of valid values without its size.
+    """pytorch-inpainting-with-partial-conv: divides by the count of valid values, without multiplying by the window
+    size.
 
     Their `W . X / sum(M)` is our `(W / n) . X * n / sum(M)` with n values in a window, so every weight is divided by n.
-    Their mask convolutions hold nothing but ones.
+    Their mask convolutions contain only ones.
     """
     depth = _levels(set(mapping.weights), "enc")
     width = mapping.shape("enc_1.conv.input_conv.weight")[0]
@@ -37,7 +38,7 @@ def _plan_naoto(mapping: Mapping) -> ModelCard:
             if level > 1:
                 mapping.move_batch_norm(f"{theirs}.bn", f"{ours}.norm")
     mapping.move("dec_1.conv.input_conv.bias", f"decoder.{depth - 1}.convolution.bias")
-    mapping.notes.append("convolution weights were divided by the window's size")
+    mapping.notes.append("convolution weights were divided by the window size")
     return ModelCard(
         architecture="pconv_unet",
         arguments={"depth": depth, "width": width},
@@ -52,7 +53,7 @@ def _drop_mask_convolution(mapping: Mapping, convolution: str) -> None:
     if weight is None:
         return
     if weight.shape != mapping.weights[f"{convolution}.input_conv.weight"].shape or not bool((weight == 1).all()):
-        raise CheckpointError(f"weight {name!r} is not the window of ones that goes with its convolution")
+        raise CheckpointError(f"weight {name!r} is not the window of ones that belongs to its convolution")
     mapping.drop(name, "window sums need no weights")
 
 
@@ -65,9 +66,9 @@ def _is_without_norm(keys: set[str]) -> bool:
 
 
 def _plan_without_norm(mapping: Mapping) -> ModelCard:
-    """partialconv and SneakySketchers: normalization layers were never registered, the last ratio is applied twice.
+    """partialconv and SneakySketchers: normalization layers were never registered, and the last ratio is applied twice.
 
-    Eight levels are always stored and their configuration uses seven of them, which the file does not tell.
+    Eight levels are always stored, but their configuration uses seven, which the file does not say.
     """
     stored = _levels(set(mapping.weights), "enc")
     depth = min(CLASSIC_DEPTH, stored)

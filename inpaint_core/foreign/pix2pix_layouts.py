@@ -49,7 +49,7 @@ def _plan_resnet(mapping: Mapping) -> ModelCard:
     count = len({key.split(".")[1] for key in mapping.weights if re.match(r"model\.\d+\.conv_block\.", key)})
     after = 10 + count
     norm = _norm(mapping, "model.2", "model.1.bias")
-    # A dropout layer, which has no weights, moves the second half of every block by one.
+    # A dropout layer, which has no weights, shifts the second half of every block by one.
     dropout = any(key.startswith("model.10.conv_block.6.") for key in mapping.weights) and (
         "model.10.conv_block.5.weight" not in mapping.weights
     )
@@ -78,7 +78,7 @@ def _plan_resnet(mapping: Mapping) -> ModelCard:
 def _norm(mapping: Mapping, norm: str, bias: str) -> str:
     if f"{norm}.weight" in mapping.weights:
         return "batch"
-    # Convolutions have a bias in front of instance normalization only.
+    # Convolutions have a bias only if instance normalization follows.
     return "instance" if bias in mapping.weights else "none"
 
 
@@ -86,7 +86,7 @@ def _move_convolution(mapping: Mapping, theirs: str, ours: str, norm: str) -> No
     mapping.move_layer(theirs, ours)
     if norm == "none" and f"{theirs}.bias" not in mapping.weights:
         weight = mapping.weights[f"{theirs}.weight"]
-        # Transposed convolutions store their outputs second.
+        # Transposed convolutions store the output channels second.
         outputs = weight.shape[1] if ours.startswith("up.") else weight.shape[0]
         mapping.tensors[f"{ours}.bias"] = weight.new_zeros(outputs)
 
@@ -96,20 +96,22 @@ def _move_norm(mapping: Mapping, theirs: str, ours: str, norm: str) -> None:
         mapping.move_batch_norm(theirs, ours)
     else:
         for name in NORM_STATISTICS:
-            mapping.drop(f"{theirs}.{name}", "instance normalization takes its statistics from the picture")
+            mapping.drop(f"{theirs}.{name}", "instance normalization computes its statistics from the picture")
 
 
 def _card(mapping: Mapping, architecture: str, arguments: dict[str, int | float | bool | str], size: int) -> ModelCard:
     if arguments["norm"] == "batch":
         mapping.notes.append("batch normalization uses its stored statistics, as the original does with --eval")
     if arguments["input_channels"] not in (1, 3):
-        raise CheckpointError(f"reads {arguments['input_channels']} channels; generators of 1 or 3 are converted")
+        raise CheckpointError(
+            f"reads {arguments['input_channels']} channels; only generators with 1 or 3 can be converted"
+        )
     return ModelCard(
         architecture=architecture,
         arguments=arguments,
         task="translation",
         value_range="signed",
-        # One channel means gray pictures, without any of the abstraction that our own training adds.
+        # One channel means gray pictures, without the abstraction that our own training adds.
         prepare=PrepareSettings(reduction=1, brightness=0.0, contrast=0.0)
         if arguments["input_channels"] == 1
         else None,
@@ -129,6 +131,6 @@ REFUSALS = (
     Refusal(
         "pix2pix discriminator",
         _is_discriminator,
-        "it only judges pictures; convert the generator (..._net_G.pth) instead",
+        "it only scores pictures; convert the generator (..._net_G.pth) instead",
     ),
 )

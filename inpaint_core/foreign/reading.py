@@ -1,4 +1,4 @@
-"""Public checkpoints as plain dictionaries of tensors, without running anything that they contain."""
+"""Public checkpoints as plain dictionaries of tensors, read without running any code in them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch import Tensor
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.formats import identify_foreign
 
-# Where the usual trainers put the weights inside what they save.
+# Keys under which common trainers save the weights.
 WEIGHT_KEYS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "generator")
 STEP_KEYS = ("n_iter", "global_step")
-# The ways in which reading a damaged file fails, found by damaging files at random.
+# Errors raised when reading damaged files, found by fuzzing.
 DAMAGE = (
     RuntimeError,
     LookupError,
@@ -33,16 +33,16 @@ DAMAGE = (
     MemoryError,
     struct.error,
 )
-# What wrappers put before every name: DataParallel, torch.compile, Lightning, and Lightning around a GAN.
+# Prefixes that wrappers add to every name: DataParallel, torch.compile, Lightning, and Lightning around a GAN.
 PREFIXES = ("module.", "_orig_mod.", "model.", "generator.")
-MAX_PREFIXES = 8  # wrappers around wrappers
-MAX_DEPTH = 8  # dictionaries around the weights
-# Lightning stores the landscape inpainter's network as an object too, among the hyper-parameters beside the weights.
+MAX_PREFIXES = 8  # nested wrappers
+MAX_DEPTH = 8  # nested dictionaries around the weights
+# Lightning also stores the landscape inpainter's network as an object, among the hyperparameters beside the weights.
 NETWORK_OBJECTS = re.compile(r"(?:src\.models|__main__)\.(?:UNet|EncoderDecoder)|torch\.nn\.modules\.\w+\.\w+")
 
 
 class _Ignored:
-    """Stands where a file holds a network as an object: nothing of the network's class is imported, built or run."""
+    """Stands in for a network stored as an object: the network's class is never imported, built or run."""
 
     def __setstate__(self, state: object) -> None:
         pass
@@ -52,33 +52,35 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
     """Read the weights and the number of training steps from a `.pth`, `.pt` or `.ckpt` file.
 
     Opened with `torch.load(weights_only=True)`: only tensors and plain containers are built, and a pickle that asks for
-    anything else is refused before it can run. A network that is stored as an object beside its weights is passed over.
+    anything else is refused before it can run. A network stored as an object beside its weights is ignored.
 
     Returns
     -------
     weights
-        Tensors by name, as they are in the file.
+        Tensors by name, as in the file.
     steps
         0 if the file does not say.
 
     Raises
     ------
     CheckpointError
-        No such file, not a checkpoint, truncated, a pickle with code or objects in it, or no weights inside.
+        No such file, not a checkpoint, truncated, a pickle with code or objects, or no weights in it.
     """
     source = Path(path)
     if not source.is_file():
         raise CheckpointError(f"{source}: no such file")
     if source.suffix.lower() == ".safetensors":
-        raise CheckpointError(f"{source.name}: safetensors already; only .pth, .pt and .ckpt files need conversion")
+        raise CheckpointError(f"{source.name}: already safetensors; only .pth, .pt and .ckpt files need conversion")
     foreign = identify_foreign(source)
     if foreign is not None:
-        raise CheckpointError(f"{source.name}: is {foreign}; only PyTorch checkpoints (.pth, .pt, .ckpt) are converted")
+        raise CheckpointError(
+            f"{source.name}: this is {foreign}; only PyTorch checkpoints (.pth, .pt, .ckpt) can be converted"
+        )
     _refuse_compressed(source)
     if is_torchscript(source):
         raise CheckpointError(
-            f"{source.name}: a TorchScript program, not weights; "
-            "LaMa's big-lama.pt loads as it is, without conversion, where spandrel is installed"
+            f"{source.name}: a TorchScript program, not weights; LaMa's big-lama.pt loads without conversion where "
+            f"spandrel is installed"
         )
     try:
         content = _load(source)
@@ -92,20 +94,21 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
     weights = _find_weights(content)
     if weights is None:
         names = ", ".join(repr(str(key)) for key in list(content)[:6]) or "nothing"
-        raise CheckpointError(f"{source.name}: no weights found; at its top level it holds {names}")
+        raise CheckpointError(f"{source.name}: no weights found; its top level holds {names}")
     for key, tensor in weights.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
-            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantized, complex or without values")
+            raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantized, complex or has no values")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise CheckpointError(
-                f"{source.name}: weight {key!r} has shape {list(tensor.shape)}, more values than the file holds of it"
+                f"{source.name}: weight {key!r} has shape {list(tensor.shape)}, which is more values than the file "
+                f"holds"
             )
     step = next((content[key] for key in STEP_KEYS if isinstance(content.get(key), int)), 0)
     return weights, max(0, int(step))
 
 
 def without_prefixes(weights: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """The weights under every shorter set of names that they might be known by, the longest names first."""
+    """The weights with prefixes stripped in every possible way, longest names first."""
     yield weights
     for _ in range(MAX_PREFIXES):
         prefix = next((found for found in PREFIXES if weights and all(key.startswith(found) for key in weights)), None)
@@ -143,7 +146,7 @@ def _foreign_names(source: Path) -> list[str]:
 
 
 def _refuse_compressed(source: Path) -> None:
-    """PyTorch stores its archives uncompressed; a compressed one may unfold to any size."""
+    """PyTorch stores its archives uncompressed; a compressed one may expand to any size."""
     try:
         with zipfile.ZipFile(source) as archive:
             unfolded = sum(entry.file_size for entry in archive.infolist())
@@ -152,8 +155,8 @@ def _refuse_compressed(source: Path) -> None:
     size = source.stat().st_size
     if unfolded > 2 * size + 2**20:
         raise CheckpointError(
-            f"{source.name}: a compressed archive of {size} bytes that unfolds to {unfolded}, "
-            "which PyTorch does not write"
+            f"{source.name}: a compressed archive of {size} bytes that expands to {unfolded}, which PyTorch never "
+            f"writes"
         )
 
 
@@ -173,6 +176,6 @@ def _refusal(message: str) -> str:
     unsafe = re.search(r"(?:GLOBAL|class) ['\"`]?([\w.]+)['\"`]?", message)
     what = f"asks for {unsafe.group(1)!r}" if unsafe else "holds more than tensors"
     return (
-        f"refused, nothing was run: it {what}, and only tensors are opened; "
-        "save the weights alone with torch.save(network.state_dict(), file)"
+        f"refused without running anything: it {what}, but only tensors are opened; save only the weights with "
+        f"torch.save(network.state_dict(), file)"
     )

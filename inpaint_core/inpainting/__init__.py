@@ -1,4 +1,4 @@
-"""Filling holes: any completer, pictures of any size and number, and fills that need no network."""
+"""Filling holes: any Completer, pictures of any size and number, and fills that need no network."""
 
 from .classical import ClassicalFill
 from .inpaint import Completer

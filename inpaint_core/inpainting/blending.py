@@ -1,7 +1,7 @@
-"""Seams: how a prediction is joined to the known picture without touching a single known pixel.
+"""Blending a prediction into the known picture without changing a single known pixel.
 
-All corrections are made from the residual `known picture - prediction` at the rim of the hole, continued into the hole.
-What lies hidden under the hole never enters, so an object that is being removed cannot shine through.
+All corrections come from the residual `known picture - prediction` at the rim of the hole, continued into the hole.
+Pixels under the hole are never used, so an object that is being removed cannot show through.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from .poisson import solve_membrane
 
-RING = 8  # width in pixels of the ring around the hole that colors are matched on
+RING = 8  # width in pixels of the ring around the hole used to match colors
 
 
 def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
-    """What has to be added to a prediction at the rim of the hole.
+    """The correction that a prediction needs at the rim of the hole.
 
     Parameters
     ----------
@@ -24,20 +24,20 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
     mask
         `[1,1,H,W]`, 1 = hole.
     width
-        Radius in pixels of the neighborhoods that are compared when the prediction is no use outside the hole.
+        Radius in pixels of the neighborhoods compared when the prediction is unusable outside the hole.
 
     Returns
     -------
     residual
-        `[1,3,H,W]`, 0 where it is not known.
+        `[1,3,H,W]`, 0 where unknown.
     known
-        `[1,1,H,W]`, 1 where it is.
+        `[1,1,H,W]`, 1 where the residual is known.
 
     Notes
     -----
-    Networks predict known pixels as well, and there the residual can be read off. Completers that put the known pixels
-    back by themselves (LaMa as spandrel runs it, classical fills) leave none: then the mean of the prediction inside is
-    compared with the mean of the picture outside, on known pixels that the hole is within reach of.
+    Networks also predict known pixels, where the residual can be read directly. Completers that restore the known
+    pixels themselves (LaMa in spandrel, classical fills) leave none there: then, at known pixels near the hole, the
+    mean of the prediction inside is compared with the mean of the picture outside.
     """
     known = 1.0 - mask
     if not _is_put_back(prediction, image, mask):
@@ -50,14 +50,14 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
 
 
 def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Shift a prediction's colors so that, on a ring around the hole, they have the picture's mean.
+    """Shift a prediction's colors so that their mean on a ring around the hole is the picture's.
 
     Parameters
     ----------
     prediction, image
         `[1,3,H,W]`.
     mask
-        `[1,1,H,W]`, 1 = hole; a picture without any known pixel near it is left as it is.
+        `[1,1,H,W]`, 1 = hole; without known pixels near it the prediction is unchanged.
     """
     residual, known = rim_residual(prediction, image, mask, RING)
     ring = known * within(mask, RING)
@@ -75,7 +75,7 @@ def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Ten
     mask
         `[1,1,H,W]`, 1 = hole.
     weight
-        `[1,1,H,W]` in 0..1: how much of the continued residual is added. 1 everywhere is Poisson blending with the
+        `[1,1,H,W]` in 0..1: share of the continued residual that is added. 1 everywhere is Poisson blending with the
         prediction's gradients (Perez et al. 2003, eq. 3); a ramp that falls from 1 at the rim to 0 feathers inwards.
 
     Returns
@@ -88,7 +88,7 @@ def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Ten
 
 
 def within(mask: Tensor, pixels: int) -> Tensor:
-    """1 where the hole is at most so many pixels away, along rows and columns: `[B,1,H,W]`."""
+    """1 where the hole is at most this many pixels away along rows and columns: `[B,1,H,W]`."""
     side = 2 * pixels + 1
     rows = F.max_pool2d(mask, (side, 1), stride=1, padding=(pixels, 0))
     return F.max_pool2d(rows, (1, side), stride=1, padding=(0, pixels))

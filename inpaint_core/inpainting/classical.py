@@ -1,4 +1,4 @@
-"""Fills without a network, as Completers: the baselines that a network has to beat."""
+"""Fills without a network, as Completers: the baselines for networks to beat."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from .patches import Check, fill_from_patches
 
 ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches"]
 CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
-RADIUS = 5  # pixels around each hole pixel that Telea's and the Navier-Stokes fill look at
+RADIUS = 5  # radius in pixels around each hole pixel used by the Telea and Navier-Stokes fills
 MIN_SIDE = 3
 
 
 class ClassicalFill:
-    """A Completer that needs no weights.
+    """A Completer without weights.
 
     Parameters
     ----------
     method
-        `"mean"`: the mean color of the known pixels; `"smooth"`: colors that run into each other, from coarse to fine
-        (pull-push, Gortler et al. 1996), which is what the networks of the pack start from; `"telea"`: fast marching
-        (Telea 2004); `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`:
-        the smoothest surface through the rim (Damelin & Hoang 2018), whose cost grows steeply with the hole, kept to
-        the range of what is known; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`.
+        `"mean"`: the mean color of the known pixels; `"smooth"`: smooth interpolation from coarse to fine (pull-push,
+        Gortler et al. 1996), the starting point of the pack's networks; `"telea"`: fast marching (Telea 2004);
+        `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`: the smoothest
+        surface through the rim (Damelin & Hoang 2018), clamped to the range of known values; its cost grows steeply
+        with the hole; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`.
     seed
-        Of the search for patches.
+        Seed of the search for patches.
 
     Raises
     ------
@@ -38,9 +38,9 @@ class ClassicalFill:
 
     Notes
     -----
-    Telea and Navier-Stokes are OpenCV's. They work in 8 bits where all known values are of 8 bits, and in 16 otherwise.
-    Known values that are no finite numbers come back as they are and count as unknown. Where nothing at all is known,
-    every method gives mid-gray.
+    Telea and Navier-Stokes are OpenCV's. They work in 8 bits if all known values have 8 bits, otherwise in 16. Known
+    values that are not finite are returned unchanged and count as unknown. If nothing at all is known, every method
+    returns mid-gray.
     """
 
     def __init__(self, method: ClassicalMethod, seed: int = 0) -> None:
@@ -49,12 +49,12 @@ class ClassicalFill:
         self.method = method
         self.seed = seed
         self.takes_check = method == "patches"
-        self.least_window, self.least_context = (256, 1.0) if method == "patches" else (64, 0.0)
+        self.min_window, self.min_context = (256, 1.0) if method == "patches" else (64, 0.0)
 
     def complete(self, image: Tensor, mask: Tensor, check: Check | None = None) -> Tensor:
-        """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels come back as they are.
+        """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels are unchanged.
 
-        `check` is called between the passes of slow methods; what it raises ends the work.
+        `check` is called between the passes of slow methods; an exception raised by it ends the work.
         """
         if self.method == "patches":
             unknown = ((mask > 0.5) | ~torch.isfinite(image).all(1, keepdim=True)).to(mask)
@@ -87,7 +87,7 @@ class ClassicalFill:
         import cv2
 
         flag = cv2.INPAINT_TELEA if self.method == "telea" else cv2.INPAINT_NS
-        # OpenCV reads beyond the edge of a picture that is one or two pixels high or wide.
+        # OpenCV reads out of bounds if a picture is one or two pixels high or wide.
         rows, columns = (MIN_SIDE if side < MIN_SIDE else 0 for side in hole.shape)
         padding = ((rows, rows), (columns, columns))
         values = np.pad(values.clip(0.0, 1.0), (*padding, (0, 0)), "edge")

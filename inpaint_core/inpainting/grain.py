@@ -1,4 +1,4 @@
-"""Grain: fills are smoother than photographs; this gives them the noise of their surroundings."""
+"""Grain: adds the noise of the surroundings to fills, which are smoother than photographs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from .blending import within
 
-RING = 24  # width in pixels of the surroundings that noise is measured on
-# Difference of two discrete Laplacians: zero on planes and gentle slopes, so that what is left is noise (Immerkaer
-# 1996, doi:10.1006/cviu.1996.0060). White noise of deviation 1 comes out with deviation 6.
+RING = 24  # width in pixels of the surroundings where noise is measured
+# Difference of two discrete Laplacians: zero on planes and gentle slopes, so that only noise is left (Immerkaer 1996,
+# doi:10.1006/cviu.1996.0060). White noise of deviation 1 has deviation 6 after it.
 NOISE_KERNEL = ((1.0, -2.0, 1.0), (-2.0, 4.0, -2.0), (1.0, -2.0, 1.0))
 NOISE_GAIN = 6.0
-MEDIAN_TO_DEVIATION = 1.4826  # of a normal distribution: median of |x| times this is the deviation
+MEDIAN_TO_DEVIATION = 1.4826  # for a normal distribution, median of |x| times this is the deviation
 
 
 def noise_deviation(image: Tensor, where: Tensor) -> Tensor:
@@ -24,12 +24,12 @@ def noise_deviation(image: Tensor, where: Tensor) -> Tensor:
     image
         `[3,H,W]`.
     where
-        Bool `[H,W]`: pixels that count, those whose eight neighbors count too.
+        Bool `[H,W]`: pixels to use, whose eight neighbors must be usable too.
 
     Returns
     -------
     Tensor
-        `[3]`; 0 where too few pixels count. The median keeps edges from being taken for noise.
+        `[3]`; 0 if there are too few pixels. The median keeps edges from counting as noise.
     """
     kernel = image.new_tensor(NOISE_KERNEL)[None, None]
     response = F.conv2d(image[:, None], kernel)[:, 0]
@@ -40,7 +40,7 @@ def noise_deviation(image: Tensor, where: Tensor) -> Tensor:
 
 
 def match_grain(prediction: Tensor, image: Tensor, mask: Tensor, strength: float, seed: int) -> Tensor:
-    """Add the noise that the surroundings have and the fill lacks.
+    """Add the noise that the surroundings have but the fill lacks.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def match_grain(prediction: Tensor, image: Tensor, mask: Tensor, strength: float
     strength
         0..1.
     seed
-        Of the noise.
+        Seed of the noise.
 
     Returns
     -------
     Tensor
-        `[1,3,H,W]`, not clamped. Where nothing is known around the hole, as it was.
+        `[1,3,H,W]`, not clamped. Unchanged if nothing is known around the hole.
     """
     height, width = mask.shape[-2:]
     if min(height, width) < 3:

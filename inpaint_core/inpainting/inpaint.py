@@ -1,4 +1,4 @@
-"""inpaint(): any Completer, any size, any batch, and not one known pixel changed."""
+"""inpaint(): any Completer, any size, any batch, and no known pixel is changed."""
 
 from __future__ import annotations
 
@@ -32,25 +32,24 @@ DETAILS: tuple[Detail, ...] = get_args(Detail)
 
 SLIGHT = 1.25  # a fill reduced by no more than this is as good as one at full size
 MAX_REDUCTION = 2.0  # a fill made at less than 1 / MAX_REDUCTION of the full size looks too soft, so it is refined
-SHALLOW = 8  # every pixel of a hole is within trained size / SHALLOW of a known one: tiles see enough around it
-SURROUNDINGS = 32  # seams look at the hole and so many pixels around it
-MIN_WINDOW = 64  # for models without a trained size, classical fills say
-PATCH_CONTEXT = 1.0  # patches are copied from this share of the hole's longer side on every side of it
-PATCH_WINDOW = 256  # and from windows of at least this side
+SHALLOW = 8  # every hole pixel is within trained size / SHALLOW of a known one: tiles show enough surroundings
+SURROUNDINGS = 32  # blending uses the hole and this many pixels around it
+MIN_WINDOW = 64  # for models without a trained size, such as classical fills
+PATCH_CONTEXT = 1.0  # on each side of the hole, patches are copied from this fraction of its longer side
+PATCH_WINDOW = 256  # and from windows with at least this side
 
 Progress = Callable[[int, int, Tensor], None]
-"""Called after every pass with steps done, steps in all (windows, then pictures whose detail is copied), and the
-picture `[C,H,W]` that the last one belongs to, as far as it is done. What it raises ends the work: that is how a host
-cancels."""
+"""Called after every pass with steps done, total steps (windows, then pictures whose detail is copied), and the current
+state of the picture `[C,H,W]` last worked on. An exception raised here ends the work: this is how a host cancels."""
 
 
 class Completer(Protocol):
-    """Anything that can fill holes: a loaded network, a classical fill, a foreign model.
+    """Anything that can fill holes: a loaded network, a classical fill, a third-party model.
 
-    One with a `trained_size`, of its own or on its `card`, is shown windows of about that size, see `inpaint`; one with
-    a `device` and a `to` can be moved to the CPU when memory runs out. Fills that are not networks may have
-    `least_window` and `least_context`, the least side in pixels and share of the hole's side that they look around it,
-    and `takes_check`: their `complete` takes a `check` to be called between passes.
+    One with a `trained_size`, as an attribute or on its `card`, is shown windows of about that size, see `inpaint`; one
+    with a `device` and a `to` can be moved to the CPU when memory runs out. Fills that are not networks may have
+    `min_window` (pixels) and `min_context` (fraction of the hole's side), the least surroundings they use, and
+    `takes_check`: their `complete` accepts a `check` that is called between passes.
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -85,61 +84,60 @@ def inpaint(
         Fills holes: what `load_model` returns, a classical fill, anything with `complete(image, mask)`.
     image
         `[B,C,H,W]`, 0..1, C = 1 (gray), 3 (RGB) or 4 (RGBA); any height and width from 1, any floating-point type.
-        Pixels that are fully transparent or no finite numbers are unknown: they stay as they are outside the hole, and
-        nothing is filled from them.
+        Pixels that are fully transparent or not finite are unknown: outside the hole they are unchanged, and nothing is
+        filled from them.
     mask
-        1 = hole. `[H,W]`, `[B,H,W]` or `[B,1,H,W]`, of any size: it is resized to the picture (nearest-exact) and cut
-        at 0.5. One mask serves many pictures, one picture serves many masks.
+        1 = hole. `[H,W]`, `[B,H,W]` or `[B,1,H,W]`, of any size: it is resized to the picture (nearest-exact) and
+        thresholded at 0.5. One mask can serve many pictures, and one picture many masks.
     strategy
-        `"whole"`: the model sees the whole frame at once. `"resize"`: the whole frame, reduced to `size` where it is
-        larger. `"crop"`: each hole (near ones together) in a window around it, cut out first and then reduced if it is
-        larger than `size`. `"tile"`: the same windows, larger ones in overlapping tiles; where a hole is too deep for
-        that, small first and then in tiles of growing size. `"auto"`: of these, per hole, what costs least without a
-        visible loss: as it is where it fits, in tiles when thin, reduced to half at most, else small first.
+        `"whole"`: the model sees the whole frame at once. `"resize"`: the whole frame, reduced to `size` if it is
+        larger. `"crop"`: each hole (nearby holes together) in a window around it, reduced to `size` if it is larger.
+        `"tile"`: the same windows, large ones in overlapping tiles; if a hole is too deep for that, coarse to fine in
+        tiles. `"auto"`: for each hole the cheapest of these without visible loss: directly if it fits, in tiles if it
+        is thin, reduced to half at most, otherwise coarse to fine.
     grow
-        Pixels by which the hole is enlarged first (shrunk when negative), to catch the fringe of what is removed.
+        Pixels by which the hole is enlarged first (shrunk if negative), to cover the fringe of a removed object.
     feather
-        Width in pixels, inwards from the rim of the hole, over which the fill is led over to the surrounding colors.
+        Width in pixels, inwards from the rim of the hole, over which the fill is blended into the surrounding colors.
     blend
-        `"alpha"`: the correction of `feather`; `"poisson"`: the fill's gradients joined to the rim without any step
-        (Perez et al. 2003), over the whole hole, `feather` unused.
+        `"alpha"`: the correction of `feather`; `"poisson"`: the fill's gradients are joined seamlessly to the rim
+        (Perez et al. 2003), over the whole hole; `feather` is unused.
     color_match
         Shift the fill's mean color to that of a ring around the hole.
     detail
-        `"network"`: the fill is the model's. `"patches"`: the model's fill decides in the large, and patches copied
-        from the surroundings replace it, see `patches.fill_from_patches`.
+        `"network"`: the model's own fill. `"patches"`: the model's fill guides the structure and is replaced with
+        patches copied from the surroundings, see `patches.fill_from_patches`.
     size
-        Longer side in pixels of what the model sees at once (not for `"whole"`). None: from the size that it was
-        trained on and the memory there is. A size that is given is kept.
+        Longer side in pixels of what the model sees at once (not for `"whole"`). None: chosen from its training size
+        and the available memory. An explicit size is never changed.
     context
-        Windows show this share of the hole's longer side on every side of the hole.
+        Windows show this fraction of the hole's longer side on every side of the hole.
     grain
-        0..1: how much of the noise that the surroundings have and the model's fill lacks is added. Patches have their
-        own.
+        0..1: share of the noise missing from the model's fill that is added. Patches have their own noise.
     seed
-        For the grain and the search for patches.
+        Seed for the grain and the search for patches.
     frames_per_batch
-        Windows that the model sees at once. None: one on a CPU, elsewhere what memory allows. A number that is given is
-        kept.
+        Windows that the model sees at once. None: one on a CPU, elsewhere as many as memory allows. An explicit number
+        is never changed.
     progress
         See `Progress`.
 
     Returns
     -------
     Tensor
-        `[B,C,H,W]`, type and device of `image`. Outside the (grown) hole it equals `image` bit for bit; alpha leaves as
-        it came; where the mask is empty, so does everything. Inside, values keep near the range of those around it,
-        and channels that are equal around it stay equal: flat stays flat, gray stays gray.
+        `[B,C,H,W]`, type and device of `image`. Outside the (grown) hole it equals `image` bit for bit; alpha is
+        unchanged; if the mask is empty, so is everything. Inside, values stay near the range of the surroundings, and
+        where all surrounding channels are equal, so are those of the fill: flat stays flat, gray stays gray.
 
     Raises
     ------
     TypeError
-        `model` is no Completer.
+        `model` is not a Completer.
     ValueError
-        Shapes or options that do not fit; both batch sizes are named when they differ.
+        Invalid shapes or options; if batch sizes do not match, both are named.
     MemoryError
-        Memory ran out and neither fewer windows at once, nor smaller ones, nor the CPU helped, or these were not tried
-        because `size` or `frames_per_batch` was given. The message says what was tried.
+        Memory ran out, and fewer windows at once, smaller ones or the CPU did not help, or were not tried because
+        `size` or `frames_per_batch` was given. The message says what was tried.
     """
     _check_completer(model)
     _check(image, strategy, feather, blend, detail, size, context, grain, frames_per_batch)
@@ -160,7 +158,7 @@ def inpaint(
 
 
 def _copy_detail(output: Tensor, hole: Tensor, seed: int, work: _Work) -> None:
-    """Replace fills by patches of their surroundings that resemble them in the large."""
+    """Replace fills with patches of their surroundings that resemble them at a coarse scale."""
     for index, picture in enumerate(output):
         plane = hole[index % len(hole), 0]
         show = partial(work.show, index)
@@ -168,7 +166,7 @@ def _copy_detail(output: Tensor, hole: Tensor, seed: int, work: _Work) -> None:
         filled = colors.clone()
         for region in hole_regions(plane, PATCH_WINDOW, PATCH_CONTEXT) if bool(plane.any()) else []:
             part = colors[region.window.inside][None].float().nan_to_num(0.0, 0.0, 0.0)
-            # What is unknown besides the hole is no source either; of its fill nothing is kept.
+            # Unknown pixels outside the hole are not used as sources either, and their fill is discarded.
             holes = work.unknown[index, 0][region.window.inside][None, None]
             copied = fill_from_patches(part, holes, guide=part, seed=seed, check=show)
             kept = keep_to_surroundings(copied, part, holes)[0].to(filled.dtype)
@@ -218,7 +216,7 @@ class _Work:
         self.done, self.total = 0, 0
 
     def run(self, more: int = 0) -> None:
-        """Fill all windows; so many further steps follow."""
+        """Fill all windows; `further` more steps follow."""
         jobs = self._plan()
         self.total = len(jobs) + more
         home: torch.device | None = None
@@ -239,21 +237,21 @@ class _Work:
                 self.model.to(home)  # type: ignore[attr-defined]
 
     def show(self, picture: int) -> None:
-        """Tell how far the work is, with this picture."""
+        """Report progress with this picture."""
         if self.progress is not None:
             self.progress(self.done, self.total, self.output[picture])
 
     def _plan(self) -> list[_Job]:
         framewise = self.settings.strategy in ("whole", "resize")
-        least_window: int = getattr(self.model, "least_window", MIN_WINDOW)
-        trained = _trained_side(self.model) or least_window
+        min_window: int = getattr(self.model, "min_window", MIN_WINDOW)
+        trained = _trained_side(self.model) or min_window
         least = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
             plane = self.hole[index, 0]
             if not bool(plane.any()):
                 continue
-            context = max(self.settings.context, getattr(self.model, "least_context", 0.0))
+            context = max(self.settings.context, getattr(self.model, "min_context", 0.0))
             regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, context)
             pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
             for picture in pictures:
@@ -261,7 +259,7 @@ class _Work:
                 shown = [region if framewise else _with_known(region, unknown) for region in regions]
                 depths = [multiscale.hole_depth(unknown[region.window.inside]) for region in shown]
                 jobs += [_Job(picture, *item) for item in zip(shown, depths, strict=True)]
-        # Windows of one size follow each other, so that they can be shown together.
+        # Sorted by size, so that windows of equal size can be batched.
         return sorted(jobs, key=lambda job: (job.region.window.height, job.region.window.width))
 
     def _scheme(self, job: _Job) -> multiscale.Scheme:
@@ -301,7 +299,7 @@ class _Work:
         holes = torch.stack([self.unknown[job.picture][job.region.window.inside] for job in jobs])
         pictures = torch.stack([self.output[job.picture][job.region.window.inside] for job in jobs])
         colors = pictures[:, :3].float().expand(-1, 3, -1, -1)
-        # Hidden values may be anything (NaN behind full transparency, say); no arithmetic may see them.
+        # Hidden values can be anything (such as NaN behind full transparency) and must not enter any arithmetic.
         colors = torch.where(holes > 0.5, torch.zeros_like(colors), colors)
         window = jobs[0].region.window
         longest = max(window.height, window.width)
@@ -332,13 +330,13 @@ class _Work:
         target = self.output[job.picture][window.inside][box.inside]
         if len(target) == 1:
             prediction = prediction.mean(1, keepdim=True)
-        kept = target[:3]  # alpha leaves as it came
+        kept = target[:3]  # alpha is unchanged
         prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
         filled = prediction[0].clamp(0.0, 1.0).to(target.dtype)
         kept.copy_(torch.where(job.region.own[box.inside], filled, kept))
 
     def _take_less(self, batch: list[_Job], error: BaseException) -> torch.device | None:
-        """Shrink the allowance; the device that the model has to return to when it was moved to the CPU for it."""
+        """Shrink the allowance. Returns the device to move the model back to, if it was moved to the CPU."""
         window = batch[0].region.window
         longest = max(window.height, window.width)
         scheme = self._scheme(batch[0])
@@ -355,7 +353,7 @@ class _Work:
 
 
 def _unknown(image: Tensor, hole: Tensor) -> Tensor:
-    """The holes `[B,1,H,W]` of every picture, and what else of it nobody knows."""
+    """The holes `[B,1,H,W]` of every picture, and its other unknown pixels."""
     unknown = hole.expand(len(image), -1, -1, -1)
     hidden = ~torch.isfinite(image).all(1, keepdim=True)
     if image.shape[1] == 4:
@@ -364,7 +362,7 @@ def _unknown(image: Tensor, hole: Tensor) -> Tensor:
 
 
 def _with_known(region: Region, unknown: Tensor) -> Region:
-    """The region in the whole frame, where its window shows nothing that is known."""
+    """The region in the whole frame, if its window shows no known pixel."""
     if not bool(unknown[region.window.inside].all()) or bool(unknown.all()):
         return region
     own = torch.zeros(unknown.shape, dtype=torch.bool, device=region.own.device)
@@ -401,7 +399,7 @@ def _check_completer(model: object) -> None:
             f"model is a bare network ({kind}): wrap it as "
             "inpaint_core.checkpoints.InpaintingModel(ModelCard(architecture=...), network), or use load_model"
         )
-    raise TypeError(f"model is a {kind}, which has no complete(image, mask): give a loaded model or a ClassicalFill")
+    raise TypeError(f"model is a {kind}, which has no complete(image, mask): use a loaded model or a ClassicalFill")
 
 
 def _check(
@@ -430,7 +428,7 @@ def _check(
     if size is not None and size < 16:
         raise ValueError(f"size is {size}: expected at least 16 pixels")
     if not 0.0 <= context <= 8.0:
-        raise ValueError(f"context is {context}: expected a share of the hole's side in 0..8")
+        raise ValueError(f"context is {context}: expected a fraction of the hole's side in 0..8")
     if not 0.0 <= grain <= 1.0:
         raise ValueError(f"grain is {grain}: expected 0..1")
     if frames_per_batch is not None and frames_per_batch < 1:

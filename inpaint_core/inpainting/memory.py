@@ -1,4 +1,4 @@
-"""What to do when memory runs out, and how much of it a pass may take."""
+"""How much memory a pass may use, and what to do when it runs out."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import torch
 
-BYTES_PER_PIXEL = 1024  # of a pass: 64 planes of float32 at full size, in, out, joined, and a workspace
-SHARE = 0.5  # of the free memory that a pass may take by estimate
-MAX_PER_PASS = 16  # windows in a pass on an accelerator; more gain nothing there
-# What allocators say that raise a plain RuntimeError.
+BYTES_PER_PIXEL = 1024  # of a pass: 64 float32 planes at full size as input, output, concatenation and workspace
+SHARE = 0.5  # of the free memory, for the estimated size of a pass
+MAX_PER_PASS = 16  # windows per pass on an accelerator; more are no faster
+# Messages of allocators that raise a plain RuntimeError.
 PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
-MIN_SIDE = 64  # smaller windows than this show a network nothing
+MIN_SIDE = 64  # smaller windows show a network too little
 
 logger = logging.getLogger("liminal")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out: torch's own, NumPy's, or a message of an allocator."""
+    """Whether an exception means out of memory: torch's own, NumPy's, or an allocator's message."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
@@ -26,12 +26,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Free memory of a device; None where it cannot be asked."""
+    """Free memory of a device; None if it cannot be determined."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")
     if device.type == "cpu" and meminfo.is_file():
-        # Not sysconf's free pages: those leave out what the system would give back from its caches.
+        # Not sysconf's free pages, which exclude memory that the system would reclaim from its caches.
         lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
         if "MemAvailable" in lines:
             return int(lines["MemAvailable"].split()[0]) * 1024
@@ -39,19 +39,19 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 class Allowance:
-    """How many windows of which size are shown at once, and how both shrink when memory runs out.
+    """How many windows of what size are shown at once, and how both shrink when memory runs out.
 
     Parameters
     ----------
     device
         Where the model runs.
     trained_side
-        Side that larger windows are reduced to; None for models that take any size.
+        Side that larger windows are reduced to; None for models that accept any size.
     size
-        The same, chosen by hand: never changed.
+        The same, chosen by the user: never changed.
     batch
-        Windows at once, chosen by hand: never changed. None: one on a CPU, where more gain nothing and one keeps a
-        picture's result independent of the others to the last bit; as many as memory allows elsewhere.
+        Windows at once, chosen by the user: never changed. None: one on a CPU, where more are no faster and one keeps
+        every picture's result independent of the others to the last bit; elsewhere as many as memory allows.
     """
 
     def __init__(self, device: torch.device, trained_side: int | None, size: int | None, batch: int | None) -> None:
@@ -68,22 +68,22 @@ class Allowance:
         self.tried: list[str] = []
 
     def limit(self, longest: int) -> int:
-        """Side up to which a window whose longer side is `longest` is shown as it is."""
+        """Largest side at which a window whose longer side is `longest` is shown unreduced."""
         return longest if self.side is None else self.side
 
     def batch(self, pixels: int) -> int:
-        """How many windows of so many pixels are shown at once."""
+        """How many windows of this many pixels are shown at once."""
         if self._manual_batch or self._pixels is None:
             return self._most
         return max(1, min(self._most, self._pixels // max(1, pixels)))
 
     def shrink(self, batch: int, longest: int, resizable: bool) -> bool:
-        """Take less after a pass of `batch` windows with this longest side ran out of memory.
+        """Shrink after a pass of `batch` windows with this longest side ran out of memory.
 
         Returns
         -------
         bool
-            False when nothing is left to try short of another device.
+            False if nothing is left to try except another device.
         """
         self._note(
             f"{batch} window{'s' * (batch > 1)} of up to {min(longest, self.limit(longest))} pixels on {self.device}"
@@ -100,24 +100,24 @@ class Allowance:
         return False
 
     def may_move(self) -> bool:
-        """Whether the CPU may be tried: nothing was chosen by hand, and it is not where the model is."""
+        """Whether the CPU may be tried: the user chose nothing, and the model is not there already."""
         return self.device.type != "cpu" and not self._manual_size and not self._manual_batch
 
     def on_cpu(self) -> Allowance:
-        """A fresh allowance for the CPU, which remembers what was tried."""
+        """A fresh allowance for the CPU that keeps the record of what was tried."""
         allowance = Allowance(torch.device("cpu"), *self._first)
         allowance.tried = self.tried
         allowance._say("the CPU, which is slower")
         return allowance
 
     def failure(self) -> str:
-        """One sentence about what was tried and what to do."""
+        """One sentence on what was tried and what to do."""
         manual = [
             name
             for name, is_manual in (("size", self._manual_size), ("frames_per_batch", self._manual_batch))
             if is_manual
         ]
-        advice = f"choose a smaller {' or '.join(manual)}, or leave it to be chosen" if manual else "free some memory"
+        advice = f"choose a smaller {' or '.join(manual)}, or leave it unset" if manual else "free some memory"
         return f"out of memory; tried {', then '.join(self.tried)}: {advice}"
 
     def _note(self, attempt: str) -> None:

@@ -1,4 +1,4 @@
-"""Filling one window: at full size, reduced, in tiles, or small first and then larger."""
+"""Filling one window: directly, reduced, in tiles, or coarse to fine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .windows import Window, reduced_size, tiles
 Scheme = Literal["direct", "reduced", "tiles", "coarse-to-fine"]
 Complete = Callable[[Tensor, Tensor], Tensor]
 
-OVERLAP = 8  # tiles share this part of their side with their neighbors
-MARGIN = 8  # coarse to fine, this part of a tile's side along each edge shows the picture of the size before
-STEP = 4  # coarse to fine, the size grows by this factor at most
-KNOWN = 0.5  # a reduced pixel is known when this share of it is
+OVERLAP = 8  # tiles overlap their neighbors by this fraction of their side
+MARGIN = 8  # coarse to fine, this fraction of a tile's side along each edge shows the result of the previous size
+STEP = 4  # coarse to fine, largest growth of the size per step
+KNOWN = 0.5  # a reduced pixel is known if this share of it is
 
 
 def hole_depth(hole: Tensor) -> float:
-    """Largest distance in pixels of a hole pixel of `[H,W]` (1 = hole) to a known one; infinite when none is known."""
+    """Largest distance in pixels from a hole pixel of `[H,W]` (1 = hole) to a known one; infinite if none is known."""
     import cv2
 
     plane = (hole > 0.5).to(torch.uint8).cpu().numpy()
@@ -44,13 +44,13 @@ def fill(complete: Complete, image: Tensor, hole: Tensor, scheme: Scheme, side: 
     hole
         `[B,1,H,W]`, 1 = hole.
     scheme
-        `"direct"`: as it is. `"reduced"`: the longer side brought down to `side`. `"tiles"`: overlapping tiles of
-        `side` pixels, those that hold hole pixels; for holes that are nowhere deep. `"coarse-to-fine"`: reduced first,
-        then in tiles of growing size, in each of which the hole's surroundings show the fill of the size before.
+        `"direct"`: at full size. `"reduced"`: with the longer side reduced to `side`. `"tiles"`: overlapping tiles of
+        `side` pixels that contain hole pixels; for thin holes. `"coarse-to-fine"`: reduced first, then in tiles at
+        growing sizes; the surroundings of the hole in each tile show the fill of the previous size.
     side
         In pixels.
     batch
-        Tiles that are shown at once.
+        Tiles shown at once.
 
     Returns
     -------
@@ -59,9 +59,9 @@ def fill(complete: Complete, image: Tensor, hole: Tensor, scheme: Scheme, side: 
 
     Notes
     -----
-    Coarse to fine, the mean colors of the smaller fill are put back after every growth (back-projection, Irani & Peleg
-    1991), so that the tiles give the detail and the small fill the structure. That a reduction of the fine fill must
-    equal the coarse one is the aim of Kulshreshtha et al. 2022 (arXiv 2206.13644) too, who optimize for it.
+    Coarse to fine, the mean colors of the smaller fill are restored after every step (back-projection, Irani & Peleg
+    1991), so that tiles add detail and the smaller fill keeps the structure. Kulshreshtha et al. 2022 (arXiv
+    2206.13644) also require that the reduced fine fill equals the coarse one, and optimize for it.
     """
     if scheme == "direct" or (scheme != "tiles" and max(image.shape[-2:]) <= side):
         return complete(image, hole)
@@ -154,7 +154,7 @@ def _stack(
 
 
 def _ramp(tile: Window, inner: Window, height: int, width: int, overlap: int) -> Tensor:
-    """Weight `[h,w]` of a tile's prediction: falls towards those edges of its core that are not the window's."""
+    """Weight `[h,w]` of a tile's prediction: falls off towards the edges of its core that are not the window's."""
 
     def line(length: int, low: int, high: int, first: bool, last: bool) -> Tensor:
         position = torch.arange(length, dtype=torch.float32) + 0.5

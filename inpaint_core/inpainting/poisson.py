@@ -1,4 +1,4 @@
-"""Poisson blending at its core: known values continued into a hole as smoothly as can be."""
+"""The core of Poisson blending: known values continued smoothly into a hole."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 
 Plane = NDArray[np.float32]
 
-TOLERANCE = 2.0**-10  # of values in 0..1: a quarter of an 8-bit step, between the last two cycles
+TOLERANCE = 2.0**-10  # change between the last two cycles, for values in 0..1: a quarter of an 8-bit step
 MAX_CYCLES = 12
 NEIGHBORS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
 # Roots of the third Chebyshev polynomial, mapped to the upper part 0.5..2 of the spectrum of Laplace's operator divided
-# by its diagonal: three sweeps damp there by 1 / T3(5/3) = 0.074, the coarser grids see to the rest.
+# by its diagonal: three sweeps damp that part by 1 / T3(5/3) = 0.074; the coarser grids handle the rest.
 STEPS = tuple(1.0 / (1.25 + 0.75 * math.cos((2 * k - 1) * math.pi / 6)) for k in (1, 2, 3))
 
 
@@ -24,25 +24,25 @@ def solve_membrane(values: Tensor, mask: Tensor) -> Tensor:
     """Continue known values into the hole: the exact membrane.
 
     Solves Laplace's equation in the hole with the known pixels beside it as boundary (Perez et al. 2003, eq. 2). No
-    flow crosses the frame. Computed on the CPU, wherever `values` are.
+    flow crosses the frame. Always computed on the CPU.
 
     Parameters
     ----------
     values
-        `[B,C,H,W]`, C of 1..4; what lies in the hole is ignored.
+        `[B,C,H,W]`, C in 1..4; the contents of the hole are ignored.
     mask
         `[B,1,H,W]`, 1 = hole.
 
     Returns
     -------
     Tensor
-        `[B,C,H,W]`: `values` where known, the membrane in the hole, 0 where nothing at all is known.
+        `[B,C,H,W]`: `values` where known, the membrane in the hole; 0 if nothing at all is known.
 
     Notes
     -----
     A first guess from coarse to fine, then conjugate gradients with a multigrid V-cycle as preconditioner (Tatebe 1993)
-    until they change nothing that can be seen. V-cycles alone diverge in holes that lie along much of the frame. A
-    pixel of a coarser grid is free when all four below it are.
+    until the change is invisible. V-cycles alone diverge in holes that run along much of the frame. A pixel of a
+    coarser grid is free if all four pixels below it are.
     """
     holes = mask[:, 0].cpu().numpy() > 0.5
     result = values.clone()
@@ -87,7 +87,7 @@ def _solve(values: Plane, hole: NDArray[np.bool_]) -> Plane:
     for _ in range(MAX_CYCLES):
         step = np.zeros_like(solution)
         _cycle(step, remaining, grids)
-        # Polak and Ribiere's form: the cycle is not quite the same operator every time in float32.
+        # Polak and Ribiere's form, because in float32 the cycle is not exactly the same operator every time.
         bend = np.maximum(_dot(step, remaining - before) / product, 0.0)
         direction = step + bend.astype(np.float32) * direction
         product = _dot(step, remaining)
@@ -107,7 +107,7 @@ def _solve(values: Plane, hole: NDArray[np.bool_]) -> Plane:
 
 
 def _dot(one: Plane, other: Plane) -> NDArray[np.float64]:
-    """Of each channel."""
+    """Dot products per channel."""
     return np.einsum("hwc,hwc->c", one, other, dtype=np.float64)
 
 
@@ -137,7 +137,7 @@ def _cycle(solution: Plane, target: Plane, grids: list[Plane]) -> None:
         return
     _relax(solution, target, free, STEPS)
     remaining = _remaining(solution, target, free)
-    # Four times the mean: the operator is not divided by the square of the grid's spacing.
+    # Four times the mean, because the operator is not divided by the square of the grid spacing.
     coarse_target = 4.0 * _halve(remaining, flow=True) * coarser[0]
     correction = np.zeros_like(coarse_target)
     _cycle(correction, coarse_target, coarser)
@@ -160,12 +160,12 @@ def _around(values: Plane) -> Plane:
     """Sum of the four neighbors."""
     import cv2
 
-    # The border repeats its pixels: no flow through the frame.
+    # The border is replicated: no flow through the frame.
     return _with_channels(cv2.filter2D(values, -1, NEIGHBORS, borderType=cv2.BORDER_REPLICATE))
 
 
 def _halve(values: Plane, flow: bool = False) -> Plane:
-    """Means of two by two; what lies beyond an odd edge is like the edge, or nothing where the sum must stay."""
+    """Means of 2x2 pixels; beyond an odd edge the border is replicated, or 0 where the sum must be preserved."""
     import cv2
 
     height, width = values.shape[:2]

@@ -1,4 +1,4 @@
-"""reimagine(): a whole picture replaced part by part, each filled from what is left and what was filled before."""
+"""reimagine(): a whole picture replaced part by part, each filled from the rest of the picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .inpaint import Blend, Completer, Detail, Progress, inpaint
 Parts = Literal["superpixels", "cells"]
 PARTS: tuple[Parts, ...] = get_args(Parts)
 STRIP_HEIGHT = 256  # pixels, at most
-COMPACTNESS = 20.0  # superpixels that follow edges without long arms, which would be seen as scratches
+COMPACTNESS = 20.0  # makes superpixels follow edges without long arms, which would look like scratches
 
 
 def reimagine(
@@ -35,11 +35,11 @@ def reimagine(
     detail: Detail = "network",
     progress: Progress | None = None,
 ) -> Tensor:
-    """Let a model replace a picture, part by part, by what it believes to be there.
+    """Let a model replace a picture part by part with its own predictions.
 
-    The picture is divided into parts. Round after round some of them, drawn at random, are emptied and filled from what
-    is left, until every chosen part has been replaced once. A model that has seen nothing but empty rooms turns a
-    familiar picture into a liminal one.
+    The picture is divided into parts. In every round some of them, drawn at random, are emptied and filled from the
+    rest, until every chosen part has been replaced once. A model that has only seen empty rooms turns a familiar
+    picture into a liminal one.
 
     Parameters
     ----------
@@ -48,28 +48,29 @@ def reimagine(
     image
         `[B,C,H,W]`, 0..1, C = 1, 3 or 4.
     strength
-        0..1: the share of the parts that is replaced; at 1 no pixel stays.
+        0..1: the share of parts that is replaced; at 1 no pixel is kept.
     rounds
-        At least 1. Few rounds empty much at once: bolder, less detail; many keep more of the picture's structure.
+        At least 1. Few rounds empty large areas at once, which is bolder with less detail; many keep more of the
+        picture's structure.
     seed
-        Of the choice and the order of parts. Every picture of a batch is treated alike.
+        Seed for the choice and order of parts, the same for every picture of a batch.
     protect
-        1 = stays bit for bit; any form that `inpaint` takes as a mask.
+        1 = kept bit for bit; any form of mask that `inpaint` accepts.
     parts
-        `"superpixels"`: pieces of similar color, which follow the edges of things; `"cells"`: coarse salt and pepper,
-        squares that follow nothing.
+        `"superpixels"`: pieces of similar color, which follow the edges of things; `"cells"`: coarse salt and pepper, a
+        plain grid of squares.
     part_count
-        Into about how many parts the picture is divided.
+        Approximate number of parts.
     feather, blend, detail
         As in `inpaint`.
     progress
-        Called after every round with rounds done, rounds in all (of all pictures), and the picture `[C,H,W]` as it is;
-        also within rounds, with the count so far. What it raises ends the work.
+        Called after every round with rounds done, total rounds (of all pictures), and the current picture `[C,H,W]`;
+        also within rounds, with the count so far. An exception raised by it ends the work.
 
     Returns
     -------
     Tensor
-        `[B,C,H,W]`; alpha leaves as it came.
+        `[B,C,H,W]`; alpha is unchanged.
 
     Raises
     ------
@@ -111,14 +112,14 @@ def reimagine(
 
 
 class Strip:
-    """Collects a picture and what became of it after every round, side by side; to be called as `progress`.
+    """Collects a picture and its state after every round, side by side; to be passed as `progress`.
 
     Parameters
     ----------
     image
         `[C,H,W]`, the first picture before the first round.
     rounds
-        Rounds of `reimagine`; those of further pictures are left out.
+        Rounds of `reimagine`; those of further pictures are ignored.
     """
 
     def __init__(self, image: Tensor, rounds: int) -> None:
@@ -126,12 +127,12 @@ class Strip:
         self._pictures = [self._reduced(image)]
 
     def __call__(self, done: int, total: int, picture: Tensor) -> None:
-        """Add the picture when another round is done."""
+        """Add the picture if another round is done."""
         if done == len(self._pictures) <= self._rounds:
             self._pictures.append(self._reduced(picture))
 
     def picture(self) -> Tensor:
-        """What was collected so far: `[3,h,w]` with h of at most `STRIP_HEIGHT`."""
+        """What has been collected so far: `[3,h,w]` with h at most `STRIP_HEIGHT`."""
         return torch.cat(self._pictures, dim=2)
 
     @staticmethod

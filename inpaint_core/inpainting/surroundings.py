@@ -1,4 +1,4 @@
-"""What a fill may not have that nothing around it has: other extremes, and color where all is gray."""
+"""Limits on a fill from its surroundings: their range of values, and no color where everything is gray."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 from .blending import within
 
-RING = 32  # pixels around the hole that count
-BEYOND = 0.25  # of the range around the hole: so far a fill may leave it, for a slope goes on
+RING = 32  # pixels around the hole that are considered
+BEYOND = 0.25  # of the range around the hole: a fill may exceed it by this much, to continue a slope
 
 
 def keep_to_surroundings(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Keep a fill near the range of the known values around the hole, and gray where these are.
+    """Keep a fill near the range of the known values around the hole, and gray if they are gray.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def keep_to_surroundings(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[1,C,H,W]`: in a flat surrounding exactly its color; where all channels of the surroundings are equal, so are
-        those of the fill. As it was where nothing is known.
+        `[1,C,H,W]`: exactly the color of flat surroundings; if all channels of the surroundings are equal, so are those
+        of the fill. Unchanged if nothing is known.
     """
     around = ((mask < 0.5) & (within(mask, RING) > 0.5))[0, 0]
     if not bool(around.any()):

@@ -1,4 +1,4 @@
-"""Which parts of a picture a network is shown: windows around holes, and tiles of windows that are too large."""
+"""Parts of a picture to show a network: windows around holes, and tiles of windows that are too large."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-CELLS = 16  # holes nearer than a window's least side / CELLS are one hole; they would share a window anyway
-MAX_REGIONS = 256  # more holes than this are looked at more coarsely, so that salt and pepper costs no more than a hole
-ROUND = 32  # sides of windows are multiples of this where the frame allows it: real context instead of padding
+CELLS = 16  # holes closer than a window's least side / CELLS are merged; they would share a window anyway
+MAX_REGIONS = 256  # more holes are merged on a coarser grid, so that salt and pepper costs no more than a single hole
+ROUND = 32  # sides of windows are multiples of this if the frame allows: real context instead of padding
 
 
 class Window(NamedTuple):
@@ -55,14 +55,14 @@ class Window(NamedTuple):
 
 
 class Region(NamedTuple):
-    """Holes that are filled together.
+    """Holes filled together.
 
     Attributes
     ----------
     window
-        What is shown; it may hold parts of other regions' holes.
+        The part shown; it may contain parts of other regions' holes.
     own
-        Bool `[h,w]` of the window's size: the hole pixels that are this region's to fill.
+        Bool `[h,w]` of the window's size: the hole pixels that this region fills.
     """
 
     window: Window
@@ -75,26 +75,26 @@ def whole_frame(mask: Tensor) -> Region:
 
 
 def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
-    """Cut a mask's holes into regions with context.
+    """Divide a mask's holes into regions with context.
 
     Parameters
     ----------
     mask
         `[H,W]`, 1 = hole.
     least
-        Sides of windows are at least this many pixels (or the frame's), so that a network sees what it was trained on.
+        Sides of windows are at least this many pixels (or the frame's), so that a network sees its training size.
     context
-        A window shows this share of the hole's longer side on every side of the hole.
+        A window shows this fraction of the hole's longer side on every side of the hole.
 
     Returns
     -------
     list of Region
         From top to bottom. Every hole pixel belongs to exactly one. Windows are shifted inside the frame, never cut at
-        its border. Holes are joined when one window around both has no more pixels than two.
+        its border. Holes are merged if one window around both has no more pixels than two separate ones.
 
     Notes
     -----
-    The time does not depend on the number of holes: beyond `MAX_REGIONS` those that lie near each other count as one.
+    The time does not grow with the number of holes: beyond `MAX_REGIONS` nearby holes count as one.
     """
     cells = _Cells(mask, max(1, least // CELLS))
     while cells.count > MAX_REGIONS:
@@ -127,10 +127,10 @@ def tiles(height: int, width: int, side: int, margin: int, overlap: int) -> list
     side
         Of a tile; shorter where the window is.
     margin
-        A tile's core is what lies at least so many pixels from those of its edges that are not the window's. Cores
-        cover the window.
+        A tile's core is the part at least this many pixels away from those of its edges that are not the window's.
+        Cores cover the window.
     overlap
-        Neighboring cores share at least so many pixels.
+        Neighboring cores share at least this many pixels.
 
     Returns
     -------
@@ -171,7 +171,7 @@ class _Group(NamedTuple):
 
 
 class _Cells:
-    """The holes of a mask, told apart on a grid of square cells but measured in pixels."""
+    """The holes of a mask, separated on a grid of square cells but measured in pixels."""
 
     def __init__(self, mask: Tensor, side: int) -> None:
         import cv2

@@ -12,7 +12,7 @@ AdversarialLoss = Literal["logistic", "least_squares", "hinge"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Tensor:
-    """What a discriminator makes small: the mean of its errors on real and on made pictures.
+    """The discriminator's loss: the mean of its errors on real and on fake pictures.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Ten
     kind
         `"logistic"`: binary cross-entropy (Goodfellow et al. 2014, arXiv 1406.2661, eq. 1); `"least_squares"`: squared
         distance of the logits from 1 and 0 (Mao et al. 2017, arXiv 1611.04076, eq. 9 without its factor of a half);
-        `"hinge"`: how far real logits are below 1 and made ones above -1 (Lim & Ye 2017, arXiv 1705.02894, eq. 8).
+        `"hinge"`: how far real logits are below 1 and fake ones above -1 (Lim & Ye 2017, arXiv 1705.02894, eq. 8).
 
     Returns
     -------
@@ -34,8 +34,8 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Ten
 
 
 def generator_loss(fake: Tensor, kind: AdversarialLoss) -> Tensor:
-    """What a generator makes small: the distance of its pictures' logits from real (the non-saturating form), or for
-    `"hinge"` the mean of the logits, negated."""
+    """The generator's loss: the distance of its pictures' logits from real (the non-saturating form), or for `"hinge"`
+    the negated mean of the logits."""
     if kind == "hinge":
         return -fake.mean()
     return _distance(fake, 1.0, kind)

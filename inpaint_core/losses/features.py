@@ -1,8 +1,8 @@
 """Feature extractors for perceptual and style losses: a frozen VGG, cut after its first three stages.
 
-Two layouts of weights are understood, both as a plain numbered sequence: torchvision's VGG-16 (`features.0.weight`,
-...), from torchvision itself or from a safetensors file, and the normalized VGG-19 encoder of Universal Style
-Transfer (Li et al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolution that prepares the colors.
+Two layouts of weights are supported, both plain numbered sequences: torchvision's VGG-16 (`features.0.weight`, ...),
+from torchvision itself or from a safetensors file, and the normalized VGG-19 encoder of Universal Style Transfer (Li et
+al. 2017, arXiv 1705.08086), whose first layer is a 1x1 convolution that prepares the colors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NORMALIZED_STAGES = ((2, 5), (9, 12), (16,))
 
 
 class FeaturesError(ValueError):
-    """A feature extractor cannot be had; the message is one line that says what is missing and what to do."""
+    """A feature extractor cannot be loaded; the message is one line that says what is missing and what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -36,22 +36,21 @@ class FeaturesError(ValueError):
 class FeatureExtractor(nn.Module):
     """Pictures `[B,3,H,W]` in 0..1 to the feature maps of three stages, finest first.
 
-    Frozen: its weights never change and take no gradients; gradients flow through to the pictures.
+    Frozen: its weights never change and get no gradients; gradients flow through to the pictures.
 
     Parameters
     ----------
     stages
-        Convolutions of each stage; a ReLU follows each.
+        Convolutions of each stage, each followed by a ReLU.
     mean, std
-        What the pictures are normalized with, RGB.
+        For normalizing the pictures, RGB.
     before
-        A 1x1 convolution in front of everything, or None.
+        A 1x1 convolution applied first, or None.
     reflect
         Pad by reflection instead of zeros.
     pool_before
-        Pooling stands in front of every stage but the first, and features are taken from the last ReLU; otherwise
-        behind every stage, and features are taken from the pooling (pool1 to pool3, as the partial-convolution paper
-        does).
+        Pool before every stage but the first, and take features from the last ReLU; otherwise pool after every stage,
+        and take features from the pooling (pool1 to pool3, as in the partial-convolution paper).
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class FeatureExtractor(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> FeatureExtractor:
-        """Stays as it is."""
+        """Always stays in evaluation mode."""
         return self
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -113,10 +112,10 @@ def load_features(path: str | os.PathLike[str]) -> FeatureExtractor:
         raise FeaturesError(f"{source}: no such file of VGG weights")
     foreign = identify_foreign(source)
     if foreign is not None:
-        raise FeaturesError(f"{source.name}: is {foreign}; VGG weights are given as .safetensors")
+        raise FeaturesError(f"{source.name}: this is {foreign}; VGG weights must be a .safetensors file")
     try:
         weights = load_file(source)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:  # also unknown kinds of numbers
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:  # including unknown number types
         raise FeaturesError(f"{source.name}: damaged or not safetensors ({error})") from None
     return features_from_weights(weights, source.name)
 
@@ -150,7 +149,7 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
     Raises
     ------
     FeaturesError
-        Another layout; the sentence names `name`.
+        Another layout; the message contains `name`.
     """
     plain = {key.removeprefix("features."): value for key, value in weights.items()}
     first = plain.get("0.weight")
@@ -177,14 +176,14 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
 
 
 def _convolution(weights: Mapping[str, Tensor], index: int, padding: int) -> nn.Conv2d:
-    """A layer of its own copy of the weights, float32.
+    """A layer with its own float32 copy of the weights.
 
     Raises
     ------
     KeyError
         There is no such layer.
     ValueError
-        Its weights are no convolution's, no real numbers, or not finite.
+        Its weights do not belong to a convolution, are not floating point, or are not finite.
     """
     weight, bias = weights[f"{index}.weight"], weights[f"{index}.bias"]
     for name, tensor in (("weight", weight), ("bias", bias)):
@@ -196,7 +195,7 @@ def _convolution(weights: Mapping[str, Tensor], index: int, padding: int) -> nn.
     square = weight.ndim == 4 and weight.shape[2] == weight.shape[3] == (1 if padding == 0 and index == 0 else 3)
     if not square or tuple(bias.shape) != (weight.shape[0],):
         raise ValueError(
-            f"layer {index}: {list(weight.shape)} and {list(bias.shape)} are not the shapes of a VGG's layer"
+            f"layer {index}: {list(weight.shape)} and {list(bias.shape)} are not the shapes of a VGG layer"
         )
     layer = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=padding, device="meta")
     layer.weight, layer.bias = nn.Parameter(weight.float().clone()), nn.Parameter(bias.float().clone())
@@ -204,10 +203,12 @@ def _convolution(weights: Mapping[str, Tensor], index: int, padding: int) -> nn.
 
 
 def _check_chain(stages: Sequence[Sequence[nn.Conv2d]]) -> None:
-    """Refuse layers of which one does not read as many channels as the one before it writes."""
+    """Refuse layers whose input channels do not match the output channels of the layer before."""
     layers = [layer for stage in stages for layer in stage]
     for before, after in pairwise(layers):
         if after.in_channels != before.out_channels:
-            raise ValueError(f"a layer reads {after.in_channels} channels, the one before writes {before.out_channels}")
+            raise ValueError(
+                f"a layer reads {after.in_channels} channels, but the one before writes {before.out_channels}"
+            )
     if layers[0].in_channels != 3:
         raise ValueError(f"its first layer reads {layers[0].in_channels} channels, not 3")

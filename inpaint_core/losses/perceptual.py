@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MIN_LENGTH = 1e-2  # of a feature vector; below, its direction is noise
+MIN_LENGTH = 1e-2  # of a feature vector; below this, its direction is noise
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -23,31 +23,32 @@ def gram_matrix(features: Tensor) -> Tensor:
     -------
     Tensor
         `[B,C,C]`: `F F^T / (C H W)` with `F` of shape `[C, H W]` (Liu et al. 2018, arXiv 1804.07723, eq. 4-5), in
-        float32 also under autocast, where the sum over pixels overflows half precision.
+        float32 even under autocast, because the sum over pixels overflows half precision.
     """
     _, channels, height, width = features.shape
     flat = features.float().flatten(2)
     with torch.autocast(features.device.type, enabled=False):
-        # The gradient of `F F^T` is one product, not two of the same: half of it comes this way, half by symmetry.
+        # Computes the gradient of `F F^T` with one product instead of two equal ones: the other half follows by
+        # symmetry.
         half = flat @ flat.detach().transpose(1, 2) / (channels * height * width)
         return half + half.transpose(1, 2) - half.detach()
 
 
 def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
-    """How far the directions of feature vectors are apart, in the hole.
+    """Difference between the directions of feature vectors, in the hole.
 
     Parameters
     ----------
     features, target
         Feature maps `[B,C,h,w]`.
     hole
-        `[B,1,H,W]`, 1 = hole: a position counts by the share of its pixels that are hole.
+        `[B,1,H,W]`, 1 = hole: a position is weighted by the share of its pixels that are hole.
 
     Returns
     -------
     Tensor
-        A scalar: the sum of `2 - 2 cos`, which is the squared difference of the vectors at length 1 (Zhang et al. 2018,
-        arXiv 1801.03924, eq. 1), divided by the number of positions. Sums over channels are float32 also under
+        A scalar: the sum of `2 - 2 cos`, which is the squared difference of the normalized vectors (Zhang et al. 2018,
+        arXiv 1801.03924, eq. 1), divided by the number of positions. Sums over channels are float32 even under
         autocast. Unlike an absolute difference it counts faint textures as much as strong edges.
     """
     dot = (features * target).sum(1, keepdim=True, dtype=torch.float32)
@@ -65,10 +66,10 @@ def perceptual_and_style(
     Parameters
     ----------
     made
-        Feature maps `[B,C,h,w]`, see `inpaint_core.losses.features`, of one or more pictures; in the paper two: what
-        the network predicts, and the same with the known pixels put back.
+        Feature maps `[B,C,h,w]`, see `inpaint_core.losses.features`, of one or more pictures; the paper uses two: the
+        network's prediction, and the same with the known pixels put back.
     wanted
-        Those of the truth, without a graph.
+        Those of the truth, detached.
     hole
         `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the mean absolute difference
         of features, as in the paper.
@@ -76,8 +77,8 @@ def perceptual_and_style(
     Returns
     -------
     tuple of Tensor
-        Two scalars, sums over the feature maps of the distance of features (mean absolute difference: Liu et al. 2018,
-        eq. 3) and of the mean absolute difference of their Gram matrices (eq. 4 and 5), for each of `made`.
+        Two scalars, sums over the feature maps of the distance between features (mean absolute difference: Liu et al.
+        2018, eq. 3) and of the mean absolute difference between their Gram matrices (eq. 4 and 5), for each of `made`.
     """
     perceptual, style = wanted[0].new_zeros(()), wanted[0].new_zeros(())
     grams = [gram_matrix(truth) for truth in wanted]

@@ -1,6 +1,6 @@
 """Losses that compare a picture with the truth pixel by pixel.
 
-All are given per element, so that the caller weighs and averages them.
+All are elementwise, so that the caller can weight and average them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 ElementwiseLoss = Callable[[Tensor, Tensor], Tensor]
 
-# Keeps logarithms and their gradients finite for predictions of exactly 0 or 1; a quarter of a step of 8 bits.
+# Keeps logarithms and their gradients finite for predictions of exactly 0 or 1; a quarter of an 8-bit step.
 EPSILON = 1e-3
 CHARBONNIER_EPSILON = 1e-3
 
@@ -28,15 +28,15 @@ def mse(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
-    """`sqrt((p - t)^2 + e^2) - e` with e = 1e-3: L1 with a smooth bottom (Charbonnier et al. 1994)."""
+    """`sqrt((p - t)^2 + e^2) - e` with e = 1e-3: L1 with a smooth minimum (Charbonnier et al. 1994)."""
     return torch.sqrt((prediction - target) ** 2 + CHARBONNIER_EPSILON**2) - CHARBONNIER_EPSILON
 
 
 def poisson(prediction: Tensor, target: Tensor) -> Tensor:
     """Half the Poisson deviance, `p - t + t log(t / p)`: the Poisson likelihood of `t` under the rate `p`.
 
-    Fed with intensities in 0..1 as rates (not as logarithms of rates); the target-only part of the likelihood is
-    included, which makes the minimum 0 and leaves the gradient as it is.
+    Takes intensities in 0..1 as rates (not as log rates); includes the target-only part of the likelihood, which makes
+    the minimum 0 without changing the gradient.
     """
     rate = prediction.clamp_min(EPSILON)
     known = target.clamp_min(EPSILON)
@@ -46,18 +46,18 @@ def poisson(prediction: Tensor, target: Tensor) -> Tensor:
 def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy `-t log p - (1 - t) log(1 - p)`, whose minimum is the entropy of `t`, not 0.
 
-    Fed with intensities in 0..1 as probabilities that a sub-pixel is lit; the three colors are three experiments,
-    not three classes of which one is right.
+    Takes intensities in 0..1 as probabilities that a sub-pixel is lit; the three colors are independent, not three
+    classes of which one is right.
     """
     chance = prediction.clamp(EPSILON, 1.0 - EPSILON)
     return -(target * torch.log(chance) + (1.0 - target) * torch.log(1.0 - chance))
 
 
 def kl_divergence(prediction: Tensor, target: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of two coins, `t log(t / p) + (1 - t) log((1 - t) / (1 - p))`.
+    """Kullback-Leibler divergence of two Bernoulli distributions, `t log(t / p) + (1 - t) log((1 - t) / (1 - p))`.
 
-    Fed with intensities in 0..1 as probabilities, as in `cross_entropy`, from which it differs by the entropy of the
-    target: the gradient is the same, the minimum is 0.
+    Takes intensities in 0..1 as probabilities, as in `cross_entropy`, from which it differs by the entropy of the
+    target: same gradient, minimum 0.
     """
     known = target.clamp(EPSILON, 1.0 - EPSILON)
     return cross_entropy(prediction, known) - cross_entropy(known, known)
@@ -87,7 +87,7 @@ def hole_and_valid(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     -------
     tuple of Tensor
         Two scalars. Both are sums divided by the number of all elements, as in the partial-convolution paper (Liu et
-        al. 2018, section 3.3), so that a large hole counts more than a small one, an empty one is no division by zero,
-        and the average over parts of a batch is the value of the batch.
+        al. 2018, section 3.3), so that a large hole counts more than a small one, an empty hole does not divide by
+        zero, and the average over parts of a batch is the value of the batch.
     """
     return (error * mask).mean(), (error * (1.0 - mask)).mean()

@@ -1,4 +1,4 @@
-"""Total variation where a hole meets its surroundings."""
+"""Total variation in and around a hole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def hole_total_variation(composite: Tensor, mask: Tensor) -> Tensor:
     composite
         `[B,C,H,W]`: known pixels with the prediction in the hole.
     mask
-        `[B,1,H,W]`, 1 = hole; the region is its dilation by one pixel (3x3), and pairs lie wholly inside it.
+        `[B,1,H,W]`, 1 = hole; the region is its dilation by one pixel (3x3), and both pixels of a pair must lie in it.
 
     Returns
     -------

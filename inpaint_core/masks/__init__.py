@@ -1,4 +1,4 @@
-"""Masks: random ones, superpixels, and what can be done to any of them. 1 = hole everywhere."""
+"""Random masks, superpixels, and operations on masks. 1 = hole everywhere."""
 
 from .generators.mix import MaskMix, MaskSource
 from .generators.registry import GENERATORS, generate

@@ -1,14 +1,16 @@
-"""Hole ratios and distances from the edge in pixels of a given picture."""
+"""Hole ratios and distances from the edge, in pixels of a given picture."""
 
 from __future__ import annotations
 
 import math
 
-REFERENCE_SIDE = 512.0  # the pictures in which Liu et al. 2018 (arXiv 1804.07723) keep 50 pixels from the border
+REFERENCE_SIDE = (
+    512.0  # side of the pictures in which Liu et al. 2018 (arXiv 1804.07723) keep holes 50 pixels from the border
+)
 
 
 def margin_in_pixels(border: float | None, size: tuple[int, int]) -> int:
-    """Distance that holes keep from the edge, in pixels (see `generate`)."""
+    """Distance of holes from the edge, in pixels (see `generate`)."""
     if border is None or border == 0:
         return 0
     side = min(size)
@@ -17,16 +19,16 @@ def margin_in_pixels(border: float | None, size: tuple[int, int]) -> int:
     if not 0 < share < 0.5 or 2 * pixels >= side:
         raise ValueError(
             f"border={border} leaves no room for holes in {size[0]}x{size[1]} pixels: "
-            f"give a share of the shorter side below 0.5, or pixels of a {REFERENCE_SIDE:.0f}-pixel picture below "
+            f"give a fraction of the shorter side below 0.5, or pixels of a {REFERENCE_SIDE:.0f}-pixel picture below "
             f"{REFERENCE_SIDE / 2:.0f}"
         )
     return pixels
 
 
 def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], margin: int) -> tuple[int, int]:
-    """Least and greatest count of hole pixels whose share lies in `(low, high]`.
+    """Least and greatest number of hole pixels whose share lies in `(low, high]`.
 
-    The upper end itself is avoided where others remain: in float32 a share of exactly 0.1 compares greater than 0.1.
+    The upper end itself is avoided if possible: in float32 a share of exactly 0.1 compares greater than 0.1.
     """
     low, high = (float(end) for end in hole_ratio)
     if not 0.0 <= low < high <= 1.0:
@@ -42,7 +44,7 @@ def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], m
         reason = (
             f"only {room} of {pixels} pixels lie inside the border"
             if room < least
-            else "no count of pixels has that share"
+            else "no number of pixels has that share"
         )
-        raise ValueError(f"a hole ratio in ({low}, {high}] cannot be reached in {size[0]}x{size[1]} pixels: {reason}")
+        raise ValueError(f"a hole ratio in ({low}, {high}] cannot be met in {size[0]}x{size[1]} pixels: {reason}")
     return least, greatest

@@ -1,8 +1,8 @@
-"""Growing, shrinking, feathering and cleaning of masks, at a cost that does not depend on the radius.
+"""Growing, shrinking, feathering and cleaning of masks, at a cost independent of the radius.
 
 Every function takes float masks `[B,1,H,W]` in 0..1 (1 = hole) on any device and returns float32 of the same shape on
-that device; each mask of a batch is treated by itself. What lies beyond the picture's edge is neither hole nor known:
-the edge of the picture is never taken for the edge of a hole.
+that device; masks of a batch are independent. Beyond the picture's edge there is neither hole nor known: the edge of
+the picture never counts as the edge of a hole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def grow(mask: Tensor, pixels: float) -> Tensor:
     ----------
     mask
         `[B,1,H,W]`. A hard mask grows by a Euclidean disc (pixels whose distance to the hole is at most `pixels`); in a
-        soft mask every level grows, by the regular octagon around that disc, so that its ramps keep their profile.
+        soft mask every level grows by the regular octagon around that disc, so that ramps keep their profile.
     pixels
         Radius, at least 0; fractions count for hard masks and are rounded for soft ones.
 
@@ -41,7 +41,7 @@ def grow(mask: Tensor, pixels: float) -> Tensor:
 
 
 def shrink(mask: Tensor, pixels: float) -> Tensor:
-    """Reduce the holes by `pixels` in every direction: what is known grows. See `grow`."""
+    """Shrink the holes by `pixels` in every direction: the known area grows. See `grow`."""
     _check_radius(pixels)
     return _per_mask(mask, lambda plane: 1.0 - _grow(1.0 - plane, pixels) if pixels > 0 else plane.copy())
 
@@ -55,10 +55,10 @@ def feather(mask: Tensor, pixels: float, inward: bool = True) -> Tensor:
         `[B,1,H,W]`, hard or soft.
     pixels
         Width of the ramp: at Euclidean distance d from the other side the ramp has the value s(d / (pixels + 1)), where
-        s(t) = 3 t^2 - 2 t^3; so 0 leaves the mask as it is.
+        s(t) = 3 t^2 - 2 t^3; so 0 leaves the mask unchanged.
     inward
-        True: the ramp lies inside the hole (nothing outside is touched; deeper than `pixels` the mask is unchanged).
-        False: it lies outside (the hole itself, where the mask is at least 0.5, is not weakened).
+        True: the ramp lies inside the hole (nothing outside changes, nor anything deeper than `pixels`). False: it lies
+        outside (the hole itself, where the mask is at least 0.5, is not weakened).
 
     Returns
     -------
@@ -83,11 +83,11 @@ def feather(mask: Tensor, pixels: float, inward: bool = True) -> Tensor:
 
 
 def fill_holes(mask: Tensor) -> Tensor:
-    """Make known islands that a hole encloses part of the hole.
+    """Turn known islands enclosed by a hole into hole.
 
-    An island is what cannot reach the picture's edge through steps along rows and columns. In a soft mask every level
-    is filled (grayscale reconstruction by erosion: Vincent 1993, doi:10.1109/83.217222), so values outside islands stay
-    exactly as they are.
+    An island is a known area not connected to the picture's edge by steps along rows and columns. In a soft mask every
+    level is filled (grayscale reconstruction by erosion: Vincent 1993, doi:10.1109/83.217222), so values outside
+    islands do not change at all.
     """
     return _per_mask(mask, _fill_holes)
 
@@ -99,7 +99,7 @@ def threshold(mask: Tensor, level: float = 0.5) -> Tensor:
 
 
 def invert(mask: Tensor) -> Tensor:
-    """Exchange hole and known: `1 - mask`."""
+    """Swap hole and known: `1 - mask`."""
     _check_shape(mask)
     return 1.0 - mask.float()
 
@@ -112,7 +112,7 @@ def remove_specks(mask: Tensor, area: float) -> Tensor:
     mask
         `[B,1,H,W]`, hard or soft. A hole is a set of pixels above 0 that touch each other by sides or corners.
     area
-        In pixels; the pixels of a soft hole count by their value, so that a faint haze weighs little.
+        In pixels; pixels of a soft hole are weighted by their value, so that a faint haze counts little.
     """
     if area < 0:
         raise ValueError(f"area is {area}: expected 0 or more pixels")
@@ -129,14 +129,12 @@ def remove_specks(mask: Tensor, area: float) -> Tensor:
 
 def _check_shape(mask: Tensor) -> None:
     if mask.ndim != 4 or mask.shape[1] != 1 or mask.numel() == 0:
-        raise ValueError(
-            f"expected a mask [B,1,H,W], not {list(mask.shape)}: bring it into that form with normalize_mask"
-        )
+        raise ValueError(f"expected a mask [B,1,H,W], not {list(mask.shape)}: convert it with normalize_mask")
 
 
 def _check_radius(pixels: float) -> None:
     if not 0 <= pixels < float("inf"):
-        raise ValueError(f"{pixels} pixels asked for: expected 0 or more")
+        raise ValueError(f"pixels is {pixels}: expected 0 or more")
 
 
 def _per_mask(mask: Tensor, operation: Callable[[Plane], Plane]) -> Tensor:
@@ -153,13 +151,13 @@ def _is_hard(plane: Plane) -> bool:
 
 
 def _distance(inside: NDArray[np.bool_]) -> Plane:
-    """Euclidean distance to the nearest pixel that is not inside; infinite when there is none."""
+    """Euclidean distance to the nearest pixel that is not inside; infinite if there is none."""
     import cv2
 
     if inside.all():
         return np.full(inside.shape, np.inf, np.float32)
     distances = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # OpenCV's last bit changes with the memory's alignment; squares of distances between pixels are whole numbers.
+    # OpenCV's last bit depends on memory alignment; squared distances between pixels are integers.
     return np.sqrt(np.rint(np.square(np.asarray(distances, np.float32))))
 
 
@@ -179,7 +177,7 @@ def _grow_levels(plane: Plane, radius: int) -> Plane:
 
     if radius == 0:
         return plane.copy()
-    # Two diagonals reach every second pixel of the diamond only; a square of at least 3x3 closes the gaps.
+    # Two diagonals reach only every second pixel of the diamond; a square of at least 3x3 closes the gaps.
     diagonal = min(round((1.0 - OCTAGON_SQUARE) * radius / 2.0), (radius - 1) // 2)
     square = radius - 2 * diagonal
     height, width = plane.shape

@@ -1,4 +1,4 @@
-"""What the registry knows about an architecture, and the base of every architecture's arguments."""
+"""The descriptor of an architecture, and the base class of every architecture's arguments."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from torch import nn
 
 Task = Literal["inpainting", "translation", "discriminator"]
 ValueRange = Literal["unit", "signed", "imagenet"]
-"""What a network reads and writes: 0..1, -1..1, or ImageNet-normalized."""
+"""Range of a network's input and output: 0..1, -1..1, or ImageNet-normalized."""
 
 
 class Arguments(BaseModel):
-    """Constructor arguments of a network, as they stand in a checkpoint's card.
+    """Constructor arguments of a network, as stored in a checkpoint's card.
 
-    A card is untrusted: every number in a subclass carries bounds, so that no card can ask for a network that does not
-    fit into memory.
+    A card is untrusted: every number in a subclass has bounds, so that no card can request a network that does not fit
+    into memory.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Network(nn.Module):
-    """Base of every network in the registry.
+    """Base class of every network in the registry.
 
     Attributes
     ----------
     multiple, minimum
-        Height and width of the input must be multiples of the one and at least the other.
+        Height and width of the input must be multiples of `multiple` and at least `minimum`.
     """
 
     multiple: int = 1
     minimum: int = 1
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Set every parameter and every buffer, drawing from `generator` alone."""
+        """Set every parameter and buffer, using only randomness from `generator`."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that the rest of the project asks about a kind of network.
+    """Everything the rest of the project needs to know about an architecture.
 
     Attributes
     ----------
@@ -53,14 +53,14 @@ class Architecture:
     network, arguments
         The class, and the class of its constructor arguments.
     task
-        What its models do.
+        The task of its models.
     value_range
-        What a network reads and writes, unless it refines a smooth fill (see `value_range_of`).
+        Range of its input and output, unless it refines a smooth fill (see `value_range_of`).
     small
         Arguments that make a network of a few thousand weights, for tests.
     refining_heads
         Values of the argument `head` with which a network refines a smooth fill: it starts from an interpolation of the
-        known pixels, normalizes its input by itself and ignores the fill color.
+        known pixels, normalizes its own input and ignores the fill color.
     """
 
     name: str
@@ -86,9 +86,9 @@ class Architecture:
         return arguments.get("head") in self.refining_heads
 
     def value_range_of(self, arguments: Mapping[str, Any]) -> ValueRange:
-        """What a network with these complete arguments is trained on."""
+        """Value range of a network with these complete arguments."""
         return "unit" if self.refines(arguments) else self.value_range
 
     def input_channels(self, arguments: Mapping[str, Any]) -> int:
-        """Channels of the picture that a network with these complete arguments reads."""
+        """Input channels of a network with these complete arguments."""
         return int(arguments.get("input_channels", 3))

@@ -1,4 +1,4 @@
-"""Evaluation mode for as long as it is needed."""
+"""Temporary evaluation mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and each of its modules back into its own mode afterwards."""
+    """Put a network into evaluation mode, and restore the mode of each of its modules afterwards."""
     in_training = [module for module in network.modules() if module.training]
     if in_training:
         network.eval()

@@ -1,4 +1,4 @@
-"""Discriminator that judges pictures by the feature maps of a frozen network: a projected GAN's."""
+"""Discriminator on the feature maps of a frozen network, as in projected GANs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .initialization import initialize_layers
 from .normalization import constrain_spectrum
 
 CHANNELS = (64, 128, 256)  # of the stages of `inpaint_core.losses.features`
-MIN_MAP_SIDE = 4  # the coarsest stage has a quarter of the picture's resolution, or an eighth behind its pooling
+MIN_MAP_SIDE = 4  # the coarsest stage has a quarter of the picture's resolution, or an eighth after its pooling
 
 
 class FeatureDiscriminatorArguments(Arguments):
@@ -58,7 +58,7 @@ class FeatureDiscriminator(Network):
         initialize_layers(self, generator, slope=0.2)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Judge feature maps `[B,C,h,w]`, finest first: one map of logits `[B,1,h/2,w/2]` each, positive for real."""
+        """Score feature maps `[B,C,h,w]`, finest first: one map of logits `[B,1,h/2,w/2]` each, positive for real."""
         return [head(features) for head, features in zip(self.heads, maps, strict=True)]
 
 

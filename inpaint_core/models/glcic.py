@@ -17,13 +17,13 @@ Head = Literal["sigmoid", "residual", "detailed"]
 
 
 class CompletionNetworkArguments(Arguments):
-    """Size and flavour of a `CompletionNetwork`."""
+    """Size and variant of a `CompletionNetwork`."""
 
     width: int = Field(64, ge=2, le=256)
-    """Channels at full resolution; 2 x and 4 x that at a half and at a quarter of it."""
+    """Channels at full resolution; 2x and 4x as many at half and quarter resolution."""
     norm: Norm = "batch"
     norm_after_activation: bool = False
-    """Normalize behind the ReLU, as the common re-implementations do, instead of before it."""
+    """Normalize after the ReLU, as the common reimplementations do, instead of before it."""
     head: Head = "sigmoid"
     """Predict the picture, or the correction of a smooth fill (see `residual_head`), which `"detailed"` also copies
     detail into (see `copied_detail`)."""
@@ -33,7 +33,7 @@ class CompletionNetwork(Network):
     """17 layers: down to a quarter of the resolution, dilations 2, 4, 8 and 16 there, and up again.
 
     "Globally and Locally Consistent Image Completion", ACM Transactions on Graphics 36(4), 2017, table 1. Reads RGB
-    with a filled hole and the mask, writes RGB in 0..1 through a sigmoid, or a correction to a smooth fill.
+    with the hole filled and the mask; returns RGB in 0..1 through a sigmoid, or a correction of a smooth fill.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class CompletionNetwork(Network):
         self.detailed = head == "detailed"
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Fresh He-initialized weights from `generator`; a residual head starts by correcting nothing."""
+        """Fresh He-initialized weights from `generator`; a residual head starts with a zero correction."""
         initialize_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[0].get_parameter("weight"))
@@ -81,7 +81,7 @@ class CompletionNetwork(Network):
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel: [B,3,H,W] in 0..1 (hole filled) and [B,1,H,W] (1 = hole) give [B,3,H,W] in 0..1.
 
-        A residual head may leave 0..1 by what it corrects; the caller clamps.
+        The correction of a residual head may exceed 0..1; the caller clamps.
         """
         if self.residual:
             return correct_smooth_fill(self._convolve, image, mask, self.detailed)

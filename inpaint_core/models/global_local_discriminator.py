@@ -1,4 +1,4 @@
-"""Discriminator that judges a whole picture and the surroundings of its hole together (Iizuka et al. 2017)."""
+"""Discriminator on a whole picture and the surroundings of its hole together (Iizuka et al. 2017)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .padding import pad_to_multiple
 
 
 class GlobalLocalDiscriminatorArguments(Arguments):
-    """Size and flavour of a `GlobalLocalDiscriminator`."""
+    """Size and variant of a `GlobalLocalDiscriminator`."""
 
     image_size: int = Field(160, ge=16, le=512)
     """Side in pixels of the square that the global branch sees."""
@@ -31,7 +31,8 @@ class GlobalLocalDiscriminatorArguments(Arguments):
 
 
 class GlobalLocalDiscriminator(Network):
-    """Two stacks of 5x5 convolutions of stride 2, one fully connected layer each, and one over both (paper, table 2).
+    """Two stacks of 5x5 convolutions with stride 2, a fully connected layer after each, and one over both (paper, table
+    2).
 
     Parameters
     ----------
@@ -81,10 +82,10 @@ class GlobalLocalDiscriminator(Network):
         Parameters
         ----------
         image
-            [B,3,H,W] in 0..1. The global branch sees it resized to `image_size` squared where it has another size.
+            [B,3,H,W] in 0..1. The global branch sees it resized to a square of `image_size` pixels, if needed.
         centers
-            [B,2], row and column in pixels of the middle of each picture's hole, as from `hole_centers`. The local
-            branch sees the square around it, moved inside the picture where it would reach out.
+            [B,2], row and column in pixels of the center of each picture's hole, as from `hole_centers`. The local
+            branch sees the square around it, shifted to lie inside the picture.
 
         Returns
         -------
@@ -100,7 +101,7 @@ class GlobalLocalDiscriminator(Network):
 
 
 def hole_centers(mask: Tensor) -> Tensor:
-    """Middle of the bounding box of each hole; the picture's middle where there is none.
+    """Center of each hole's bounding box; the picture's center if there is no hole.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def hole_centers(mask: Tensor) -> Tensor:
 
 
 def crop_around(image: Tensor, centers: Tensor, size: int) -> Tensor:
-    """Cut a square out of every picture, moved inside where it would reach out; small pictures are padded first.
+    """Crop a square from every picture, shifted to lie inside it; small pictures are padded first.
 
     Parameters
     ----------

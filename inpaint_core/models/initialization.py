@@ -1,4 +1,4 @@
-"""Initial weights from an explicit generator, so that the global random state is never drawn from."""
+"""Initial weights from an explicit generator, so that the global random state is never used."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def initialize_layers(
     Parameters
     ----------
     network
-        Module whose convolutions, linear and normalization layers are set in place; parameters on the CPU,
-        uninitialized.
+        Module whose convolutions, linear and normalization layers are set in place; uninitialized parameters on the
+        CPU.
     generator
         Source of all random numbers.
     scheme
@@ -30,11 +30,11 @@ def initialize_layers(
         `"xavier"`: normal with std `sqrt(2 / (fan_in + fan_out))` (Glorot & Bengio 2010, eq. 16);
         `"normal"`: std 0.02 (pix2pix, arXiv 1611.07004, appendix 6.2).
     slope
-        Negative slope of the leaky ReLU behind the layers.
+        Negative slope of the leaky ReLU after the layers.
 
     Notes
     -----
-    Biases become 0, normalization layers the identity, running statistics mean 0 and variance 1.
+    Biases are set to 0, normalization layers to the identity, running statistics to mean 0 and variance 1.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
@@ -63,7 +63,7 @@ def initialize_layers(
 
 
 def _initialize_spectrum(constraint: nn.Module, weight: Tensor, generator: torch.Generator) -> None:
-    # The singular vectors that spectral normalization keeps are found by power iteration, as its constructor does.
+    # The singular vectors stored by spectral normalization come from power iteration, as in its constructor.
     matrix = weight.flatten(1)
     left = F.normalize(torch.randn(len(matrix), generator=generator), dim=0)
     for _ in range(15):

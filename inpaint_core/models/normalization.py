@@ -1,4 +1,4 @@
-"""Normalization layers by name. None of them looks at the batch at inference."""
+"""Normalization layers by name. None of them depends on the batch at inference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
 
     `"batch"` uses running statistics in evaluation mode; `"instance"` has neither statistics nor affine parameters (the
     pix2pix convention); `"group"` has at most 32 groups (Wu & He 2018, arXiv 1803.08494); `"none"` is the identity.
-    All of them accept feature maps of a single pixel, in training too.
+    All of them accept feature maps of a single pixel, even in training.
     """
     if norm == "batch":
         return BatchNorm2d(channels)
@@ -29,13 +29,13 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
 
 
 def constrain_spectrum(layer: nn.Module, constrain: bool) -> nn.Module:
-    """The layer with its weight divided by its largest singular value (Miyato et al. 2018, arXiv 1802.05957), or as
-    it is."""
+    """The layer with its weight divided by its largest singular value (Miyato et al. 2018, arXiv 1802.05957), or
+    unchanged."""
     return spectral_norm(layer) if constrain else layer
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalization that falls back on its running statistics where a channel holds a single value."""
+    """Batch normalization that falls back on its running statistics if a channel holds a single value."""
 
     def forward(self, features: Tensor) -> Tensor:
         """[B,C,H,W] to [B,C,H,W]."""

@@ -1,4 +1,4 @@
-"""Padding to the sizes that a network accepts, and cutting the padding off again."""
+"""Padding to the sizes that a network accepts, and cropping it off again."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Interior(NamedTuple):
 
 
 def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Tensor, Interior]:
-    """Enlarge a picture, a mask or a feature map to sides that a network accepts.
+    """Pad a picture, a mask or a feature map to sides that a network accepts.
 
-    The picture is mirrored about its border pixels, half of the padding on either side. Where a side is no longer than
-    the padding, its border pixels are repeated instead. Both leave a binary mask binary.
+    The picture is mirrored about its border pixels, with half of the padding on either side. If a side is no longer
+    than the padding, its border pixels are replicated instead. Either way a binary mask stays binary.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Ten
     Returns
     -------
     padded
-        [B,C,H',W'] with the smallest H' >= H and W' >= W that fit; the input itself where it fits already.
+        [B,C,H',W'] with the smallest H' >= H and W' >= W that fit; the input itself if it fits already.
     interior
         For `crop_padding`.
     """
@@ -51,7 +51,7 @@ def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Ten
 
 
 def crop_padding(image: Tensor, interior: Interior) -> Tensor:
-    """Cut the picture [B,C,H',W'] back to the `interior` that `pad_to_multiple` returned: [B,C,H,W], a view."""
+    """Crop the picture [B,C,H',W'] back to the `interior` that `pad_to_multiple` returned: [B,C,H,W], a view."""
     return image[..., interior.top : interior.top + interior.height, interior.left : interior.left + interior.width]
 
 

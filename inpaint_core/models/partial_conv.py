@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows that a partial convolution looks through: what its mask path needs to know.
+    """The windows of a partial convolution, as needed by its mask path.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Windows:
         Parameters
         ----------
         valid
-            [B,G,H,W], exactly 0 or 1. float64 is kept; all else is computed in float32, where these sums are exact.
+            [B,G,H,W], exactly 0 or 1. float64 is kept; other types are computed in float32, where these sums are exact.
 
         Returns
         -------
@@ -58,20 +58,20 @@ class Windows:
 class PartialConv2d(nn.Conv2d):
     """2-D partial convolution, equations 1 and 2 of arXiv 1804.07723.
 
-    With the window's features X, its validity M and the weights W, an output position holds
-    `W . (X * M) * sum(1) / sum(M) + b` where any pixel of the window is valid, and 0 elsewhere; in the first case the
-    position becomes valid. `sum(1)` is the window's size: kernel height x kernel width x channels.
+    With the window's features X, its validity M and the weights W, an output position is `W . (X * M) * sum(1) / sum(M)
+    + b` if any pixel of the window is valid, in which case the position becomes valid, and 0 otherwise. `sum(1)` is the
+    window's size: kernel height x kernel width x channels.
 
-    The channels may come in groups that share one validity map each, as the two halves of a U-Net's concatenation do.
-    A window's sum over all channels is then the channel-weighted sum of one box sum per group: exact, at a cost that
-    does not depend on the number of channels. The zero padding around the picture counts as invalid.
+    The channels may be divided into groups that share one validity map each, such as the two halves of a U-Net's
+    concatenation. A window's sum over all channels is then the channel-weighted sum of one box sum per group: exact, at
+    a cost that does not depend on the number of channels. The zero padding around the picture counts as invalid.
 
     Parameters
     ----------
     in_channels
         Channels of the input, or the channels of each group: `(512, 256)` for 768 channels with two validity maps.
     out_channels, kernel_size, stride, padding, dilation, bias
-        As for `nn.Conv2d`; padding is with zeros. The parameters are those of `nn.Conv2d` and no others.
+        As for `nn.Conv2d`; padding is with zeros. The parameters are exactly those of `nn.Conv2d`.
     """
 
     def __init__(
@@ -94,24 +94,24 @@ class PartialConv2d(nn.Conv2d):
         Parameters
         ----------
         features
-            [B,C,H,W]. What lies under `valid == 0` has no influence, as long as it is finite.
+            [B,C,H,W]. Values where `valid == 0` have no influence, as long as they are finite.
         valid
             [B,G,H,W] or [1,G,H,W], exactly 0 or 1, one map per group of channels.
 
         Returns
         -------
         output
-            [B,out_channels,H',W'], 0 where the window saw nothing valid.
+            [B,out_channels,H',W'], 0 where the window has no valid pixel.
         valid
-            [B,1,H',W'], 1 where the window saw something.
+            [B,1,H',W'], 1 where the window has a valid pixel.
         """
         return self.convolve_known(features * self.spread(valid).to(features.dtype), valid)
 
     def convolve_known(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, for features that are zero already wherever they are not valid."""
+        """As `forward`, for features that are already zero wherever they are not valid."""
         ratio, update = self.windows.renormalization(valid)
         output = self._conv_forward(known, self.weight, None)
-        # The gradient of a product with a constant needs only the constant: writing in place is safe in training too.
+        # The gradient of a product with a constant needs only the constant: writing in place is safe even in training.
         output = output.mul_(ratio.to(output.dtype))
         if self.bias is not None:
             output = output + self.bias.view(1, -1, 1, 1).to(output.dtype) * update.to(output.dtype)
@@ -135,7 +135,7 @@ def box_sum(values: Tensor, size: int, stride: int = 1, padding: int = 0, dilati
     for dim in (-2, -1):
         count = (padded.shape[dim] - dilation * (size - 1) - 1) // stride + 1
         if count < 1:
-            raise ValueError(f"a window of {dilation * (size - 1) + 1} does not fit into {padded.shape[dim]} pixels")
+            raise ValueError(f"a window of {dilation * (size - 1) + 1} pixels does not fit into {padded.shape[dim]}")
         reach = stride * (count - 1) + 1
         parts = [padded.narrow(dim, offset, reach) for offset in range(0, dilation * size, dilation)]
         parts = [part[..., ::stride, :] if dim == -2 else part[..., ::stride] for part in parts]

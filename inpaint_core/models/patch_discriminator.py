@@ -1,4 +1,4 @@
-"""Discriminator that judges overlapping patches: PatchGAN of pix2pix."""
+"""Discriminator on overlapping patches: the PatchGAN of pix2pix."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .normalization import Norm, constrain_spectrum, norm_layer
 
 
 class PatchDiscriminatorArguments(Arguments):
-    """Size and flavour of a `PatchDiscriminator`."""
+    """Size and variant of a `PatchDiscriminator`."""
 
     input_channels: int = Field(6, ge=1, le=512)
-    """Channels of the condition and the picture together: 6 for color to color, 4 for gray to color; or of the
-    feature maps that it judges."""
+    """Channels of the condition and the picture together: 6 for color to color, 4 for gray to color; or of the feature
+    maps it scores."""
     width: int = Field(64, ge=1, le=256)
     layers: int = Field(3, ge=1, le=6)
-    """Convolutions of stride 2; with 3 every output sees a patch of 70 x 70 pixels."""
+    """Convolutions with stride 2; with 3 every output sees a patch of 70x70 pixels."""
     norm: Norm = "batch"
     spectral_norm: bool = False
     """Constrain every layer's Lipschitz constant (Miyato et al. 2018, arXiv 1802.05957)."""
@@ -57,7 +57,7 @@ class PatchDiscriminator(Network):
         initialize_layers(self, generator, "normal")
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Judge condition and picture, concatenated, or feature maps: [B,input_channels,H,W] to logits [B,1,h,w],
+        """Score the concatenated condition and picture, or feature maps: [B,input_channels,H,W] to logits [B,1,h,w],
         positive for real."""
         return self.layers(pictures)
 

@@ -22,26 +22,26 @@ Head = Literal["plain", "residual", "detailed"]
 
 
 class PConvUNetArguments(Arguments):
-    """Size and flavour of a `PConvUNet`."""
+    """Size and variant of a `PConvUNet`."""
 
     depth: int = Field(7, ge=1, le=8)
-    """How often the resolution is halved: 8 in the paper, 7 in the common re-implementation."""
+    """How often the resolution is halved: 8 in the paper, 7 in the common reimplementation."""
     width: int = Field(64, ge=1, le=128)
     """Channels of the first level; doubled at every level up to 8 x width."""
     norm: Norm = "batch"
     legacy_double_ratio: bool = False
-    """Multiply the last layer by its window ratio twice, as the weights of one family of re-implementations expect."""
+    """Multiply the last layer by its window ratio twice, as the weights of one family of reimplementations expect."""
     head: Head = "plain"
-    """Predict the picture, or the correction of a smooth fill (see `residual_head`; pictures are then fed in 0..1),
-    which `"detailed"` also copies detail into (see `copied_detail`)."""
+    """Predict the picture, or the correction of a smooth fill (see `residual_head`; pictures are then in 0..1), which
+    `"detailed"` also copies detail into (see `copied_detail`)."""
 
 
 class PConvUNet(Network):
     """U-Net of partial convolutions (arXiv 1804.07723, section 3.2 and appendix table 2).
 
-    Going down, strides of 2 with kernels 7, 5, 5, 3, 3, ...; going up, nearest upsampling, concatenation of features
-    and of validity maps, and 3x3 kernels. ReLU in the encoder, leaky ReLU 0.2 in the decoder, neither normalization
-    nor activation behind the last layer. Values under the hole have no influence on the output.
+    The encoder uses stride 2 and kernels 7, 5, 5, 3, 3, ...; the decoder nearest upsampling, concatenation of features
+    and of validity maps, and 3x3 kernels. ReLU in the encoder, leaky ReLU 0.2 in the decoder, neither normalization nor
+    activation after the last layer. Values in the hole have no influence on the output.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ class PConvUNet(Network):
         self.detailed = head == "detailed"
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Fresh weights from `generator`: He et al. 2015, each half with its own slope; a residual head starts by
-        correcting nothing."""
+        """Fresh weights from `generator`: He et al. 2015, each half with its own slope; a residual head starts with a
+        zero correction."""
         initialize_layers(self.encoder, generator)
         initialize_layers(self.decoder, generator, slope=LEAKY_SLOPE)
         if self.residual:
@@ -90,14 +90,14 @@ class PConvUNet(Network):
         Parameters
         ----------
         image
-            [B,3,H,W] in the value range of the training; H and W multiples of `multiple`. The hole is not looked at.
+            [B,3,H,W] in the value range used in training; H and W multiples of `multiple`. The hole is ignored.
         mask
             [B,1,H,W], exactly 0 or 1, 1 = hole.
 
         Returns
         -------
         Tensor
-            [B,3,H,W], unbounded; 0 where even the last layer's window saw nothing valid (only if the mask is full).
+            [B,3,H,W], unbounded; 0 where even the last layer's window has no valid pixel (only if the mask is full).
         """
         if self.residual:
             return correct_smooth_fill(self._convolve, image, mask, self.detailed)
@@ -117,14 +117,14 @@ class PConvUNet(Network):
         return known
 
     def freeze_encoder_norm(self, mode: FrozenNorm) -> None:
-        """Choose what of the encoder's normalization is trained; holds across every later call of `train()`.
+        """Choose how much of the encoder's normalization is trained; applies to all later calls of `train()`.
 
         Parameters
         ----------
         mode
-            `"off"`: everything is trained. `"statistics"`: running statistics are used and kept, the affine parameters
-            are trained. `"affine"`: both are kept. Fine-tuning freezes the encoder because holes disturb the mean and
-            variance of its batches (section 4.2).
+            `"off"`: everything is trained. `"statistics"`: running statistics are used and frozen, the affine
+            parameters are trained. `"affine"`: both are frozen. Fine-tuning freezes the encoder because holes disturb
+            the mean and variance of its batches (section 4.2).
 
         Raises
         ------
@@ -139,7 +139,7 @@ class PConvUNet(Network):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> PConvUNet:
-        """Switch between training and evaluation, the encoder's normalization excepted where it is frozen."""
+        """Switch between training and evaluation, except for frozen normalization of the encoder."""
         super().train(mode)
         if self.frozen_encoder_norm != "off":
             for block in self.encoder:
@@ -148,7 +148,8 @@ class PConvUNet(Network):
 
 
 class PartialConvBlock(nn.Module):
-    """Partial convolution, normalization, activation; features come and go as zero wherever they are not valid."""
+    """Partial convolution, normalization, activation; input and output features are zero wherever they are not
+    valid."""
 
     def __init__(
         self, convolution: PartialConv2d, norm: Norm, activation: nn.Module, legacy_double_ratio: bool = False
@@ -171,7 +172,7 @@ ARCHITECTURE = Architecture(
     PConvUNet,
     PConvUNetArguments,
     "inpainting",
-    value_range="imagenet",  # as published weights are
+    value_range="imagenet",  # as in published weights
     small={"width": 4, "depth": 3},
     refining_heads=REFINING_HEADS,
 )

@@ -13,21 +13,21 @@ from .residual_head import correct_smooth_fill
 
 
 class PConvUNetInference(Network):
-    """A `PConvUNet` in evaluation mode, rewritten for speed; float32 goes in and comes out, whatever it computes in.
+    """A `PConvUNet` in evaluation mode, rewritten for speed; input and output are float32, whatever it computes in.
 
     - Batch normalization is folded into the weights; its shift becomes a bias that the window ratio does not scale.
-    - A 3x3 convolution of nearest-upsampled features is a 4x4 transposed convolution of stride 2 of the features
-      themselves, with 4/9 of the multiplications. As convolution is linear in its channels, a decoder level is the sum
-      of that and of a 3x3 convolution of the skip; nothing is upsampled or concatenated.
-    - Only windows that are neither full nor empty need renormalizing. On a CPU just those pixels are touched.
-    - Features are channels_last, in the precision asked for; masks, window sums and the last layer stay float32.
+    - A 3x3 convolution of nearest-upsampled features is a 4x4 transposed convolution with stride 2 of the features
+    themselves, with 4/9 of the multiplications. As convolution is linear in its channels, a decoder level is the sum of
+    that and a 3x3 convolution of the skip; nothing is upsampled or concatenated.
+    - Only windows that are neither full nor empty need renormalizing. On a CPU only those pixels are processed.
+    - Features are channels_last, in the given precision; masks, window sums and the last layer stay float32.
 
     Parameters
     ----------
     network
         Any `PConvUNet` whose normalization is `"batch"` or `"none"`; it is not changed, and nothing is shared with it.
     dtype
-        float32, bfloat16 or float16, for all levels but the last of the decoder.
+        float32, bfloat16 or float16, for all levels except the last of the decoder.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class _Up(nn.Module):
 
 
 def renormalize(features: Tensor, shift: Tensor, ratio: Tensor) -> Tensor:
-    """Turn `raw + shift` into `raw * ratio + shift`, and into 0 where the ratio is 0.
+    """Turn `raw + shift` into `raw * ratio + shift`, or 0 where the ratio is 0.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def renormalize(features: Tensor, shift: Tensor, ratio: Tensor) -> Tensor:
     """
     ratio = ratio.expand(features.shape[0], -1, -1, -1)
     if features.device.type != "cpu" or torch.compiler.is_compiling():
-        # Finding the pixels would make a GPU wait for its own answer, and a compiler fuses these products anyway.
+        # Finding the pixels would force a GPU to synchronize, and a compiler fuses these products anyway.
         update = (ratio > 0).to(features.dtype)
         shift = shift.view(1, -1, 1, 1)
         return torch.addcmul(shift, features - shift, ratio.to(features.dtype)).mul_(update)
@@ -139,10 +139,10 @@ def renormalize(features: Tensor, shift: Tensor, ratio: Tensor) -> Tensor:
 
 
 def transposed_upsampling_weight(weight: Tensor) -> Tensor:
-    """The kernel whose transposed convolution of stride 2 equals a 3x3 convolution of the doubled picture.
+    """The kernel whose transposed convolution with stride 2 equals a 3x3 convolution of the doubled picture.
 
     `conv_transpose2d(x, kernel, stride=2, padding=1)` is `conv2d(nearest_x2(x), weight, padding=1)`: an input pixel
-    covers two output rows, and through row `d` of the 3x3 kernel it reaches the rows that are `1 - d` further.
+    covers two output rows, and through row `d` of the 3x3 kernel it reaches the rows `1 - d` further.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Residual generator of CycleGAN, for pix2pix training too: its output keeps close to its input's forms."""
+"""Residual generator of CycleGAN, also for pix2pix training: its output stays close to the shapes of its input."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .upsampling import Upsampling, doubling_convolution
 
 
 class ResnetGeneratorArguments(Arguments):
-    """Size and flavour of a `ResnetGenerator`."""
+    """Size and variant of a `ResnetGenerator`."""
 
     input_channels: Literal[1, 3] = 3
     width: int = Field(64, ge=1, le=128)
@@ -24,7 +24,7 @@ class ResnetGeneratorArguments(Arguments):
     """Residual blocks: 9 for 256 pixels, 6 for 128."""
     norm: Norm = "instance"
     dropout: float = Field(0.0, ge=0.0, le=0.9)
-    """Probability inside the residual blocks, in training only."""
+    """Dropout probability inside the residual blocks, in training only."""
     upsampling: Upsampling = "transposed"
 
 
@@ -32,7 +32,7 @@ class ResnetGenerator(Network):
     """7x7 convolution, two halvings, residual blocks, two doublings, 7x7 convolution (Zhu et al. 2017, arXiv
     1703.10593, appendix 7.2; after Johnson et al. 2016, arXiv 1603.08155).
 
-    Nothing in it is random or depends on the batch in evaluation mode. Mirrored borders throughout.
+    Nothing in it is random or depends on the batch in evaluation mode. Borders are mirrored throughout.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ResnetGenerator(Network):
     """
 
     multiple = 4
-    # Mirroring one pixel at a quarter of the resolution takes two.
+    # Mirroring one pixel at a quarter of the resolution needs two.
     minimum = 8
 
     def __init__(

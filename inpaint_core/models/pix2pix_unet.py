@@ -15,16 +15,17 @@ from .upsampling import Upsampling, doubling_convolution
 
 
 class UnetGeneratorArguments(Arguments):
-    """Size and flavour of a `UnetGenerator`."""
+    """Size and variant of a `UnetGenerator`."""
 
     input_channels: Literal[1, 3] = 3
     width: int = Field(64, ge=1, le=128)
-    """Channels of the first level, doubled at every level up to 8 x width: 64 is full size, 8 and 4 run live."""
+    """Channels of the first level, doubled at every level up to 8 x width: 64 is full size, 8 and 4 run in real
+    time."""
     depth: int = Field(8, ge=2, le=9)
     """How often the resolution is halved: 8 for 256 pixels, 7 for 128."""
     norm: Norm = "batch"
     dropout: float = Field(0.0, ge=0.0, le=0.9)
-    """Probability in the deepest levels of the decoder, in training only; 0.5 in the paper."""
+    """Dropout probability in the deepest levels of the decoder, in training only; 0.5 in the paper."""
     upsampling: Upsampling = "transposed"
 
 
@@ -59,7 +60,7 @@ class UnetGenerator(Network):
             doubling = doubling_convolution(
                 channels[level] * (1 if innermost else 2), channels[level - 1], upsampling, bias
             )
-            # The paper's three levels of dropout: all of full width but the innermost.
+            # The paper's three levels of dropout: all full-width levels except the innermost.
             dropped = nn.Dropout(dropout if 4 <= level < depth - 1 else 0.0)
             up.append(nn.Sequential(nn.ReLU(), doubling, norm_layer(norm, channels[level - 1]), dropped))
         self.down = nn.ModuleList(down)

@@ -1,4 +1,4 @@
-"""Pull-push: a coarse-to-fine fill that is fast enough to stand at a network's door."""
+"""Pull-push: a coarse-to-fine fill that is fast enough to run before a network."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SWEEPS = 2  # relaxation per scale, against the blocks of the coarser one
+SWEEPS = 2  # relaxation per scale, against blocks from the coarser one
 
 
 def pull_push(values: Tensor, mask: Tensor) -> Tensor:
-    """Fill a hole smoothly from what surrounds it, on any device and in a fixed number of operations.
+    """Fill a hole smoothly from its surroundings, on any device and with a fixed number of operations.
 
-    Known values are averaged into ever coarser grids until nothing is missing (pull), and the gaps of every finer grid
-    are interpolated from the coarser one (push): Gortler et al. 1996, section 3.4.1, with two sweeps of relaxation per
-    grid.
+    Known values are averaged into successively coarser grids until nothing is missing (pull), and the gaps of every
+    finer grid are interpolated from the coarser one (push): Gortler et al. 1996, section 3.4.1, with two sweeps of
+    relaxation per grid.
 
     Parameters
     ----------
     values
-        `[B,C,H,W]`, sides at least 1; what lies in the hole must be finite and is ignored.
+        `[B,C,H,W]`, sides at least 1; the contents of the hole must be finite and are ignored.
     mask
         `[B,1,H,W]`, 1 = hole.
 
     Returns
     -------
     Tensor
-        `[B,C,H,W]`: `values` where known, 0 where nothing at all is known.
+        `[B,C,H,W]`: `values` where known; 0 if nothing at all is known.
     """
     known = 1.0 - mask
     grids = [(values * known, known)]

@@ -43,7 +43,7 @@ def find_architecture(name: str) -> Architecture:
     Raises
     ------
     ValueError
-        If no architecture has that name; the sentence lists those that exist.
+        There is none; the message lists those that exist.
     """
     try:
         return ARCHITECTURES[name]
@@ -52,8 +52,7 @@ def find_architecture(name: str) -> Architecture:
 
 
 def build_empty(name: str, arguments: dict[str, object]) -> Network:
-    """Build a network on the meta device: shapes without memory, so that a card can be checked before it costs
-    anything.
+    """Build a network on the meta device: shapes without memory, so that checking a card costs nothing.
 
     Raises
     ------
@@ -77,9 +76,9 @@ def build_model(name: str, *, generator: torch.Generator | None = None, **argume
     name
         A key of `ARCHITECTURES`.
     generator
-        Source of the initial weights; a generator seeded with 0 when None. The global random state is never drawn from.
+        Source of the initial weights; a generator seeded with 0 when None. The global random state is never used.
     **arguments
-        Fields of the architecture's arguments class; defaults apply to those left out.
+        Fields of the architecture's arguments class; the others get their defaults.
 
     Returns
     -------

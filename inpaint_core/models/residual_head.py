@@ -1,4 +1,5 @@
-"""A start for inpainting networks: the hole is filled smoothly from its rim, and the network predicts the rest."""
+"""A residual head for inpainting networks: the hole is filled smoothly from its rim, and the network predicts a
+correction."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ MIN_DEVIATION = 0.01  # deviation below which a picture counts as flat: 8-bit no
 
 @dataclass(frozen=True)
 class SmoothStart:
-    """A picture without its hole, made ready for a network, and the way back.
+    """A picture with its hole filled and normalized for a network, and the inverse transform.
 
     Attributes
     ----------
     image
         `[B,3,H,W]`: mean 0 and deviation 1 over the known pixels, the hole filled smoothly.
     mean, deviation
-        `[B,3,1,1]` and `[B,1,1,1]`: what was taken out.
+        `[B,3,1,1]` and `[B,1,1,1]`: the removed mean and deviation.
     """
 
     image: Tensor
@@ -30,16 +31,16 @@ class SmoothStart:
     deviation: Tensor
 
     def corrected(self, correction: Tensor) -> Tensor:
-        """The picture with a correction `[B,3,H,W]` added, in the values that it came in."""
+        """The picture with a correction `[B,3,H,W]` added, in its original value range."""
         return (self.image + correction) * self.deviation + self.mean
 
 
 def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
-    """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalize by what is known.
+    """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalize by the known pixels.
 
-    A network that adds a correction to this starts as good as a diffusion fill, treats dark, pale and flat pictures
-    alike, and has nothing to learn about the colors around. What lies in the hole must be finite and is ignored; where
-    nothing is known, the picture is mid-gray.
+    A network that adds a correction to this starts out as good as a diffusion fill, handles dark, pale and flat
+    pictures alike, and need not learn the surrounding colors. The contents of the hole must be finite and are ignored;
+    if nothing is known, the picture is mid-gray.
     """
     mean, deviation = _known_statistics(image, mask)
     return SmoothStart(pull_push((image - mean) / deviation, mask), mean, deviation)
@@ -52,8 +53,8 @@ REFINING_HEADS = ("residual", "detailed")
 def correct_smooth_fill(
     correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor, detailed: bool = False
 ) -> Tensor:
-    """The smooth fill of `[B,3,H,W]` with what `correction` makes of it and the mask added, and then, if `detailed`,
-    with detail copied into it."""
+    """The smooth fill of `[B,3,H,W]` plus the output of `correction` for it and the mask; if `detailed`, with detail
+    copied into it."""
     start = smooth_start(image, mask)
     corrected = correction(start.image, mask)
     if detailed:

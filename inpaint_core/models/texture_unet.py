@@ -1,4 +1,4 @@
-"""U-Net generator for Learning to See that has noise to make textures of, where its input shows nothing but forms."""
+"""U-Net generator for Learning to See with noise as raw material for textures, where its input shows only shapes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOPE = 0.2
 
 
 class TextureUnetArguments(Arguments):
-    """Size and flavour of a `TextureUnet`."""
+    """Size and variant of a `TextureUnet`."""
 
     input_channels: Literal[1, 3] = 1
     width: int = Field(24, ge=2, le=64)
@@ -30,13 +30,13 @@ class TextureUnetArguments(Arguments):
 
 
 class TextureUnet(Network):
-    """Encoder and decoder with skips, bilinear upsampling, repeated borders and noise at every level of the decoder.
+    """Encoder and decoder with skips, bilinear upsampling, replicated borders and noise at every level of the decoder.
 
-    A convolution makes something flat of what is flat. A generator that shall put texture there takes it from the only
-    thing that changes, its own strides and borders, which shows as a grid and a frame. Here it has noise instead, added
-    to the features with a weight for each channel (Karras et al. 2019, arXiv 1812.04948, section 2). The noise is part
-    of the weights: nothing is random in evaluation mode, and the grain stands still while forms move. While
-    training it is shifted at every step, so that no place can be learned by heart.
+    A convolution maps flat areas to flat areas. A generator that has to put texture there derives it from the only
+    variation available, its own strides and borders, which shows as a grid and a frame. Noise is provided instead,
+    added to the features with a weight per channel (Karras et al. 2019, arXiv 1812.04948, section 2). It is part of the
+    weights: nothing is random in evaluation mode, and the grain stays in place while shapes move. In training it is
+    shifted at every step, so that no position can be memorized.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class TextureUnet(Network):
         self.middle = nn.ModuleList(_NoisyBlock(channels[-1], channels[-1], norm) for _ in range(2))
         fine = max(4, width // 2)
         outputs = [*channels[-2::-1], fine]
-        # Narrowed before they are enlarged, which is the same and costs a quarter.
+        # Channels are reduced before upsampling, which is equivalent at a quarter of the cost.
         self.narrow = nn.ModuleList(
             nn.Conv2d(before, after, 1) for before, after in zip(channels[::-1], outputs, strict=True)
         )
@@ -67,7 +67,7 @@ class TextureUnet(Network):
     def initialize(self, generator: torch.Generator) -> None:
         """Fresh weights (He) and noise from `generator`."""
         initialize_layers(self, generator, "he", SLOPE)
-        self.head.weight.mul_(0.3)  # pictures within the range of tanh
+        self.head.weight.mul_(0.3)  # keeps pictures within the range of tanh
         for module in self.modules():
             if isinstance(module, _NoisyBlock):
                 module.get_buffer("noise").copy_(torch.randn(1, 1, TILE, TILE, generator=generator))
@@ -90,7 +90,7 @@ class TextureUnet(Network):
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int, norm: Norm) -> nn.Sequential:
-    """A convolution with repeated borders, and its normalization."""
+    """A convolution with replicated borders, and its normalization."""
     convolution = nn.Conv2d(
         inputs, outputs, kernel, stride, padding=1, padding_mode="replicate", bias=norm in ("instance", "none")
     )

@@ -1,4 +1,4 @@
-"""U-Net for inpainting: the masked picture and the mask go in, a whole picture comes out."""
+"""U-Net for inpainting: reads the masked picture and the mask, returns a whole picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Head = Literal["sigmoid", "tanh", "residual", "detailed"]
 
 
 class UNetArguments(Arguments):
-    """Size and flavour of a `UNet`."""
+    """Size and variant of a `UNet`."""
 
     width: int = Field(32, ge=1, le=256)
     """Channels at full resolution; doubled at every level up to `max_width`."""
@@ -34,22 +34,22 @@ class UNetArguments(Arguments):
 class UNet(Network):
     """Encoder and decoder with skip connections (Ronneberger et al. 2015, arXiv 1505.04597), in pre-activation order.
 
-    Every level is two 3x3 convolutions; 2x2 max pooling goes down, bilinear upsampling and concatenation go up, and one
-    convolution makes the picture. `UNet(width=64, depth=3, mask_channels=3, norm="none", head="tanh")` is the landscape
-    inpainter's network with 2,662,659 parameters.
+    Every level is two 3x3 convolutions; 2x2 max pooling on the way down, bilinear upsampling and concatenation on the
+    way up, and one convolution for the picture. `UNet(width=64, depth=3, mask_channels=3, norm="none", head="tanh")` is
+    the landscape inpainter's network with 2,662,659 parameters.
 
     Parameters
     ----------
     width, max_width
-        Channels of the first level and the most that any level has.
+        Channels of the first level, and the maximum at any level.
     depth
         Number of halvings; height and width of the input must be multiples of `2 ** depth`.
     mask_channels
-        How often the mask is stacked onto the three colors: 1, or 3 as in the ancestor.
+        Number of copies of the mask appended to the three colors: 1, or 3 as in the original.
     norm
-        Normalization behind every convolution but the last.
+        Normalization after every convolution but the last.
     head
-        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the ancestor's) reaches -1..1; `"residual"` corrects a smooth
+        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the original's) gives -1..1; `"residual"` corrects a smooth
         fill, see `residual_head`; `"detailed"` also copies detail into it, see `copied_detail`.
     """
 
@@ -85,7 +85,7 @@ class UNet(Network):
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Fresh He-initialized weights from `generator`; a residual head starts by correcting nothing."""
+        """Fresh He-initialized weights from `generator`; a residual head starts with a zero correction."""
         initialize_layers(self, generator)
         if self.residual:
             nn.init.zeros_(self.head[1].get_parameter("weight"))
@@ -103,8 +103,8 @@ class UNet(Network):
         Returns
         -------
         Tensor
-            `[B,3,H,W]`; known pixels are predicted too and composited by the caller. A residual head may leave 0..1 by
-            what it corrects; the caller clamps.
+            `[B,3,H,W]`; known pixels are predicted too and composited by the caller. The correction of a residual head
+            may exceed 0..1; the caller clamps.
         """
         if self.residual:
             return correct_smooth_fill(self._convolve, image, mask, self.detailed)

@@ -13,7 +13,7 @@ def doubling_convolution(inputs: int, outputs: int, upsampling: Upsampling, bias
     """A layer from [B,inputs,H,W] to [B,outputs,2H,2W].
 
     `"transposed"` is the 4x4 transposed convolution of pix2pix. `"nearest"` repeats every pixel and convolves 3x3,
-    which cannot make checkerboards (Odena et al. 2016, doi 10.23915/distill.00003).
+    which cannot produce checkerboards (Odena et al. 2016, doi 10.23915/distill.00003).
     """
     if upsampling == "transposed":
         return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)

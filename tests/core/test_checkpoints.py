@@ -120,7 +120,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
         ({"fill": [0.0, 0.0, 5.0]}, "fill"),
         ({"format": 99}, "newer version"),
         ({"task": "translation"}, "translation"),
-        ("[1, 2]", "card is wrong"),
+        ("[1, 2]", "card is invalid"),
         ("{not json", "not JSON"),
         ("[" * 50_000, "not JSON"),
         ("x" * 200_000, "200000 characters"),
@@ -136,7 +136,7 @@ def test_missing_extra_and_misshapen_weights_are_named(path):
     for change, expected in [
         (lambda tensors: tensors.pop("head.1.bias"), "1 missing (first: 'head.1.bias')"),
         (lambda tensors: tensors.update(extra=torch.zeros(1)), "1 extra (first: 'extra')"),
-        (lambda tensors: tensors.update({"head.1.bias": torch.zeros(5)}), "has shape [5], its card asks for [3]"),
+        (lambda tensors: tensors.update({"head.1.bias": torch.zeros(5)}), "has shape [5], but its card needs [3]"),
         (lambda tensors: tensors["head.1.bias"].fill_(float("nan")), "NaN"),
     ]:
         path.write_bytes(data)

@@ -214,10 +214,10 @@ def test_hostile_public_files_are_refused_in_one_line(tmp_path, case, capsys):
     assert len(said) < 1200
 
 
-def test_a_compressed_archive_is_refused_before_it_is_unfolded(tmp_path):
+def test_a_compressed_archive_is_refused_before_it_is_expanded(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(2**26))
-    with pytest.raises(CheckpointError, match="unfolds"):
+    with pytest.raises(CheckpointError, match="expands"):
         read_weights(tmp_path / "bomb.pth")
 
 

@@ -109,7 +109,7 @@ def test_a_picture_of_too_many_pixels_is_refused_and_the_sentence_says_how_to_ra
 def test_a_format_that_cannot_hold_the_picture_is_refused_and_nothing_is_written(tmp_path):
     Image.new("RGBA", (4, 4)).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
-    for name, reason in [("b.jpg", "no transparency"), ("b.xyz", "cannot write .xyz"), ("b", "cannot write")]:
+    for name, reason in [("b.jpg", "has transparency"), ("b.xyz", "cannot write .xyz"), ("b", "cannot write")]:
         with pytest.raises(ImageFileError, match=reason):
             write_image(tmp_path / name, picture.image, like=picture)
     assert [item.name for item in tmp_path.iterdir()] == ["a.png"]

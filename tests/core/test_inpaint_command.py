@@ -162,7 +162,7 @@ def test_what_is_there_is_left_alone_when_asked(model, tmp_path, capsys):
     assert main(command(model, tmp_path / "in", mask, tmp_path / "out", "--skip-existing")) == 0
     assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
     assert decode_image(tmp_path / "out" / "b.png").image.shape == (3, 40, 50)
-    assert "1 of 2 pictures written" in capsys.readouterr().out
+    assert "wrote 1 of 2 pictures" in capsys.readouterr().out
 
 
 def test_a_picture_that_needs_too_much_memory_is_one_line(model, tmp_path, capsys, monkeypatch):

@@ -232,7 +232,7 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
 def test_a_folder_does_not_go_into_a_file(tmp_path, out, capsys):
     save(tmp_path / "in" / "a.png")
     assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / out) == 2
-    assert "folder for --out" in capsys.readouterr().err
+    assert "--out must be a folder" in capsys.readouterr().err
     assert not (tmp_path / out).exists()
 
 

@@ -73,7 +73,7 @@ UNCLEAR = {
     "red_on_white.png": (lambda: Image.fromarray(colored((255, 0, 0), (255, 255, 255))), "2 colors"),
     "photo.png": (lambda: Image.fromarray(PHOTO), "colors"),
     "hidden.png": (lambda: Image.fromarray(with_alpha(colored((255,) * 3), HOLE * 0)), "transparent"),
-    "nan.tif": (lambda: Image.fromarray(np.where(HOLE, np.nan, 0).astype(np.float32)), "not numbers"),
+    "nan.tif": (lambda: Image.fromarray(np.where(HOLE, np.nan, 0).astype(np.float32)), "not finite"),
     "negative.tif": (lambda: Image.fromarray(-classes.astype(np.int32)), "-2, -1, 0"),
 }
 
@@ -115,7 +115,7 @@ def test_a_mask_of_the_stored_size_is_turned_like_the_picture(tmp_path, orientat
     read = read_mask(tmp_path / "m.png", decode_image(tmp_path / "a.png"))
     turned = {5: HOLE.T, 6: np.rot90(HOLE, -1), 7: np.rot90(HOLE, 2).T, 8: np.rot90(HOLE)}[orientation]
     assert np.array_equal(read.hole[0, 0].numpy() > 0.5, turned)
-    assert "turned" in " ".join(read.remarks)
+    assert "rotated" in " ".join(read.remarks)
 
 
 def test_other_proportions_are_said_and_equal_ones_are_not(tmp_path):

@@ -141,6 +141,6 @@ def test_colors_that_would_be_converted_are_refused_by_name(tmp_path):
     alpha = np.full((9, 9, 4), 128, np.uint8)
     tifffile.imwrite(tmp_path / "premultiplied.tif", alpha, photometric="rgb", extrasamples=["assocalpha"])
     tifffile.imwrite(tmp_path / "bands.tif", np.zeros((9, 9, 5), np.uint8), photometric="rgb", planarconfig="contig")
-    for name, reason in (("lab", "CIELAB"), ("premultiplied", "straight alpha"), ("bands", "5 bands")):
+    for name, reason in (("lab", "CIELAB"), ("premultiplied", "straight alpha"), ("bands", "5 channels")):
         with pytest.raises(ImageFileError, match=f"{name}.tif: .*{reason}"):
             decode_image(tmp_path / f"{name}.tif")

@@ -66,8 +66,8 @@ def test_the_input_is_left_alone() -> None:
     ("mask", "said"),
     [
         (torch.zeros(4), "not \\[4\\]"),
-        (torch.zeros(1, 3, 8, 8), "pick one channel"),
-        (torch.zeros(1, 8, 8, 3), "pick one channel"),
+        (torch.zeros(1, 3, 8, 8), "select one channel"),
+        (torch.zeros(1, 8, 8, 3), "select one channel"),
         (torch.zeros(0, 8, 8), "empty"),
         (torch.full((2, 2), float("nan")), "NaN"),
         (torch.zeros(2, 2, dtype=torch.complex64), "real numbers"),

@@ -7,6 +7,7 @@ import torch
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.inpainting.classical import ClassicalFill
 from inpaint_core.inpainting.inpaint import inpaint
 from inpaint_core.metrics import l1_percent, psnr, ssim
@@ -111,10 +112,8 @@ def test_tiny_pictures_are_measured_without_ssim(nodes, model):
 
 
 def test_other_kinds_of_models_are_refused(nodes, host, model, image, mask):
-    class Translator:
-        card = ModelCard(architecture="pix2pix_unet", task="translation")
-
-    other = host.HostedModel(Translator(), model.patcher)
+    card = ModelCard(architecture="pix2pix_unet", task="translation")
+    other = host.HostedModel(TranslationModel(card, torch.nn.Identity()), model.patcher)
     with pytest.raises(ValueError, match="this model translates pictures"):
         nodes.EvaluateModel.execute(model, image, mask, **DEFAULTS, model_2=other)
 

@@ -329,7 +329,7 @@ def test_results_of_other_settings_or_models_are_not_mixed(pictures, tmp_path, c
 
 
 BAD = {
-    "no such folder of pictures": {"--data": "{tmp}/nowhere"},
+    "no such folder": {"--data": "{tmp}/nowhere"},
     "no pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
     "give the folder itself": {"--masks": "folder"},

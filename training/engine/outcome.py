@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..objectives.objective import Model
+from ..objectives.objective import Model, Objective
 from ..runs.folder import RunFolder, write_json
 
 
@@ -38,6 +38,8 @@ class TrainResult:
         Measurements of `model` on the held-out pictures.
     baselines
         Scores of methods that need no training, on the same crops; empty when the run was interrupted.
+    objective
+        The class that trained it; says how to sum the result up and what the model is for.
     """
 
     model: Model
@@ -48,6 +50,7 @@ class TrainResult:
     interrupted: bool
     metrics: dict[str, float]
     baselines: dict[str, float]
+    objective: type[Objective]
 
 
 def write_summary(

@@ -179,7 +179,9 @@ class _Session:
         model = load_model(self._folder.model)
         metrics = dict(model.card.metrics)
         losses = read_losses(self._folder.metrics)
-        return TrainResult(model, losses, self._sheet, self._folder.model, step, interrupted, metrics, {})
+        return TrainResult(
+            model, losses, self._sheet, self._folder.model, step, interrupted, metrics, {}, type(self._objective)
+        )
 
     def emit(self, event: Event) -> None:
         """Tell all who watch, in order."""
@@ -314,7 +316,17 @@ class _Session:
         metrics = dict(model.card.metrics)
         self.emit(Finished(step, interrupted, metrics))
         losses = read_losses(self._folder.metrics)
-        return TrainResult(model, losses, self._sheet, self._folder.model, step, interrupted, metrics, baselines)
+        return TrainResult(
+            model,
+            losses,
+            self._sheet,
+            self._folder.model,
+            step,
+            interrupted,
+            metrics,
+            baselines,
+            objective_class(config),
+        )
 
     def _repair(self, model: Model, picture: Path, mask: Path) -> None:
         if isinstance(model, InpaintingModel):

@@ -22,6 +22,7 @@ from ..dataset.samples import Batch
 from ..dataset.scan import Dataset
 from ..placement import Placement
 from .joint_step import step_together
+from .objective import Score
 from .optimization import Trainable
 
 BASELINES: tuple[ClassicalMethod, ...] = ("mean", "telea")
@@ -72,6 +73,16 @@ class InpaintingObjective:
     """
 
     columns: tuple[str, ...] = COLUMNS
+    score = Score(
+        "hole_psnr",
+        "PSNR in the holes of held-out pictures, in dB (higher is better)",
+        2,
+        {"telea": "Telea", "mean": "mean fill"},
+    )
+    usage = (
+        "fill the holes of a picture (white in the mask = hole)",
+        "python -m inpaint_core inpaint --model {model} --image PICTURE.jpg --mask MASK.png --out FILLED.png",
+    )
 
     def __init__(self, config: TrainConfig, card: ModelCard, network: Network, placement: Placement) -> None:
         self._card = card

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor
 
@@ -19,8 +20,45 @@ from ..dataset.scan import Dataset
 Model = InpaintingModel | TranslationModel
 
 
+@dataclass(frozen=True)
+class Score:
+    """The measurement that a training is summed up by.
+
+    Attributes
+    ----------
+    metric
+        Its name among the measurements.
+    heading
+        What it is, in which unit, and which direction is better.
+    digits
+        Decimal places.
+    baselines
+        What to call the entries of `Objective.baselines`, in the order in which they are listed.
+    """
+
+    metric: str
+    heading: str
+    digits: int
+    baselines: Mapping[str, str]
+
+    def lines(self, metrics: Mapping[str, float], baselines: Mapping[str, float]) -> list[str]:
+        """The heading and a row for the model and for each baseline that was measured; none without a measurement."""
+        if self.metric not in metrics:
+            return []
+        rows = {"this model": metrics[self.metric]}
+        rows |= {words: baselines[name] for name, words in self.baselines.items() if name in baselines}
+        width = max(len(words) for words in rows)
+        return [f"{self.heading}:", *(f"  {words:<{width}}  {value:.{self.digits}f}" for words, value in rows.items())]
+
+
 class Objective(Protocol):
     """How one kind of model is trained: its networks, optimizers, training step, preview and measurements."""
+
+    score: ClassVar[Score]
+    """What a training is summed up by."""
+
+    usage: ClassVar[tuple[str, str]]
+    """What the model is for, and the command that does it, with `{model}` for its file."""
 
     columns: tuple[str, ...]
     """Names of the pictures in a row of `preview`."""

@@ -1,4 +1,4 @@
-"""Patch completion: holes filled with copies of what surrounds them."""
+"""Patch completion: holes filled with copies of their surroundings."""
 
 from .completion import Check, fill_from_patches
 

@@ -2,7 +2,8 @@
 
 Coarse to fine, the patches that touch the hole are matched to whole known ones, and the pixels of the hole become the
 mean of what the matches would put there, until both agree (Wexler, Shechtman & Irani 2007; Newson et al. 2017). The
-estimate of a finer level comes from that level's own patches at the enlarged correspondences: nothing is ever enlarged.
+estimate of a finer level comes from that level's own patches at the enlarged correspondences: pixels are never
+enlarged.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from .pyramid import Picture, doubled
 from .votes import vote
 
 RADIUS = 2  # pixels: patches are squares of 5 x 5
-MIN_LEVEL_SIDE = 16  # pixels: no side of the coarsest level is shorter
-DIMENSIONS = 32  # of the vectors that patches are compared by
+MIN_LEVEL_SIDE = 16  # pixels: shortest side of the coarsest level
+DIMENSIONS = 32  # of the vectors used to compare patches
 ROUNDS = 8  # of matching and voting per level
 MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the level before, to bound memory
-SURROUNDINGS = 1.0  # sources are taken from this share of the hole's longer side on every side of it,
-MIN_SURROUNDINGS = 96  # and from at least so many pixels
+SURROUNDINGS = 1.0  # sources are taken from this fraction of the hole's longer side on every side of it,
+MIN_SURROUNDINGS = 96  # and from at least this many pixels
 
 log = logging.getLogger("liminal")
 Check = Callable[[], None]
@@ -51,29 +52,29 @@ def fill_from_patches(
     Parameters
     ----------
     image
-        `[B,C,H,W]`, any size and number of channels; what lies in the hole is never looked at.
+        `[B,C,H,W]`, any size and number of channels; the contents of the hole are ignored.
     mask
         `[B,1,H,W]`, 1 = hole.
     allowed
-        `[B,1,H,W]`, 1 = may be copied; None: all that is known.
+        `[B,1,H,W]`, 1 = may be copied; None: everything known.
     sources
-        Other pictures `[C,h,w]` of any size that may be copied from.
+        Other pictures `[C,h,w]` of any size to copy from.
     guide
-        `[B,C,H,W]`: another fill, which decides in the large what is put where.
+        `[B,C,H,W]`: another fill, which guides the coarse structure.
     seed
-        Of the random search; every picture of a batch is treated alike.
+        Seed of the random search, the same for every picture of a batch.
     check
-        Called between passes; what it raises ends the work.
+        Called between passes; an exception raised by it ends the work.
 
     Returns
     -------
     Tensor
-        `[B,C,H,W]`: equal to `image` bit for bit outside the hole. Where there is no patch to copy, which is logged,
-        the guide, or without one a smooth fill (pull-push).
+        `[B,C,H,W]`: equal to `image` bit for bit outside the hole. If there is no patch to copy, which is logged, the
+        guide or else a smooth fill (pull-push).
 
     Notes
     -----
-    Time and memory grow with the surroundings of the hole, not with the picture.
+    Time and memory depend on the surroundings of the hole, not on the picture's size.
     """
     parts = []
     for index in range(len(image)):
@@ -103,7 +104,9 @@ def _fill(
     around = None if guide is None else F.pad(guide[inside].float(), margin)
     filled = _Completion(own, others, around, seed, check).run()
     if filled is None:
-        log.info("There is no whole patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before")
+        log.info(
+            "There is no complete patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before"
+        )
         filled = _smooth(own) if around is None else around
     filled = filled[:, : part_hole.shape[0], : part_hole.shape[1]]
     result = image.clone()
@@ -130,7 +133,7 @@ def _known_picture(values: Tensor) -> Picture:
 
 
 def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
-    """At least one patch large; what is added is hole."""
+    """Padded with hole pixels to at least the size of a patch."""
     height, width = picture.known.shape
     side = 2 * RADIUS + 1
     margin = (0, max(0, side - width), 0, max(0, side - height))
@@ -140,7 +143,7 @@ def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
 
 @dataclass(frozen=True)
 class _Canvas:
-    """What may be copied at one level: the picture itself and others, one below the other."""
+    """What may be copied at one level: the picture itself and others, stacked vertically."""
 
     values: Tensor
     valid: Tensor
@@ -162,7 +165,7 @@ class _Canvas:
         return cls(stacked([picture.values for picture in pictures]), valid, tops, sizes, near)
 
     def locate(self, match: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which picture, and its row and column."""
+        """Index of the picture, and row and column in it."""
         rows, columns = match // self.valid.shape[1], match % self.valid.shape[1]
         which = torch.bucketize(rows, self.tops, right=True) - 1
         return which, rows - self.tops[which], columns
@@ -177,7 +180,7 @@ class _Canvas:
 
 @dataclass(frozen=True)
 class _Matches:
-    """The field of one level, for the next."""
+    """The field of one level, kept for the next."""
 
     size: tuple[int, int]
     place: Tensor
@@ -185,7 +188,7 @@ class _Matches:
     canvas: _Canvas
 
     def doubled(self, rows: Tensor, columns: Tensor, canvas: _Canvas) -> Tensor:
-        """Where the patches with these centers look first at the next larger size."""
+        """Initial matches of the patches with these centers at the next larger size."""
         height, width = self.size
         small_rows, small_columns = (
             (rows // 2).clamp(RADIUS, height - 1 - RADIUS),
@@ -193,7 +196,7 @@ class _Matches:
         )
         patch = self.place[small_rows * width + small_columns]
         which, match_rows, match_columns = self.canvas.locate(self.match[patch.clamp(min=0)])
-        here = patch < 0  # nothing was missing there: the match is the patch itself
+        here = patch < 0  # nothing was missing there: the patch matches itself
         which = torch.where(here, 0, which)
         match_rows = torch.where(here, small_rows, match_rows)
         match_columns = torch.where(here, small_columns, match_columns)
@@ -280,7 +283,7 @@ class _Completion:
         return target, _Matches(size, place, field.match, canvas)
 
     def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centers: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors of the sources `[N,D+C]` and what is to be appended to those of the target's patches `[M,C]`."""
+        """Vectors of the sources `[N,D+C]`, and the part to append to those of the target's patches `[M,C]`."""
         assert self.guides is not None
         own = guide_features(self.guides[index], RADIUS)
         width = canvas.valid.shape[1]

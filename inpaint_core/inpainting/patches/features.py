@@ -1,4 +1,4 @@
-"""Patches as short vectors whose squared distance is that of the patches' colors and gradients."""
+"""Patches as short vectors whose squared distance compares the patches' colors and gradients."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SAMPLES = 3000  # source patches that the principal components are taken from
-GRADIENTS = 0.25  # weight of squared differences of neighboring pixels beside those of colors
+SAMPLES = 3000  # source patches used to compute the principal components
+GRADIENTS = 0.25  # weight of squared gradient differences relative to those of colors
 
 
 def patch_metric(channels: int, radius: int) -> Tensor:
     """Square root of the metric of flattened patches: `[C*s*s, C*s*s]` with s = 2 radius + 1.
 
     The squared length of its product with the difference of two patches is the sum of the squared differences of their
-    values and, weighted, of their horizontal and vertical gradients, which count what differs in detail (Darabi et al.
+    values and, weighted, of their horizontal and vertical gradients, which capture differences in detail (Darabi et al.
     2012).
     """
     side = 2 * radius + 1
@@ -32,7 +32,7 @@ def patch_metric(channels: int, radius: int) -> Tensor:
 def principal_kernel(
     picture: Tensor, centers: Tensor, radius: int, dimensions: int, generator: torch.Generator
 ) -> Tensor:
-    """Convolution kernels `[D,C,s,s]` that project patches of `[C,H,W]` on their principal components.
+    """Convolution kernels `[D,C,s,s]` that project patches of `[C,H,W]` onto their principal components.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def principal_kernel(
     centers
         int64 `[N]`: rows times width plus columns of the centers of whole patches.
     radius
-        Of a patch in pixels.
+        Of a patch, in pixels.
     dimensions
-        D at most.
+        Upper limit of D.
     generator
-        Chooses which patches are looked at.
+        Chooses the patches to analyze.
     """
     channels, _, width = picture.shape
     side = 2 * radius + 1
@@ -65,6 +65,7 @@ def principal_kernel(
 
 
 def project(picture: Tensor, kernel: Tensor) -> Tensor:
-    """Vectors of the patches around all pixels of `[C,H,W]`: `[H*W,D]`; only those of whole patches mean something."""
+    """Vectors of the patches around all pixels of `[C,H,W]`: `[H*W,D]`; only those of complete patches are
+    meaningful."""
     radius = kernel.shape[-1] // 2
     return F.conv2d(picture[None], kernel, padding=radius)[0].flatten(1).T.contiguous()

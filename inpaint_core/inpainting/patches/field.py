@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHUNK = 1 << 14  # patches that are compared at once: their vectors stay in the processor's cache
-STRIDES = (1, 2, 4)  # neighbors at these distances offer their matches
-NARROWING = 3  # the random search looks this factor nearer each time
+CHUNK = 1 << 14  # patches compared at once, so that their vectors stay in the processor's cache
+STRIDES = (1, 2, 4)  # neighbors at these distances propose their matches
+NARROWING = 3  # the random search shrinks its radius by this factor each time
 
 
 def whole_patches(usable: Tensor, radius: int) -> Tensor:
-    """Bool `[H,W]`: centers of the patches that lie inside the picture and hold usable pixels only."""
+    """Bool `[H,W]`: centers of the patches that lie inside the picture and contain only usable pixels."""
     blocked = F.pad((~usable)[None, None].float(), (radius,) * 4, value=1.0)
     side = 2 * radius + 1
     rows = F.max_pool2d(blocked, (side, 1), stride=1)
@@ -35,7 +35,7 @@ def nearest(valid: Tensor) -> Tensor:
 class Field:
     """Matches of the patches that touch a hole, improved step by step (PatchMatch, Barnes et al. 2009).
 
-    Every step is made for all patches at once, so that it is fast on a GPU as well.
+    Every step processes all patches at once, so it is fast on a GPU as well.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class Field:
     sources
         `[Hs*Ws,D]`: their vectors, see `features`.
     start
-        int64 `[M]`: where every patch looks first; a valid center.
+        int64 `[M]`: initial match of every patch; a valid center.
     generator
-        On the CPU, for the random search.
+        For the random search; on the CPU.
 
     Attributes
     ----------
@@ -87,12 +87,12 @@ class Field:
         }
 
     def look_at(self, targets: Tensor) -> None:
-        """Measure the matches anew for changed vectors `[M,D]` of the target's patches."""
+        """Recompute the distances for changed vectors `[M,D]` of the target's patches."""
         self._targets = targets
         self.distance = self._measure(torch.arange(len(targets), device=targets.device), self.match)
 
     def improve(self, reverse: bool) -> None:
-        """Offer every patch its neighbors' matches, from above and left (below and right if reverse), then others."""
+        """Try the matches of every patch's neighbors above and left (below and right if reverse), then random ones."""
         sign = -1 if reverse else 1
         for stride in STRIDES:
             self._propagate(sign * stride, 0)
@@ -103,7 +103,7 @@ class Field:
             reach //= NARROWING
 
     def _neighbor(self, centers: Tensor, size: tuple[int, int], down: int, right: int) -> tuple[Tensor, Tensor]:
-        """Patches that have another at this distance, and those others."""
+        """Patches that have a neighbor at this distance, and those neighbors."""
         height, width = size
         rows, columns = centers // width - down, centers % width - right
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
@@ -113,7 +113,7 @@ class Field:
 
     def _propagate(self, down: int, right: int) -> None:
         patches, others = self._neighbors[down, right]
-        # A step over the border of a row ends among the centers that have no whole patch, which are not valid.
+        # A step past the end of a row lands on centers without a complete patch, which are not valid.
         self._offer(patches, self.match.index_select(0, others) + (down * self._width + right))
 
     def _search(self, reach: int) -> None:

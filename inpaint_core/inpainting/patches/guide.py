@@ -1,4 +1,4 @@
-"""A guide: another fill that decides in the large what patches are put where."""
+"""A guide: another fill that decides the coarse structure of a patch fill."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from .pyramid import Picture, halve
 
-COARSEST = 96  # pixels: the guide is followed from the size at which no side is longer, where its blur is not seen
-SIGMA = 2.0  # pixels of each level: only what is larger is compared
-WEIGHT = 0.4  # of the squared difference of blurred colors beside that of a pixel of the patch
+COARSEST = 96  # pixels: the guide is used from the level with no longer side, where its blur does not show
+SIGMA = 2.0  # pixels at each level: only larger structures are compared
+WEIGHT = 0.4  # of the squared difference of blurred colors, relative to that of a pixel of the patch
 
 
 def guide_levels(guide: Tensor, levels: list[Picture]) -> list[Tensor]:
-    """The guide `[C,H,W]` at every level's size, with what is known there in its place."""
+    """The guide `[C,H,W]` at every level's size, with known pixels put in."""
     small = [torch.where(levels[0].known, levels[0].values, guide)]
     for larger in levels[:-1]:
         values, _ = halve(small[-1], torch.ones_like(larger.known))
@@ -23,13 +23,13 @@ def guide_levels(guide: Tensor, levels: list[Picture]) -> list[Tensor]:
 
 
 def guide_features(guide: Tensor, radius: int) -> Tensor:
-    """Vectors `[H*W,C]` to be appended to those of the patches: colors blurred, for both what is filled and copied."""
+    """Vectors `[H*W,C]` of blurred colors, to append to those of patches, for both targets and sources."""
     side = 2 * radius + 1
     return (WEIGHT**0.5 * side) * blur(guide, SIGMA).flatten(1).T
 
 
 def blur(values: Tensor, sigma: float) -> Tensor:
-    """`[C,H,W]` blurred by a Gaussian of `sigma` pixels; the border's values go on beyond it."""
+    """`[C,H,W]` blurred by a Gaussian of `sigma` pixels, with the border replicated."""
     reach = int(3.0 * sigma + 0.5)
     line = torch.arange(-reach, reach + 1, dtype=values.dtype, device=values.device)
     weights = torch.exp(-line.square() / (2.0 * sigma * sigma))

@@ -1,15 +1,15 @@
-"""What the matched patches say about every pixel of the hole."""
+"""Votes of the matched patches on every pixel of the hole."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 18  # pixels that are voted on at once
+CHUNK = 1 << 18  # pixels voted on at once
 
 
 def vote(pixels: Tensor, size: tuple[int, int], place: Tensor, match: Tensor, source: Tensor, radius: int) -> Tensor:
-    """Mean of what the patches around each pixel would put there.
+    """Mean of the values that the patches around each pixel propose.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def vote(pixels: Tensor, size: tuple[int, int], place: Tensor, match: Tensor, so
     source
         `[C,Hs,Ws]`.
     radius
-        Of a patch in pixels.
+        Of a patch, in pixels.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def _vote(pixels: Tensor, size: tuple[int, int], place: Tensor, match: Tensor, s
     rows, columns = pixels // width, pixels % width
     total = values.new_zeros(len(pixels), values.shape[1])
     votes = values.new_zeros(len(pixels), 1)
-    # Differences from the proposal of one patch are summed: where all agree, they are exactly 0.
+    # Differences from one patch's proposal are summed: where all patches agree, they are exactly 0.
     inner_rows, inner_columns = rows.clamp(radius, height - 1 - radius), columns.clamp(radius, width - 1 - radius)
     home = match.index_select(0, place.index_select(0, inner_rows * width + inner_columns))
     first = values.index_select(0, home + (rows - inner_rows) * source.shape[-1] + columns - inner_columns)

@@ -1,4 +1,4 @@
-"""Changes to a finished mask: turned, cut out and enlarged, its holes widened; the asked ratio is kept."""
+"""Augmentation of a finished mask: rotation, cropping and dilation, keeping the requested ratio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from .request import Canvas, Options, Request, adjust, count_holes
 
 ATTEMPTS = 4
-TOLERANCE = 0.05  # of the ratio that is aimed at before the changes
+TOLERANCE = 0.05  # corrections of the target ratio before the changes
 
 
 def draw_augmented(
@@ -19,10 +19,10 @@ def draw_augmented(
     options: Options,
     rng: np.random.Generator,
 ) -> Canvas:
-    """Draw a mask and change it as `dilate`, `rotate` and `crop` of its options say.
+    """Draw a mask and apply the `dilate`, `rotate` and `crop` of its options.
 
-    Where the changes lead away from the asked ratio, the mask is drawn anew with more or fewer holes, a few times; what
-    then remains is corrected at the rims.
+    If the changes miss the requested ratio, the mask is redrawn with more or fewer holes, a few times; the remaining
+    error is corrected at the rims.
     """
     angle = rng.uniform(-options.rotate, options.rotate)
     zoom = rng.uniform(options.crop, 1.0)
@@ -43,7 +43,7 @@ def draw_augmented(
         except ValueError:
             if canvas is None:
                 raise
-            break  # this family has no more or no fewer holes to give
+            break  # this family cannot draw more or fewer holes
         canvas = _change(drawn, request, angle, zoom, place, radius)
         count = count_holes(canvas)
         if request.accepts(count):
@@ -60,7 +60,7 @@ def _change(canvas: Canvas, request: Request, angle: float, zoom: float, place: 
         middle = size * (zoom / 2.0 + (1.0 - zoom) * place) - 0.5
         turn = np.asarray(cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), angle, 1.0 / zoom), np.float64)
         turn[:, 2] += (size - 1) / 2.0 - middle
-        # Mirrored beyond the edge, so that turning brings no known corners in.
+        # Mirrored beyond the edge, so that rotation does not bring in known corners.
         mirror = cv2.BORDER_REFLECT_101
         turned = cv2.warpAffine(canvas, turn, size.tolist(), flags=cv2.INTER_NEAREST, borderMode=mirror)
         canvas = np.asarray(turned, np.uint8)

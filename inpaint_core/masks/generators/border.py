@@ -1,4 +1,4 @@
-"""Strips along the picture's edges, as LaMa's outpainting masks (Suvorov et al. 2022, arXiv 2109.07161)."""
+"""Strips along the picture's edges, like LaMa's outpainting masks (Suvorov et al. 2022, arXiv 2109.07161)."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ SIDES: tuple[Side, ...] = ("top", "bottom", "left", "right")
 class BorderOptions(Options):
     """Which edges, and how wide the strips are.
 
-    A hole ratio may need narrower strips than `smallest`, never wider ones than `largest`.
+    A hole ratio may require strips narrower than `smallest`, but never wider than `largest`.
     """
 
     sides: tuple[Side, ...] | None = Field(
-        None, min_length=1, description="Edges to paint beyond; left out: at random, at least one."
+        None, min_length=1, description="Edges to paint beyond; if not given, at least one at random."
     )
     smallest: float = Field(
-        0.04, gt=0.0, le=0.5, description="Width of the narrowest strip, in parts of the picture's height or width."
+        0.04,
+        gt=0.0,
+        le=0.5,
+        description="Width of the narrowest strip, as a fraction of the picture's height or width.",
     )
     largest: float = Field(
-        0.25, gt=0.0, le=0.5, description="Width of the widest strip, in parts of the picture's height or width."
+        0.25, gt=0.0, le=0.5, description="Width of the widest strip, as a fraction of the picture's height or width."
     )
 
     @model_validator(mode="after")
     def _sensible(self) -> BorderOptions:
         if self.smallest > self.largest:
-            raise ValueError(f"smallest is {self.smallest}, largest {self.largest}: exchange them")
+            raise ValueError(f"smallest is {self.smallest}, largest {self.largest}: swap them")
         if self.rotate > 0.0 or self.crop < 1.0:
-            raise ValueError("strips along the edge cannot be turned or cut out: leave rotate and crop out")
+            raise ValueError("strips along the edge cannot be rotated or cropped: do not give rotate or crop")
         return self
 
 
 def draw(request: Request, options: BorderOptions, rng: np.random.Generator) -> Canvas:
-    """Strips along some edges, scaled together until they meet the asked ratio."""
+    """Strips along some edges, scaled together until they meet the requested ratio."""
     if request.margin:
-        raise ValueError("border masks touch the edge by nature: leave the distance from the edge (border) out")
+        raise ValueError("border masks always touch the edge: do not give a distance from the edge (border)")
     request, chosen = _choose(request, options, rng)
     shares = rng.uniform(options.smallest, options.largest, len(SIDES))
 
@@ -69,7 +72,7 @@ def draw(request: Request, options: BorderOptions, rng: np.random.Generator) -> 
 
 
 def _choose(request: Request, options: BorderOptions, rng: np.random.Generator) -> tuple[Request, tuple[bool, ...]]:
-    """One of the sets of edges with which the asked ratio can be met, and the ratio as far as it can."""
+    """A random set of edges that can meet the requested ratio, and the part of the ratio it can meet."""
     if options.sides is None:
         candidates = [chosen for chosen in product((False, True), repeat=len(SIDES)) if any(chosen)]
     else:
@@ -79,7 +82,7 @@ def _choose(request: Request, options: BorderOptions, rng: np.random.Generator) 
         if most < request.low:
             raise ValueError(
                 f"strips of at most {options.largest:.0%} along {', '.join(options.sides or SIDES)} cover at most "
-                f"{most / (request.height * request.width):.0%} of the picture, less than the hole ratio asked for"
+                f"{most / (request.height * request.width):.0%} of the picture, less than the requested hole ratio"
             )
         if most < request.target:
             request = replace(request, high=most, target=int(rng.integers(request.low, most + 1)))
@@ -102,7 +105,7 @@ GENERATOR = Generator(
     controls=(
         Control(
             "sides",
-            tooltip="Edges to paint beyond, for outpainting.",
+            tooltip="Edges to extend, for outpainting.",
             choices={
                 "at random": None,
                 "all": SIDES,

@@ -13,22 +13,22 @@ from .request import Canvas, Options, Request, scale
 class CenterOptions(Options):
     """Size and proportions of the rectangle.
 
-    `stretch` lengthens one side by a factor and shortens the other by the same one.
+    `stretch` lengthens one side and shortens the other by the same factor.
     """
 
     share: float = Field(
-        0.5, gt=0.0, le=1.0, description="Height and width in parts of the picture's, without a hole ratio."
+        0.5, gt=0.0, le=1.0, description="Height and width as fractions of the picture's, if there is no hole ratio."
     )
     stretch: float = Field(
         1.0,
         ge=1.0,
         le=4.0,
-        description="Stretch along one side at random by up to this factor. 1: the picture's proportions.",
+        description="Stretch at random along one side by up to this factor. 1 keeps the picture's aspect ratio.",
     )
 
 
 def draw(request: Request, options: CenterOptions, rng: np.random.Generator) -> Canvas:
-    """A centered rectangle of the asked ratio."""
+    """A centered rectangle of the requested ratio."""
     factor = options.stretch ** rng.uniform(-1.0, 1.0)
 
     def draw_rectangle(canvas: Canvas, part: float) -> None:

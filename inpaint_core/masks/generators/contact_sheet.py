@@ -1,4 +1,4 @@
-"""One picture that shows what every family of masks draws."""
+"""One picture with examples of every family of masks."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ HOLE = 1.0
 def draw_contact_sheet(
     image: Tensor, hole_ratio: tuple[float, float] = (0.2, 0.3), seed: int = 0, folder: Path | None = None
 ) -> Tensor:
-    """Lay holes of every family over a picture, side by side.
+    """Overlay holes of every family on a picture, side by side.
 
     Parameters
     ----------
     image
         `[3,H,W]`, 0..1.
     hole_ratio
-        Asked of every family.
+        Requested from every family.
     seed
         See `generate`.
     folder
-        Masks for families that need a folder of them, which are left out when None.
+        Masks for families that need a folder of them, which are skipped if None.
 
     Returns
     -------

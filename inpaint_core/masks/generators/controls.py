@@ -1,4 +1,4 @@
-"""Options of a mask family as controls that a user interface can show: name, kind, bounds, default, explanation."""
+"""Options of a mask family as controls for a user interface: name, kind, bounds, default, tooltip."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pydantic.fields import FieldInfo
 
 @dataclass(frozen=True)
 class Control:
-    """One option as a control; what is left out is taken from the option itself.
+    """One option as a control; attributes not given are taken from the option itself.
 
     Attributes
     ----------
     option
         The field of the family's options that it sets.
     name
-        What it is called; published names never change.
+        Its name; published names never change.
     tooltip
-        What it does, in one sentence or two.
+        What it does, in one or two sentences.
     kind
         `int`, `float`, `bool`, `str` (one of `choices`) or `Path` (a folder).
     default, minimum, maximum, step
-        Of a number; `default` also of a switch or a choice (None: the first choice).
+        For a number; `default` also for a switch or a choice (None: the first choice).
     choices
-        What can be chosen, and the option's value for each.
+        The choices, and the option's value for each.
     read
-        Turns the control's value into the option's.
+        Converts the control's value to the option's.
     """
 
     option: str
@@ -46,12 +46,12 @@ class Control:
     read: Callable[[Any], object] | None = None
 
     def completed(self, options: type[BaseModel]) -> Control:
-        """The same with everything that the option's field says.
+        """The same control, completed from the option's field.
 
         Raises
         ------
         TypeError
-            The family is described wrongly: no such option, or one that no control can show.
+            The descriptor is wrong: there is no such option, or no control can show it.
         """
         if self.option not in options.model_fields:
             raise TypeError(f"{options.__name__} has no option {self.option!r}")
@@ -92,13 +92,13 @@ class Control:
 
 
 def plain_annotation(info: FieldInfo) -> Any:
-    """A field's type without the None that stands for "not given"."""
+    """A field's type without the None for "not given"."""
     kind: Any = info.annotation
     parts = [part for part in get_args(kind) if part is not NoneType]
     return parts[0] if NoneType in get_args(kind) else kind
 
 
 def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
-    """Inclusive bounds; an exclusive one cannot be shown, so the descriptor has to name the first value inside."""
+    """Inclusive bounds; an exclusive bound cannot be shown, so the descriptor has to give the first valid value."""
     ends = {name: getattr(item, name) for item in info.metadata for name in ("ge", "le") if hasattr(item, name)}
     return ends.get("ge"), ends.get("le")

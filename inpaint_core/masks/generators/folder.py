@@ -1,4 +1,4 @@
-"""People's own masks: pictures from a folder and its subfolders."""
+"""The user's own masks: pictures from a folder and its subfolders."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .controls import Control
 from .generator import Generator
 from .request import Canvas, Options, Request, adjust, count_holes
 
-TRIES = 16  # files looked at before the one that comes nearest to the asked ratio is adjusted
-CACHED_FILES = 1024  # at one bit a pixel, 32 KiB for 512x512
+TRIES = 16  # files tried before the one nearest to the requested ratio is adjusted
+CACHED_FILES = 1024  # at one bit per pixel, 32 KiB for 512x512
 
 
 class FolderOptions(Options):
-    """Where the masks lie.
+    """Where the masks are.
 
-    `hole_is_white` is off for the masks of pytorch-inpainting-with-partial-conv and SneakySketchers.
+    Turn `hole_is_white` off for the masks of pytorch-inpainting-with-partial-conv and SneakySketchers.
     """
 
     folder: Path = Field(..., description="A folder of masks of any size.")
@@ -35,10 +35,10 @@ class FolderOptions(Options):
 
 
 def draw(request: Request, options: FolderOptions, rng: np.random.Generator) -> Canvas:
-    """A mask from the folder, cut to the proportions asked for and resized (nearest-exact).
+    """A mask from the folder, cropped to the requested aspect ratio and resized (nearest-exact).
 
-    A mask of the asked ratio is looked for first; failing that, the rim of the nearest is moved until it has it. Files
-    that cannot be read are passed over.
+    First a mask of the requested ratio is looked for; failing that, the rim of the nearest one is moved until it
+    matches. Unreadable files are skipped.
     """
     files = list_masks(options.folder)
     nearest, smallest_error = None, float("inf")
@@ -56,12 +56,12 @@ def draw(request: Request, options: FolderOptions, rng: np.random.Generator) -> 
         if error_of_count < smallest_error:
             nearest, smallest_error = canvas, error_of_count
     if nearest is None:
-        raise ValueError(f"{options.folder}: of {TRIES} masks none could be read ({problem})")
+        raise ValueError(f"{options.folder}: none of {TRIES} masks could be read ({problem})")
     return adjust(nearest, request)
 
 
 def list_masks(folder: Path) -> tuple[Path, ...]:
-    """Mask files under a folder, sorted; also those that are named after pictures beside them.
+    """Mask files in a folder and its subfolders, sorted, including those named after pictures beside them.
 
     Raises
     ------
@@ -78,24 +78,24 @@ def list_masks(folder: Path) -> tuple[Path, ...]:
 
 
 def masks_of(listing: Listing) -> tuple[Path, ...]:
-    """Masks in a folder: where some lie beside their pictures, these and not the pictures; otherwise all files."""
+    """Masks in a folder: if some are named after pictures beside them, only these; otherwise all files."""
     beside = sorted(mask for masks in listing.masks.values() for mask in masks)
     owners = set(listing.masks)
     return tuple(sorted([*beside, *(path for path in listing.pictures if path not in owners)]))
 
 
 def look_at_masks(folder: Path) -> list[str]:
-    """Read every mask of a folder once, before they are needed.
+    """Check every mask of a folder once, before they are needed.
 
     Returns
     -------
     list of str
-        A sentence for each file that is passed over, or holds no hole.
+        A sentence for each file that is skipped or has no hole.
 
     Raises
     ------
     ValueError
-        As `list_masks`, or none can be read.
+        As `list_masks`, or none of them can be read.
     """
     files = list_masks(folder)
     problems, usable = [], 0
@@ -103,7 +103,7 @@ def look_at_masks(folder: Path) -> list[str]:
         try:
             bits, _ = _decode(path)
         except ImageFileError as error:
-            problems.append(f"left out: {error}")
+            problems.append(f"skipped: {error}")
             continue
         usable += 1
         if not bits.any():

@@ -1,4 +1,4 @@
-"""What the registry knows about a family of masks: all that commands, nodes and the trainer ask of it."""
+"""The descriptor of a family of masks: everything that commands, nodes and the trainer ask about it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .request import Canvas, Options, Request
 
 @dataclass(frozen=True)
 class Example:
-    """Options that give masks worth showing: a tile of the contact sheet, a case for the tests.
+    """Options for an example mask: a tile of the contact sheet, a case for the tests.
 
     Attributes
     ----------
     label
-        What sets it apart from the family's other examples; empty for the family as it comes.
+        How it differs from the family's other examples; empty for the defaults.
     options
         Fields of the family's options.
     """
@@ -38,24 +38,24 @@ class Generator:
     Attributes
     ----------
     name
-        What recipes, commands and workflows call it.
+        Its name in recipes, commands and workflows.
     summary
-        What it draws, in a few words that continue "Draw masks: ...".
+        What it draws, in a few words that complete "Draw masks: ...".
     options
-        Its options; the field's description explains each of them wherever they are shown.
+        Its options class; the fields' descriptions explain the options wherever they are shown.
     draw
         `draw(request, options, rng)` draws one mask.
     examples
         Shown on the contact sheet, in this order.
     controls
-        The options that a node offers, in the order of its widgets; once published, they stay as they are.
+        The options that a node offers, in the order of its widgets; never changed once published.
     max_hole_ratio
-        The greatest share of a picture that holes can cover.
+        The largest share of a picture that holes can cover.
     touches_edge
-        Whether its holes lie along the picture's edge by nature, so that they cannot keep a distance from it.
+        Whether its holes always lie along the picture's edge, so that they cannot keep a distance from it.
     divide
-        For a family that follows the picture: `divide(image, options)` gives the picture's superpixels, int `[H,W]`, of
-        which its holes consist. None: the masks do not depend on the picture.
+        For a family that follows the picture: `divide(image, options)` gives the picture's superpixels, int `[H,W]`,
+        that its holes are made of. None: the masks do not depend on the picture.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Generator:
             raise ValueError(f"mask {self.name!r} refuses {describe(error)}") from None
 
     def options_from_controls(self, values: Mapping[str, object]) -> dict[str, object]:
-        """Options by name from the values of the controls, which go by their own names.
+        """Options by name, from the values of the controls by the controls' names.
 
         Raises
         ------

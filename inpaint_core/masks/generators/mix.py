@@ -1,4 +1,4 @@
-"""Mixtures of mask families for training: which ones, how often, with which options."""
+"""Mixtures of mask families for training: which families, how often, and with what options."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class MaskSource(BaseModel):
     weight
         How often it is drawn, relative to the others.
     options
-        The family's own options.
+        Options of the family.
     hole_ratio, border
-        As for `generate`; where None, those of the mixture hold.
+        As for `generate`; if None, those of the mixture apply.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,10 +53,10 @@ class MaskMix(BaseModel):
     sources
         The families.
     hole_ratio
-        `(low, high]` for all families that do not say otherwise; None leaves it to the families.
+        `(low, high]` for all sources without their own; None leaves it to the families.
     border
-        Distance that holes keep from the edge (see `generate`), for all families that do not say otherwise. Families
-        that touch the edge by nature are left as they are.
+        Distance of holes from the edge (see `generate`), for all sources without their own. Ignored by families that
+        always touch the edge.
 
     Examples
     --------
@@ -85,16 +85,16 @@ class MaskMix(BaseModel):
 
     @property
     def uses_picture(self) -> bool:
-        """Whether any family follows the picture, so that `draw` needs it or its superpixels."""
+        """Whether any family follows the picture, so that `draw` needs the picture or its superpixels."""
         return any(find_generator(source.name).divide is not None for source in self.sources)
 
     def look_at_files(self) -> list[str]:
-        """Read people's own masks once, before they are needed; a sentence for each that is no use.
+        """Check mask files once, before they are needed; returns a sentence for each unusable one.
 
         Raises
         ------
         ValueError
-            A folder without a mask that can be used.
+            A folder has no usable mask.
         """
         return [sentence for source in self.sources for sentence in source._options.look_at_files()]
 
@@ -108,11 +108,11 @@ class MaskMix(BaseModel):
         size
             `(H, W)`.
         seed
-            A whole number, several (such as run, epoch, sample: the mask then depends on nothing else), or a generator.
+            An integer, several (such as run, epoch, sample: the mask then depends on nothing else), or a generator.
         image
-            `[C,H,W]`, where a family follows the picture.
+            `[C,H,W]`, needed if a family follows the picture.
         labels
-            int `[H,W]`, its superpixels where they are known; `image` is then not needed.
+            int `[H,W]`, its superpixels if already computed; `image` is then not needed.
 
         Returns
         -------
@@ -149,9 +149,9 @@ class MaskMix(BaseModel):
         images: Tensor | None = None,
         labels: Sequence[Tensor] | Tensor | None = None,
     ) -> Tensor:
-        """Draw one mask for every seed: float32 `[B,1,H,W]`.
+        """Draw one mask per seed: float32 `[B,1,H,W]`.
 
-        `images` is `[B,C,H,W]`, `labels` holds one `[H,W]` for each; see `draw`.
+        `images` is `[B,C,H,W]`, `labels` has one `[H,W]` per image; see `draw`.
         """
         masks = [
             self.draw(size, seed, None if images is None else images[i], None if labels is None else labels[i])

@@ -1,4 +1,4 @@
-"""Line widths that are right on average at every resolution."""
+"""Line widths that are correct on average at every resolution."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from functools import lru_cache
 
 import numpy as np
 
-MEASURED = 40  # thicknesses from 1; beyond, the excess is small against the width
+MEASURED = 40  # thicknesses from 1; beyond this, the excess is small relative to the width
 SIDE, HALF_LENGTH = 192, 64.0
-ANGLES = tuple(0.13 + 0.26 * step for step in range(12))  # radians, over half a turn
+ANGLES = tuple(0.13 + 0.26 * step for step in range(12))  # radians, spread over half a turn
 SUBPIXEL_BITS = 4
 
 
 def thickness_for(width: float, chance: float) -> int:
-    """Thickness to ask OpenCV for so that lines are `width` pixels wide on average over `chance` in 0..1.
+    """OpenCV thickness for lines that are `width` pixels wide on average over `chance` in 0..1.
 
-    OpenCV draws lines wider than asked, in steps of one or two pixels that depend on its version: thin strokes in small
-    pictures would be a fifth too wide.
+    OpenCV draws lines wider than requested, in steps of one or two pixels that depend on its version: thin strokes in
+    small pictures would be a fifth too wide.
     """
     widths = line_widths()
     if width >= widths[-1]:
@@ -32,7 +32,7 @@ def thickness_for(width: float, chance: float) -> int:
 
 @lru_cache(maxsize=1)
 def line_widths() -> tuple[float, ...]:
-    """True mean widths of OpenCV's lines of thickness 1, 2, ..., never falling."""
+    """Measured mean widths of OpenCV's lines of thickness 1, 2, ..., non-decreasing."""
     widths = [float(np.mean([_measure(thickness, angle) for angle in ANGLES])) for thickness in range(1, MEASURED + 1)]
     return tuple(np.maximum.accumulate(widths).tolist())
 

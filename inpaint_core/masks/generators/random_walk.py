@@ -1,7 +1,6 @@
-"""A random walk over a grid of cells, as in naoto0804/pytorch-inpainting-with-partial-conv: the cells it visits are
-hole.
+"""A random walk over a grid of cells, as in naoto0804/pytorch-inpainting-with-partial-conv: visited cells are hole.
 
-There a cell is a pixel of 512x512; here it is a share of the side, so that the pattern does not depend on the
+There a cell is a pixel of 512x512; here it is a fraction of the side, so that the pattern is independent of the
 resolution.
 """
 
@@ -21,13 +20,13 @@ COLUMN_STEPS = np.array([1, -1, 0, 0], np.int32)
 
 
 class RandomWalkOptions(Options):
-    """The grid of the walk; without a hole ratio the walk takes as many steps as the grid has cells."""
+    """The grid of the walk; if there is no hole ratio, the walk takes as many steps as the grid has cells."""
 
     grid: int = Field(64, ge=2, le=4096, description="Cells along the shorter side: more give finer paths.")
 
 
 def draw(request: Request, options: RandomWalkOptions, rng: np.random.Generator) -> Canvas:
-    """Walk until the visited cells cover the asked ratio."""
+    """Walk until the visited cells cover the requested ratio."""
     canvas = request.blank()
     inner = request.inner(canvas)
     cell = max(1.0, request.side / options.grid)
@@ -45,7 +44,7 @@ def draw(request: Request, options: RandomWalkOptions, rng: np.random.Generator)
 def _walk(
     rows: int, columns: int, areas: NDArray[np.integer], target: int | None, rng: np.random.Generator
 ) -> NDArray[np.integer]:
-    """The cells that the walk visits, in the order of their first visits, up to the target area."""
+    """The cells that the walk visits, in order of first visit, up to the target area."""
     cells = rows * columns
     row, column = int(rng.integers(rows)), int(rng.integers(columns))
     unseen = np.ones(cells, np.bool_)
@@ -58,7 +57,7 @@ def _walk(
         steps_along[0] += column
         path = fold_walk(np.cumsum(steps_down, out=steps_down), rows) * columns
         path += fold_walk(np.cumsum(steps_along, out=steps_along), columns)
-        # Assigned back to front, the step that stays is that of the first visit.
+        # Assigned back to front, so that the step of the first visit remains.
         first_visit = np.full(cells, cells, np.int32)
         first_visit[path[::-1]] = np.arange(cells - 1, -1, -1, dtype=np.int32)
         new = np.flatnonzero(unseen & (first_visit < cells))
@@ -76,14 +75,14 @@ def _walk(
 
 
 def fold_walk(positions: NDArray[np.int32], length: int) -> NDArray[np.int32]:
-    """Mirror a free walk into 0..length-1: a step into the wall then stays where it is, as when clipped."""
+    """Mirror a free walk into 0..length-1: a step into the wall stays in place, as when clipped."""
     folded = positions % (2 * length)
     return np.minimum(folded, 2 * length - 1 - folded)
 
 
 GENERATOR = Generator(
     "random_walk",
-    "the cells that a random walk visits",
+    "the cells visited by a random walk",
     RandomWalkOptions,
     draw,
     controls=(Control("grid", maximum=1024),),

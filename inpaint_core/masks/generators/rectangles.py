@@ -1,4 +1,4 @@
-"""Rectangles: one, as in GLCIC (Iizuka et al. 2017, doi:10.1145/3072959.3073659), or several, as LaMa's boxes."""
+"""Rectangles: one, as in GLCIC (Iizuka et al. 2017, doi:10.1145/3072959.3073659), or several, like LaMa's boxes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class RectanglesOptions(Options):
     count: tuple[int, int] = Field((1, 1), description="Smallest and largest number of rectangles.")
     sides: tuple[float, float] = Field(
         (0.3, 0.6),
-        description="Shortest and longest side, in parts of the picture's shorter side; "
-        "a hole ratio scales the rectangles to fit.",
+        description="Shortest and longest side, as fractions of the picture's shorter side; a hole ratio scales the "
+        "rectangles to fit.",
     )
 
     @model_validator(mode="after")
@@ -33,7 +33,7 @@ class RectanglesOptions(Options):
 
 
 def draw(request: Request, options: RectanglesOptions, rng: np.random.Generator) -> Canvas:
-    """Rectangles at random places, scaled together until they meet the asked ratio."""
+    """Rectangles at random places, scaled together until they meet the requested ratio."""
     count = int(rng.integers(options.count[0], options.count[1] + 1))
     sides = request.side * rng.uniform(*options.sides, (count, 2))
     places = rng.random((count, 2))

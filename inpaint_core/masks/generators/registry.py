@@ -1,4 +1,4 @@
-"""Families of masks by name: what the command line, the nodes and the trainer draw from."""
+"""Families of masks by name, for the command line, the nodes and the trainer."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ GENERATORS: dict[str, Generator] = {
         folder,
     )
 }
-"""Every family of masks, in the order in which interfaces list them: append only."""
+"""Every family of masks, in the order listed by user interfaces: append only."""
 
 
 def names_without_options() -> list[str]:
-    """The families that draw without any option being given, sorted: all but those that need, say, a folder."""
+    """The families that need no options, sorted: all except those that need a folder, for example."""
     return sorted(name for name, generator in GENERATORS.items() if not generator.required)
 
 
@@ -46,7 +46,7 @@ def find_generator(name: str) -> Generator:
     Raises
     ------
     ValueError
-        If there is none; the sentence lists those that exist.
+        There is none; the message lists those that exist.
     """
     try:
         return GENERATORS[name]
@@ -73,17 +73,17 @@ def generate(
     size
         `(H, W)`.
     hole_ratio
-        `(low, high)`: the share of hole pixels lies in `(low, high]`, spread over the interval from seed to seed.
-        None leaves it to the family.
+        `(low, high)`: the share of hole pixels lies in `(low, high]` and varies over the interval with the seed. None
+        leaves it to the family.
     border
-        Distance that holes keep from the picture's edge: below 1 a share of the shorter side, from 1 up pixels of a
-        picture whose shorter side is 512 (Liu et al. 2018 keep 50). None: holes may touch the edge.
+        Distance of holes from the picture's edge: below 1 a fraction of the shorter side, from 1 up pixels of a picture
+        whose shorter side is 512 (Liu et al. 2018 use 50). None: holes may touch the edge.
     seed
-        A whole number, several of them, or a generator to draw from. The global random states are left alone.
+        An integer, several integers, or a generator to draw from. The global random states are never used.
     image
-        `[C,H,W]` or `[1,C,H,W]`, the picture that the mask is for; only `slic` looks at it.
+        `[C,H,W]` or `[1,C,H,W]`, the picture that the mask is for; only used by `slic`.
     labels
-        int `[H,W]`, superpixels of that picture where they are known already (`slic` only).
+        int `[H,W]`, superpixels of that picture if already computed (`slic` only).
     **options
         Fields of the family's options class, `GENERATORS[name].options`.
 
@@ -95,7 +95,7 @@ def generate(
     Raises
     ------
     ValueError
-        Unknown name or option, or a ratio or border that this family cannot reach in this size.
+        Unknown name or option, or a ratio or border that this family cannot meet at this size.
     """
     generator = find_generator(name)
     picture = image[0] if image is not None and image.ndim == 4 and len(image) == 1 else image

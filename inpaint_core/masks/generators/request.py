@@ -1,4 +1,4 @@
-"""What is asked of one mask, in pixels, and the ways of meeting a hole ratio that families of masks share."""
+"""The request for one mask, in pixels, and ways to meet a hole ratio shared by families of masks."""
 
 from __future__ import annotations
 
@@ -11,65 +11,65 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 Canvas = NDArray[np.uint8]
-Drawing = Callable[[Canvas, float], None]  # draws a shape, the whole of it at 1, nearly nothing near 0
+Drawing = Callable[[Canvas, float], None]  # draws a shape at a scale: all of it at 1, almost nothing near 0
 
 BISECTIONS = 20
-CLOSENESS = 64  # a scale is close enough when it misses the target by this part of the interval
+CLOSENESS = 64  # a scale is close enough if it misses the target by this fraction of the interval
 
 
 class Options(BaseModel):
-    """Options that every family of masks has; each field's description explains it."""
+    """Options of every family of masks; each field's description explains it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dilate: float = Field(
-        0.0, ge=0.0, le=0.25, description="Widen holes at random by up to this part of the shorter side."
+        0.0, ge=0.0, le=0.25, description="Widen holes at random by up to this fraction of the shorter side."
     )
     rotate: float = Field(
         0.0,
         ge=0.0,
         le=180.0,
-        description="Turn the mask at random by up to this many degrees either way, mirrored at the edges.",
+        description="Rotate the mask at random by up to this many degrees either way, mirrored at the edges.",
     )
     crop: float = Field(
-        1.0, ge=0.1, le=1.0, description="Cut out and enlarge at least this part of height and width, at random."
+        1.0, ge=0.1, le=1.0, description="Crop at random to at least this fraction of height and width, and enlarge."
     )
 
     @property
     def augments(self) -> bool:
-        """Whether a finished mask is to be changed."""
+        """Whether finished masks are augmented."""
         return self.dilate > 0.0 or self.rotate > 0.0 or self.crop < 1.0
 
     def look_at_files(self) -> list[str]:
-        """Read all files that masks come from, once, before they are needed; a sentence for each that is no use.
+        """Check all mask files once, before they are needed; returns a sentence for each unusable one.
 
         Raises
         ------
         ValueError
-            There are none that can be used.
+            None of them is usable.
         """
         return []
 
 
 @dataclass(frozen=True)
 class Request:
-    """One mask to be drawn.
+    """One mask to draw.
 
     Attributes
     ----------
     height, width
         Of the mask.
     margin
-        Pixels along every edge that stay known.
+        Width in pixels of the known margin along every edge.
     low, high
-        Least and greatest count of hole pixels; None when the family decides.
+        Least and greatest number of hole pixels; None if the family decides.
     target
-        A count drawn uniformly from low..high, so that many masks cover the interval evenly; None when the family
+        A number drawn uniformly from low..high, so that many masks cover the interval evenly; None if the family
         decides.
     image
         The picture `[3,H,W]` that the mask is for, if one was given.
     labels
-        Its superpixels `[H,W]`, if they are known already.
+        Its superpixels `[H,W]`, if already computed.
     """
 
     height: int
@@ -91,11 +91,11 @@ class Request:
         return np.zeros((self.height, self.width), np.uint8)
 
     def inner(self, canvas: Canvas) -> Canvas:
-        """The part of a canvas where holes may be, as a view."""
+        """The part of a canvas where holes are allowed, as a view."""
         return canvas[self.margin : self.height - self.margin, self.margin : self.width - self.margin]
 
     def accepts(self, count: int) -> bool:
-        """Whether a mask with that many hole pixels is what was asked for."""
+        """Whether a mask with that many hole pixels meets the request."""
         return self.low is None or self.high is None or self.low <= count <= self.high
 
 
@@ -107,9 +107,9 @@ def count_holes(canvas: Canvas) -> int:
 
 
 def accumulate(request: Request, drawings: Iterable[Drawing]) -> Canvas:
-    """Draw one after another until the asked ratio is met; the last one is drawn as far as it fits.
+    """Draw one after another until the requested ratio is met; the last one is drawn as far as it fits.
 
-    Without an asked ratio all of them are drawn, so `drawings` must end then; with one it must not.
+    Without a ratio all of them are drawn, so `drawings` must be finite; with a ratio it must be infinite.
     """
     canvas = request.blank()
     if request.target is None or request.high is None:
@@ -137,9 +137,9 @@ def accumulate(request: Request, drawings: Iterable[Drawing]) -> Canvas:
 
 
 def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
-    """Find the scale (0..`greatest`) at which a drawing meets the asked ratio; without one the scale is 1.
+    """Find the scale (0..`greatest`) at which a drawing meets the requested ratio; without a ratio the scale is 1.
 
-    The count of hole pixels must not fall as the scale rises, apart from rounding.
+    The number of hole pixels must not decrease as the scale increases, apart from rounding.
     """
     canvas = request.blank()
     if request.target is None or request.low is None or request.high is None:
@@ -163,7 +163,7 @@ def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
 
 
 def adjust(canvas: Canvas, request: Request) -> Canvas:
-    """Move the rim of the holes by as little as makes the count of pixels right."""
+    """Move the rim of the holes by the least amount that corrects the number of hole pixels."""
     import cv2
 
     count = count_holes(canvas)

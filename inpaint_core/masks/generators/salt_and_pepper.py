@@ -1,4 +1,4 @@
-"""Coarse cells of a grid, each hole or known by chance: a little of the picture is redrawn everywhere."""
+"""Coarse cells of a grid, each randomly hole or known: a little of the picture is redrawn everywhere."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .request import Canvas, Options, Request, adjust
 
 
 class SaltAndPepperOptions(Options):
-    """Size and number of the cells that are hole."""
+    """Size and share of the hole cells."""
 
-    cell: float = Field(1 / 16, gt=0.0, le=1.0, description="Side of a cell, in parts of the shorter side.")
-    share: float = Field(0.25, gt=0.0, lt=1.0, description="Share of cells that are hole, without a hole ratio.")
+    cell: float = Field(1 / 16, gt=0.0, le=1.0, description="Side of a cell, as a fraction of the shorter side.")
+    share: float = Field(0.25, gt=0.0, lt=1.0, description="Share of cells that are hole, if there is no hole ratio.")
 
 
 def draw(request: Request, options: SaltAndPepperOptions, rng: np.random.Generator) -> Canvas:
-    """Cells of a grid at a random offset, in random order, until they cover the asked ratio."""
+    """Cells of a grid at a random offset, in random order, until they cover the requested ratio."""
     canvas = request.blank()
     inner = request.inner(canvas)
     cell = max(1, round(options.cell * request.side))

@@ -1,7 +1,7 @@
-"""Lines, circles and arcs thrown over the picture, or a few circles and squares pasted into it.
+"""Lines, circles and arcs scattered over the picture, or a few circles and squares pasted into it.
 
-The first are the masks of PConv-Keras and SneakySketchers, the second those of im-outpainting; pixels became shares of
-the side.
+The former are the masks of PConv-Keras and SneakySketchers, the latter those of im-outpainting; pixels became fractions
+of the side.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .request import Canvas, Drawing, Options, Request, accumulate
 
 THINNEST, THICKEST = 3 / 256, 15 / 256  # of lines and arcs, and of the circles' radii
 MAX_PER_KIND = 20
-ARC_STEP = 4  # degrees between the corners of the chain of lines that stands for an arc
-CIRCLES, SQUARES = (32 / 256, 64 / 256), (32 / 256, 64 / 256)  # radii and sides of what is pasted
+ARC_STEP = 4  # degrees between the corners of the polyline that approximates an arc
+CIRCLES, SQUARES = (32 / 256, 64 / 256), (32 / 256, 64 / 256)  # radii and sides of the pasted shapes
 
-NUMBERS = 9  # random numbers in 0..1 that a shape may need
+NUMBERS = 9  # random numbers in 0..1 available to a shape
 CHUNK = 32
 Maker = Callable[[Request, list[float]], Drawing]
 
@@ -36,7 +36,7 @@ class ShapesOptions(Options):
 
 
 def draw(request: Request, options: ShapesOptions, rng: np.random.Generator) -> Canvas:
-    """Shapes until the asked ratio is met, or as many as the ancestors draw."""
+    """Shapes until the requested ratio is met, or as many as the original implementations draw."""
     makers = SCATTERED if options.kind == "scattered" else PASTED
     if request.target is not None:
         return accumulate(request, _endless(request, makers, rng))

@@ -1,7 +1,7 @@
-"""Brush strokes: chains of straight segments with round ends, as a hand would scribble over a picture.
+"""Brush strokes: chains of straight segments with round ends, like scribbles over a picture.
 
-After the irregular masks of LaMa (Suvorov et al. 2022, arXiv 2109.07161); its pixels at a side of 256 became shares of
-the side.
+After the irregular masks of LaMa (Suvorov et al. 2022, arXiv 2109.07161); its pixels at a side of 256 became fractions
+of the side.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .pen import SUBPIXEL_BITS, thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
 SEGMENTS = 5  # most segments of a stroke
-MAX_TURN = 4.0  # radians; a stroke's segments point into a fan of this angle
+MAX_TURN = 4.0  # radians; a stroke's segments point within a fan of this angle
 CHUNK = 16
 
 
 class Brush(NamedTuple):
-    """Ranges of a stroke's width and of a segment's length, as shares of the side, and of the number of strokes."""
+    """Ranges of a stroke's width and of a segment's length, as fractions of the side, and of the number of strokes."""
 
     width: tuple[float, float]
     length: tuple[float, float]
@@ -45,7 +45,7 @@ class StrokesOptions(Options):
 
 
 def draw(request: Request, options: StrokesOptions, rng: np.random.Generator) -> Canvas:
-    """Strokes until the asked ratio is met, or as many as LaMa draws."""
+    """Strokes until the requested ratio is met, or as many as LaMa draws."""
     brush = BRUSHES[options.brush]
     count = None if request.target is not None else int(rng.integers(brush.number[0], brush.number[1] + 1))
     return accumulate(request, _strokes(request, brush, count, rng))

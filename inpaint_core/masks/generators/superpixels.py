@@ -1,4 +1,4 @@
-"""Random superpixels of the very picture that is to be filled: holes that follow what is seen."""
+"""Random superpixels of the picture to be filled: holes that follow its contents."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .request import Canvas, Options, Request
 
 
 class SlicOptions(Options):
-    """How the picture is divided (see `slic_labels`); unused when labels are given.
+    """How the picture is divided (see `slic_labels`); unused if labels are given.
 
-    The low working resolution keeps the borders equally fine in a picture of 128, 256 or 512 pixels, and is fast.
+    The low working resolution is fast and keeps borders equally fine in pictures of 128, 256 or 512 pixels.
     """
 
     n_segments: int = Field(100, ge=2, le=100_000, description="Number of superpixels to choose from.")
     compactness: float = Field(
-        10.0, gt=0.0, description="Small values follow colors closely, large ones give nearly squares."
+        10.0, gt=0.0, description="Small values follow colors closely, large ones give almost square superpixels."
     )
     max_side: int = Field(
-        160, ge=16, description="Larger pictures are divided at this size in pixels, and the superpixels enlarged."
+        160, ge=16, description="Larger pictures are divided at this size in pixels, and their superpixels enlarged."
     )
 
 
-NATURAL_RATIO = (0.1, 0.3)  # what is covered when no ratio is asked for
+NATURAL_RATIO = (0.1, 0.3)  # coverage if no ratio is requested
 
 
 def divide(image: Tensor, options: SlicOptions) -> Tensor:
@@ -37,16 +37,16 @@ def divide(image: Tensor, options: SlicOptions) -> Tensor:
 
 
 def draw(request: Request, options: SlicOptions, rng: np.random.Generator) -> Canvas:
-    """Superpixels chosen at random until they cover the asked ratio."""
+    """Superpixels chosen at random until they cover the requested ratio."""
     labels = request.labels
     if labels is None:
         if request.image is None:
-            raise ValueError("slic masks follow a picture: give image (or its labels)")
+            raise ValueError("slic masks need a picture: give image (or its labels)")
         labels = divide(request.image, options).numpy()
     if labels.shape != (request.height, request.width):
         raise ValueError(
-            f"the picture is {labels.shape[0]}x{labels.shape[1]}, the mask {request.height}x{request.width}: "
-            "sizes must agree"
+            f"the picture is {labels.shape[0]}x{labels.shape[1]}, the mask {request.height}x{request.width}: sizes "
+            f"must match"
         )
     canvas = request.blank()
     inner = labels[request.margin : request.height - request.margin, request.margin : request.width - request.margin]

@@ -1,4 +1,4 @@
-"""Superpixels: SLIC, choosing some of them, snapping a mask to them, following them from frame to frame."""
+"""Superpixels: SLIC, selection, snapping a mask to them, tracking them from frame to frame."""
 
 from .pictures import boundary_overlay, label_map, posterize
 from .selection import mean_colors, segment_masks, select_segments, snap_to_labels

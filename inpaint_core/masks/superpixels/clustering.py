@@ -1,5 +1,4 @@
-"""The clustering at the heart of SLIC: seeds on a grid, then k-means in color and place within windows around the
-centers.
+"""The clustering step of SLIC: seeds on a grid, then k-means in color and position within windows around the centers.
 
 Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012,
 doi:10.1109/TPAMI.2012.120.
@@ -18,7 +17,7 @@ Labels = NDArray[np.signedinteger[Any]]
 Floats = NDArray[np.float64]
 Planes = NDArray[np.float32]
 
-REACH = 2.0  # a center looks for its pixels up to two steps away, as scikit-image's implementation does
+REACH = 2.0  # a center searches for pixels up to two steps away, as in scikit-image's implementation
 ITERATIONS = 10  # enough for most pictures (Achanta et al., section 3.1)
 
 
@@ -29,11 +28,11 @@ class Clusters:
     Attributes
     ----------
     rows, columns
-        `[k]`, in pixels of the resolution that is worked at; 0 is the center of the first pixel.
+        `[k]`, in pixels of the working resolution; 0 is the center of the first pixel.
     colors
         `[k,3]`.
     step
-        Distance of neighboring seeds, in the same pixels: the unit of length in which nearness is weighed against
+        Distance between neighboring seeds, in the same pixels: the unit of length in which distance is weighed against
         color.
     """
 
@@ -43,21 +42,21 @@ class Clusters:
     step: float
 
     def rescaled(self, down: float, along: float) -> Clusters:
-        """The same centers in the same picture reduced by these factors; colors stay."""
+        """The same centers in the same picture reduced by these factors; colors are unchanged."""
         rows, columns = (self.rows + 0.5) * down - 0.5, (self.columns + 0.5) * along - 0.5
         return Clusters(rows, columns, self.colors, max(self.step * max(down, along), 1.0))
 
 
 def to_features(colors: Planes, value_range: tuple[float, float], compactness: float) -> Planes:
-    """Colors in the unit in which one step of distance counts as much: CIELAB divided by the compactness.
+    """Colors in units comparable to one step of distance: CIELAB divided by the compactness.
 
     Parameters
     ----------
     colors
         float32 `[C,H,W]`, C = 1 (gray) or 3 (RGB).
     value_range
-        The least and the greatest value, stretched to 0..1 first, as scikit-image does, so that faint pictures divide
-        as well.
+        The least and the greatest value, stretched to 0..1 first, as in scikit-image, so that faint pictures are
+        divided equally well.
     compactness
         See `slic_labels`.
 
@@ -75,10 +74,10 @@ def to_features(colors: Planes, value_range: tuple[float, float], compactness: f
 
 
 def place_seeds(height: int, width: int, count: int) -> Clusters:
-    """Seeds in rows and columns at equal steps, without colors.
+    """Seeds in equally spaced rows and columns, without colors.
 
-    The steps are whole pixels, as in scikit-image, when the number of seeds that then fit is within a tenth of `count`;
-    otherwise the rows share exactly `count` seeds among themselves.
+    The steps are whole pixels, as in scikit-image, if the number of seeds is then within a tenth of `count`; otherwise
+    exactly `count` seeds are distributed over the rows.
     """
     tall = wide = math.sqrt(height * width / count)
     if height < tall:
@@ -110,14 +109,14 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
     planes
         float32 `[3,H,W]`: CIELAB divided by the compactness.
     clusters
-        First centers. Where their colors are all equal the first assignment goes by place alone.
+        Initial centers. If all their colors are equal, the first assignment uses position alone.
 
     Returns
     -------
     labels
-        int32 `[H,W]`, the clusters' numbers; clusters may be torn apart or empty.
+        int32 `[H,W]`, the clusters' numbers; clusters may be disconnected or empty.
     clusters
-        Centers of the pixels assigned; an empty cluster keeps its last center.
+        Centers of the assigned pixels; an empty cluster keeps its last center.
     """
     height, width = planes.shape[1:]
     labels = np.zeros((height, width), np.int32)
@@ -133,7 +132,7 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
 
 
 def assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
-    """Give every pixel the number of the nearest center whose window it lies in; pixels in no window keep theirs."""
+    """Give every pixel the number of the nearest center whose window contains it; pixels in no window keep theirs."""
     import cv2
 
     height, width = labels.shape
@@ -147,8 +146,8 @@ def assign(planes: Planes, clusters: Clusters, labels: Labels) -> None:
     along = (((lefts[:, None] + span - clusters.columns[:, None]) / clusters.step) ** 2).astype(np.float32)
     numbers = np.empty((len(span), len(span)), np.int32)
     best = np.full(labels.shape, np.inf, np.float32)
-    # |p - c|^2 = |p|^2 - 2 p c + |c|^2, and |p|^2 is the same for all centers: each needs a weighted sum of the planes
-    # only.
+    # |p - c|^2 = |p|^2 - 2 p c + |c|^2, and |p|^2 is the same for all centers: each needs only a weighted sum of the
+    # planes.
     weights = (-2.0 * clusters.colors).tolist()
     constants = (clusters.colors**2).sum(axis=1).tolist()
     windows = zip(tops.tolist(), bottoms.tolist(), lefts.tolist(), rights.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Pictures of superpixels: their borders over the picture, their mean colors, their numbers as colors."""
+"""Pictures of superpixels: borders drawn over the picture, mean colors, or label numbers as colors."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def boundary_overlay(
     Returns
     -------
     Tensor
-        float32 `[B,3,H,W]`. A border is one pixel wide: the pixels whose right or lower neighbor has another label;
-        two pixels from a side of 1024 up, and so on, so that it stays visible in a reduced view.
+        float32 `[B,3,H,W]`. A border is one pixel wide, the pixels whose right or lower neighbor has another label;
+        from a side of 1024 it is two pixels wide, and so on, so that it stays visible when the picture is reduced.
     """
     pictures, planes = _paired(image, labels)
     border = torch.zeros(planes.shape, dtype=torch.bool, device=planes.device)
@@ -49,7 +49,7 @@ def boundary_overlay(
 
 
 def posterize(image: Tensor, labels: Tensor) -> Tensor:
-    """Paint every superpixel in its mean color: `[B,3,H,W]`; black where there is none.
+    """Paint every superpixel in its mean color: `[B,3,H,W]`; black where there is no superpixel.
 
     See `boundary_overlay` for the arguments.
     """
@@ -62,7 +62,7 @@ def posterize(image: Tensor, labels: Tensor) -> Tensor:
 
 
 def label_map(labels: Tensor) -> Tensor:
-    """Paint every label number in a color of its own, the same for a number in every picture: float32 `[B,3,H,W]`.
+    """Paint every label number in its own color, the same in every picture: float32 `[B,3,H,W]`.
 
     Hues follow the golden ratio, so that neighboring numbers are far apart on the color circle.
     """
@@ -79,7 +79,7 @@ def label_map(labels: Tensor) -> Tensor:
 
 
 def _with_black(colors: Tensor) -> Tensor:
-    """Colors `[n,3]` with black behind them, where the label -1 finds it."""
+    """Colors `[n,3]` followed by black, which the label -1 indexes."""
     return torch.cat([colors, torch.zeros_like(colors[:1]) if len(colors) else colors.new_zeros(1, 3)])
 
 

@@ -1,4 +1,4 @@
-"""Connected pieces of a label map, and giving the small ones to their neighbors."""
+"""Connected pieces of a label map, and merging small ones into their neighbors."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.signedinteger[Any]]
 
-SPECK = 0.005  # of the mean size wanted: below, pieces are merged all at once
-CANDIDATES = 16  # pieces merged one by one for each that is wanted, at most
+SPECK = 0.005  # of the desired mean size: smaller pieces are merged all at once
+CANDIDATES = 16  # at most this many pieces per desired one are merged one by one
 
 
 def connected_pieces(labels: Labels) -> Labels:
-    """Number the connected pieces (4 neighbors) of a label map `[H,W]` from 0, in reading order; -1 stays."""
+    """Number the connected pieces (4 neighbors) of a label map `[H,W]` from 0, in reading order; -1 is kept."""
     from skimage.measure import label
 
     return np.asarray(label(labels, background=-1, connectivity=1), np.int32) - 1
 
 
 def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32]) -> Labels:
-    """Give every piece that is not kept to the kept neighbor of the nearest mean color, from the kept ones outwards.
+    """Merge every piece that is not kept into the kept neighbor with the nearest mean color, from the kept ones
+    outwards.
 
     Parameters
     ----------
     pieces
         `[H,W]`, connected pieces numbered from 0.
     keep
-        `[n]`, which of them stay; at least one.
+        `[n]`, which of them are kept; at least one.
     planes
         float32 `[C,H,W]`, colors.
 
@@ -55,7 +56,7 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
 
 
 def piece_means(pieces: Labels, planes: NDArray[np.float32], count: int) -> NDArray[np.float64]:
-    """Mean color `[count,C]` of every piece; zeros for numbers that do not occur."""
+    """Mean color `[count,C]` of every piece; zeros for unused numbers."""
     flat = pieces.ravel().astype(np.intp)
     inside = flat >= 0
     flat = flat[inside]
@@ -73,7 +74,7 @@ def centers_of_pieces(pieces: Labels, count: int) -> NDArray[np.float64]:
 
 
 def _neighbors(pieces: Labels, keep: NDArray[np.bool_]) -> tuple[Labels, Labels]:
-    """(piece that is not kept, neighbor) for every two pixels that touch."""
+    """(piece that is not kept, neighbor) for every two adjacent pixels."""
     first, second = [], []
     for one, other in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
         differ = one != other
@@ -84,14 +85,14 @@ def _neighbors(pieces: Labels, keep: NDArray[np.bool_]) -> tuple[Labels, Labels]
 
 
 def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> Labels:
-    """Merge the smallest piece with the neighbor of the nearest mean color, again and again, until `count` are left.
+    """Repeatedly merge the smallest piece into the neighbor with the nearest mean color until `count` are left.
 
     Parameters
     ----------
     pieces
         `[H,W]`, connected pieces numbered from 0 without gaps; -1 where there is none.
     count
-        Pieces wanted; fewer stay as they are, and so do pieces without neighbors.
+        Desired number of pieces; if there are fewer, nothing is merged, nor are pieces without neighbors.
     planes
         float32 `[C,H,W]`, colors.
 
@@ -105,7 +106,8 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     if len(sizes) <= count:
         return pieces
     if not islands:
-        # Specks go all at once: there may be a hundred thousand of them, and where they go hardly shows.
+        # Specks are merged all at once: there may be a hundred thousand of them, and the choice of neighbor hardly
+        # shows.
         order = np.argsort(-sizes, kind="stable")[: CANDIDATES * count]
         keep = np.zeros(len(sizes), np.bool_)
         keep[order[: max(count, int((sizes[order] >= SPECK * pieces.size / count).sum()))]] = True
@@ -145,7 +147,7 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
 
 
 def _touching(pieces: Labels) -> list[list[int]]:
-    """Every two pieces that touch, once."""
+    """Every pair of adjacent pieces, once."""
     pairs = []
     for one, other in ((pieces[:, :-1], pieces[:, 1:]), (pieces[:-1], pieces[1:])):
         differ = (one != other) & (one >= 0) & (other >= 0)
@@ -158,7 +160,8 @@ def _touching(pieces: Labels) -> list[list[int]]:
 
 
 def keep_largest_pieces(labels: Labels, planes: NDArray[np.float32]) -> Labels:
-    """Make every label of `[H,W]` one connected piece: its largest; the others go to neighbors (see `absorb`)."""
+    """Make every label of `[H,W]` one connected piece, its largest; the others are merged into neighbors (see
+    `absorb`)."""
     pieces = connected_pieces(labels)
     sizes = np.bincount(pieces.ravel())
     number = np.zeros(len(sizes), labels.dtype)
@@ -172,7 +175,7 @@ def keep_largest_pieces(labels: Labels, planes: NDArray[np.float32]) -> Labels:
 
 
 def contiguous(labels: Labels) -> Labels:
-    """Renumber the labels that occur as 0, 1, 2, ... in their order; -1 stays."""
+    """Renumber the labels in use as 0, 1, 2, ... in order; -1 is kept."""
     present = np.zeros(int(labels.max()) + 1, np.bool_)
     present[labels[labels >= 0]] = True
     return np.append(np.cumsum(present) - 1, -1).astype(labels.dtype)[labels]

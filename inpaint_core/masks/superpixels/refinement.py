@@ -1,4 +1,4 @@
-"""Borders of superpixels at the full resolution of a picture that was divided at a lower one."""
+"""Full-resolution borders for superpixels computed at a lower resolution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .clustering import Labels, Planes, to_features
 from .pieces import centers_of_pieces, keep_largest_pieces, piece_means
 
-BAND = 1 << 20  # pixels decided at a time, so that memory does not follow the size of the picture
+BAND = 1 << 20  # pixels processed at a time, so that memory does not grow with the picture
 
 
 def refine_boundaries(
@@ -21,7 +21,7 @@ def refine_boundaries(
     value_range: tuple[float, float],
     compactness: float,
 ) -> Labels:
-    """Give the pixels along borders to the nearest superpixel in color and place, as SLIC does.
+    """Assign the pixels along borders to the nearest superpixel in color and position, as SLIC does.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def refine_boundaries(
     Returns
     -------
     Labels
-        `[H,W]`, contiguous from 0, each label one connected piece. Only pixels less than one pixel of the working
-        resolution away from a border have changed, apart from torn-off fragments.
+        `[H,W]`, contiguous from 0, each label one connected piece. Only pixels within one working-resolution pixel of a
+        border change, apart from disconnected fragments.
     """
     height, width = labels.shape
     down, along = height / working.shape[0], width / working.shape[1]

@@ -1,4 +1,4 @@
-"""Choosing superpixels: by number, place, color, size or chance, and snapping a rough mask to them."""
+"""Selecting superpixels by number, position, color, size or at random, and snapping a rough mask to them."""
 
 from __future__ import annotations
 
@@ -38,41 +38,41 @@ def select_segments(
     all_but: bool = False,
     frame: int | None = None,
 ) -> Tensor:
-    """Make a mask of the superpixels that meet every given criterion (all of them when none is given).
+    """Make a mask of the superpixels that meet every given criterion (all of them if there is none).
 
     Parameters
     ----------
     labels
-        int `[H,W]` or `[B,H,W]`, as `slic_labels` returns them. What is -1 is never chosen.
+        int `[H,W]` or `[B,H,W]`, as `slic_labels` returns them. Label -1 is never selected.
     indices
         Label numbers.
     points, negative_points
-        `(x, y)` in pixels, as ComfyUI's points: superpixels under a positive point are taken, those under a negative
-        one are not. Points outside the picture are moved to its edge.
+        `(x, y)` in pixels, like ComfyUI's points: superpixels under a positive point are selected, those under a
+        negative one are not. Points outside the picture are moved to its edge.
     box
-        `(x0, y0, x1, y1)` in pixels: superpixels of which at least `box_share` lies inside.
+        `(x0, y0, x1, y1)` in pixels: superpixels with at least `box_share` of their area inside.
     color, color_tolerance
-        RGB in 0..1, and the greatest CIELAB distance of a superpixel's mean color from it (2 is just noticeable, 100
-        is black to white). Needs `image`.
+        RGB in 0..1, and the greatest CIELAB distance of a superpixel's mean color from it (2 is just noticeable, 100 is
+        from black to white). Needs `image`.
     brightness
-        Range of a superpixel's mean CIE lightness, as 0 (black) to 1 (white), both ends included. Needs `image`.
+        Range of a superpixel's mean CIE lightness, from 0 (black) to 1 (white), inclusive. Needs `image`.
     area
-        Range of a superpixel's share of the picture, both ends included.
+        Range of a superpixel's share of the picture, inclusive.
     touching_border
         True: only those that touch the picture's edge; False: only those that do not.
     largest, smallest
-        Then the so many largest or smallest of those that are left.
+        Then only this many of the largest or smallest of the remaining ones.
     hole_ratio
-        Then, at random, as many of those that are left as cover a share in `(low, high]` of the picture.
+        Then a random choice of the remaining ones that covers a share in `(low, high]` of the picture.
     seed
         For the random choice; frame i of a batch draws from `(seed, i)`.
     image
         `[C,H,W]` or `[B,C,H,W]`, the picture that was divided, or one for all.
     all_but
-        Take all superpixels but those chosen (the ratio is then of those left known).
+        Invert the selection (the ratio then applies to the superpixels left known).
     frame
-        Choose in this picture of the batch only and take the same numbers in all others: for labels that are stable
-        across the frames of a clip. None chooses in every picture anew.
+        Select only in this picture of the batch and use the same labels in all others: for labels that are stable
+        across the frames of a clip. None selects separately in every picture.
 
     Returns
     -------
@@ -82,8 +82,7 @@ def select_segments(
     Raises
     ------
     ValueError
-        A criterion that needs a picture without one, a ratio that no choice of superpixels reaches, or sizes that do
-        not fit.
+        A criterion needs a picture but there is none, no choice of superpixels meets the ratio, or sizes do not match.
     """
     batch = _as_batch(labels)
     pictures = _pictures(image, batch) if color is not None or brightness is not None else None
@@ -120,7 +119,7 @@ def select_segments(
 
     if frame is not None:
         if not 0 <= frame < len(batch):
-            raise ValueError(f"frame {frame} asked for, but there are {len(batch)}: count from 0")
+            raise ValueError(f"frame is {frame}, but there are {len(batch)}, counted from 0")
         everywhere = np.full(int(batch.max()) + 1, all_but)
         chosen = choose(frame)
         everywhere[: len(chosen)] = chosen
@@ -136,7 +135,7 @@ def at_labels(flags: Flags, labels: NDArray[np.integer]) -> Flags:
 
 
 def choose_at_random(sizes: NDArray[np.integer], low: int, high: int, rng: np.random.Generator) -> Flags:
-    """Choose superpixels at random until their pixels count `low`..`high`.
+    """Choose superpixels at random until they cover `low`..`high` pixels.
 
     Parameters
     ----------
@@ -150,7 +149,7 @@ def choose_at_random(sizes: NDArray[np.integer], low: int, high: int, rng: np.ra
     Raises
     ------
     ValueError
-        If no choice was found.
+        No choice was found.
     """
     target = rng.integers(low, high + 1)
     for _ in range(100):
@@ -175,17 +174,17 @@ def choose_at_random(sizes: NDArray[np.integer], low: int, high: int, rng: np.ra
 
 
 def snap_to_labels(mask: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor:
-    """Snap a rough mask to the borders of superpixels: those become hole of which the mask covers enough.
+    """Snap a rough mask to the borders of superpixels: those sufficiently covered by the mask become hole.
 
     Parameters
     ----------
     mask
-        Any mask that `normalize_mask` accepts; it is resized to the labels. One mask serves many label maps, one map
-        many masks.
+        Any mask that `normalize_mask` accepts; it is resized to the labels. One mask can serve many label maps, and one
+        map many masks.
     labels
         int `[H,W]` or `[B,H,W]`.
     overlap
-        Least share of a superpixel that the mask covers, 0..1; at 0 a single pixel is enough.
+        Least share of a superpixel that the mask must cover, 0..1; at 0 a single pixel is enough.
 
     Returns
     -------
@@ -195,7 +194,7 @@ def snap_to_labels(mask: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor
     Raises
     ------
     ValueError
-        Batches that differ, or an overlap outside 0..1.
+        Batches do not match, or the overlap is outside 0..1.
     """
     if not 0.0 <= overlap <= 1.0:
         raise ValueError(f"overlap is {overlap}: expected a share in 0..1")
@@ -220,7 +219,7 @@ def segment_masks(labels: Tensor) -> Tensor:
 
 
 def mean_colors(image: Tensor, labels: Tensor) -> Tensor:
-    """Mean of a picture over every superpixel.
+    """Mean color of a picture in every superpixel.
 
     Parameters
     ----------
@@ -232,7 +231,7 @@ def mean_colors(image: Tensor, labels: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        float32 `[n,C]` on the CPU; zeros for numbers that do not occur.
+        float32 `[n,C]` on the CPU; zeros for unused numbers.
     """
     if image.ndim != 3 or image.shape[-2:] != labels.shape:
         raise ValueError(f"the picture {list(image.shape)} and the labels {list(labels.shape)} differ in size")
@@ -247,19 +246,19 @@ def mean_colors(image: Tensor, labels: Tensor) -> Tensor:
 
 def _as_batch(labels: Tensor) -> NDArray[np.integer]:
     if labels.ndim not in (2, 3) or labels.is_floating_point() or labels.numel() == 0:
-        raise ValueError(f"labels are whole numbers [H,W] or [B,H,W], not {labels.dtype} {list(labels.shape)}")
+        raise ValueError(f"labels must be integers [H,W] or [B,H,W], not {labels.dtype} {list(labels.shape)}")
     planes = labels.detach().cpu().numpy()
     if planes.min() < -1:
-        raise ValueError("labels are 0 and more, or -1 where there is no superpixel")
+        raise ValueError("labels must be 0 or more, or -1 where there is no superpixel")
     return planes if planes.ndim == 3 else planes[None]
 
 
 def _pictures(image: Tensor | None, batch: NDArray[np.integer]) -> list[Tensor]:
     if image is None:
-        raise ValueError("choosing by color or brightness needs the picture: give image")
+        raise ValueError("selecting by color or brightness needs the picture: give image")
     pictures = image if image.ndim == 4 else image[None]
     if pictures.ndim != 4 or pictures.shape[-2:] != batch.shape[-2:] or len(pictures) not in (1, len(batch)):
-        raise ValueError(f"the picture {list(image.shape)} does not fit labels {list(batch.shape)}")
+        raise ValueError(f"the picture {list(image.shape)} does not match the labels {list(batch.shape)}")
     return [pictures[index % len(pictures)] for index in range(len(batch))]
 
 
@@ -306,5 +305,5 @@ def _by_color(
 
 def _keep_first(chosen: Flags, order: NDArray[np.integer], count: int) -> Flags:
     if count < 1:
-        raise ValueError(f"{count} superpixels asked for: expected at least 1")
+        raise ValueError(f"the number of superpixels is {count}: expected at least 1")
     return _flags(order[chosen[order]][:count], len(chosen))

@@ -1,4 +1,4 @@
-"""SLIC superpixels: computed at a working resolution, returned at the picture's own."""
+"""SLIC superpixels: computed at a working resolution, returned at the picture's resolution."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def slic_labels(
     Parameters
     ----------
     image
-        `[C,H,W]` or `[B,C,H,W]`, 0..1; C = 1 (gray), 3 (RGB) or 4 (RGBA). What is fully transparent belongs
-        to no superpixel.
+        `[C,H,W]` or `[B,C,H,W]`, 0..1; C = 1 (gray), 3 (RGB) or 4 (RGBA). Fully transparent pixels belong to no
+        superpixel.
     n_segments
-        Number of superpixels, met within a tenth, mostly exactly, where the working resolution has at least that many
-        pixels. The true number is `labels.max() + 1`.
+        Number of superpixels, met within a tenth and usually exactly if the working resolution has at least that many
+        pixels. The actual number is `labels.max() + 1`.
     compactness
-        Weight of nearness against color, in units of CIELAB distance: 1 follows color, 100 gives nearly squares.
+        Weight of distance relative to color, in units of CIELAB distance: 1 follows color, 100 gives almost squares.
     max_side
-        Longer side of the working resolution; greater pictures are reduced to it and the labels enlarged by nearest
-        sampling, so that no label appears which the working resolution lacks.
+        Longer side of the working resolution; larger pictures are reduced to it and the labels enlarged by nearest
+        sampling, so that no new labels appear.
     refine
-        After enlarging, decide the pixels along borders anew by the colors of the full picture.
+        After enlarging, reassign the pixels along borders by the colors of the full picture.
     stable
-        Take the batch for the frames of a clip: a label means the same piece of the scene in every frame. Each frame
-        starts from the superpixels of the frame before.
+        Treat the batch as the frames of a clip: a label means the same piece of the scene in every frame. Each frame
+        starts from the superpixels of the previous frame.
     mask
-        Any mask that `normalize_mask` accepts: where it is 1, nothing belongs to a superpixel either. One for all
+        Any mask that `normalize_mask` accepts: where it is 1, pixels belong to no superpixel either. One for all
         pictures, or one for each.
 
     Returns
@@ -54,7 +54,7 @@ def slic_labels(
     Tensor
         int64 `[H,W]` or `[B,H,W]` on the CPU, -1 where there is no superpixel. Each label is one connected piece (4
         neighbors); with `stable`, transparency may cut through it. The labels of a picture are 0, 1, 2, ... without
-        gaps; with `stable` those of all frames together are, and some frames may lack some.
+        gaps; with `stable` this holds for all frames together, and a frame may lack some.
 
     Raises
     ------
@@ -64,9 +64,9 @@ def slic_labels(
     Notes
     -----
     Achanta et al. 2012 (doi:10.1109/TPAMI.2012.120) with the distances of scikit-image's `slic`, so `compactness` means
-    the same. Textured pictures tear clusters into fragments; the smallest is merged with its neighbor of the nearest
-    color until `n_segments` are left. So a picture of at least two pixels is always divided, a picture of one color
-    into a grid.
+    the same. Textured pictures break clusters into fragments; the smallest one is merged into its neighbor with the
+    nearest color until `n_segments` are left. So a picture of at least two pixels is always divided, and a picture of
+    one color is divided into a grid.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def slic_labels(
                 whole = _merge_known(whole, n_segments, to_features(frame, value_range, compactness))
         labels.append(torch.from_numpy(whole))
     if stable:
-        # A cluster may have lost all its pixels even in the first frame.
+        # A cluster may lose all its pixels even in the first frame.
         together = contiguous(torch.stack(labels).numpy())
         labels = list(torch.from_numpy(together))
     return torch.stack(labels) if image.ndim == 4 else labels[0]
@@ -118,12 +118,12 @@ def slic_labels(
 def _value_range(frame: Planes) -> tuple[float, float]:
     low, high = float(frame.min()), float(frame.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError("the picture holds values that are not finite (NaN or infinity): repair it before dividing it")
+        raise ValueError("the picture holds values that are not finite (NaN or infinity): repair it first")
     return low, high
 
 
 def _known(pictures: Tensor, mask: Tensor | None) -> NDArray[np.bool_]:
-    """`[B,H,W]`, what superpixels are made of."""
+    """`[B,H,W]`, true where pixels belong to superpixels."""
     count, channels, height, width = pictures.shape
     known = np.ones((count, height, width), np.bool_)
     if channels == 4:
@@ -137,7 +137,7 @@ def _known(pictures: Tensor, mask: Tensor | None) -> NDArray[np.bool_]:
 
 
 def _cover(frame: Planes, known: NDArray[np.bool_]) -> Planes:
-    """The frame with the colors of the nearest known pixels where it is not known, so that no edge lies there."""
+    """The frame with unknown pixels in the color of the nearest known ones, so that no edges appear there."""
     if known.all() or not known.any():
         return frame if known.any() else np.zeros_like(frame)
     from scipy.ndimage import distance_transform_edt
@@ -147,7 +147,7 @@ def _cover(frame: Planes, known: NDArray[np.bool_]) -> Planes:
 
 
 def _merge_known(labels: Labels, n_segments: int, planes: Planes) -> Labels:
-    """Make each label of `[H,W]`, -1 where nothing is known, one connected piece, and the smallest fewer."""
+    """Make each label of `[H,W]` (-1 where unknown) one connected piece, and merge the smallest ones."""
     if (labels < 0).all():
         return labels
     return merge_smallest(connected_pieces(labels), n_segments, planes).astype(np.int64)
@@ -163,7 +163,7 @@ def _reduce(frame: Planes, max_side: int) -> Planes:
 
 
 def _segment(planes: Planes, size: tuple[int, int], n_segments: int) -> Labels:
-    # Seeds are placed in the full picture, so that the working resolution does not change where they are.
+    # Seeds are placed in the full picture, so that their positions do not depend on the working resolution.
     down, along = planes.shape[1] / size[0], planes.shape[2] / size[1]
     count = min(n_segments, planes[0].size)
     seeds = place_seeds(*size, count).rescaled(down, along)

@@ -1,4 +1,4 @@
-"""Superpixels that keep their numbers from frame to frame of a clip."""
+"""Superpixels that keep their labels across the frames of a clip."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ def clusters_of(labels: Labels, planes: Planes) -> Clusters:
     count = int(labels.max()) + 1
     rows, columns = centers_of_pieces(labels, count).T
     clusters = Clusters(rows, columns, piece_means(labels, planes, count), math.sqrt(labels.size / count))
-    # The superpixels are not clusters yet; without this the first frames of a clip that stands still would move.
+    # The superpixels have not converged as clusters yet; without this the first frames of a static clip would move.
     return cluster(planes, clusters)[1]
 
 
 def follow(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
-    """Divide the next frame, starting from the clusters of the frame before.
+    """Divide the next frame, starting from the clusters of the previous frame.
 
     Returns
     -------
     labels
-        `[H,W]`, each one connected piece; numbers whose cluster lost all its pixels do not occur.
+        `[H,W]`, each one connected piece; clusters that lost all their pixels have no label.
     clusters
-        To start the frame after from.
+        Starting point for the next frame.
     """
     labels, moved = cluster(planes, clusters)
     return keep_largest_pieces(labels, planes), moved
