@@ -1,6 +1,6 @@
-"""What ComfyUI-Manager runs after installing requirements.txt: checks imports, creates the model folder.
+"""Run by ComfyUI-Manager after installing requirements.txt: checks imports and creates the model folder.
 
-Installs nothing, downloads nothing, and may be run again at any time. The pack works without it.
+Installs and downloads nothing, and can be run again at any time. The pack works without it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def missing_packages() -> list[str]:
 
 
 def host_root(pack: Path) -> Path | None:
-    """ComfyUI's folder when `pack` lies in its `custom_nodes`, else None."""
+    """ComfyUI's folder if `pack` is in its `custom_nodes`, else None."""
     return pack.parent.parent if pack.parent.name == "custom_nodes" else None
 
 
 def main(pack: Path) -> int:
-    """Report on the installation; 0 when everything is there, 1 when a package is missing."""
+    """Report on the installation; returns 0 if it is complete, 1 if a package is missing."""
     host = host_root(pack)
     if host is None:
         print("Liminal: this folder is not inside a custom_nodes folder, so there is no model folder to create.")
@@ -48,10 +48,10 @@ def main(pack: Path) -> int:
     if missing:
         print(f"Liminal: missing packages: {', '.join(missing)}. Install them with: pip install -r requirements.txt")
         return 1
-    print("Liminal: all packages are there.")
+    print("Liminal: all packages are installed.")
     return 0
 
 
 if __name__ == "__main__":
-    # Not resolved: a link in custom_nodes must count as being there.
+    # Not resolved: a link in custom_nodes counts as being inside it.
     sys.exit(main(Path(__file__).absolute().parent))

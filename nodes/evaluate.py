@@ -173,12 +173,12 @@ def fill_and_measure(
     truth, hole
         `[B,3,H,W]` and `[B,1,H,W]`.
     bar, done
-        Moved on from `done` by one for every picture.
+        Progress bar, advanced from `done` by one per picture.
 
     Returns
     -------
     tuple
-        Scores, seconds and the filled picture `[3,H,W]` of each.
+        Scores, seconds and the filled picture `[3,H,W]` for each.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Families of random masks on a node: their settings, and drawing one. All of it comes from the families themselves."""
+"""Families of random masks on a node: their settings and drawing one, all derived from the families themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_FOLDER = "(none in input or output)"
 
 
 def families() -> list[io.DynamicCombo.Option]:
-    """Every family with the settings that change how it looks."""
+    """Every family with its settings."""
     return [
         io.DynamicCombo.Option(name, [_widget(control) for control in generator.controls])
         for name, generator in GENERATORS.items()
@@ -47,7 +47,7 @@ def draw(
     seed: Sequence[int],
     image: Tensor | None,
 ) -> Tensor:
-    """One mask `[1,1,H,W]` of the family that is chosen on the node, changed as `augmentation` says.
+    """One mask `[1,1,H,W]` of the family selected on the node, with `augmentation` applied.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Everything that the nodes know about ComfyUI: tensors, devices, progress, folders, and which paths are allowed."""
+"""Everything the nodes know about ComfyUI: tensors, devices, progress, folders, and allowed paths."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LiminalModel = io.Custom("LIMINAL_MODEL")
 MODEL_FOLDER = "liminal"
 OTHERS_FOLDER = "inpaint"
 ADVANCED = {"advanced": True}
-"""For `extra_dict`: newer interfaces fold such inputs away, 0.8.0 has no argument for it and ignores the entry."""
+"""For `extra_dict`: newer frontends collapse such inputs; 0.8.0 has no argument for it and ignores the entry."""
 
 MAX_SEED = 2**64 - 1
 """Of every seed on a node, as on the host's own."""
@@ -63,7 +63,7 @@ def image_planes(image: Tensor) -> Tensor:
     Parameters
     ----------
     image
-        `[B,H,W,C]` or `[H,W,C]` with C of 1, 3 or 4, any float type.
+        `[B,H,W,C]` or `[H,W,C]` with C = 1, 3 or 4, any float type.
 
     Returns
     -------
@@ -78,14 +78,17 @@ def image_planes(image: Tensor) -> Tensor:
     if image.ndim == 3:
         image = image[None]
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
-        raise ValueError(f"an IMAGE is [batch, height, width, 1, 3 or 4 channels], this one is {list(image.shape)}")
+        raise ValueError(
+            f"an IMAGE must be [batch, height, width, 1, 3 or 4 channels], but this one is {list(image.shape)}"
+        )
     if image.numel() == 0:
         raise ValueError(f"the IMAGE has no pixels: its shape is {list(image.shape)}")
     return image.float().movedim(-1, 1)
 
 
 def host_image(planes: Tensor) -> Tensor:
-    """Turn `[B,C,H,W]` in 0..1 into a host IMAGE: `[B,H,W,3 or 4]`, contiguous, where IMAGEs live. Gray becomes RGB."""
+    """Turn `[B,C,H,W]` in 0..1 into a host IMAGE: `[B,H,W,3 or 4]`, contiguous, on the device for IMAGEs. Gray becomes
+    RGB."""
     if planes.shape[1] == 1:
         planes = planes.expand(-1, 3, -1, -1)
     return planes.movedim(1, -1).contiguous().to(model_management.intermediate_device())
@@ -94,7 +97,7 @@ def host_image(planes: Tensor) -> Tensor:
 def hole_planes(mask: Tensor, image: Tensor, threshold: float = 0.5, invert: bool = False) -> Tensor:
     """Turn a host MASK of any rank and size into a hard `[B,1,H,W]` mask for `image` `[B,C,H,W]`, 1 = hole.
 
-    The host's all-zero 64x64 mask, which stands for "no mask", stays empty also when it is inverted.
+    The host's all-zero 64x64 mask, which means "no mask", stays empty even if inverted.
 
     Raises
     ------
@@ -126,7 +129,7 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     Parameters
     ----------
     mask
-        As the host gave it.
+        As given by the host.
     hole
         What `hole_planes` made of it for `image` `[B,C,H,W]`.
 
@@ -163,7 +166,7 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
 
 
 def host_mask(mask: Tensor) -> Tensor:
-    """Turn `[B,1,H,W]` in 0..1 into a host MASK: `[B,H,W]` float32, contiguous, where MASKs live."""
+    """Turn `[B,1,H,W]` in 0..1 into a host MASK: `[B,H,W]` float32, contiguous, on the device for MASKs."""
     return mask[:, 0].float().contiguous().to(model_management.intermediate_device())
 
 
@@ -178,7 +181,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HostedModel:
-    """What goes over a LIMINAL_MODEL link: a model, and the host's handle to its memory. No receiver changes it."""
+    """The value of a LIMINAL_MODEL link: a model, and the host's handle to its memory. Receivers must not change it."""
 
     model: Model
     patcher: ModelPatcher
@@ -233,10 +236,10 @@ def _bring(model: HostedModel, image: Tensor) -> None:
 
 @contextmanager
 def training_device() -> Iterator[torch.device]:
-    """The device to train on, emptied of the host's models.
+    """The device to train on, with the host's models unloaded.
 
-    The host runs nodes in inference mode, whose tensors cannot be saved for backward: what is trained, and copies of
-    what it is trained on, must be made inside this block.
+    The host runs nodes in inference mode, whose tensors cannot be saved for backward: the network to train, and copies
+    of its training data, must be created inside this block.
     """
     model_management.unload_all_models()
     try:
@@ -250,10 +253,10 @@ def training_device() -> Iterator[torch.device]:
 
 
 class Progress:
-    """The node's progress bar and the Cancel button, for work that must end in order before it stops.
+    """The node's progress bar and the Cancel button, for work that has to finish cleanly before it stops.
 
-    The host's bar raises when Cancel was pressed. That exception is kept here until `raise_if_cancelled`, so that the
-    work can see `cancelled` and save what it has.
+    The host's bar raises when Cancel is pressed. That exception is kept here until `raise_if_cancelled`, so that the
+    work can check `cancelled` and save its state.
     """
 
     def __init__(self, total: int) -> None:
@@ -262,7 +265,7 @@ class Progress:
         self._interrupt: model_management.InterruptProcessingException | None = None
 
     def update(self, done: int, picture: Image.Image | None = None) -> None:
-        """Show how much is done and, when given, a picture on the node."""
+        """Show the progress and, if given, a picture on the node."""
         if self.cancelled():
             return
         try:
@@ -275,14 +278,14 @@ class Progress:
         return self._interrupt is not None or model_management.processing_interrupted()
 
     def raise_if_cancelled(self) -> None:
-        """Hand a Cancel on to the host."""
+        """Pass a Cancel on to the host."""
         if self._interrupt is not None:
             raise self._interrupt
         model_management.throw_exception_if_processing_interrupted()
 
 
 def raise_if_cancelled() -> None:
-    """Stop here when Cancel was pressed; for loops that have nothing to save."""
+    """Stop if Cancel was pressed; for loops with nothing to save."""
     model_management.throw_exception_if_processing_interrupted()
 
 
@@ -301,7 +304,7 @@ NOT_LISTED = (
 
 
 def register_model_folder() -> None:
-    """Make `models/liminal` known to the host, keeping what extra_model_paths.yaml added before."""
+    """Register `models/liminal` with the host, keeping folders added by extra_model_paths.yaml."""
     folder_paths.add_model_folder_path(
         MODEL_FOLDER, os.path.join(folder_paths.models_dir, MODEL_FOLDER), is_default=True
     )
@@ -325,10 +328,10 @@ def others_models() -> dict[str, Path]:
 
 
 def allowed_roots() -> dict[str, Path]:
-    """The folders that a workflow may name, by the name that it uses.
+    """The folders that a workflow may use, by name.
 
     `input`, `output`, and every folder that the machine's owner lists as `datasets` in extra_model_paths.yaml (newer
-    hosts bring one themselves), under that folder's own name.
+    hosts include one by default), by that folder's own name.
     """
     roots = {
         "input": Path(folder_paths.get_input_directory()),
@@ -340,7 +343,7 @@ def allowed_roots() -> dict[str, Path]:
 
 
 def safe_name(text: str) -> str:
-    """Check that `text` can be one file or folder name on every system, and nothing else.
+    """Check that `text` is a single valid file or folder name on every operating system.
 
     Raises
     ------
@@ -352,7 +355,7 @@ def safe_name(text: str) -> str:
     if not text or len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         raise ValueError(f"{shown} is empty or too long for a name")
     if "/" in text or FORBIDDEN_CHARACTERS & set(text) or any(unicodedata.category(c)[0] == "C" for c in text):
-        raise ValueError(f"{shown} holds a character that a name may not have")
+        raise ValueError(f"{shown} contains a character that is not allowed in a name")
     if text != text.strip() or text.endswith("."):
         raise ValueError(f"{shown} begins or ends with a space, or ends with a dot")
     if text.split(".")[0].strip().lower() in RESERVED_NAMES:
@@ -361,14 +364,14 @@ def safe_name(text: str) -> str:
 
 
 def safe_path(text: str, roots: dict[str, Path]) -> Path:
-    """Resolve a path that came in through a workflow; the only way from such a string to a path.
+    """Resolve a path from a workflow; the only way to turn such a string into a path.
 
     Parameters
     ----------
     text
         `root/folder/.../name` with forward slashes; the root is a key of `roots`.
     roots
-        Folders that may be entered. Links are followed; where they end must lie in one of these folders.
+        Allowed folders. Links are followed; their targets must lie in one of these folders.
 
     Returns
     -------
@@ -383,7 +386,7 @@ def safe_path(text: str, roots: dict[str, Path]) -> Path:
     accepted = ", ".join(sorted(roots))
     parts = text.split("/") if isinstance(text, str) and len(text) <= MAX_PATH_LENGTH else []
     if not parts or parts[0] not in roots:
-        raise ValueError(f"{ascii(text)[:60]} is not allowed: a path begins with one of these folders: {accepted}")
+        raise ValueError(f"{ascii(text)[:60]} is not allowed: a path must begin with one of these folders: {accepted}")
     path = os.path.realpath(roots[parts[0]].joinpath(*(safe_name(part) for part in parts[1:])))
     if not any(_contains(os.path.realpath(root), path) for root in roots.values()):
         raise ValueError(
@@ -400,12 +403,12 @@ def _contains(root: str, path: str) -> bool:
 
 
 def run_folder(name: str) -> Path:
-    """Where the training run of this name lives: `output/liminal/<name>`."""
+    """The folder of the training run of this name: `output/liminal/<name>`."""
     return safe_path(f"output/liminal/{safe_name(name)}", {"output": Path(folder_paths.get_output_directory())})
 
 
 def picture_folders() -> list[str]:
-    """Names of the folders, two levels deep, that could hold training pictures, for a list on a node."""
+    """Names of folders, up to two levels deep, that may hold training pictures, for a list on a node."""
     found: list[str] = []
     for name, root in allowed_roots().items():
         if name not in ("input", "output") and root.is_dir():
@@ -430,7 +433,7 @@ def _subfolders(folder: Path, name: str, levels: int) -> list[str]:
 
 
 def picture_folder(text: str) -> Path:
-    """The folder of one of `picture_folders`, or any other inside the allowed roots.
+    """The path of one of `picture_folders`, or of any other folder inside the allowed roots.
 
     Raises
     ------
@@ -444,7 +447,8 @@ def picture_folder(text: str) -> Path:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """Changes when a file below a folder is added, removed, renamed or written, told by names, sizes and times."""
+    """A value that changes if a file in a folder is added, removed, renamed or written, based on names, sizes and
+    times."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         state = path.stat()
@@ -455,7 +459,7 @@ def folder_fingerprint(folder: Path) -> str:
 
 
 def store_pictures(pictures: list[Tensor]) -> Path:
-    """Write pictures `[3,H,W]` into a folder of their own in ComfyUI's temp; the same pictures give the same folder."""
+    """Write pictures `[3,H,W]` to their own folder in ComfyUI's temp folder; equal pictures give the same folder."""
     digest = hashlib.sha256()
     for pixels in map(to_bytes, pictures):
         digest.update(repr(pixels.shape).encode() + pixels.tobytes())
@@ -476,7 +480,7 @@ def store_shown(picture: Image.Image) -> dict[str, str]:
 
 
 def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
-    """How the interface is told to show the newest pictures of a folder inside the output folder."""
+    """UI output that shows the newest pictures of a folder inside the output folder."""
     output = os.path.realpath(folder_paths.get_output_directory())
     files = [path.relative_to(output) for path in sorted(folder.glob("*.png"))[-count:]]
     return [{"filename": file.name, "subfolder": file.parent.as_posix(), "type": "output"} for file in files]
@@ -497,10 +501,10 @@ def model_file(name: str) -> Path:
     Raises
     ------
     ValueError
-        A name that is not listed, whatever it is.
+        The name is not listed.
     """
     if name not in model_names():
-        raise ValueError(f"{ascii(name)[:60]} is not one of the models; refresh the list and choose again")
+        raise ValueError(f"{ascii(name)[:60]} is not one of the models; refresh the list and select again")
     embedded = embedded_models()
     if name in embedded:
         return embedded[name]

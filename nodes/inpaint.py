@@ -26,8 +26,8 @@ FEATHER_TOOLTIP = (
     "the hole never change."
 )
 DETAIL_TOOLTIP = (
-    "network: the fill is the network's. patches: the network's fill decides in the large, and detail is copied from "
-    "the surroundings; sharper, slower."
+    "network: use the network's own fill. patches: the network's fill guides the structure, and detail is copied from "
+    "the surroundings; sharper, but slower."
 )
 INVERT_TOOLTIP = "Repaint the black parts of the mask instead."
 THRESHOLD_TOOLTIP = "Mask values above this are hole."

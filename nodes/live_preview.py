@@ -1,4 +1,4 @@
-"""The picture in the making, on the node that makes it."""
+"""Live preview of the picture on the node that is working on it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from inpaint_core.files.images import to_bytes
 
 from . import host
 
-SECONDS = 0.5  # between pictures: encoding one takes time as well
+SECONDS = 0.5  # between pictures, because encoding one takes time as well
 
 
 class LivePreview:
-    """Shows progress of `inpaint` or `reimagine`, with or without a picture now and then; ends the work on Cancel."""
+    """Shows the progress of `inpaint` or `reimagine`, optionally with a picture now and then; ends the work on
+    Cancel."""
 
     def __init__(self, pictures: bool = True) -> None:
         self._pictures = pictures

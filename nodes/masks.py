@@ -86,7 +86,9 @@ class MaskFromSLIC(io.ComfyNode):
                 io.DynamicCombo.Input(
                     "select", options=selections(), tooltip="Which superpixels become the hole (white)."
                 ),
-                io.Boolean.Input("all_but", default=False, tooltip="Invert the selection: take all other superpixels."),
+                io.Boolean.Input(
+                    "all_but", default=False, tooltip="Invert the selection: select all other superpixels."
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -202,7 +204,7 @@ class MaskFromSLIC(io.ComfyNode):
 
 
 def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
-    """One mask `[n,1,H,W]` for every superpixel of one picture that lies in a mask `[1,1,H,W]`."""
+    """One mask per superpixel, `[n,1,H,W]`, for the superpixels of one picture that lie in a mask `[1,1,H,W]`."""
     if len(chosen) != 1:
         raise ValueError(f"split works on one picture at a time, not on {len(chosen)}")
     parts = [(labels == number) & (chosen[:, 0] > 0) for number in labels[chosen[:, 0] > 0].unique()]
@@ -243,7 +245,7 @@ class SnapMaskToSLIC(io.ComfyNode):
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
             ],
             outputs=[
-                io.Mask.Output("MASK", tooltip="1 in the superpixels that the mask covers, 0 elsewhere."),
+                io.Mask.Output("MASK", tooltip="1 in the superpixels covered by the mask, 0 elsewhere."),
                 io.Image.Output("picture", tooltip="Superpixel borders, with the new mask in red."),
             ],
         )
@@ -292,7 +294,7 @@ class RandomMask(io.ComfyNode):
                     "at_most",
                     default=0.3,
                     **share,
-                    tooltip="Maximum share of the picture that is hole. 0: no limits; the generator decides.",
+                    tooltip="Maximum share of the picture that is hole. 0: no limit; the generator decides.",
                 ),
                 io.Int.Input(
                     "seed",

@@ -1,31 +1,31 @@
-"""Pictures of the graph as training pictures: only what is known of them."""
+"""Connected images as training pictures, using only their known parts."""
 
 from __future__ import annotations
 
 import numpy as np
 from torch import Tensor
 
-MIN_SIDE = 32  # pixels; what is narrower is left out by the trainer as well
-CELLS = 10  # squares are looked for in a grid of so many cells along each side of the picture
+MIN_SIDE = 32  # pixels; the trainer skips smaller pictures as well
+CELLS = 10  # squares are searched in a grid with this many cells along each side of the picture
 
 
 def known_squares(image: Tensor, hidden: Tensor) -> list[Tensor]:
-    """Cut squares out of a picture that contain nothing hidden.
+    """Cut squares without hidden pixels out of a picture.
 
-    In every cell of a grid the largest such square with its center in the cell is taken, so that all scales occur and
-    what lies close to the hidden part is learned from as well. Squares overlap.
+    For every cell of a grid, the largest such square centered in the cell is used, so that all scales occur and areas
+    close to the hidden part are included as well. Squares overlap.
 
     Parameters
     ----------
     image
         `[C,H,W]`.
     hidden
-        `[H,W]`, 1 = must not be looked at.
+        `[H,W]`, 1 = must not be used.
 
     Returns
     -------
     list of Tensor
-        Views `[C,s,s]` with s of at least `MIN_SIDE`; the whole picture when nothing is hidden.
+        Views `[C,s,s]` with s of at least `MIN_SIDE`; the whole picture if nothing is hidden.
     """
     if not hidden.any():
         return [image]

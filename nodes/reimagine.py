@@ -14,7 +14,7 @@ from .live_preview import LivePreview
 
 
 class Reimagine(io.ComfyNode):
-    """Repaint a whole picture with what a model has learned."""
+    """Repaint a whole picture with a model."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -27,7 +27,7 @@ class Reimagine(io.ComfyNode):
             "picture into a liminal one.",
             inputs=[
                 host.LiminalModel.Input(
-                    "model", tooltip="An inpainting model. What it was trained on is what appears."
+                    "model", tooltip="An inpainting model. The result will resemble its training pictures."
                 ),
                 io.Image.Input("image", tooltip="Pictures of any size. Alpha is unchanged."),
                 io.Mask.Input(

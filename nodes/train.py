@@ -28,8 +28,8 @@ AS_RECIPE = "as the recipe says"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
 BOTH = "The pictures of {} are learned from; the connected ones are not: choose (connected images) in folder for them."
 LEFT_OUT = (
-    "trained without the recipe's perceptual and style terms: they need a VGG, and nodes download nothing; "
-    "python -m training.run has them"
+    "trained without the recipe's perceptual and style terms: they need a VGG, and nodes do not download anything; "
+    "use python -m training.run for them"
 )
 RESUME: dict[str, Literal["same", "auto", "none"]] = {"if nothing changed": "same", "always": "auto", "never": "none"}
 
@@ -52,8 +52,8 @@ class TrainModel(io.ComfyNode):
                     "recipe",
                     options=recipe_names(),
                     default="demo",
-                    tooltip="Which network is trained in which way. Perceptual and style terms, which need a VGG, are "
-                    "left out here: nodes download nothing.",
+                    tooltip="The network and how it is trained. Perceptual and style terms are omitted here because "
+                    "they need a VGG, and nodes do not download anything.",
                 ),
                 io.Combo.Input(
                     "folder",
@@ -66,14 +66,15 @@ class TrainModel(io.ComfyNode):
                 io.String.Input(
                     "run_name",
                     default="my model",
-                    tooltip="The training is kept in output/liminal under this name; Load Liminal Model finds it.",
+                    tooltip="The training run is saved in output/liminal under this name and listed by Load Liminal "
+                    "Model.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=500,
                     min=0,
                     max=10_000_000,
-                    tooltip="Steps in all, those before a resume included. 0: as the recipe says.",
+                    tooltip="Total number of steps, including those before a resume. 0: as in the recipe.",
                 ),
                 io.Int.Input(
                     "batch_size",
@@ -99,7 +100,7 @@ class TrainModel(io.ComfyNode):
                     max=1.0,
                     step=1e-5,
                     round=1e-9,
-                    tooltip="How far weights move in a step. 0: as the recipe says.",
+                    tooltip="How far the weights move per step. 0: as in the recipe.",
                 ),
                 io.Combo.Input(
                     "optimizer",
@@ -136,22 +137,23 @@ class TrainModel(io.ComfyNode):
                 io.Boolean.Input(
                     "subfolders",
                     default=False,
-                    tooltip="Learn from the pictures in the folder's subfolders too.",
+                    tooltip="Also train on the pictures in subfolders.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Image.Input("images", optional=True, tooltip="Pictures to learn from."),
+                io.Image.Input("images", optional=True, tooltip="Pictures to train on."),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="What must not be learned from the connected pictures, in white (1): what will be removed.",
+                    tooltip="White (1) marks the parts of the connected images that must not be learned, such as an "
+                    "object to remove.",
                 ),
             ],
             outputs=[
                 host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The best model so far, ready to use."),
-                io.LossMap.Output("LOSS_MAP", tooltip="The loss of every step, for Plot Loss Graph."),
-                io.Image.Output("samples", tooltip="What the model makes of pictures that it has not learned from."),
+                io.LossMap.Output("LOSS_MAP", tooltip="The loss at every step, for Plot Loss Graph."),
+                io.Image.Output("samples", tooltip="The model's output for pictures it was not trained on."),
                 io.String.Output("path", tooltip="The model's file."),
-                io.String.Output("report", tooltip="What was trained, and how well it does beside simple fills."),
+                io.String.Output("report", tooltip="A summary of the training, with scores compared to simple fills."),
             ],
         )
         return host.searchable(schema, "train", "trainer", "training", "fine-tune", "pix2pix", "learn from images")
@@ -182,7 +184,7 @@ class TrainModel(io.ComfyNode):
         mask: Tensor | None = None,
         **settings: Any,
     ) -> io.NodeOutput:
-        # Not needed before somebody trains, and the host's start waits for every import.
+        # Imported late: only training needs it, and every import delays the host's start.
         from ..training.engine.session import StoppedError, run_training
         from ..training.runs.folder import seed_of_same
 
@@ -262,21 +264,21 @@ def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> P
     Raises
     ------
     ValueError
-        Nothing is connected where it should be, no part of the pictures is known, or the folder is not allowed.
+        Nothing is connected, no part of the pictures is known, or the folder is not allowed.
     """
     if folder == PHOTOGRAPHS:
         return None
     if folder != CONNECTED:
         return host.picture_folder(folder)
     if images is None:
-        raise ValueError("no pictures to learn from: connect images, or choose a folder")
+        raise ValueError("no pictures to train on: connect images, or select a folder")
     planes = host.image_planes(images)[:, :3]
     if mask is None:
         return host.store_pictures(list(planes))
     planes, holes = paired(planes, host.hole_planes(mask, planes), ("images", "masks"))
     parts = [part for plane, hole in zip(planes, holes, strict=True) for part in known_squares(plane, hole[0])]
     if not parts:
-        raise ValueError(f"the mask leaves no part of the pictures that is {MIN_SIDE} pixels wide to learn from")
+        raise ValueError(f"the mask leaves no part of the pictures that is at least {MIN_SIDE} pixels wide to train on")
     return host.store_pictures(parts)
 
 
@@ -295,12 +297,12 @@ def configuration(
     preview_every: int,
     subfolders: bool,
 ) -> TrainConfig:
-    """The recipe with what the node's settings change in it.
+    """The recipe with the node's settings applied.
 
     Raises
     ------
     ConfigError
-        No such recipe, or a value that it does not allow.
+        No such recipe, or an invalid value.
     """
     changes: dict[str, Any] = {
         "name": name,
@@ -314,7 +316,7 @@ def configuration(
     if batch_size:
         changes["batch_size"] = batch_size
     if size:
-        # The recipe's working resolution belongs to the recipe's size.
+        # The recipe's working resolution only suits the recipe's size.
         changes["data"] |= {"size": size, "shorter_side": None}
     chosen = {"name": optimizer if optimizer != AS_RECIPE else None, "learning_rate": learning_rate or None}
     changes["optimizer"] = {key: value for key, value in chosen.items() if value is not None}
@@ -322,7 +324,7 @@ def configuration(
 
 
 def without_download(config: TrainConfig) -> TrainConfig:
-    """The same without terms whose network would have to be fetched: nodes stay off the internet."""
+    """The same without terms whose network would have to be downloaded: nodes do not use the internet."""
     objective = config.objective
     if not isinstance(objective, CompositeConfig) or objective.features != "vgg16":
         return config
@@ -330,7 +332,7 @@ def without_download(config: TrainConfig) -> TrainConfig:
 
 
 def report(result: TrainResult) -> str:
-    """What came out, in a few lines."""
+    """A summary of the result in a few lines."""
     lines = [f"{result.path.parent.name}: {result.steps} steps, {result.model.card.data}"]
     lines += result.objective.score.lines(result.metrics, result.baselines)
     sensitivity = Sensitivity.from_metrics(result.metrics)

@@ -1,4 +1,4 @@
-"""Nodes that abstract pictures and translate them: Learning to See."""
+"""Learning to See: nodes that abstract pictures and translate them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import host, shown
 
 STRETCHES = ("none", "percentile", "clahe")
 PREPARED = PrepareSettings(reduction=1)
-"""Leaves an input that is already gray and abstracted as it is."""
+"""Leaves an input unchanged that is already gray and abstracted."""
 
 
 class LearningToSeePrepare(io.ComfyNode):
@@ -25,8 +25,8 @@ class LearningToSeePrepare(io.ComfyNode):
             node_id="Liminal_LearningToSeePrepare",
             display_name="Learning to See: Prepare",
             category="Liminal/learning to see",
-            description="Makes the soft gray picture that a Learning to See model receives. Translate does this by "
-            "itself; use this node to see or adjust it.",
+            description="Makes the soft gray picture that a Learning to See model receives. Translate does this "
+            "itself; use this node to view or adjust it.",
             inputs=[
                 io.Image.Input("image", tooltip="Pictures or frames of any size."),
                 host.LiminalModel.Input(
@@ -162,7 +162,7 @@ class LearningToSeePrepare(io.ComfyNode):
 
 
 class LearningToSeeTranslate(io.ComfyNode):
-    """Turn pictures into what a model was trained on."""
+    """Translate pictures with a model."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -170,7 +170,7 @@ class LearningToSeeTranslate(io.ComfyNode):
             node_id="Liminal_LearningToSeeTranslate",
             display_name="Learning to See: Translate",
             category="Liminal/learning to see",
-            description="Turns pictures, a clip or a webcam into what the model was trained on.",
+            description="Redraws pictures, a clip or a webcam in the style of the model's training pictures.",
             inputs=[
                 host.LiminalModel.Input("model", tooltip="A translation model, loaded or freshly trained."),
                 io.Image.Input("image", tooltip="Pictures of any size, or the frames of a clip."),

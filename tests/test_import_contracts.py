@@ -1,4 +1,4 @@
-"""Every import contract fails on a tree that breaks it, and every wing is under one."""
+"""Every import contract fails on a tree that violates it, and every wing is covered by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # which pytest brings there
+    import tomli as tomllib  # put there by pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTRACTS = {
@@ -24,7 +24,7 @@ CONTRACTS = {
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 }
 LAYERED = [name for name, contract in CONTRACTS.items() if contract["type"] == "layers"]
-# For every contract one import that it forbids.
+# For every contract, one import that it forbids.
 FORBIDDEN = {
     "library": ("inpaint_core/commands/info.py", "from training.config import TrainConfig"),
     "training": ("training/engine/session.py", "import folder_paths"),
@@ -50,7 +50,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def changed(tree: Path, added: Mapping[str, str]) -> Iterator[None]:
-    """Lines appended to files for as long as it lasts; a file that does not exist is made."""
+    """Lines temporarily appended to files; missing files are created."""
     before = {name: (tree / name).read_text() if (tree / name).exists() else None for name in added}
     try:
         for name, lines in added.items():

@@ -1,4 +1,4 @@
-"""Memory that a training frees at the end of a step and needs again in the next."""
+"""Keeping memory that training frees at the end of a step and needs again in the next."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PAD = 1 << 28
 
 
 def keep_freed_memory() -> bool:
-    """Have glibc keep what is freed instead of giving it back to the kernel; returns whether it will.
+    """Make glibc keep freed memory instead of returning it to the kernel; returns whether it will.
 
     By default every large tensor is a mapping of its own, whose pages the kernel has to clear again in every step: up
-    to a third of a training's time on a CPU. It holds for the whole process and cannot be undone, so it is for a
-    process that does nothing but train. Elsewhere than on Linux with glibc nothing happens.
+    to a third of training time on a CPU. This applies to the whole process and cannot be undone, so use it only in
+    processes that do nothing but train. It has no effect except on Linux with glibc.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""Charts drawn with Pillow: a panel of curves with axes, and what every chart looks alike by."""
+"""Charts drawn with Pillow: a panel of curves with axes, and the style shared by all charts."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def draw_panel(
     draw
         A picture.
     top
-        Upper edge of the panel in it.
+        Upper edge of the panel.
     title
-        Written above.
+        Shown above the panel.
     curves
-        Points (step, value), RGB color and width in pixels of each, drawn in order.
+        Points (step, value), RGB color and width in pixels of each curve, drawn in order.
     last
-        The steps reach from 0 to here.
+        The last step; the axis starts at 0.
     span
         Smallest and largest value to show; None for those of the last curve.
     """
     font = ImageFont.load_default(15)
-    # The first steps of a training are far off and would flatten the rest: the axis follows the last drawn curve.
+    # The first steps of a training are far off and would flatten the rest, so the axis follows the last curve.
     leading = span or [value for _, value in curves[-1][0] if math.isfinite(value)] or [0.0]
     low, high = min(leading), max(leading)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0

@@ -1,4 +1,4 @@
-"""What the commands of this package share: exit codes, a parser that answers in one line, and the end of a command."""
+"""Shared by the commands of this package: exit codes, a parser with one-line errors, and ending a command."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from .errors import SettingError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 OPTIONS = {"data.folder": "--data", "config": "--config"}
-"""Options that are not called like the field that they set."""
+"""Options whose names differ from the field they set."""
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Reports a wrong command line as a SettingError instead of printing the usage."""
+    """Raises a SettingError for a wrong command line instead of printing the usage."""
 
     def error(self, message: str) -> NoReturn:
         raise SettingError(message)
 
 
 class StopSignals:
-    """The first Ctrl-C or SIGTERM asks for a stop after the current step; the second ends the process at once."""
+    """The first Ctrl-C or SIGTERM requests a stop after the current step; the second ends the process at once."""
 
     def __init__(self) -> None:
         self.received: int | None = None
 
     def __call__(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was requested."""
         return self.received is not None
 
     @contextmanager
@@ -54,12 +54,12 @@ class StopSignals:
 
 
 def is_first_process() -> bool:
-    """Whether this process speaks, of those that torchrun has started."""
+    """Whether this is the one of torchrun's processes that prints messages."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def end(command: str, code: int, problem: str | Exception) -> int:
-    """Say in one line on standard error how a command ended.
+    """Print in one line on standard error how a command ended.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def end(command: str, code: int, problem: str | Exception) -> int:
     code
         Its exit code, which is returned.
     problem
-        A sentence, or an error; the fields that a SettingError names are written as options.
+        A sentence, or an error; the fields named by a SettingError are shown as options.
     """
     sentence = str(problem)
     if isinstance(problem, SettingError):
@@ -76,12 +76,12 @@ def end(command: str, code: int, problem: str | Exception) -> int:
     elif isinstance(problem, OSError):
         sentence = unwritten(problem)
     if is_first_process():
-        # Standard error may be a file on the disk that is full; the exit code tells as much.
+        # Standard error may be a file on a full disk; the exit code says the same.
         with suppress(OSError):
             print(f"{command}: {' '.join(sentence.split())}", file=sys.stderr)
     return code
 
 
 def option(field: str) -> str:
-    """How a field of the configuration is set on the command line."""
+    """The command-line option for a field of the configuration."""
     return OPTIONS.get(field, f"--{field}")

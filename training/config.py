@@ -1,4 +1,4 @@
-"""Everything that can be set about a training, with bounds; a recipe is such a configuration as YAML."""
+"""All settings of a training, with bounds; a recipe is such a configuration as YAML."""
 
 from __future__ import annotations
 
@@ -42,53 +42,54 @@ class Section(BaseModel):
 
 
 FORMER_FIELDS = {"recolour": "recolor"}
-"""Fields of `data` that files written earlier may still call by another name."""
+"""Former names of fields of `data`, which are still accepted."""
 
 
 class DataConfig(Section):
     """Which pictures, and how samples are cut from them."""
 
     folder: str | None = Field(None, max_length=4096)
-    """Folder of pictures, or a clip; None for the photographs that scikit-image ships. Of a folder that is divided into
-    train, val and test, train is learned from, val is held out, and test is never looked at."""
+    """Folder of pictures, or a clip; None for the photographs that scikit-image ships. In a folder divided into train,
+    val and test, train is used for training, val is held out, and test is never used."""
     frames: int = Field(500, ge=2, le=100_000)
-    """Frames that are drawn from a clip; those that show nearly the same are dropped."""
+    """Frames drawn from a clip; near duplicates are dropped."""
     picture: str | None = Field(None, max_length=4096)
     """Train on this single picture instead of a folder, to repair it afterwards."""
     picture_mask: str | None = Field(None, max_length=4096)
-    """What is to be repaired in it (white): never looked at, so the training learns from the rest."""
+    """The part to repair (white): never used, so that training learns from the rest."""
     recursive: bool = False
-    """Look into subfolders too."""
+    """Include subfolders."""
     size: int = Field(128, ge=16, le=2048)
-    """Side in pixels of the squares that the network sees."""
+    """Side in pixels of the training crops."""
     shorter_side: int | None = Field(None, ge=16, le=8192)
     """Larger pictures are reduced until their shorter side has this many pixels; None for twice `size`."""
     zoom: tuple[Annotated[float, Field(ge=0.1, le=16.0)], Annotated[float, Field(ge=0.1, le=16.0)]] = (1.0, 1.5)
     """Smallest and largest side of the random crop, in multiples of `size`; it is then resized to `size`."""
     input_side: Literal["left", "right"] | None = None
-    """Each file holds two pictures side by side, and the input of a translation is this one; None: files are whole."""
+    """Each file holds two pictures side by side, and this one is the input of a translation; None: one picture per
+    file."""
     input_folder: str | None = Field(None, max_length=4096)
-    """The inputs of a translation lie here, one for each picture, of the same name and size."""
+    """Folder of a translation's inputs, one per picture, with the same name and size."""
     flip_horizontal: bool = True
     flip_vertical: bool = False
     rotate: bool = False
-    """Random quarter turns."""
+    """Random rotation by quarter turns."""
     recolor: bool = False
-    """Random order, contrast and brightness of each color channel: with few pictures a network otherwise learns their
-    colors by heart."""
+    """Random order, contrast and brightness of each color channel: with few pictures a network otherwise memorizes
+    their colors."""
     max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
-    """Pictures of more million pixels are left out; None for 89."""
+    """Larger pictures, in million pixels, are skipped; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
-    """Pictures with a shorter side below this are left out as tiny."""
+    """Pictures with a shorter side below this are skipped as tiny."""
     minimum_pictures: int = Field(1, ge=1, le=1_000_000)
-    """Fewer usable pictures than this are an error."""
+    """Having fewer usable pictures is an error."""
     held_out: float = Field(0.1, ge=0.0, le=0.9)
-    """Share of the pictures that are never trained on, chosen by their content."""
+    """Share of the pictures held out from training, chosen by their content."""
     cache_megabytes: int = Field(4096, ge=0, le=1_000_000)
-    """Decoded pictures are kept on the device when they fit into this much; otherwise they are read as they are
+    """Decoded pictures are kept on the device if they fit into this much memory; otherwise they are read when
     needed."""
     workers: int = Field(0, ge=0, le=64)
-    """Processes that read pictures when these are not kept in memory."""
+    """Processes that read pictures if they are not kept in memory."""
 
     @model_validator(mode="before")
     @classmethod
@@ -102,44 +103,44 @@ class DataConfig(Section):
         if self.zoom[0] > self.zoom[1]:
             raise ValueError(f"zoom: the smallest ({self.zoom[0]}) is above the largest ({self.zoom[1]})")
         if self.input_side is not None and self.input_folder is not None:
-            raise ValueError("input_side and input_folder are two ways of saying where the inputs are: give one")
+            raise ValueError("input_side and input_folder both say where the inputs are: give only one")
         if self.paired and (self.folder is None or self.recolor):
-            raise ValueError("pairs need a folder, and recolor would tear them apart")
+            raise ValueError("pairs need a folder, and cannot be combined with recolor")
         if (self.picture is None) != (self.picture_mask is None):
             raise ValueError("picture and picture_mask belong together: give both")
         if self.picture is not None and self.paired:
-            raise ValueError("a single picture has no partner: give a folder of pairs")
+            raise ValueError("a single picture cannot be a pair: give a folder of pairs")
         return self
 
     @property
     def paired(self) -> bool:
-        """Whether every picture comes with an input for it."""
+        """Whether every picture has its own input."""
         return self.input_side is not None or self.input_folder is not None
 
     @property
     def max_pixels(self) -> int:
-        """Pixels that a picture may have."""
+        """Maximum number of pixels of a picture."""
         return pixel_limit(self.max_megapixels)
 
     @property
     def stored_side(self) -> int:
-        """Shorter side in pixels that pictures are reduced to when they are read."""
+        """Shorter side in pixels that pictures are reduced to when read."""
         return max(self.shorter_side or 2 * self.size, self.size)
 
 
 class ModelConfig(Section):
-    """Which network."""
+    """The network."""
 
     architecture: str = Field("unet", max_length=64)
     arguments: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=64)
     fill: Literal["mean", "gray"] = "mean"
-    """Color in the hole when the network looks at a picture: the mean of the training pictures, or 0.5."""
+    """Color of the hole in the network's input: the mean of the training pictures, or 0.5."""
     init_from: str | None = Field(None, max_length=4096)
-    """A model file whose weights the training starts from, with a fresh optimizer."""
+    """A model file with initial weights; the optimizer starts fresh."""
 
 
 class OptimizerConfig(Section):
-    """How weights follow gradients."""
+    """The optimizer."""
 
     name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta"] = "adam"
     learning_rate: float = Field(1e-3, gt=0.0, le=100.0)
@@ -149,25 +150,25 @@ class OptimizerConfig(Section):
     """Second-moment decay of Adam and AdamW; smoothing of RMSprop and Adadelta (their `alpha` and `rho`)."""
     weight_decay: float = Field(0.0, ge=0.0, le=10.0)
     clip_norm: float | None = Field(None, gt=0.0, le=1e6)
-    """Gradients with a larger norm are shortened to it."""
+    """Gradients with a larger norm are clipped to it."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Learning rate after the warm-up: constant, or falling to 0 at the last step."""
+    """Learning rate after the warm-up: constant, or decaying to 0 at the last step."""
     warmup_steps: int = Field(0, ge=0, le=1_000_000)
     ema: float | None = Field(None, ge=0.0, lt=1.0)
-    """Decay of a moving average of the weights, which is what is saved; None for the weights themselves."""
+    """Decay of a moving average of the weights, which is saved in place of the weights; None for no average."""
 
 
 class ObjectiveConfig(Section):
-    """Base of the settings of every way of training; what else is known of one stands in `objectives/registry.py`.
+    """Base class of the settings of all objectives; their classes are in `objectives/registry.py`.
 
     Attributes
     ----------
     task
-        What the trained model does.
+        Task of the trained model.
     draws_holes
-        Holes are drawn into the training pictures.
+        Whether holes are drawn into the training pictures.
     single_picture
-        It can leave out what is unknown of a picture, so it can train on a single damaged one.
+        Whether it can ignore unknown parts of a picture, so that it can train on a single damaged one.
     """
 
     task: ClassVar[Literal["inpainting", "translation"]] = "inpainting"
@@ -199,49 +200,50 @@ class CompositeConfig(ObjectiveConfig):
     style: Weight = 120.0
     total_variation: Weight = 0.1
     features: str = Field("vgg16", max_length=4096)
-    """Where the perceptual and style terms look: `vgg16` (torchvision's, downloaded on first use), a safetensors file
-    with VGG weights, or `none` to do without both."""
+    """Network for the perceptual and style terms: `vgg16` (torchvision's, downloaded on first use), a safetensors file
+    with VGG weights, or `none` to use neither term."""
     features_of: Literal["both", "composite"] = "both"
-    """What they look at: the output and the composite, as in the paper, or the composite alone, in two thirds of the
+    """What they compare: the output and the composite, as in the paper, or the composite alone, in two thirds of the
     time."""
     features_side: int | None = Field(None, ge=32, le=2048)
-    """Side in pixels of what they look at: in even steps a window around a point of the hole, in odd ones the whole
-    picture, reduced; None: the whole picture as it is. At half of `data.size` a quarter of the time."""
+    """Side in pixels of their input: in even steps a window around a point of the hole, in odd ones the whole picture,
+    reduced; None: the whole picture at full size. Half of `data.size` takes a quarter of the time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
-    """From this step on the encoder's normalization is frozen (the paper's second phase); None: never."""
+    """Step at which the encoder's normalization is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
-    """What is frozen: the running statistics, or these and the affine parameters."""
+    """What is frozen: the running statistics, or also the affine parameters."""
     frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)
-    """Learning rate of the second phase, in parts of the first one's (the paper's 5e-5 after 2e-4)."""
+    """Learning rate of the second phase, relative to the first (5e-5 after 2e-4 in the paper)."""
     perceptual_form: Literal["l1", "cosine"] = "l1"
     """How features are compared: the mean absolute difference, as in the paper, or the angle between feature vectors in
-    the hole, which faint textures count in as much as strong edges."""
+    the hole, which weights faint textures as much as strong edges."""
     adversarial: Weight = 0.0
-    """Against a discriminator that judges what touches the hole; 0, as in the paper: none."""
+    """Weight of the adversarial term, from a discriminator on everything that touches the hole; 0, as in the paper:
+    none."""
     adversary: Literal["patches", "features"] = "patches"
-    """What it judges: patches of the composite with the mask, or the feature maps that the perceptual and style terms
-    look at, which takes fewer pictures to learn and sees textures through a trained eye."""
+    """Input of the discriminator: patches of the composite with the mask, or the feature maps of the perceptual and
+    style terms, which needs fewer pictures to learn from and makes use of a pretrained network."""
     adversarial_from: int = Field(0, ge=0, le=100_000_000)
-    """The discriminator joins at this step."""
+    """First step with the discriminator."""
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the discriminator (`patch_discriminator` or `feature_discriminator`)."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
-    """The discriminator's learning rate, in multiples of the network's."""
+    """The discriminator's learning rate, relative to the network's."""
 
 
 class GuardConfig(Section):
-    """When a discriminator is too strong, and what is done about it."""
+    """When a discriminator counts as too strong, and the response."""
 
     threshold: float = Field(0.02, ge=0.0, le=1.0)
     """A discriminator's averaged loss below this is near zero (0.69 is guessing)."""
     smoothing: float = Field(0.9, ge=0.0, lt=1.0)
     """Decay of the average."""
     patience: int = Field(50, ge=1, le=1_000_000)
-    """So many steps in a row below the threshold before something is done."""
+    """Consecutive steps below the threshold before a response."""
     pause: int = Field(50, ge=1, le=1_000_000)
-    """The discriminator then learns nothing for so many steps."""
+    """Number of steps for which the discriminator is then paused."""
     interventions: int = Field(5, ge=0, le=1000)
-    """After so many pauses in vain the training ends."""
+    """Training ends after this many pauses without success."""
 
 
 class GlcicConfig(ObjectiveConfig):
@@ -249,17 +251,17 @@ class GlcicConfig(ObjectiveConfig):
 
     name: Literal["glcic"] = "glcic"
     completion_steps: int = Field(9000, ge=0, le=100_000_000)
-    """First phase: the completion network learns alone."""
+    """First phase: only the completion network is trained."""
     discriminator_steps: int = Field(1000, ge=0, le=100_000_000)
-    """Second phase: the discriminator learns alone; from then on both do."""
+    """Second phase: only the discriminator is trained; after that, both."""
     alpha: Weight = 4e-4
-    """Weight of the adversarial term beside the mean squared error of the hole."""
+    """Weight of the adversarial term relative to the mean squared error in the hole."""
     adaptive_weight: bool = False
-    """Multiply `alpha` by the ratio of both terms' gradients; it is then around 1."""
+    """Multiply `alpha` by the ratio of both terms' gradients; it should then be around 1."""
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
-    """Arguments of the discriminator; its sizes follow from `data.size` unless given."""
+    """Arguments of the discriminator; its sizes are derived from `data.size` unless given."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
-    """The discriminator's learning rate, in multiples of the completion network's."""
+    """The discriminator's learning rate, relative to the completion network's."""
     guard: GuardConfig = GuardConfig()
 
 
@@ -271,50 +273,50 @@ class Pix2PixConfig(ObjectiveConfig):
 
     name: Literal["pix2pix"] = "pix2pix"
     prepare: PrepareSettings | None = PrepareSettings()
-    """How the input is made of the picture (Learning to See); null for pairs."""
+    """How a picture is turned into the input (Learning to See); null for pairs."""
     l1: Weight = 100.0
-    """Of the mean absolute difference in the network's own range (-1..1), as in the paper."""
+    """Weight of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     l1_reduction: int = Field(1, ge=1, le=64)
-    """Both pictures are reduced so many times before they are compared: above 1 only colors and forms are held to the
+    """Factor by which both pictures are reduced before comparison: above 1 only colors and shapes have to match the
     truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
     perceptual: Weight = 0.0
-    """Of the angles between feature vectors of output and truth."""
+    """Weight of the angles between feature vectors of output and truth."""
     style: Weight = 0.0
-    """Of the difference of their Gram matrices: textures without their places."""
+    """Weight of the difference between their Gram matrices: textures regardless of position."""
     features: str = Field("none", max_length=4096)
-    """Where both look: `vgg16` (torchvision's, downloaded on first use), a safetensors file with VGG weights, or `none`
-    to do without both."""
+    """Network for both: `vgg16` (torchvision's, downloaded on first use), a safetensors file with VGG weights, or
+    `none` to use neither term."""
     features_reduction: int = Field(1, ge=1, le=8)
-    """They look at pictures reduced so many times: larger forms, in a fraction of the time."""
+    """Factor by which pictures are reduced for them: larger shapes, in a fraction of the time."""
     adversarial: Weight = 1.0
     """0 trains without a discriminator."""
     adversarial_loss: AdversarialLoss = "logistic"
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
-    """Arguments of the patch discriminator; its input_channels follow from the inputs."""
+    """Arguments of the patch discriminator; its input_channels are derived from the inputs."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
-    """The learning rate of discriminators, in multiples of the generator's."""
+    """Learning rate of the discriminators, relative to the generator's."""
     feature_adversarial: Weight = 0.0
-    """Of a second discriminator, which judges feature maps instead of pictures: it knows edges and textures from the
-    start. 0: none."""
+    """Weight of a second discriminator on feature maps instead of pictures, which can detect edges and textures from
+    the start. 0: none."""
     feature_stage: int = Field(2, ge=1, le=3)
-    """Of which stage of `features`, from the finest."""
+    """Stage of `features` that it reads, counted from the finest."""
     feature_discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
-    """Arguments of that patch discriminator; its input_channels follow from the stage."""
+    """Arguments of that patch discriminator; its input_channels are derived from the stage."""
 
     @model_validator(mode="after")
     def _check(self) -> Pix2PixConfig:
         if self.feature_adversarial > 0.0 and self.features == "none":
-            raise ValueError("feature_adversarial judges the feature maps of a VGG: set features, or set it to 0")
+            raise ValueError("feature_adversarial needs the feature maps of a VGG: set features, or set it to 0")
         return self
 
 
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
 FORMER_NAMES = {"partial_conv": "composite"}
-"""Names that objectives had in earlier configurations, which are still read."""
+"""Former names of objectives, which are still accepted."""
 
 
 def add_objective_config(config: type[ObjectiveConfig]) -> None:
-    """Let configurations choose an objective by the name that its `name` field defaults to."""
+    """Let configurations select an objective by the default of its `name` field."""
     OBJECTIVE_CONFIGS[config.model_fields["name"].default] = config
 
 
@@ -323,7 +325,7 @@ for _objective_config in (ReconstructionConfig, CompositeConfig, GlcicConfig, Pi
 
 
 def _checked_objective(value: Any) -> Any:
-    """Settings of the objective that is named; the first one without a name."""
+    """Settings of the named objective; of the first one if there is no name."""
     if not isinstance(value, Mapping):
         return value
     name = value.get("name", ReconstructionConfig.model_fields["name"].default)
@@ -334,18 +336,18 @@ def _checked_objective(value: Any) -> Any:
 
 
 def any_objective() -> Any:
-    """Type of the settings of any objective there is, told apart by `name`."""
+    """Union type of the settings of all objectives, discriminated by `name`."""
     return Annotated[reduce(or_, OBJECTIVE_CONFIGS.values()), Field(discriminator="name")]
 
 
 class ValidationConfig(Section):
-    """Looks at the held-out pictures."""
+    """Validation on the held-out pictures."""
 
     every: int = Field(200, ge=1, le=1_000_000)
     samples: int = Field(32, ge=1, le=4096)
-    """Fixed crops with fixed holes that are completed each time."""
+    """Number of fixed crops with fixed holes."""
     patience: int | None = Field(None, ge=1, le=10_000)
-    """Stop after so many looks without a better one; None: never."""
+    """Stop after this many validations without improvement; None: never."""
 
 
 class TrainConfig(Section):
@@ -357,29 +359,29 @@ class TrainConfig(Section):
     batch_size: int = Field(16, ge=1, le=4096)
     """Pictures per step and process."""
     accumulate: int = Field(1, ge=1, le=1024)
-    """A batch is computed in so many parts, one after the other, to save memory."""
+    """Number of parts in which a batch is processed one after another, to save memory."""
     device: str = Field("auto", max_length=32)
     """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    """`auto`: bfloat16 (on older GPUs float16) where the device multiplies faster in it, otherwise float32. A CPU
-    without AVX512-BF16 or AMX takes ten times as long in bfloat16."""
+    """`auto`: bfloat16 (float16 on older GPUs) if the device multiplies faster in it, otherwise float32. A CPU without
+    AVX512-BF16 or AMX takes ten times as long in bfloat16."""
     channels_last: bool = False
     compile: bool = False
     data: DataConfig = DataConfig()
     masks: MaskMix = DEFAULT_HOLES
-    """Holes that are drawn into the training pictures."""
+    """Holes drawn into the training pictures."""
     model: ModelConfig = ModelConfig()
     objective: Annotated[SerializeAsAny[ObjectiveConfig], BeforeValidator(_checked_objective)] = ReconstructionConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
     trackers: tuple[Tracker, ...] = ()
-    """Where to log besides the run folder; one that fails is left out and the training goes on."""
+    """Where to log besides the run folder; a tracker that fails is disabled and training continues."""
     preview_every: int = Field(100, ge=1, le=1_000_000)
-    """A contact sheet every so many steps."""
+    """Steps between contact sheets."""
     checkpoint_every: int = Field(200, ge=1, le=1_000_000)
-    """A state for resuming every so many steps; the two latest are kept."""
+    """Steps between states for resuming; the two latest are kept."""
     licence: str = Field("", max_length=2000)
-    """Written into the model's card: under which licence the pictures, and so the weights, may be used."""
+    """Written into the model's card: the license of the pictures, and so of the weights."""
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
@@ -388,11 +390,11 @@ class TrainConfig(Section):
             raise ValueError(f"data.picture: a single picture can only be trained on with objective {able}")
         if self.data.paired and self.objective.task != "translation":
             able = ", ".join(name for name, config in OBJECTIVE_CONFIGS.items() if config.task == "translation")
-            raise ValueError(f"data: paired inputs are only for a translation (objective {able})")
+            raise ValueError(f"data: paired inputs are only for translation (objective {able})")
         if isinstance(self.objective, Pix2PixConfig) and self.data.paired == (self.objective.prepare is not None):
             raise ValueError(
-                "objective.prepare makes the input of the picture: it must be null for pairs (data.input_side or "
-                "data.input_folder), and is needed without them"
+                "objective.prepare turns pictures into inputs: it must be null for pairs (data.input_side or "
+                "data.input_folder), and is required otherwise"
             )
         return self
 
@@ -403,7 +405,7 @@ def parse_config(values: Mapping[str, object]) -> TrainConfig:
     Raises
     ------
     ConfigError
-        Unknown names, values out of bounds: all of them in one line.
+        Unknown names or values out of bounds, all in one line.
     """
     try:
         return TrainConfig.model_validate(values)
@@ -412,13 +414,13 @@ def parse_config(values: Mapping[str, object]) -> TrainConfig:
 
 
 def config_error(error: ValidationError) -> SettingError:
-    """What pydantic found, as an error that knows its fields."""
+    """Pydantic's validation errors, as an error that knows its fields."""
     problems: list[tuple[str | None, str]] = []
     for item in error.errors(include_url=False):
         message = item["msg"].removeprefix("Value error, ")
         where = ".".join(str(step) for step in item["loc"] if step not in OBJECTIVE_CONFIGS)
         if item["type"] == "value_error":
-            # Sentences of this project, which say what was given.
+            # This project's own sentences, which already say what was given.
             problems.append((where or None, message))
         else:
             problems.append((where or None, f"{item['input']!r:.60} was given: {message[:1].lower()}{message[1:]}"))
@@ -426,7 +428,7 @@ def config_error(error: ValidationError) -> SettingError:
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with the pack."""
+    """Names of the bundled recipes."""
     return sorted(path.stem for path in RECIPE_FOLDER.glob("*.yaml"))
 
 
@@ -452,7 +454,7 @@ def read_recipe(recipe: str | Path) -> dict[str, object]:
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of options")
+        raise ConfigError(f"{path}: a recipe must be a mapping of options")
     return values
 
 

@@ -11,15 +11,15 @@ MAX_MESSAGE_LENGTH = 4000  # characters of a message
 
 
 class SettingError(ValueError):
-    """Settings cannot be used.
+    """Settings are invalid.
 
     Parameters
     ----------
     sentence
-        What is wrong, and what to do; other fields that it mentions stand in backticks.
+        What is wrong and what to do; other fields that it mentions are in backticks.
     field
-        Dotted name of the field that it is about (`optimizer.learning_rate`), None if it is about no single one. The
-        command line and the Train node show their own name for it.
+        Dotted name of the field it is about (`optimizer.learning_rate`), None if there is no single one. The command
+        line and the Train node show their own name for it.
     """
 
     def __init__(self, sentence: str, field: str | None = None) -> None:
@@ -28,14 +28,14 @@ class SettingError(ValueError):
 
     @classmethod
     def several(cls, problems: Sequence[tuple[str | None, str]]) -> SettingError:
-        """One error for problems `(field, sentence)` that were found together."""
+        """One error for several problems `(field, sentence)`."""
         error = cls("")
         error.problems = list(problems)
         error.args = (error.named(str),)
         return error
 
     def named(self, name: Callable[[str], str]) -> str:
-        """All problems in one line, with `name(field)` for the name of each field."""
+        """All problems in one line, with each field named by `name(field)`."""
         sentences = (
             worded(sentence if field is None else f"`{field}`: {sentence}", name) for field, sentence in self.problems
         )
@@ -43,16 +43,16 @@ class SettingError(ValueError):
 
 
 def worded(text: str, name: Callable[[str], str]) -> str:
-    """A sentence of the trainer in which fields, which stand in backticks, are called by `name(field)`."""
+    """A sentence with the fields in backticks replaced by `name(field)`."""
     return re.sub(r"`([a-z][a-z0-9_.]*)`", lambda match: name(match[1]), text)
 
 
 class TrainingError(RuntimeError):
-    """The training cannot go on; the state of the last good step is saved."""
+    """Training cannot continue; the state of the last good step is saved."""
 
 
 class CollapsedError(TrainingError):
-    """Generator and discriminator are out of balance beyond repair."""
+    """Generator and discriminator are irreparably out of balance."""
 
 
 class DivergedError(TrainingError):

@@ -1,8 +1,8 @@
 """`python -m training.evaluate`: compare models and classical fills on the same pictures with the same holes.
 
-The folder of --out gets manifest.json (which picture with which hole, before anything is measured), results/ (every
-score of every pair), report.json, report.md (tables as in the papers), grid.png and scatter.png. An evaluation that was
-interrupted or killed goes on where it was when the same command is given again; so do further models.
+The folder --out receives manifest.json (the pairs of pictures and holes), results/ (every score of every pair),
+report.json, report.md (tables as in papers), grid.png and scatter.png. Repeating the command continues an evaluation
+that was interrupted or killed, and can add more models.
 
 exit codes: 0 done, 1 out of memory, 2 bad input (one line on standard error), 130 interrupted
 """
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         against = [_reference(model, names, options.model) for model in dict.fromkeys(options.against)]
         report = compare(methods, settings, options.out, resume=options.resume == "auto", against=against, say=_say)
     except KeyboardInterrupt:
-        return end(COMMAND, INTERRUPTED, "interrupted; the same command goes on where this one was")
+        return end(COMMAND, INTERRUPTED, "interrupted; repeat the command to continue")
     except MemoryError as error:
         return end(COMMAND, FAILED, str(error) or "out of memory")
     except (ValueError, OSError) as error:
@@ -94,9 +94,9 @@ def _say(sentence: str) -> None:
 
 
 def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:
-    """The name of the method that `--against` means."""
+    """The name of the method given by `--against`."""
     if model not in models:
-        raise ValueError(f"--against {model}: not among the models that are measured, {', '.join(models)}")
+        raise ValueError(f"--against {model}: not one of the measured models, {', '.join(models)}")
     return names[models.index(model)]
 
 
@@ -113,51 +113,53 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="MODEL",
-        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}; with {WITH_PATCHES} behind it, "
-        "the fill guides patches copied from the surroundings",
+        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}; with {WITH_PATCHES} appended, "
+        f"the fill guides patches copied from the surroundings",
     )
     parser.add_argument(
         "--against",
         nargs="+",
         default=[],
         metavar="MODEL",
-        help="some of these: also report how far the others are from them in the hole, pair by pair",
+        help="some of these models: also report the paired difference of the others from them, in the hole",
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="pictures, subfolders included")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder of pictures, including subfolders"
+    )
     parser.add_argument(
         "--masks",
         required=True,
         metavar="DIR|GENERATOR",
-        help=f"masks (white = hole, subfolders included), or one of {generators}",
+        help=f"folder of masks (white = hole), including subfolders, or one of {generators}",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where everything is written")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--features",
         type=Path,
         metavar="FILE",
         help="VGG weights (.safetensors; torchvision's VGG-16 or the normalized VGG-19 of universal style transfer) "
-        "for the perceptual distance, FID and KID; without, these are left out",
+        "for the perceptual distance, FID and KID, which are otherwise skipped",
     )
     parser.add_argument(
         "--judge",
         action="store_true",
-        help="also measure the perceptual distance in the hole by a network that nothing is trained with "
-        "(needs the extra `metrics`)",
+        help="also measure the perceptual distance in the hole with an independent network that is never used in "
+        "training (needs the extra `metrics`)",
     )
     parser.add_argument(
         "--size",
         type=_checked(int, lambda value: MIN_SIZE <= value <= MAX_SIZE, f"{MIN_SIZE} to {MAX_SIZE}"),
         default=256,
         metavar="PX",
-        help="side of the squares that pictures are cut and resized to (default: 256)",
+        help="side of the squares that pictures are cropped and resized to (default: 256)",
     )
     parser.add_argument(
         "--count",
         type=_checked(int, lambda value: value >= 1, "1 or more"),
         metavar="N",
-        help="pairs of a picture and a mask, over all columns of the tables; fewer than pictures x columns takes some "
-        "pictures, drawn with the seed, more gives further crops (default: every picture once in every column, at "
-        "most 1000 in each)",
+        help="number of picture and mask pairs over all columns of the tables; fewer than pictures x columns uses a "
+        "random sample of the pictures, more adds further crops (default: every picture once per column, at most 1000 "
+        "per column)",
     )
     parser.add_argument(
         "--buckets",
@@ -171,13 +173,13 @@ def _parser() -> argparse.ArgumentParser:
         "--border",
         choices=BORDERS,
         default="no",
-        help="whether holes keep 50 pixels (of 512) from the edge; both gives two columns for each ratio (default: no)",
+        help="whether holes stay 50 pixels (of 512) away from the edge; both gives two columns per ratio (default: no)",
     )
     parser.add_argument(
         "--seed",
         type=_checked(int, lambda value: value >= 0, "0 or more"),
         default=0,
-        help="of pictures, crops and masks",
+        help="seed for pictures, crops and masks",
     )
     parser.add_argument(
         "--strategy",
@@ -185,11 +187,14 @@ def _parser() -> argparse.ArgumentParser:
         default="whole",
         help="what a model sees, see python -m inpaint_core inpaint --help (default: whole)",
     )
-    parser.add_argument("--device", default="cpu", help="where networks run, e.g. cuda (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="device for networks, e.g. cuda (default: cpu)")
     parser.add_argument("--invert", action="store_true", help="black = hole in the folder of --masks")
     add_limit_argument(parser)
     parser.add_argument(
-        "--resume", choices=("auto", "none"), default="auto", help="auto: go on with what is in --out; none: start anew"
+        "--resume",
+        choices=("auto", "none"),
+        default="auto",
+        help="auto: continue the evaluation in --out; none: start over",
     )
     return parser
 
@@ -201,7 +206,7 @@ def _checked(kind: Callable[[str], Value], accepts: Callable[[Value], bool], acc
         except ValueError:
             value = None
         if value is None or not accepts(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not accepted: give {accepted}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not valid: give {accepted}")
         return value
 
     return parse

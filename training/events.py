@@ -1,4 +1,4 @@
-"""What a training tells those who watch it."""
+"""Events emitted by a training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Scanning:
-    """Sent while the folder of pictures is looked at, before anything else: `done` of `total` files."""
+    """Sent while the folder of pictures is scanned, before anything else: `done` of `total` files."""
 
     done: int
     total: int
@@ -37,13 +37,13 @@ class StepDone:
     Attributes
     ----------
     step, steps
-        Number of the step just done (from 1) and the number wanted.
+        Number of the step just done (from 1) and the total number.
     losses
-        Every term by name, already weighted averages over the batch; `"loss"` is what was minimized.
+        Every term by name, weighted and averaged over the batch; `"loss"` is what was minimized.
     learning_rate
-        What the optimizer used in this step.
+        The optimizer's learning rate in this step.
     images_per_second, seconds_left
-        Averages over the latest steps; `seconds_left` reaches to the last step.
+        Averages over the latest steps; `seconds_left` is the time to the last step.
     """
 
     step: int
@@ -56,7 +56,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Validated:
-    """Sent after a look at the held-out pictures; `best` says that this was the best so far."""
+    """Sent after a validation; `best` says whether it was the best so far."""
 
     step: int
     metrics: Mapping[str, float]
@@ -83,14 +83,14 @@ class CheckpointSaved:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """The training went back to the state of `step`; later steps are done anew, with other samples."""
+    """The training went back to the state of `step`; later steps are repeated with other samples."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence for the person who watches."""
+    """A sentence for the user."""
 
     text: str
     level: Literal["info", "warning"] = "info"
@@ -98,7 +98,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Finished:
-    """Sent last, also when the run was interrupted (then `interrupted` is true and the state is saved)."""
+    """Sent last, even if the run was interrupted (then `interrupted` is true and the state is saved)."""
 
     step: int
     interrupted: bool
@@ -107,5 +107,5 @@ class Finished:
 
 Event = Scanning | Started | StepDone | Validated | Preview | CheckpointSaved | RolledBack | Message | Finished
 Callback = Callable[[Event], None]
-"""Called in order, in the training's thread. What it raises ends the run: the state is saved first, then it goes on
-up."""
+"""Called in order, in the training's thread. An exception ends the run: the state is saved first, then the exception
+propagates."""

@@ -1,4 +1,4 @@
-"""Settings laid over settings: a recipe, what a sweep varies, the command line, a node's widgets."""
+"""Layered settings: a recipe, a sweep's levels, the command line, a node's widgets."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
     "adagrad": {"learning_rate": 0.01},
     "adadelta": {"learning_rate": 1.0, "beta2": 0.9},
 }
-"""What each optimizer starts from when a layer chooses it over another one."""
+"""Defaults of each optimizer when a layer selects it in place of another one."""
 OWN_TO_OPTIMIZER = ("learning_rate", "beta1", "beta2", "weight_decay")
-"""Fields whose good values depend on the optimizer; the schedule, the clipping and the average do not."""
+"""Fields whose good values depend on the optimizer, unlike the schedule, clipping and averaging."""
 
 
 def layered(base: Values, *layers: Values) -> dict[str, Any]:
-    """Lay settings over settings, section by section and argument by argument.
+    """Merge settings, section by section and argument by argument.
 
-    Where a layer chooses another architecture, objective or optimizer, the values below that belonged to the former
-    one are dropped, and the defaults of the new one apply. Everything that the layer itself gives is kept.
+    If a layer selects another architecture, objective or optimizer, the underlying values of the former one are
+    dropped, and the defaults of the new one apply. Everything given by the layer itself is kept.
 
     Parameters
     ----------
     base
         Values of a configuration, as in a recipe; not changed.
     *layers
-        Changes, the most important one last.
+        Changes; later layers take precedence.
 
     Returns
     -------
@@ -62,11 +62,11 @@ def _current(values: Values) -> dict[str, Any]:
 
 
 def _kept(section: str, known: Values, change: Values) -> Values:
-    """What stays of a section's known values below a change of it."""
+    """The values of a section that survive a change of it."""
     if section == "objective" and _changes(known, change, "name", ReconstructionConfig.model_fields["name"].default):
         return {}
     if section == "model" and _changes(known, change, "architecture", ModelConfig.model_fields["architecture"].default):
-        # Weights of another architecture are of no use either.
+        # Weights of another architecture cannot be used either.
         return {key: value for key, value in known.items() if key not in ("arguments", "init_from")}
     if section == "optimizer" and _changes(known, change, "name", OptimizerConfig.model_fields["name"].default):
         kept = {key: value for key, value in known.items() if key not in OWN_TO_OPTIMIZER}

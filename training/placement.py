@@ -1,4 +1,4 @@
-"""Where a training runs: device and process."""
+"""Placement of a training: device and process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Decision = TypeVar("Decision")
 
 @dataclass(frozen=True)
 class Placement:
-    """This process's device and its place among the processes that train together."""
+    """This process's device and its rank among the processes that train together."""
 
     device: torch.device
     rank: int = 0
@@ -32,7 +32,7 @@ class Placement:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait for all processes."""
         if self.processes > 1:
             distributed.barrier()
 
@@ -60,14 +60,14 @@ class Placement:
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says yes; all have to ask."""
+        """Whether any process says yes; all have to call this."""
         if self.processes == 1:
             return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0.0)
 
 
 def place(name: str) -> Placement:
-    """The device by its name, and this process's place in torch's process group if there is one."""
+    """The device by name, and this process's rank in torch's process group, if any."""
     device = choose_device(name)
     if not distributed.is_initialized():
         return Placement(device)
@@ -76,8 +76,8 @@ def place(name: str) -> Placement:
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Join the processes that torchrun has started, for as long as the block lasts; alone, do nothing."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join torchrun's processes for the duration of the block; does nothing in a single process or in a joined one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     if torch.cuda.is_available():
@@ -90,7 +90,7 @@ def process_group() -> Iterator[None]:
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` gives a GPU where there is one; anything else must exist.
+    """`auto` means a GPU if there is one; any other device must exist.
 
     Raises
     ------

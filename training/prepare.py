@@ -1,23 +1,23 @@
-"""`python -m training.prepare`: make a data set of a folder of pictures: cut, de-duplicate, split, report.
+"""`python -m training.prepare`: make a dataset from a folder of pictures: cut, deduplicate, split, report.
 
 usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [--shorter-side N] [--split 80/10/10]
                                   [--recursive] [--format jpg|png] [--quality 95] [--threshold BITS] [--seed S]
                                   [--max-megapixels N]
 
   --data DIR         folder of pictures; nothing in it is changed
-  --out DIR          gets train/, val/, test/ and report.json; a rerun brings what it wrote there up to date, and files
-                     that it did not write are left alone
-  --size N           side of the squares in pixels; smaller pictures are left out
-  --tiles            as many squares as fit side by side (default: reduce the shorter side to N and cut out the middle)
-  --shorter-side N   with --tiles: first reduce larger pictures until their shorter side has so many pixels
+  --out DIR          receives train/, val/, test/ and report.json; a rerun updates the files it wrote there, and never
+                     touches other files
+  --size N           side of the squares in pixels; smaller pictures are skipped
+  --tiles            as many squares as fit side by side (default: reduce the shorter side to N and crop the center)
+  --shorter-side N   with --tiles: first reduce larger pictures until their shorter side has N pixels
   --split A/B/C      shares of training, validation and test pictures
-  --recursive        look into subfolders too
+  --recursive        include subfolders
   --format, --quality   png, or jpg of this quality (1 to 100); pictures with transparent parts become png
-  --threshold BITS   near duplicates differ in at most so many of the 64 bits of their perceptual hashes (default 12)
-  --max-megapixels N accept pictures of up to so many million pixels (default 89)
-  --seed S           another division into train, val and test
+  --threshold BITS   near duplicates differ in at most this many of the 64 bits of their perceptual hashes (default 12)
+  --max-megapixels N accept pictures of up to N million pixels (default 89)
+  --seed S           seed of the split into train, val and test
 
-exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted; run again to go on
+exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted; run again to continue
 """
 
 from __future__ import annotations
@@ -46,31 +46,31 @@ from .runs.folder import check_writable, write_json
 from .runs.lock import hold_lock
 
 LOCK = ".prepare.lock"
-MAX_THRESHOLD = 32  # half of the bits, by which unrelated pictures differ
+MAX_THRESHOLD = 32  # half of the bits: unrelated pictures differ in as many
 SIZES = (16, 2048)
 
 
 def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
-    """Make the data set, or bring it up to date. See `training.dataset.selection.choose` for what is kept and where.
+    """Make the dataset, or update it. See `training.dataset.selection.choose` for what is kept and in which split.
 
     Parameters
     ----------
     settings
         What to do.
     quiet
-        Without progress bars.
+        No progress bars.
 
     Returns
     -------
     dict
-        What `report.json` holds.
+        The content of `report.json`.
 
     Raises
     ------
     ValueError
         `PrepareError`, `DatasetError`, `RunError` or `LockedError`: nothing has been changed.
     OSError
-        The disk is full or failed; every file that was written is whole.
+        The disk is full or failed; all files written so far are complete.
     """
     data, out = settings.data.expanduser().resolve(), settings.out.expanduser().resolve()
     _check_places(data, out)
@@ -90,7 +90,7 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
         wanted = {name for source in sources for name in source.written}
         foreign = next((name for name in sorted(wanted) if ledger.is_foreign(name)), None)
         if foreign is not None:
-            raise PrepareError(f"{out / foreign}: was not written by this command; move it, or choose another --out")
+            raise PrepareError(f"{out / foreign}: not written by this command; move it, or choose another --out")
         for split in SPLITS:
             (out / split).mkdir(exist_ok=True)
         ledger.remove_all_but(wanted)
@@ -110,21 +110,21 @@ def _search(data: Path, recursive: bool) -> Listing:
 
 def _check_places(data: Path, out: Path) -> None:
     if out == data or data in out.parents:
-        raise PrepareError(f"--out {out} lies inside --data {data}, whose pictures it would mix with; choose another")
+        raise PrepareError(f"--out {out} lies inside --data {data}, so its pictures would mix; choose another")
     for split in SPLITS:
         if data == out / split or out / split in data.parents:
-            raise PrepareError(f"--data {data} is where --out {out} would write to; choose another --out")
+            raise PrepareError(f"--data {data} is where --out {out} would write; choose another --out")
 
 
 def _nothing(data: Path, left_out: Sequence[LeftOut], listing: Listing) -> str:
     kinds = Counter(item.kind for item in left_out)
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none at all"
     first = f" (first: {left_out[0].file}, {left_out[0].reason})" if left_out else ""
-    return f"{data}: no usable picture; left out: {found}{first}{listing.found()}"
+    return f"{data}: no usable picture; skipped: {found}{first}{listing.found()}"
 
 
 def read_command_line(arguments: Sequence[str]) -> Settings:
-    """What is asked for.
+    """The settings given on the command line.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
     settings = Settings(**known)
     pixel_limit(settings.max_megapixels)
     if settings.shorter_side is not None and not settings.tiles:
-        raise ConfigError("--shorter-side is for --tiles: without, the shorter side is reduced to --size")
+        raise ConfigError("--shorter-side needs --tiles: otherwise the shorter side is reduced to --size")
     if settings.shorter_side is not None and settings.shorter_side < settings.size:
         raise ConfigError(f"--shorter-side {settings.shorter_side} is below --size {settings.size}")
     return settings
@@ -168,7 +168,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         except ValueError:
             value = low - 1
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer from {low} to {high}")
         return value
 
     return parse
@@ -196,9 +196,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return end(COMMAND, BAD_INPUT, error)
     except OSError as error:
-        return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is whole, run the same command again to go on")
+        return end(
+            COMMAND,
+            FAILED,
+            f"{unwritten(error)}; files written so far are complete; run the same command again to continue",
+        )
     except KeyboardInterrupt:
-        return end(COMMAND, INTERRUPTED, "interrupted; what is there is whole, run the same command again to go on")
+        return end(
+            COMMAND,
+            INTERRUPTED,
+            "interrupted; files written so far are complete; run the same command again to continue",
+        )
     print(summarize(report, settings.out))
     return DONE
 

@@ -3,14 +3,14 @@
 usage: python -m training.run [--config RECIPE] [--data DIR] [--out DIR] [--steps N] [--resume auto|none|RUN]
                               [--any.config.field VALUE ...]
 
-  --config RECIPE   a recipe's name or a .yaml file (default: the config.yaml of a run that is resumed, otherwise demo)
-  --data DIR        folder of pictures (default: what the recipe says)
+  --config RECIPE   a recipe's name or a .yaml file (default: the config.yaml of a resumed run, otherwise demo)
+  --data DIR        folder of pictures (default: the recipe's)
   --out DIR         run folder (default: runs/NAME)
-  --steps N         steps in all, those before a resume included
-  --resume auto     go on with the run in the run folder, if there is one
+  --steps N         total steps, including those before a resume
+  --resume auto     resume the run in the run folder, if there is one
   --resume none     start a new run, in the next free folder if the run folder is taken
-  --resume RUN      go on with the run in the folder RUN
-                    (default: go on if the run in the run folder was interrupted, otherwise start a new one)
+  --resume RUN      resume the run in the folder RUN
+                    (default: resume the run in the run folder if it was interrupted, otherwise start a new one)
   --optimizer.learning_rate 0.0005, --data.size 96, ...: every field of the configuration
 
 exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted and saved
@@ -69,16 +69,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingError as error:
         return end(COMMAND, FAILED, worded(str(error), option))
     except OSError as error:
-        return end(COMMAND, FAILED, f"{unwritten(error)}; what was saved before is intact, repeat the command to go on")
+        return end(
+            COMMAND, FAILED, f"{unwritten(error)}; everything saved before is intact; repeat the command to continue"
+        )
     folder = result.path.parent
     if result.interrupted:
         command = f"python -m training.run --resume {shlex.quote(str(folder))}"
-        return end(COMMAND, INTERRUPTED, f"interrupted after step {result.steps} and saved; go on with: {command}")
+        return end(COMMAND, INTERRUPTED, f"interrupted after step {result.steps} and saved; continue with: {command}")
     return DONE
 
 
 def report(result: TrainResult) -> None:
-    """Say what came out and how to use it."""
+    """Print the result and how to use it."""
     if result.interrupted:
         return
     folder = result.path.parent
@@ -89,7 +91,7 @@ def report(result: TrainResult) -> None:
         run.loss_plot: "losses",
         run.samples: "contact sheets of held-out pictures",
     }
-    names |= {run.metrics: "one line per step", run.report: "what was found in the folder of pictures"}
+    names |= {run.metrics: "losses of every step", run.report: "report on the folder of pictures"}
     for path, what in names.items():
         print(f"  {path.name:<20} {what}")
     for line in result.objective.score.lines(result.metrics, result.baselines):
@@ -98,12 +100,12 @@ def report(result: TrainResult) -> None:
     print(f"{purpose} with:")
     print(f"  {command.format(model=shlex.quote(str(run.model)))}")
     for filled in sorted(folder.glob(f"{run.filled.stem}.*")):
-        print(f"the picture that it was trained on, repaired: {filled}")
+        print(f"the repaired training picture: {filled}")
     sys.stdout.flush()
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:
-    """Configuration, run folder and what to do with a run that is there already.
+    """Configuration, run folder, and what to do with an existing run.
 
     Raises
     ------
@@ -146,10 +148,10 @@ def _base(recipe: str | None, out: str | None, resume: Resume) -> dict[str, Any]
 
 
 def _given(arguments: Sequence[str]) -> dict[str, Any]:
-    """The fields that options name, and nothing else."""
+    """Only the fields named by options."""
     if not arguments:
         return {}
-    # Imported late: only this needs it, and it is not cheap.
+    # Imported late: only this needs it, and importing it is slow.
     from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict, SettingsError
 
     class Settings(TrainConfig, BaseSettings):
@@ -157,7 +159,7 @@ def _given(arguments: Sequence[str]) -> dict[str, Any]:
 
         model_config = SettingsConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-        # The command line offers the options of every objective, so it has to know all types.
+        # The command line offers the options of all objectives, so it needs all types.
         objective: any_objective() = ReconstructionConfig()  # type: ignore[valid-type]
 
     try:

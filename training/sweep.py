@@ -2,17 +2,17 @@
 
 usage: python -m training.sweep --config SWEEP --out DIR [--data DIR] [--processes N] [--resume auto|none] [--steps N]
 
-  --config SWEEP    a .yaml file, or a sweep that comes along: landscape
-  --out DIR         gets results.json, report.md, curves.png, bars.png, pictures.png and a run folder for each run
-  --data DIR        folder of pictures (default: what the sweep says)
-  --processes N     so many runs at a time (default 1); with torchrun, each of its processes takes its share instead
-  --resume auto     leave out what is complete, go on with what was begun (default)
-  --resume none     refuse a folder in which a sweep was begun
-  --steps N         steps of every run; more than before goes on with all runs
+  --config SWEEP    a .yaml file, or the bundled sweep: landscape
+  --out DIR         receives results.json, report.md, curves.png, bars.png, pictures.png and a run folder for each run
+  --data DIR        folder of pictures (default: the sweep's)
+  --processes N     number of runs at a time (default 1); with torchrun, each of its processes takes its share
+  --resume auto     skip complete runs, resume unfinished ones (default)
+  --resume none     refuse a folder that already has a sweep
+  --steps N         steps of every run; increasing it resumes all runs
 
-A sweep is a YAML mapping: `base` (fields of a training, on top of a `recipe`), `axes` (for each its levels, for each of
-these the fields that it sets), `seeds`, and `test` (the share of the pictures that all models are measured on in the
-end, and how many crops of them). A run that fails is recorded with its reason, and the others go on.
+A sweep is a YAML mapping: `base` (fields of a training, on top of a `recipe`), `axes` (each with its levels, each with
+the fields that it sets), `seeds`, and `test` (the share of the pictures that all models are finally measured on, and
+the number of crops). A run that fails is recorded with its reason, and the others continue.
 
 exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted and saved
 """
@@ -46,7 +46,7 @@ MAX_PROCESSES = 256
 
 @dataclass(frozen=True)
 class Request:
-    """A command line, understood; it can be sent to other processes."""
+    """A parsed command line; can be pickled."""
 
     values: dict[str, object]
     out: Path
@@ -57,26 +57,26 @@ class Request:
 
 
 def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False) -> list[str]:
-    """Do what is left to do of a sweep, alone or with others, and write its report.
+    """Do the remaining work of a sweep, alone or with other processes, and write its report.
 
     Parameters
     ----------
     request
-        What to do.
+        The parsed command line.
     should_stop
-        Asked before every step of every training.
+        Checked before every step of every training.
 
     Returns
     -------
     list of str
-        Sentences that answer which level of each axis is best; empty in processes of torchrun's but the first.
+        Sentences on which level of each axis is best; empty in all but the first of torchrun's processes.
 
     Raises
     ------
     ConfigError, DatasetError, RunError
-        All are ValueErrors with one line; nothing has been trained.
+        All are ValueErrors with a one-line message; nothing has been trained.
     StoppedError
-        Stopped on request; what was begun is saved.
+        Stopped on request; unfinished runs are saved.
     OSError
         The disk is full or failed.
     """
@@ -88,7 +88,7 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
     sweep = make_sweep(request.values, request.data, request.steps)
     if sweep.base.data.folder is not None:
         check_apart(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
-    # Of torchrun's processes the first one decides whether this can be done at all; after that each trains alone.
+    # The first of torchrun's processes decides whether the sweep is possible at all; after that each trains alone.
     with process_group():
         placement = place("cpu")
         placement.agree(lambda: _check(request, placement.processes > 1))
@@ -100,7 +100,7 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
     if first:
         complete = sum(runs.outcome(run) is not None for run in sweep.runs)
         print(
-            f"{len(sweep.runs)} runs, {complete} of them complete already; everything is in {request.out}", flush=True
+            f"{len(sweep.runs)} runs, {complete} of them already complete; everything is in {request.out}", flush=True
         )
 
     def done(run: Combination, outcome: Outcome) -> None:
@@ -114,16 +114,16 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
 
 
 def _check(request: Request, together: bool) -> None:
-    """Refuse what cannot be done, before anything is written."""
+    """Refuse impossible requests before anything is written."""
     from .sweeps.report import RESULTS, RESULTS_FORMAT
 
     out = request.out
     check_writable(out)
     if together and request.processes > 1:
-        raise ConfigError("--processes: torchrun has started the processes already")
+        raise ConfigError("--processes: torchrun has already started the processes")
     if request.fresh and (out / "runs").exists():
         raise ConfigError(
-            f"{out}: a sweep was begun here; choose another `out`, or set `resume` to auto to continue it"
+            f"{out}: there already is a sweep here; choose another `out`, or set `resume` to auto to continue it"
         )
     if (out / RESULTS).exists():
         try:
@@ -131,12 +131,12 @@ def _check(request: Request, together: bool) -> None:
         except (OSError, ValueError, LookupError, TypeError):
             ours = False
         if not ours:
-            raise ConfigError(f"{out / RESULTS}: is not of a sweep; choose another `out`")
+            raise ConfigError(f"{out / RESULTS}: not from a sweep; choose another `out`")
 
 
 @contextmanager
 def _helpers(request: Request) -> Iterator[None]:
-    """All processes but this one, for as long as the block lasts; when it fails they save and end."""
+    """Run all other processes for the duration of the block; if it fails, they save and end."""
     _share_processors(request.processes)
     context = multiprocessing.get_context("spawn")
     leave = context.Event()
@@ -155,7 +155,7 @@ def _helpers(request: Request) -> Iterator[None]:
 
 
 def _help(request: Request, leave: Event) -> None:
-    """What a helper does: it takes runs until none is left, or until the process that started it is gone."""
+    """The work of a helper process: it takes runs until none is left, or until its parent process is gone."""
     from .engine.session import StoppedError
     from .sweeps.config import make_sweep
     from .sweeps.runs import Bench, Runs
@@ -174,7 +174,7 @@ def _help(request: Request, leave: Event) -> None:
     except StoppedError:
         pass
     except (ValueError, OSError) as error:
-        # The runs that it leaves are taken over.
+        # Its remaining runs are taken over.
         end(COMMAND, FAILED, f"a process ends: {error}")
 
 
@@ -185,7 +185,7 @@ def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Ou
 
 
 def _share_processors(processes: int) -> None:
-    """With a process for each run, more threads than processors would only be in each other's way."""
+    """With one process per run, more threads than processors would only slow each other down."""
     if "OMP_NUM_THREADS" not in os.environ:
         import torch
 
@@ -193,7 +193,7 @@ def _share_processors(processes: int) -> None:
 
 
 def read_command_line(arguments: Sequence[str]) -> Request:
-    """What is asked for.
+    """Parse the command line.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def read_command_line(arguments: Sequence[str]) -> Request:
 
 def _whole(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
 
 
@@ -243,9 +243,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return end(COMMAND, BAD_INPUT, error)
     except StoppedError:
-        return end(COMMAND, INTERRUPTED, "interrupted and saved; repeat the command to go on")
+        return end(COMMAND, INTERRUPTED, "interrupted and saved; repeat the command to continue")
     except OSError as error:
-        return end(COMMAND, FAILED, f"{unwritten(error)}; what is there is intact, repeat the command to go on")
+        return end(
+            COMMAND, FAILED, f"{unwritten(error)}; everything saved before is intact; repeat the command to continue"
+        )
     for sentence in answers:
         print(sentence)
     if answers:

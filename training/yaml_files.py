@@ -1,11 +1,11 @@
-"""Configuration files in YAML, bounded: a small file never becomes a large or endless structure."""
+"""Bounded reading of YAML configuration files: a small file never becomes a huge or endless structure."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-MAX_BYTES = 2**20  # bytes; a recipe takes one or two thousand
+MAX_BYTES = 2**20  # bytes; a recipe has one or two thousand
 MAX_DEPTH = 24
 
 
@@ -15,14 +15,14 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     ValueError
-        The reason, without the file's name: too large, not YAML, aliases, nested too deep, keys that are no text.
+        The reason, without the file's name: too large, not YAML, aliases, nested too deeply, or keys that are not text.
     OSError
         It cannot be read.
     """
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Plain values alone."""
+        """Loads only plain values."""
 
         nested = 0
 
@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> Any:
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise ValueError(f"more than {MAX_BYTES} bytes, which no configuration needs")
+        raise ValueError(f"larger than {MAX_BYTES} bytes, too large for a configuration")
     try:
         values = yaml.load(content.decode("utf-8"), Loader)
     except (yaml.YAMLError, RecursionError, OverflowError, TypeError) as error:
@@ -55,7 +55,9 @@ def _check_keys(values: Any) -> None:
     if isinstance(values, dict):
         for key, value in values.items():
             if not isinstance(key, str):
-                raise ValueError(f"{key!r:.60} is no name of an option; put names that look like numbers in quotes")
+                raise ValueError(
+                    f"{key!r:.60} is not the name of an option; put names that look like numbers in quotes"
+                )
             _check_keys(value)
     elif isinstance(values, list):
         for value in values:

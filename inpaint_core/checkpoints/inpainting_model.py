@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor
 
-from ..models.architecture import Network
 from ..models.evaluation_mode import evaluation_mode
 from ..models.padding import crop_padding, pad_to_multiple
-from .card import ModelCard, ValueRange
+from .card import ValueRange
+from .described_model import DescribedModel
 
 # Mean and standard deviation of ImageNet's RGB, the constants of torchvision's classification models.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -53,7 +51,7 @@ def fill_hole(image: Tensor, mask: Tensor, fill: tuple[float, float, float]) -> 
     return torch.where(mask > 0.5, image.new_tensor(fill).view(1, 3, 1, 1), image)
 
 
-class InpaintingModel:
+class InpaintingModel(DescribedModel):
     """A Completer around an inpainting network.
 
     Parameters
@@ -65,25 +63,6 @@ class InpaintingModel:
     """
 
     does = "fills holes"
-
-    def __init__(self, card: ModelCard, network: Network) -> None:
-        self.card = card
-        self.network = network
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return next(self.network.parameters()).device
-
-    def to(self, device: torch.device | str) -> InpaintingModel:
-        """Move the weights; returns itself."""
-        self.network.to(device)
-        return self
-
-    def clone(self) -> InpaintingModel:
-        """An independent copy, for fine-tuning a model that is still in use elsewhere."""
-        with torch.inference_mode(False):
-            return InpaintingModel(self.card, copy.deepcopy(self.network))
 
     def prepare(self, image: Tensor, mask: Tensor) -> Tensor:
         """The network's input: the hole filled with the card's color, in the card's value range."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor
 
-from ..models.architecture import Network
 from ..models.evaluation_mode import evaluation_mode
 from ..models.padding import crop_padding, pad_to_multiple
-from .card import ModelCard
+from .described_model import DescribedModel
 from .inpainting_model import from_range, to_range
 
 
-class TranslationModel:
+class TranslationModel(DescribedModel):
     """A translation network and how its input is prepared.
 
     Parameters
@@ -27,25 +24,6 @@ class TranslationModel:
     """
 
     does = "translates pictures"
-
-    def __init__(self, card: ModelCard, network: Network) -> None:
-        self.card = card
-        self.network = network
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return next(self.network.parameters()).device
-
-    def to(self, device: torch.device | str) -> TranslationModel:
-        """Move the weights; returns itself."""
-        self.network.to(device)
-        return self
-
-    def clone(self) -> TranslationModel:
-        """An independent copy, for fine-tuning a model that is still in use elsewhere."""
-        with torch.inference_mode(False):
-            return TranslationModel(self.card, copy.deepcopy(self.network))
 
     @torch.no_grad()
     def predict(self, inputs: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ class PConvUNetInference(Network):
 
     - Batch normalization is folded into the weights; its shift becomes a bias that the window ratio does not scale.
     - A 3x3 convolution of nearest-upsampled features is a 4x4 transposed convolution with stride 2 of the features
-    themselves, with 4/9 of the multiplications. As convolution is linear in its channels, a decoder level is the sum of
-    that and a 3x3 convolution of the skip; nothing is upsampled or concatenated.
+      themselves, with 4/9 of the multiplications. As convolution is linear in its channels, a decoder level is the sum
+      of that and a 3x3 convolution of the skip; nothing is upsampled or concatenated.
     - Only windows that are neither full nor empty need renormalizing. On a CPU only those pixels are processed.
     - Features are channels_last, in the given precision; masks, window sums and the last layer stay float32.
 

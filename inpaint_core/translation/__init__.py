@@ -1,4 +1,4 @@
-"""Learning to See: pictures abstracted into inputs, and translated into what a network was trained on."""
+"""Learning to See: abstracting pictures into inputs and translating them in the style of the training pictures."""
 
 from ..checkpoints.prepare_settings import InputStatistics, PrepareSettings
 from .controls import LiveControls

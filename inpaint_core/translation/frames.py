@@ -17,7 +17,7 @@ from .smoothing import CutDetector, ExponentialSmoothing
 
 Fit = Literal["whole", "crop", "letterbox"]
 FITS: tuple[Fit, ...] = get_args(Fit)
-MAX_LENGTH_RATIO = 4  # no frame is longer than so many times the size that it is worked on at
+MAX_LENGTH_RATIO = 4  # the longer side of a frame is limited to this many times the working size
 MEASURED_FRAMES = 32
 Progress = Callable[[int, int], None]
 
@@ -35,31 +35,31 @@ def translate(
     frames_per_batch: int = 8,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Translate frames, which are taken for a clip: one after the other, with the same contrast throughout.
+    """Translate frames as a clip: in order, with the same contrast throughout.
 
     Parameters
     ----------
     model
-        As `load_model` gives it.
+        As returned by `load_model`.
     frames
         `[T,3,H,W]` in 0..1, RGB; gray `[T,1,H,W]` and RGBA `[T,4,H,W]` (alpha unused) are accepted. Any H and W from 1.
     settings
-        How the input is made; the model's own when None.
+        How the input is prepared; the model's own settings if None.
     controls
-        Live controls, only for models that have settings.
+        Live controls; only for models with settings.
     fit
-        `"whole"`: all of the frame, its shorter side scaled to `size`. `"crop"`: the square in the middle; the rest of
-        the frame becomes black. `"letterbox"`: all of the frame in a square, its border repeated to fill that.
+        `"whole"`: the whole frame, its shorter side scaled to `size`. `"crop"`: the central square; the rest of the
+        frame becomes black. `"letterbox"`: the whole frame in a square, padded by replicating its border.
     size
-        Side in pixels that the network works at; the size that it was trained on when None. Forms are then as large as
-        in the training pictures; larger values give smaller forms.
+        Side in pixels that the network works at; its training size if None, so that shapes are as large as in the
+        training pictures. Larger values give smaller shapes.
     smooth_input, smooth_output
-        Part (0 up to below 1) of the previous frame that is mixed into what the network sees and gives. A cut in the
-        clip starts anew.
+        Share (0 or more, below 1) of the previous frame that is blended into the network's input and output. Restarts
+        at a cut.
     frames_per_batch
-        Frames that the network sees at once; no result depends on it, memory does.
+        Frames that the network sees at once; affects memory, not results.
     progress
-        Called with (frames done, frames in all) after each batch; what it raises goes up to the caller.
+        Called with (frames done, total frames) after each batch; exceptions propagate to the caller.
 
     Returns
     -------
@@ -69,10 +69,10 @@ def translate(
     Raises
     ------
     ValueError
-        Shapes or options that do not fit.
+        Invalid shapes or options.
     """
     if frames_per_batch < 1:
-        raise ValueError(f"frames_per_batch is {frames_per_batch}: at least 1 is needed")
+        raise ValueError(f"frames_per_batch is {frames_per_batch}: expected at least 1")
     translator = FrameTranslator(
         model,
         settings=settings,
@@ -94,14 +94,14 @@ def translate(
 
 
 class FrameTranslator:
-    """Translates a clip that comes in parts: what lasts from part to part is kept here. Arguments as for `translate`.
+    """Translates a clip in parts, keeping the state between them. Arguments as for `translate`.
 
     Attributes
     ----------
     smooth_input, smooth_output
-        The two `ExponentialSmoothing`; their `amount` may be changed while frames come.
+        The two `ExponentialSmoothing`; their `amount` may be changed between parts.
     seen
-        What the network saw of the latest part: `[T,1,h,w]` or `[T,3,h,w]`.
+        The network's input for the latest part: `[T,1,h,w]` or `[T,3,h,w]`.
     """
 
     def __init__(
@@ -118,9 +118,11 @@ class FrameTranslator:
         if fit not in FITS:
             raise ValueError(f"unknown fit {fit!r}: choose one of {', '.join(FITS)}")
         if size is not None and size < 1:
-            raise ValueError(f"size is {size}: at least 1 pixel is needed")
+            raise ValueError(f"size is {size}: expected at least 1 pixel")
         if model.card.prepare is None and (settings is not None or controls is not None):
-            raise ValueError("this model reads color pictures as they are: it takes no settings and no live controls")
+            raise ValueError(
+                "this model reads color pictures as they are: it does not accept settings or live controls"
+            )
         self._model = model
         self._settings = settings or model.card.prepare
         self._controls = controls
@@ -134,7 +136,7 @@ class FrameTranslator:
 
     @property
     def controls(self) -> LiveControls | None:
-        """The live controls; when they are changed, the next frames are measured anew."""
+        """The live controls; changing them makes the next frames be measured again."""
         return self._controls
 
     @controls.setter
@@ -143,9 +145,9 @@ class FrameTranslator:
         self._clip = None
 
     def measure(self, parts: Iterable[Tensor]) -> None:
-        """Fix what a contrast stretch takes for the statistics of the clip; the first part decides otherwise.
+        """Set the clip's statistics for a contrast stretch; otherwise the first part determines them.
 
-        `parts` are frames `[T,C,H,W]` from anywhere in the clip, read only when there is a stretch.
+        `parts` are frames `[T,C,H,W]` from anywhere in the clip, read only if there is a stretch.
         """
         if self._settings is not None and self._controls is not None and self._controls.stretch != "none":
             views = torch.cat([self._view(part) for part in parts])
@@ -164,12 +166,12 @@ class FrameTranslator:
 
     @torch.no_grad()
     def look(self, frames: Tensor) -> Tensor:
-        """What the network would be shown of frames, `[T,C,H,W]` as for `translate`, without smoothing.
+        """The network's input for frames `[T,C,H,W]` as for `translate`, without smoothing.
 
         Returns
         -------
         Tensor
-            Float32 `[T,1,H,W]` in 0..1, or `[T,3,H,W]` for a model that reads colors. To translate it, give it back as
+            Float32 `[T,1,H,W]` in 0..1, or `[T,3,H,W]` for a model that reads colors. To translate it, pass it as
             frames with `PrepareSettings(reduction=1)`.
         """
         _check(frames)
@@ -183,7 +185,7 @@ class FrameTranslator:
         return prepare(view, self._settings, controls=self._controls, clip=self._clip)
 
     def _view(self, frames: Tensor) -> Tensor:
-        """The part of the frames that is looked at, at the size that is worked on, on the model's device."""
+        """The visible part of the frames at the working size, on the model's device."""
         frames = frames[:, :3].to(self._model.device, torch.float32).nan_to_num(0.0).clamp(0.0, 1.0)
         frames = frames.expand(-1, 3, -1, -1)
         height, width = frames.shape[-2:]
@@ -199,7 +201,7 @@ class FrameTranslator:
         return frames
 
     def _unview(self, output: Tensor, height: int, width: int) -> Tensor:
-        """Back to the frames' size."""
+        """Resize back to the frames' size."""
         if self._fit == "crop":
             top, left, side = _middle(height, width)
             picture = output.new_zeros((*output.shape[:2], height, width))

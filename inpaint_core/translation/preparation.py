@@ -1,4 +1,4 @@
-"""prepare(): a picture becomes the gray, soft, formless thing that a Learning-to-See network is shown."""
+"""prepare(): turns a picture into the gray, soft, abstract input of a Learning to See network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def prepare(
     controls: LiveControls | None = None,
     clip: InputStatistics | None = None,
 ) -> Tensor:
-    """Abstract pictures, the same way while training and afterwards.
+    """Abstract pictures, in the same way for training and use.
 
     Grayscale (0.299 R + 0.587 G + 0.114 B), area reduction, cubic enlargement, clipping to 0..1: the input of Akten,
     Fiebrink and Grierson 2019, "Learning to See: You Are What You See" (SIGGRAPH Art Papers).
@@ -33,12 +33,12 @@ def prepare(
     settings
         As in the model's card.
     generator
-        Only while training: on the CPU, source of the random brightness and contrast, one draw of each per picture.
+        Only in training: source of the random brightness and contrast, one draw of each per picture; on the CPU.
     controls
-        Only live: applied in the order that `controls` describes.
+        Live controls, applied in the order described in `controls`.
     clip
-        What a contrast stretch takes for the statistics of these frames (see `measure_clip`), so that a clip that is
-        prepared in parts does not flicker; these frames' own when None.
+        Statistics for a contrast stretch (see `measure_clip`), so that a clip prepared in parts does not flicker; those
+        of these frames if None.
 
     Returns
     -------
@@ -63,15 +63,15 @@ def prepare(
 
 
 def measure_clip(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None = None) -> InputStatistics:
-    """What `prepare` should take for the `clip` of these frames `[B,3,H,W]`, a few of a clip or all of it.
+    """The `clip` argument of `prepare`, measured on frames `[B,3,H,W]`, a few of a clip or all of it.
 
-    Without controls these are the statistics that a card holds of the training pictures.
+    Without controls these are the statistics of training pictures that a card stores.
     """
     return measure(_abstract(frames, settings, controls))
 
 
 def to_gray(frames: Tensor) -> Tensor:
-    """`[B,1,H,W]` of `[B,3,H,W]`; gray stays as it is.
+    """`[B,3,H,W]` as `[B,1,H,W]`; gray is unchanged.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def to_gray(frames: Tensor) -> Tensor:
 
 
 def reduced_side(side: int, reduction: int) -> int:
-    """Pixels that are left of a side."""
+    """Length of a side after reduction."""
     return max(1, round(side / reduction))
 
 

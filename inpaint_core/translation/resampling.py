@@ -1,4 +1,4 @@
-"""Area reduction and cubic enlargement as OpenCV does them, as two small matrix products on any device."""
+"""OpenCV's area reduction and cubic enlargement, as two small matrix products on any device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CUBIC_A = -0.75  # OpenCV's INTER_CUBIC; Keys 1981 (eq. 4) prefers -0.5
 def reduce_area(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Reduce `[B,C,H,W]` to `size` (height, width), each new pixel the mean of the area under it.
 
-    Equals OpenCV's INTER_AREA, also where the ratio is not an integer. Neither side may grow.
+    Equals OpenCV's INTER_AREA, even for non-integer ratios. Neither side may grow.
     """
     return _resample(image, size, "area")
 
@@ -35,14 +35,14 @@ def _resample(image: Tensor, size: tuple[int, int], kind: Literal["area", "cubic
 
 @lru_cache(maxsize=64)
 def _weights(kind: Literal["area", "cubic"], source: int, target: int, device: torch.device) -> Tensor:
-    # What is kept here may later meet a training, where tensors made under ComfyUI's inference mode cannot be used.
+    # The cached tensors may be used in training later, which is impossible if made under ComfyUI's inference mode.
     with torch.inference_mode(False), torch.no_grad():
         matrix = area_matrix(source, target) if kind == "area" else cubic_matrix(source, target)
         return matrix.to(device, torch.float32)
 
 
 def area_matrix(source: int, target: int) -> Tensor:
-    """Float64 `[target,source]`: the part of every new pixel that each old pixel covers.
+    """Float64 `[target,source]`: the share of every new pixel that each old pixel covers.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from typing import Any
 
 WRITING = "write,pwrite64,writev,ftruncate,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat"
 SECONDS = 120
-UNCOMPARED = re.compile(r"/state/\d+\.json$|scatter\.png$")  # they hold the run's random name, and seconds
+UNCOMPARED = re.compile(r"/state/\d+\.json$|scatter\.png$")  # they contain the run's random name, and times
 TIMINGS = re.compile(r"second|images_per|share_of_time|duration|\brun\b|date|created|mtime|peak|time")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -31,7 +31,7 @@ _CONTEXT.set_forkserver_preload(
 
 
 def available() -> bool:
-    """Whether faults can be injected here: strace must be allowed to attach to another process."""
+    """Whether faults can be injected on this machine: strace must be allowed to attach to another process."""
     if sys.platform != "linux" or shutil.which("strace") is None:
         return False
     victim = subprocess.Popen(["sleep", "5"])
@@ -46,7 +46,7 @@ def available() -> bool:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: its exit code (negative for a signal) and what it said on both streams."""
+    """How a command ended: its exit code (negative for a signal) and its output on both streams."""
 
     code: int
     said: str
@@ -75,9 +75,9 @@ def run(line: Sequence[str], log: Path, inject: str | None = None) -> Outcome:
     line
         A module with a `main(arguments) -> int`, and its arguments.
     log
-        Where both output streams go.
+        File for both output streams.
     inject
-        strace's words for the fault, after the system calls: `signal=KILL:when=7`, `error=ENOSPC:when=3+`.
+        The fault in strace's syntax, after the system calls: `signal=KILL:when=7`, `error=ENOSPC:when=3+`.
     """
     ready, tell_ready = _CONTEXT.Pipe(duplex=False)
     wait_go, go = _CONTEXT.Pipe(duplex=False)
@@ -104,7 +104,7 @@ def run(line: Sequence[str], log: Path, inject: str | None = None) -> Outcome:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Digest of every file below a folder, with times and random names taken out of what is JSON."""
+    """Digest of every file in a folder, with times and random names removed from JSON."""
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))

@@ -1,6 +1,6 @@
-"""A kill at any system call that writes, and a disk fault at any of them, lose nothing and leave nothing behind.
+"""A kill or a disk fault at any writing system call loses nothing and leaves nothing behind.
 
-`pytest -m attack` runs every moment that `LIMINAL_ATTACK_STRIDE` does not skip (1: all of them).
+`pytest -m attack` tests every moment that `LIMINAL_ATTACK_STRIDE` does not skip (1: all of them).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _injection() -> None:
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with pictures, masks, a recipe, a sweep and a model: what the commands read."""
+    """A folder with the inputs of the commands: pictures, masks, a recipe, a sweep and a model."""
     base = tmp_path_factory.mktemp("ground")
     for folder, count in (("pictures", 8), ("few", 3)):
         (base / folder).mkdir()
@@ -53,7 +53,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def lines(base: Path) -> dict[str, Line]:
-    """The command lines that are attacked, for an output folder."""
+    """The command lines to attack, for an output folder."""
     model = str(base / "model" / "model.safetensors")
     few = str(base / "few")
     return {
@@ -75,7 +75,7 @@ def lines(base: Path) -> dict[str, Line]:
 
 @pytest.fixture(scope="module")
 def references(ground: Path) -> dict[str, dict[str, str]]:
-    """What an undisturbed command leaves, by its name."""
+    """The results of undisturbed commands, by name."""
     found = {}
     for name, line in lines(ground).items():
         out = ground / f"quiet {name}"
@@ -105,7 +105,7 @@ def test_a_kill_at_any_write_loses_nothing(name: str, ground: Path, references, 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for-ever"])
 @pytest.mark.parametrize("name", ["run", "prepare", "evaluate", "sweep", "inpaint"])
-def test_a_disk_fault_at_any_write_is_told_or_made_up_for(
+def test_a_disk_fault_at_any_write_is_reported_or_recovered_from(
     name: str, lasting: bool, ground: Path, references, tmp_path: Path
 ) -> None:
     wrong = []
@@ -126,7 +126,7 @@ def test_a_disk_fault_at_any_write_is_told_or_made_up_for(
 
 
 def complaints(when: str, outcome: faults.Outcome, out: Path, reference: dict[str, str]) -> list[str]:
-    """What is not as after an undisturbed command."""
+    """Differences from the results of an undisturbed command."""
     found = []
     if outcome.code != 0:
         found.append(f"{when}: exit code {outcome.code}: {outcome.said[-300:]}")

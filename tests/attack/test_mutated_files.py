@@ -1,4 +1,4 @@
-"""Checkpoints and pictures with a few things wrong in them: each is read right or refused in one sentence."""
+"""Checkpoints and pictures with a few errors in them: each is read correctly or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STRIDE = int(os.environ.get("LIMINAL_ATTACK_STRIDE", "1"))
 CHECKPOINTS = 5000 // STRIDE
 PICTURES = 2000 // STRIDE
 SECONDS = 5.0
-MEBIBYTES = 1024  # that one file may add to the process
+MEBIBYTES = 1024  # MiB that one file may add to the process
 
 ODD_NUMBERS = (-1, 0, 1, 2, 7, 8192, 2**31, 2**53, 2**64, 10**400, 0.5, -0.5, 1e300, True, None)
 ODD_TEXTS = (
@@ -66,12 +66,12 @@ TYPES = (
 
 
 def is_one_clean_line(text: str) -> bool:
-    """Whether a sentence can be shown as it is."""
+    """Whether a sentence can be displayed safely."""
     return 0 < len(text) <= 2000 and text.isprintable()
 
 
 def peak() -> float:
-    """Largest size that the process has had, in MiB."""
+    """Peak size of the process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
@@ -86,7 +86,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def mutated_checkpoints(good: bytes) -> Iterator[tuple[str, bytes]]:
-    """`CHECKPOINTS` files, each with what was done to it."""
+    """`CHECKPOINTS` files, each with a description of its mutation."""
     size = struct.unpack("<Q", good[:8])[0]
     header, body = json.loads(good[8 : 8 + size]), good[8 + size :]
     for number in range(CHECKPOINTS):

@@ -2,10 +2,10 @@
 
     pytest tests/benchmarks/bench_inpaint.py -s
 
-Times are processor seconds of one thread, taken in turns, the least of several rounds: other work on the machine hardly
-moves them. The comparison runs the other programs' own code, from checkouts, on the same LaMa network with random
-weights: COMFYUI_PATH (a ComfyUI), ACLY_PATH (Acly/comfyui-inpaint-nodes), IOPAINT_PATH (Sanster/IOPaint); it needs
-spandrel.
+Times are processor seconds of one thread, measured in turns, the minimum of several rounds, so that other work on the
+machine has little influence. The comparison runs the other programs' own code, from checkouts, on the same LaMa network
+with random weights: COMFYUI_PATH (a ComfyUI), ACLY_PATH (Acly/comfyui-inpaint-nodes), IOPAINT_PATH (Sanster/IOPaint);
+it needs spandrel.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def acly_node() -> Any:
 
 
 def iopaint_model(network: torch.nn.Module) -> Any:
-    """IOPaint's LaMa, from its own files; what its packages import beside it is left out."""
+    """IOPaint's LaMa, from its own files; without the other imports of its packages."""
     root = Path(os.environ["IOPAINT_PATH"], "iopaint")
     for name, folder in (("iopaint", root), ("iopaint.model", root / "model")):
         module = types.ModuleType(name)

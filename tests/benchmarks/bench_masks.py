@@ -61,14 +61,14 @@ def photograph(name: str, side: int) -> Tensor:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Processor time: on one core, what else runs on the machine counts least."""
+    """Processor time on one core, which depends least on other work on the machine."""
     start = time.process_time()
     call()
     return time.process_time() - start
 
 
 def rate(draw: Callable[[int], object], count: int) -> float:
-    """Calls a second, the best of five rounds."""
+    """Calls per second, the best of five rounds."""
     draw(0)
     rounds = [seconds(lambda: [draw(seed) for seed in range(count)]) for _ in range(5)]
     return count / min(rounds)
@@ -101,7 +101,7 @@ def test_superpixel_masks_a_second() -> None:
 
 
 def boundary_recall(labels: np.ndarray, reference: np.ndarray, side: int = 1024, tolerance: float = 2.0) -> float:
-    """Share of the reference's border pixels that have one of ours near, both looked at in a reduced size."""
+    """Share of the reference's border pixels with one of ours nearby, both at a reduced size."""
     from skimage.segmentation import find_boundaries
 
     step = labels.shape[0] // side
@@ -134,7 +134,7 @@ def test_superpixels_of_a_large_photograph_against_scikit_image(name: str, n_seg
         f"boundary recall {recall:.3f}; {labels.max() + 1} superpixels, scikit-image {reference.max() + 1}"
     )
     assert theirs / ours > 15
-    # Above 0.9 but for one of the ten: where scikit-image gives small fragments to any neighbor, ours go by color.
+    # Above 0.9 but for one of the ten: scikit-image merges small fragments into any neighbor, ours by color.
     assert recall > 0.89
 
 

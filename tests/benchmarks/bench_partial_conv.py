@@ -1,7 +1,8 @@
-"""The partial-convolution U-Net beside the same net with plain convolutions and beside the dense-mask formulation.
+"""The partial-convolution U-Net compared with the same network of plain convolutions and with the dense-mask
+formulation.
 
-`pytest tests/benchmarks/bench_partial_conv.py -s`: 512 x 512, batch 1, median of 12 rounds in which the nets take
-turns, so that whatever else the machine does meets all of them. On a GPU, where there is one, timed by events.
+`pytest tests/benchmarks/bench_partial_conv.py -s`: 512 x 512, batch 1, median of 12 rounds in which the networks take
+turns, so that other work on the machine affects all of them. On a GPU, if there is one, timed by events.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def trained_looking_model(device: str) -> InpaintingModel:
     network.train()
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = None  # a plain average over the pictures that follow
+            layer.momentum = None  # a plain average over the following pictures
             layer.reset_running_stats()
     for seed in range(3):
         coarse = torch.rand(2, 3, 16, 16, generator=generator)

@@ -1,7 +1,7 @@
 """Training speed: `pytest tests/benchmarks/bench_training.py --override-ini norecursedirs= -s`.
 
-Our step against a plain loop of the usual kind, with the same network, loss, batch and machine, side by side: the plain
-loop decodes PNG files in the main process at every step, works in float32, convolves masks densely and sends output,
+Our step compared with a typical loop, with the same network, loss, batch and machine, side by side: the plain loop
+decodes PNG files in the main process at every step, works in float32, convolves masks densely and sends output,
 composite and truth through VGG one after the other with a graph. Also the growth of memory over 500 steps.
 """
 

@@ -1,6 +1,6 @@
-"""Frames a second of the Learning-to-See recipes: `pytest tests/benchmarks/bench_translation.py`.
+"""Frames per second of the Learning to See recipes: `pytest tests/benchmarks/bench_translation.py`.
 
-End to end at 256 x 256: prepare, network, smoothing. On a CPU with as many threads as torch takes; on a GPU, where
+End to end at 256 x 256: prepare, network, smoothing. On a CPU with torch's default number of threads; on a GPU, if
 there is one, the networks alone, timed by events, in half precision and eagerly in float32.
 """
 
@@ -25,7 +25,7 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GP
 
 
 def model_of(recipe: str, folder: Path, device: str) -> TranslationModel:
-    """A model with fresh weights, read from a file as people do."""
+    """A model with fresh weights, loaded from a file as in practice."""
     config = load_recipe(recipe)
     arguments = dict(config.model.arguments)
     card = ModelCard(

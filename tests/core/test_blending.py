@@ -112,7 +112,7 @@ def test_poisson_blending_is_more_exact_than_opencvs():
 
 
 class ShiftedTruth:
-    """Knows the true picture and predicts it a constant brighter; puts known pixels back or does not."""
+    """Predicts the true picture brighter by a constant; optionally puts known pixels back."""
 
     def __init__(self, truth, shift, put_back):
         self.truth = truth

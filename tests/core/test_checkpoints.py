@@ -57,7 +57,7 @@ def refusal(path) -> str:
     return message
 
 
-def test_a_model_comes_back_as_it_was_without_flags(model, path):
+def test_a_model_is_loaded_unchanged_without_flags(model, path):
     loaded = load_model(path)
     assert loaded.card == model.card
     for key, value in model.network.state_dict().items():
@@ -144,7 +144,7 @@ def test_missing_extra_and_misshapen_weights_are_named(path):
         assert expected in refusal(path)
 
 
-def test_weights_that_are_not_finite_are_never_written_and_the_old_file_stays(model, path):
+def test_weights_that_are_not_finite_are_never_written_and_the_old_file_is_kept(model, path):
     before = path.read_bytes()
     with torch.no_grad():
         next(model.network.parameters()).fill_(float("inf"))
@@ -171,5 +171,5 @@ def test_a_name_stands_for_an_embedded_model(model, tmp_path, monkeypatch):
     monkeypatch.setattr(embedded, "FOLDER", tmp_path)
     save_model(model, tmp_path / "own.safetensors")
     assert load_model("own").card == model.card
-    with pytest.raises(CheckpointError, match=r"other: no such model file, nor one of the pack's own \(own\)"):
+    with pytest.raises(CheckpointError, match=r"other: no such model file, and no embedded model of that name \(own\)"):
         load_model("other")

@@ -1,4 +1,4 @@
-"""python -m inpaint_core: real files in, real files out, one line and exit code 2 for bad input."""
+"""python -m inpaint_core: real input and output files; one line and exit code 2 for bad input."""
 
 import numpy as np
 import pytest

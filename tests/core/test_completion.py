@@ -89,7 +89,7 @@ def test_classical_fills_keep_known_pixels_at_every_size(method, height, width):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_lies_under_the_hole_never_matters(network, strategy):
+def test_the_contents_of_the_hole_never_matter(network, strategy):
     image, mask = random_case(90, 200)
     for hidden in (0.0, 1.0, 1e6, float("nan")):
         changed = torch.where(mask > 0, torch.full_like(image, hidden), image)
@@ -295,7 +295,7 @@ def test_windows_that_overlap_fill_their_own_holes_only(network):
     assert (both[mask.expand_as(image) > 0] - 0.5).abs().max() < 1e-6
 
 
-def test_progress_tells_windows_done_and_shows_the_picture(network):
+def test_progress_reports_windows_done_and_shows_the_picture(network):
     image, mask = random_case(60, 60, batch=3, kind="pixel")
     calls = []
     output = inpaint(network, image, mask, progress=lambda done, total, picture: calls.append((done, total, picture)))

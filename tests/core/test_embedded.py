@@ -1,4 +1,4 @@
-"""The models that come with the pack: all there, small, and worth choosing."""
+"""The embedded models: complete, small, and better than classical fills."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_files_are_small_and_in_half_precision():
 
 
 @pytest.mark.parametrize("name", embedded_models())
-def test_every_name_loads_as_what_it_is_listed_as_and_says_where_it_comes_from(name):
+def test_every_name_loads_as_listed_and_says_where_it_comes_from(name):
     model = load_model(name)
     assert isinstance(model, InpaintingModel if name in EMBEDDED_INPAINTING else TranslationModel)
     assert model.card.name == name
@@ -71,7 +71,7 @@ def test_fills_are_nearer_to_photographs_never_seen_than_classical_ones(name):
 
 
 @pytest.mark.parametrize("name", EMBEDDED_TRANSLATION)
-def test_translations_follow_the_forms_of_a_picture_in_colors_of_their_own(name):
+def test_translations_follow_the_shapes_of_a_picture_in_their_own_colors(name):
     model = load_model(name)
     image = photograph("astronaut.png")
     made = translate(model, image)

@@ -1,4 +1,5 @@
-"""Checkpoints, feature files and public files that lie or are of another kind: one clean line, and nothing is used."""
+"""Checkpoints, feature files and public files that are inconsistent or of another kind: one clean line, and nothing is
+used."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def first_weight(path: Path) -> tuple[str, torch.Tensor]:
 @pytest.mark.parametrize(
     "kind", [torch.int32, torch.int64, torch.uint8, torch.bool, torch.complex64, torch.float8_e5m2]
 )
-def test_weights_that_are_no_real_numbers_are_refused(model, kind):
+def test_weights_that_are_not_real_numbers_are_refused(model, kind):
     key, value = first_weight(model)
     rewrite(model, {key: value.to(kind)})
     assert key in refusal(model)
@@ -162,7 +163,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_a_file_of_another_program_is_called_what_it_is(tmp_path, name, capsys):
+def test_a_file_of_another_program_is_recognized(tmp_path, name, capsys):
     content, word = FOREIGN[name]
     path = tmp_path / name
     path.write_bytes(content)

@@ -88,7 +88,7 @@ def command(model, folder, mask, out, *more):
     return ["inpaint", "--model", str(model), "--image", str(folder), "--mask", str(mask), "--out", str(out), *more]
 
 
-def test_every_good_picture_is_done_and_every_bad_one_is_listed(model, tmp_path, capsys):
+def test_every_good_picture_is_done_and_every_bad_one_listed(model, tmp_path, capsys):
     made = fill_folder(tmp_path / "in", 2 * len(KINDS))
     mask = mask_file(tmp_path / "mask.png")
     assert main(command(model, tmp_path / "in", mask, tmp_path / "out")) == 2
@@ -169,7 +169,7 @@ def test_a_picture_that_needs_too_much_memory_is_one_line(model, tmp_path, capsy
     complete = InpaintingModel.complete
 
     def never(self, image, mask):
-        if image.shape[-1] == PROBE_SIDE:  # what is looked at when the file is loaded
+        if image.shape[-1] == PROBE_SIDE:  # read when the file is loaded
             return complete(self, image, mask)
         raise MemoryError
 
@@ -202,7 +202,7 @@ def test_stopping_at_any_moment_leaves_whole_files_and_the_rest_can_be_done_late
     assert 4 <= len(done) < 30
     for path in done:
         assert decode_image(path).image.shape == (3, 400, 500)
-    for path in out.glob(".*.part*"):  # what a killed process was about to write goes with the next run
+    for path in out.glob(".*.part*"):  # unfinished files of a killed process are removed by the next run
         os.utime(path, (0, 0))
     before = {path: path.stat().st_mtime_ns for path in done}
     assert main(arguments) == 0

@@ -1,4 +1,4 @@
-"""Memory: an error at any stage ends in a result, unless the user's own choice stands in the way."""
+"""Memory: running out at any stage still gives a result, unless the user's own choice prevents it."""
 
 import logging
 
@@ -16,7 +16,7 @@ class Card:
 
 
 class Scarce:
-    """Fills with gray; runs out of memory on passes of more pixels than there is room for, except on the CPU."""
+    """Fills with gray; runs out of memory on passes with too many pixels, except on the CPU."""
 
     card = Card()
 

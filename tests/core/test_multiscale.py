@@ -44,7 +44,7 @@ def test_a_linear_picture_is_continued_exactly_by_every_method(method, batch):
 
 def test_between_tiles_there_is_no_seam():
     class EveryTileAnotherShade:
-        """The worst that tiles can do: no two agree."""
+        """The worst case for tiles: no two agree."""
 
         def __init__(self):
             self.generator = torch.Generator().manual_seed(0)

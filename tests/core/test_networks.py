@@ -11,7 +11,7 @@ def count_parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def test_unet_with_the_ancestors_arguments_has_its_parameter_count():
+def test_unet_with_the_original_arguments_has_its_parameter_count():
     network = build_model("unet", width=64, depth=3, mask_channels=3, norm="none", head="tanh")
     assert count_parameters(network) == 2_662_659
 
@@ -23,7 +23,7 @@ def test_unet_with_batch_norm_has_the_ancestors_other_count():
     )
 
 
-def test_encoder_decoder_with_the_ancestors_arguments_has_its_parameter_count():
+def test_encoder_decoder_with_the_original_arguments_has_its_parameter_count():
     network = build_model("encoder_decoder", width=64, mask_channels=3, norm="batch", head="hardtanh")
     assert count_parameters(network) == 744_387
 

@@ -1,4 +1,4 @@
-"""Patch completion: what it promises for every picture, hole and size."""
+"""Patch completion: its promises for every picture, hole and size."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def stripes(height: int, width: int, period: int) -> torch.Tensor:
     st.sampled_from(["noise", "strokes", "full", "point"]),
     st.booleans(),
 )
-def test_every_size_and_mask_is_filled_and_known_pixels_stay(height, width, channels, kind, guided):
+def test_every_size_and_mask_is_filled_and_known_pixels_are_kept(height, width, channels, kind, guided):
     image = noise(1, channels, height, width)
     mask = {
         "noise": lambda: (noise(1, 1, height, width, seed=1) > 0.7).float(),
@@ -103,7 +103,7 @@ def test_a_two_color_pattern_is_continued(period):
     assert (result - image).abs().max() < 1e-6
 
 
-def test_what_may_not_be_copied_is_not():
+def test_what_must_not_be_copied_is_not_copied():
     image = torch.full((1, 3, 64, 96), 0.25)
     image[..., 60:] = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
     mask = square_hole(64, 96, 16, 40, 24)
@@ -121,7 +121,7 @@ def test_another_picture_can_be_the_only_source():
     assert torch.equal(result[..., 2:, :], other[None, :, :1, :1].expand(1, 3, 38, 40))
 
 
-def test_nothing_to_copy_is_said_and_filled_smoothly(caplog):
+def test_a_hole_with_nothing_to_copy_is_reported_and_filled_smoothly(caplog):
     image, mask = torch.full((1, 3, 32, 32), 0.75), torch.ones(1, 1, 32, 32)
     mask[..., 10, 10] = 0.0
     with caplog.at_level(logging.INFO, logger="liminal"):
@@ -212,7 +212,7 @@ def test_gray_stays_gray_and_flat_stays_flat_for_every_method(method, detail):
 
 
 class Tinted:
-    """Fills with too pale a color, as networks do."""
+    """Fills with a color that is too pale, as networks do."""
 
     def complete(self, image, mask):
         return torch.where(mask > 0.5, 0.5 + 0.5 * torch.tensor([0.9, 0.1, 0.4]).view(1, 3, 1, 1), image)

@@ -63,7 +63,7 @@ def test_every_chosen_part_is_emptied_exactly_once_and_filled_from_what_is_left(
             holes.append(mask.clone())
             return torch.full_like(image, 0.5)
 
-    image = photograph(60, 60)  # one window, so that what the model is shown is the frame
+    image = photograph(60, 60)  # one window, so that the model sees the whole frame
     reimagine(Note(), image, 1.0, 5)
     assert len(holes) == 5
     assert torch.equal(sum(holes), torch.ones(1, 1, 60, 60))

@@ -1,4 +1,4 @@
-"""Folders and names: one search for every command, results that replace nothing, masks that find their pictures."""
+"""Folders and names: one search for every command, results replace nothing, masks match their pictures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def changed(before: Path, after: Path) -> np.ndarray:
         return (np.asarray(one.convert("RGB")) != np.asarray(other.convert("RGB"))).any(-1)
 
 
-def test_a_search_takes_pictures_of_every_suffix_and_case_and_names_the_rest(tmp_path):
+def test_a_search_finds_pictures_of_every_suffix_and_case_and_names_the_rest(tmp_path):
     for name in ("a.JPG", "b.jfif", "c.jpe", "d.PNG", "e.TIFF"):
         (tmp_path / name).write_bytes(b"")
     for name in ("f.heic", "g.HEIC", "h.txt", "no suffix", ".hidden.png", "Thumbs.db", "._a.jpg"):
@@ -75,7 +75,7 @@ def test_a_search_takes_pictures_of_every_suffix_and_case_and_names_the_rest(tmp
     assert deep.deeper == 0
 
 
-def test_linked_folders_are_not_entered_and_counted(tmp_path):
+def test_linked_folders_are_not_followed_but_counted(tmp_path):
     save(tmp_path / "in" / "a.png")
     save(tmp_path / "elsewhere" / "b.png")
     (tmp_path / "in" / "round").symlink_to(tmp_path / "in")
@@ -86,7 +86,7 @@ def test_linked_folders_are_not_entered_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cat_mask.png", "cat_mask001.png", "Cat_Mask.PNG", "cat-mask.gif", "cat_mask_2.png"])
-def test_a_file_named_as_a_mask_beside_its_picture_is_no_picture(tmp_path, name):
+def test_a_file_named_as_a_mask_beside_its_picture_is_not_a_picture(tmp_path, name):
     for file in ("cat.jpg", "dog.jpg", "face_mask.jpg", name):
         (tmp_path / file).write_bytes(b"")
     listing = list_pictures(tmp_path)
@@ -128,7 +128,7 @@ def test_a_mask_is_found_by_the_name_of_its_picture(tmp_path, case):
         (["b/cat.png"], "no masks named cat"),
     ],
 )
-def test_a_missing_or_doubled_mask_is_refused_with_what_is_there(tmp_path, masks, said):
+def test_a_missing_or_ambiguous_mask_is_refused_with_what_was_found(tmp_path, masks, said):
     for name in masks:
         (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "masks" / name).write_bytes(b"")
@@ -137,7 +137,7 @@ def test_a_missing_or_doubled_mask_is_refused_with_what_is_there(tmp_path, masks
         find_partner(tmp_path / "in" / "a" / "cat.jpg", tmp_path / "in", listing)
 
 
-def test_pictures_and_masks_of_one_folder_are_told_apart(tmp_path):
+def test_pictures_and_masks_in_one_folder_are_distinguished(tmp_path):
     for number, name in enumerate(("cat", "dog")):
         save(tmp_path / "both" / f"{name}.png", number)
         save_mask(tmp_path / "both" / f"{name}_mask.png", 4 + 10 * number)
@@ -179,7 +179,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_writes_over_what_it_reads(tmp_path, command, capsys):
+def test_no_command_overwrites_its_inputs(tmp_path, command, capsys):
     save(tmp_path / "in" / "a.png")
     mask = save_mask(tmp_path / "mask.png")
     (tmp_path / "link").symlink_to(tmp_path / "in")
@@ -210,7 +210,7 @@ def test_no_two_results_have_one_name_in_any_command(tmp_path, command):
     assert "a_jpg.png" in names
 
 
-def test_a_mask_is_not_written_over(tmp_path):
+def test_a_mask_is_not_overwritten(tmp_path):
     save(tmp_path / "in" / "1.png")
     mask = save_mask(tmp_path / "masks" / "1.png")
     before = mask.read_bytes()
@@ -224,12 +224,12 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
     other = save(tmp_path / "a.png", 1)
     before = other.read_bytes()
     assert fill(tmp_path / "a.jpg", save_mask(tmp_path / "m" / "mask.png"), tmp_path) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists beside the picture" in capsys.readouterr().err
     assert other.read_bytes() == before
 
 
 @pytest.mark.parametrize("out", ["o.png", "o.mp4", "o.JPG"])
-def test_a_folder_does_not_go_into_a_file(tmp_path, out, capsys):
+def test_a_folder_is_not_written_to_a_file(tmp_path, out, capsys):
     save(tmp_path / "in" / "a.png")
     assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / out) == 2
     assert "--out must be a folder" in capsys.readouterr().err
@@ -246,13 +246,13 @@ def test_frames_of_a_folder_become_a_clip(tmp_path, capsys):
     assert sum(1 for _ in iter(lambda: clip.read()[0], False)) == 5
     Image.fromarray(photo(9, 20, 20)).save(tmp_path / "in" / "9.png")
     assert main([*command, "--out", str(tmp_path / "other.avi")]) == 2
-    assert "9.png: is 20x20 pixels large" in capsys.readouterr().err
+    assert "9.png: 20x20 pixels, but the first frame has" in capsys.readouterr().err
 
 
 LONG = ("x" * 251 + ".png", "\u6f22" * 83 + ".png", "y" * 250 + ".webp")
 
 
-def test_the_longest_names_are_written(tmp_path):
+def test_the_longest_names_can_be_written(tmp_path):
     for name in LONG:
         save(tmp_path / "in" / name)
     assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / "out") == 0
@@ -265,7 +265,7 @@ def test_the_longest_names_are_written(tmp_path):
     st.text(min_size=1, max_size=300).filter(lambda s: "/" not in s and "\0" not in s),
     st.sampled_from([".png", ".strip.png"]),
 )
-def test_a_name_is_cut_to_what_a_file_system_takes_and_stays_text(stem, ending):
+def test_a_name_is_cut_to_what_a_file_system_accepts_and_stays_text(stem, ending):
     try:
         os.fsencode(stem)
     except UnicodeEncodeError:
@@ -285,7 +285,7 @@ def test_a_name_is_cut_to_what_a_file_system_takes_and_stays_text(stem, ending):
         )
     )
 )
-def test_names_are_distinct_whatever_is_wanted(wanted):
+def test_names_are_distinct_whatever_is_requested(wanted):
     asked = [Wanted(Path(place), stem, apart, (".png", ".strip.png")) for place, stem, apart in wanted]
     names = distinct_names(asked)
     written = [fold(name.as_posix()) for name in names]
@@ -299,7 +299,7 @@ def test_a_temporary_name_is_short_and_what_a_kill_leaves_is_removed(tmp_path):
     left.write_bytes(b"half")
     mine = tmp_path / ".0123.part.png"
     mine.write_bytes(b"mine")
-    if sys.platform == "win32":  # files cannot be claimed there
+    if sys.platform == "win32":  # files cannot be locked there
         os.utime(left, (0, 0))
     with atomic_path(tmp_path / ("z" * 251 + ".png")) as temporary:
         assert UNFINISHED.fullmatch(temporary.name)
@@ -311,7 +311,7 @@ def test_a_temporary_name_is_short_and_what_a_kill_leaves_is_removed(tmp_path):
     assert mine.exists()
 
 
-def test_a_writer_that_writes_nothing_is_an_error_and_an_empty_file_is_none(tmp_path):
+def test_a_writer_that_writes_nothing_is_an_error_but_an_empty_file_is_not(tmp_path):
     target = tmp_path / "a.txt"
     with pytest.raises(FileNotFoundError), atomic_path(target):
         pass
@@ -321,7 +321,7 @@ def test_a_writer_that_writes_nothing_is_an_error_and_an_empty_file_is_none(tmp_
     assert target.read_bytes() == b""
 
 
-def test_a_mask_that_cannot_be_read_is_told_before_the_first_picture(tmp_path, capsys):
+def test_a_mask_that_cannot_be_read_is_refused_before_the_first_picture(tmp_path, capsys):
     for number in range(3):
         save(tmp_path / "in" / f"{number}.png")
     (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n")

@@ -1,4 +1,4 @@
-"""Mask files as people's programs write them: what is clearly meant is read, everything else is a sentence."""
+"""Mask files as written by common programs: unambiguous ones are read, all others are refused in one sentence."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ CLEAR = {
 
 
 @pytest.mark.parametrize("name", CLEAR)
-def test_a_mask_that_is_clear_is_read_however_it_was_drawn(tmp_path, name):
+def test_an_unambiguous_mask_is_read_however_it_was_drawn(tmp_path, name):
     CLEAR[name]().save(tmp_path / name)
     assert np.array_equal(read_mask(tmp_path / name).hole[0, 0].numpy() > 0.5, HOLE)
     assert np.array_equal(read_mask(tmp_path / name, invert=True).hole[0, 0].numpy() < 0.5, HOLE)
@@ -60,7 +60,7 @@ def test_a_mask_that_is_clear_is_read_however_it_was_drawn(tmp_path, name):
 @pytest.mark.parametrize(
     "name", [name for name in CLEAR if name.startswith(("zero", "red", "dark", "black", "rubbed"))]
 )
-def test_what_decides_is_said_when_it_is_not_white(tmp_path, name):
+def test_the_reason_is_reported_if_the_hole_is_not_white(tmp_path, name):
     CLEAR[name]().save(tmp_path / name)
     assert "the hole is" in " ".join(read_mask(tmp_path / name).remarks)
 
@@ -79,7 +79,7 @@ UNCLEAR = {
 
 
 @pytest.mark.parametrize("name", UNCLEAR)
-def test_a_mask_that_is_not_clear_is_refused_with_what_it_holds(tmp_path, name):
+def test_an_ambiguous_mask_is_refused_with_what_it_holds(tmp_path, name):
     picture, held = UNCLEAR[name]
     picture().save(tmp_path / name)
     with pytest.raises(ImageFileError, match=held) as caught:
@@ -88,7 +88,7 @@ def test_a_mask_that_is_not_clear_is_refused_with_what_it_holds(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
-def test_a_mask_without_a_hole_or_that_covers_everything_is_said(tmp_path):
+def test_a_mask_without_a_hole_or_that_covers_everything_is_reported(tmp_path):
     for level, said in ((0, "no hole"), (255, "covers everything")):
         Image.new("L", (9, 7), level).save(tmp_path / "m.png")
         assert said in " ".join(read_mask(tmp_path / "m.png").remarks)
@@ -96,18 +96,18 @@ def test_a_mask_without_a_hole_or_that_covers_everything_is_said(tmp_path):
     assert "no hole" in " ".join(read_mask(tmp_path / "black.jpg").remarks)
 
 
-def test_a_hole_that_resizing_loses_is_said(tmp_path):
+def test_a_hole_lost_in_resizing_is_reported(tmp_path):
     mask = np.zeros((300, 400), np.uint8)
     mask[100, 100] = 255
     Image.fromarray(mask).save(tmp_path / "m.png")
     Image.fromarray(PHOTO).save(tmp_path / "a.png")
     read = read_mask(tmp_path / "m.png", decode_image(tmp_path / "a.png"))
     assert not read.hole.any()
-    assert "too small" in " ".join(read.remarks)
+    assert "so small" in " ".join(read.remarks)
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_a_mask_of_the_stored_size_is_turned_like_the_picture(tmp_path, orientation):
+def test_a_mask_of_the_stored_size_is_rotated_like_the_picture(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(PHOTO).save(tmp_path / "a.png", exif=exif)
@@ -118,17 +118,17 @@ def test_a_mask_of_the_stored_size_is_turned_like_the_picture(tmp_path, orientat
     assert "rotated" in " ".join(read.remarks)
 
 
-def test_other_proportions_are_said_and_equal_ones_are_not(tmp_path):
+def test_another_aspect_ratio_is_reported_and_an_equal_one_is_not(tmp_path):
     Image.fromarray(PHOTO).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
     for size, said in (((40, 40), True), ((30, 40), True), ((80, 60), False), ((39, 29), False)):
         Image.fromarray(HOLE).resize(size, Image.Resampling.NEAREST).save(tmp_path / "m.png")
         read = read_mask(tmp_path / "m.png", picture)
         assert read.hole.shape == (1, 1, HEIGHT, WIDTH)
-        assert ("proportions" in " ".join(read.remarks)) == said
+        assert ("aspect ratio" in " ".join(read.remarks)) == said
 
 
-def test_further_pages_of_a_mask_are_said(tmp_path):
+def test_further_pages_of_a_mask_are_reported(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", np.stack([HOLE * 255] * 3).astype(np.uint8), photometric="minisblack")
     assert "3 pages" in " ".join(read_mask(tmp_path / "m.tif").remarks)
 

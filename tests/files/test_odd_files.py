@@ -1,4 +1,4 @@
-"""One bad file is one line with its name, and the job goes on."""
+"""A bad file is reported in one line with its name, and the job continues."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_any_flipped_bit_of_an_exif_block_leaves_the_pixels_alone(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
-def test_an_orientation_that_is_no_number_from_1_to_8_turns_nothing(tmp_path, value):
+def test_an_orientation_outside_1_to_8_is_ignored(tmp_path, value):
     exif = Image.Exif()
     exif[0x0112] = value
     Image.fromarray(COLORS).save(tmp_path / "a.png", exif=exif)
@@ -68,7 +68,7 @@ def test_an_orientation_that_is_no_number_from_1_to_8_turns_nothing(tmp_path, va
 
 
 @pytest.mark.parametrize("kind", [2, 5, 11, 12, 200])  # text, rational, float, double, none at all
-def test_an_orientation_of_another_type_is_no_reason_to_refuse_a_picture(tmp_path, kind):
+def test_an_orientation_of_another_type_does_not_refuse_a_picture(tmp_path, kind):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(COLORS).save(tmp_path / "a.jpg", exif=exif)
@@ -105,7 +105,7 @@ def test_mutated_pictures_are_read_or_refused_in_one_line_with_their_name(tmp_pa
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
-def test_loops_pipes_giants_and_folders_named_as_pictures_are_left_out_by_name(tmp_path):
+def test_loops_pipes_huge_files_and_folders_named_as_pictures_are_skipped_by_name(tmp_path):
     folder = good(tmp_path / "d")
     (folder / "loop.png").symlink_to("loop.png")
     (folder / "gone.png").symlink_to("nowhere.png")
@@ -122,7 +122,7 @@ def test_loops_pipes_giants_and_folders_named_as_pictures_are_left_out_by_name(t
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are Unicode")
-def test_names_that_are_no_utf_8_are_worked_on(tmp_path, capsys):
+def test_names_that_are_not_utf_8_are_supported(tmp_path, capsys):
     folder = good(tmp_path / "d")
     os.rename(folder / "0.png", os.fsencode(folder) + b"/caf\xe9.png")
     mask = mask_file(tmp_path / "m.png")
@@ -133,7 +133,7 @@ def test_names_that_are_no_utf_8_are_worked_on(tmp_path, capsys):
     assert "caf" in json.dumps(json.loads((tmp_path / "p" / "report.json").read_text()))
 
 
-def test_a_profile_that_a_png_cannot_hold_is_left_out_and_said(tmp_path):
+def test_a_profile_that_a_png_cannot_hold_is_dropped_and_reported(tmp_path):
     profile = np.random.default_rng(0).bytes(1_500_000)
     Image.fromarray(COLORS).save(tmp_path / "a.jpg", icc_profile=profile)
     picture = decode_image(tmp_path / "a.jpg")
@@ -143,7 +143,7 @@ def test_a_profile_that_a_png_cannot_hold_is_left_out_and_said(tmp_path):
     assert decode_image(tmp_path / "b.tif").metadata.icc_profile == profile
 
 
-def test_further_frames_are_counted_and_said(tmp_path):
+def test_further_frames_are_counted_and_reported(tmp_path):
     frames = [Image.fromarray(np.roll(COLORS, 9 * number, 1)) for number in range(4)]
     for name in ("a.tif", "a.webp", "a.gif"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
@@ -181,7 +181,7 @@ def test_too_many_pixels_are_one_sentence_with_the_way_out_in_every_command(tmp_
     assert read_header(big, 96_000_000).width == 12000
 
 
-def test_a_bad_picture_and_a_bad_mask_are_left_out_of_an_evaluation_by_name(tmp_path, capsys):
+def test_an_evaluation_skips_a_bad_picture_and_a_bad_mask_and_names_them(tmp_path, capsys):
     folder = good(tmp_path / "d")
     (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:200])
     masks = tmp_path / "masks"
@@ -208,7 +208,7 @@ def test_pictures_that_use_a_sliver_of_the_range_are_stretched_or_warned_about(t
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "cpuu", "meta", "", "cuda:-3", "0x"])
-def test_a_device_that_cannot_be_used_is_a_sentence_and_exit_code_2(tmp_path, capsys, name):
+def test_an_unusable_device_is_refused_in_one_sentence_with_exit_code_2(tmp_path, capsys, name):
     with pytest.raises(ValueError, match="cannot be used here"):
         find_device(name)
     folder, mask = good(tmp_path / "d"), mask_file(tmp_path / "m.png")

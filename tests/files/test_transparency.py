@@ -1,4 +1,4 @@
-"""Fully transparent pixels are unknown: nothing is filled from them, learned from them or cut into superpixels."""
+"""Fully transparent pixels are unknown: they are not used for fills, training or superpixels."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def mask_file(path):
 
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
-def test_hidden_colors_are_no_source_for_a_fill_and_stay_themselves(tmp_path, method):
+def test_hidden_colors_are_kept_and_never_used_for_a_fill(tmp_path, method):
     picture = decode_image(sprite(tmp_path / "a.png"))
     hole = mask_file(tmp_path / "m.png")
     filled = inpaint(ClassicalFill(method), picture.planes[None], torch.from_numpy(hole)[None, None].float())[0]
@@ -46,7 +46,7 @@ def test_hidden_colors_are_no_source_for_a_fill_and_stay_themselves(tmp_path, me
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_known_pixel_that_is_no_number_stays_and_does_not_spread(method, value):
+def test_a_known_pixel_that_is_not_finite_is_kept_and_does_not_spread(method, value):
     image = torch.full((1, 3, 24, 24), 0.25)
     mask = torch.zeros(1, 1, 24, 24)
     mask[..., 8:16, 8:16] = 1.0
@@ -57,7 +57,7 @@ def test_a_known_pixel_that_is_no_number_stays_and_does_not_spread(method, value
         assert np.array_equal(filled[..., known].numpy(), image[..., known].numpy(), equal_nan=True)
 
 
-def test_a_hole_behind_transparency_is_said_and_opaque_makes_it_seen(tmp_path, capsys):
+def test_a_transparent_hole_is_reported_and_opaque_makes_it_visible(tmp_path, capsys):
     sprite(tmp_path / "a.png")
     hole = mask_file(tmp_path / "m.png")
     files = ["--image", str(tmp_path / "a.png"), "--mask", str(tmp_path / "m.png"), "--out", str(tmp_path / "b.png")]
@@ -73,7 +73,7 @@ def test_a_hole_behind_transparency_is_said_and_opaque_makes_it_seen(tmp_path, c
 
 
 @pytest.mark.parametrize("options", [{}, {"max_side": 24}, {"max_side": 24, "refine": True}, {"n_segments": 500}])
-def test_superpixels_are_made_of_what_is_seen_without_gaps_in_their_numbers(tmp_path, options):
+def test_superpixels_cover_the_visible_part_without_gaps_in_their_labels(tmp_path, options):
     picture = decode_image(sprite(tmp_path / "a.png", texture=30))
     labels = slic_labels(picture.planes, **{"n_segments": 30, **options})
     assert torch.equal(labels >= 0, torch.from_numpy(DISC))
@@ -101,13 +101,13 @@ def test_a_mask_leaves_a_part_out_of_superpixels():
     assert bool((slic_labels(image, 20, mask=torch.ones(40, 40)) == -1).all())
 
 
-def test_numbers_of_stable_superpixels_have_no_gaps_over_the_clip():
+def test_labels_of_stable_superpixels_have_no_gaps_over_the_clip():
     frames = torch.rand(3, 3, 30, 30, generator=torch.Generator().manual_seed(0))
     labels = slic_labels(frames, 300, compactness=0.5, stable=True)
     assert labels.unique().tolist() == list(range(int(labels.max()) + 1))
 
 
-def test_random_superpixel_holes_lie_in_what_is_seen(tmp_path):
+def test_random_superpixel_holes_lie_in_the_visible_part(tmp_path):
     picture = decode_image(sprite(tmp_path / "a.png", texture=30))
     hole = generate("slic", (64, 64), (0.05, 0.15), seed=3, image=picture.cut_out)
     assert hole.any()
@@ -116,7 +116,7 @@ def test_random_superpixel_holes_lie_in_what_is_seen(tmp_path):
     assert not (np.asarray(Image.open(tmp_path / "m.png"))[~DISC] > 0).any()
 
 
-def test_hidden_colors_are_not_learned_from(tmp_path):
+def test_hidden_colors_are_not_trained_on(tmp_path):
     (tmp_path / "d").mkdir()
     sprite(tmp_path / "d" / "a.png")
     record = load_dataset(DataConfig(folder=str(tmp_path / "d"), size=64)).train[0]
@@ -134,7 +134,7 @@ def test_prepare_keeps_what_is_unknown_unknown(tmp_path):
     assert torch.equal(decode_image(square).unknown[0], ~torch.from_numpy(DISC))
 
 
-def test_a_picture_of_which_nothing_is_seen_is_left_out_of_training(tmp_path):
+def test_a_fully_hidden_picture_is_skipped_in_training(tmp_path):
     Image.new("RGBA", (64, 64), (9, 9, 9, 0)).save(tmp_path / "clear.png")
     sprite(tmp_path / "a.png")
     dataset = load_dataset(DataConfig(folder=str(tmp_path), size=32))

@@ -1,4 +1,4 @@
-"""Values of every kind stay exactly what they are outside the hole, or the file is refused."""
+"""Values of every kind are preserved exactly outside the hole, or the file is refused."""
 
 import cv2
 import numpy as np
@@ -58,7 +58,7 @@ def test_compressed_numbers_are_read(tmp_path, compression):
     assert np.array_equal(decode_image(tmp_path / "a.tif").values.values[..., 0], VALUES["large float"])
 
 
-def test_numbers_that_only_a_tiff_keeps_are_refused_elsewhere_before_the_work(tmp_path, capsys):
+def test_values_that_only_a_tiff_can_hold_are_refused_elsewhere_before_any_work(tmp_path, capsys):
     Image.fromarray(VALUES["int32"]).save(tmp_path / "a.tif")
     assert inpaint(tmp_path, "a.tif", "b.png") == 2
     assert "int32" in capsys.readouterr().err
@@ -67,7 +67,7 @@ def test_numbers_that_only_a_tiff_keeps_are_refused_elsewhere_before_the_work(tm
         check_writable(tmp_path / "b.png", decode_image(tmp_path / "a.tif"))
 
 
-def test_twelve_bits_in_sixteen_are_a_bright_picture_and_stay_twelve_bits(tmp_path):
+def test_twelve_bits_in_sixteen_are_read_as_a_bright_picture_and_stay_twelve_bits(tmp_path):
     Image.fromarray(VALUES["12 bits"]).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
     assert picture.image.max() > 0.99
@@ -78,7 +78,7 @@ def test_twelve_bits_in_sixteen_are_a_bright_picture_and_stay_twelve_bits(tmp_pa
     assert after.max() <= 4095
 
 
-def test_what_is_no_number_or_no_data_stays_and_nothing_is_filled_from_it(tmp_path):
+def test_values_that_are_not_finite_or_no_data_are_kept_and_never_used_for_a_fill(tmp_path):
     values = np.full(SIZE, 100.0, np.float32)
     values[:, :9] = np.nan
     values[:8] = -9999.0
@@ -90,7 +90,7 @@ def test_what_is_no_number_or_no_data_stays_and_nothing_is_filled_from_it(tmp_pa
 
 
 @pytest.mark.parametrize("method", ["telea", "navier-stokes"])
-def test_opencv_works_in_sixteen_bits_where_the_picture_has_them(method):
+def test_opencv_works_in_sixteen_bits_if_the_picture_has_them(method):
     y, x = np.mgrid[0:48, 0:64]
     deep = (20000 + 37 * x + 53 * y).astype(np.uint16)
     mask = np.zeros((48, 64), np.uint8)
@@ -102,7 +102,7 @@ def test_opencv_works_in_sixteen_bits_where_the_picture_has_them(method):
     assert np.abs(filled[0, 0].numpy() * 65535.0 - expected).max() < 0.1
 
 
-def test_gray_pictures_come_back_gray(tmp_path):
+def test_gray_pictures_stay_gray(tmp_path):
     gray = RNG.integers(0, 256, SIZE, dtype=np.uint8)
     Image.fromarray(gray).save(tmp_path / "a.png")
     assert inpaint(tmp_path, "a.png", "b.png", model="unet-natural") == 0
@@ -120,7 +120,7 @@ def test_the_resolution_is_kept(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_georeferencing_is_kept_in_a_tiff_and_its_loss_is_said_elsewhere(tmp_path, deep):
+def test_georeferencing_is_kept_in_a_tiff_and_its_loss_reported_elsewhere(tmp_path, deep):
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     geo = {33550: (12, (10.0, 10.0, 0.0)), 33922: (12, (0.0, 0.0, 0.0, 5e5, 4.6e6, 0.0)), 34735: (3, (1, 1, 0, 0))}
     for tag, (kind, value) in geo.items():

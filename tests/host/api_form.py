@@ -1,4 +1,4 @@
-"""Workflows as people save them (UI form, schema 0.4) turned into what POST /prompt takes (API form)."""
+"""Saved workflows (UI form, schema 0.4) converted to the input of POST /prompt (API form)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-# Widgets that the interface adds after an input with this option; their values are stored but never sent.
+# Widgets that the frontend adds after an input with this option; their values are stored but never sent.
 COMPANIONS = ("control_after_generate", "image_upload", "audio_upload", "video_upload")
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "WEBCAM")
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
@@ -17,7 +17,7 @@ MACHINE_LISTS = {"Liminal_LoadModel": "name", "Liminal_TrainModel": "folder reci
 
 
 class WorkflowError(ValueError):
-    """A workflow does not fit the nodes that it names."""
+    """A workflow does not match its nodes."""
 
 
 def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, A
     workflow
         UI form, schema 0.4, without subgraphs.
     object_info
-        What /object_info says about every node type in it. Unknown types without inputs and outputs (notes) are left
-        out.
+        The entries of /object_info for every node type in it. Unknown types without inputs and outputs (notes) are
+        skipped.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, A
 
 
 def without_machine_lists(object_info: dict[str, Any]) -> dict[str, Any]:
-    """Entries of our nodes with the lists emptied that differ between machines."""
+    """Entries of our nodes, with lists emptied that differ between machines."""
     ours = {name: deepcopy(entry) for name, entry in object_info.items() if name.startswith("Liminal_")}
     for name, entry in ours.items():
         for options in _options_by_name(entry["input"], set(MACHINE_LISTS.get(name, "").split())):
@@ -83,7 +83,7 @@ def _source(link: list[Any], nodes: dict[int, Any], object_info: dict[str, Any],
     outputs = object_info[nodes[origin]["type"]]["output"]
     if target != node["id"] or node["inputs"][target_slot] is not slot:
         raise WorkflowError(f"link {link[0]} does not end where node {node['id']} says")
-    # An input of type * takes everything.
+    # An input of type * accepts everything.
     if outputs[origin_slot] != link_type or slot["type"] not in (link_type, "*"):
         raise WorkflowError(f"link {link[0]} joins {outputs[origin_slot]} to {slot['type']}")
     return [str(origin), origin_slot]
@@ -103,7 +103,7 @@ def _named(inputs: dict[str, Any], values: Iterator[Any], prefix: str, where: st
     for kind in ("required", "optional"):
         for name, (input_type, *options) in inputs.get(kind, {}).items():
             settings = options[0] if options else {}
-            # A list instead of a type name is how older nodes write a COMBO.
+            # Older nodes write a COMBO as a list instead of a type name.
             choices = input_type if isinstance(input_type, list) else settings.get("options", [])
             if isinstance(input_type, list):
                 input_type = "COMBO"
@@ -112,6 +112,8 @@ def _named(inputs: dict[str, Any], values: Iterator[Any], prefix: str, where: st
             try:
                 value = next(values)
             except StopIteration:
+                if kind == "optional":
+                    return  # saved before the input was added: the interface leaves it at its default
                 raise WorkflowError(f"{where}: no widget value is left for {prefix}{name}") from None
             yield f"{prefix}{name}", value
             if input_type == DYNAMIC_COMBO:

@@ -1,4 +1,4 @@
-"""A real ComfyUI at $COMFYUI_PATH, started by $COMFYUI_PYTHON on a free port with folders of its own."""
+"""A real ComfyUI at $COMFYUI_PATH, started by $COMFYUI_PYTHON on a free port with its own folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLIENT = "liminal-tests"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is in this folder, and skip it without a ComfyUI."""
+    """Mark the tests in this folder, and skip them without a ComfyUI."""
     skip = pytest.mark.skip(reason="needs a ComfyUI checkout at $COMFYUI_PATH")
     for item in items:
         if Path(__file__).parent in item.path.parents:
@@ -74,7 +74,7 @@ class ComfyUI:
             return json.load(response)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Send JSON; what comes back, also when the server refuses."""
+        """Send JSON; returns the response, even if the server refuses."""
         data = json.dumps(body).encode()
         request = urllib.request.Request(f"http://{self.address}{path}", data, {"Content-Type": "application/json"})
         try:
@@ -84,14 +84,14 @@ class ComfyUI:
             return json.load(error)
 
     def queue(self, prompt: dict[str, Any]) -> str:
-        """Queue a prompt; its id."""
+        """Queue a prompt; returns its id."""
         answer = self.post("/prompt", {"prompt": prompt, "client_id": CLIENT})
         assert "prompt_id" in answer, json.dumps(answer, indent=1)
         assert not answer["node_errors"], answer
         return answer["prompt_id"]
 
     def wait(self, prompt_id: str, seconds: float = 120.0) -> dict[str, Any]:
-        """What the server remembers of a prompt once it has ended."""
+        """The server's history entry of a prompt once it has ended."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             history = self.get(f"/history/{prompt_id}")
@@ -101,24 +101,24 @@ class ComfyUI:
         raise TimeoutError(f"prompt {prompt_id} did not end in {seconds} s")
 
     def run(self, prompt: dict[str, Any], seconds: float = 120.0) -> dict[str, Any]:
-        """Run a prompt to its end; the outputs of its output nodes."""
+        """Run a prompt to its end; returns the outputs of its output nodes."""
         entry = self.wait(self.queue(prompt), seconds)
         assert entry["status"]["status_str"] == "success", json.dumps(entry["status"], indent=1)
         return entry["outputs"]
 
     def error(self, prompt: dict[str, Any]) -> str:
-        """Run a prompt that must fail inside a node; the message that the person sees."""
+        """Run a prompt that must fail inside a node; returns the message shown to the user."""
         entry = self.wait(self.queue(prompt))
         errors = [data for kind, data in entry["status"]["messages"] if kind == "execution_error"]
         assert errors, entry["status"]
         return errors[0]["exception_message"].strip()
 
     def file(self, image: dict[str, str]) -> Path:
-        """Where a picture lies that an output node names."""
+        """Path of a picture named by an output node."""
         return self.base / image["type"] / image["subfolder"] / image["filename"]
 
     def listen(self) -> subprocess.Popen[str]:
-        """Everything that the server tells the interface from now on, as lines of JSON on stdout."""
+        """Everything the server sends to the frontend from now on, as lines of JSON on stdout."""
         url = f"http://{self.address}/ws?clientId={CLIENT}"
         script = str(Path(__file__).with_name("listen.py"))
         listener = subprocess.Popen([self.python, script, url], stdout=subprocess.PIPE, text=True)
@@ -129,7 +129,7 @@ class ComfyUI:
 
 @pytest.fixture(scope="session")
 def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
-    """ComfyUI with the pack, as fresh as after its installation."""
+    """A freshly installed ComfyUI with the pack."""
     base = tmp_path_factory.mktemp("comfyui")
     (base / "custom_nodes").mkdir()
     (base / "custom_nodes" / "liminal-inpaint").symlink_to(ROOT, target_is_directory=True)

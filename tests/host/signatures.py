@@ -1,6 +1,6 @@
 """Print the signatures of the host's names that the nodes use, as JSON; run for the real host and for its stand-in.
 
-usage: python signatures.py FOLDER, where FOLDER is what holds `comfy`, `comfy_api` and `folder_paths`
+usage: python signatures.py FOLDER, where FOLDER contains `comfy`, `comfy_api` and `folder_paths`
 """
 
 from __future__ import annotations

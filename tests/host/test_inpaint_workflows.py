@@ -27,14 +27,14 @@ def original() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def results(comfyui, api_form) -> dict[str, tuple[dict, dict]]:
-    """Prompt and outputs of every example; they share one training, which the first one runs."""
+    """Prompt and outputs of every example; they share one training, run by the first one."""
     info = comfyui.get("/object_info")
     prompts = {name: api_form.to_api(json.loads((FOLDER / f"{name}.json").read_text()), info) for name in NAMES}
     return {name: (prompt, comfyui.run(prompt, seconds=400)) for name, prompt in prompts.items()}
 
 
 def pictures(comfyui, result: tuple[dict, dict], class_type: str) -> list[np.ndarray]:
-    """What the nodes of one type showed or saved."""
+    """The pictures shown or saved by nodes of one type."""
     prompt, outputs = result
     nodes = [node for node, entry in prompt.items() if entry["class_type"] == class_type]
     return [pixels(comfyui.file(image)) for node in nodes for image in outputs[node]["images"]]
@@ -47,7 +47,7 @@ def test_outpainting_keeps_what_was_there_and_fills_the_border(comfyui, results,
     assert np.array_equal(saved[:height, 128 : 128 + width], original)
     border = np.concatenate([saved[:, :128].reshape(-1, 3), saved[:, 128 + width :].reshape(-1, 3)])
     assert border.std() > 10  # not one color
-    # Beside the border's first pixels lies the picture: no seam.
+    # The border's first pixels are next to the picture: no seam.
     step = np.abs(saved[:height, 127].astype(int) - saved[:height, 128].astype(int)).mean()
     assert step < 8
 

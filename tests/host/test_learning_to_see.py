@@ -29,7 +29,7 @@ def node(prompt: dict, class_type: str) -> str:
 
 
 def saved(comfyui, outputs: dict) -> list[np.ndarray]:
-    """All pictures that a prompt left."""
+    """All pictures saved by a prompt."""
     files = [image for output in outputs.values() for image in output.get("images", [])]
     return [np.asarray(Image.open(comfyui.file(image)).convert("RGB")) for image in files]
 
@@ -70,7 +70,7 @@ def test_a_clip_is_translated_frame_by_frame_and_smoothed(comfyui, prompt):
     image = [node(workflow, "LoadImage"), 0]
     workflow["100"] = {"class_type": "RepeatImageBatch", "inputs": {"image": image, "amount": 6}}  # whole batches
     frames = [picture for picture in saved(comfyui, comfyui.run(workflow)) if picture.std() > 0]
-    assert len(frames) == 7  # six frames and what the network sees of the picture
+    assert len(frames) == 7  # six frames and the network's input for the picture
     assert sum(np.array_equal(frames[-1], frame) for frame in frames) == 6  # a still picture stays still
 
 

@@ -1,4 +1,4 @@
-"""The mask nodes in a real ComfyUI: every way of choosing, snapping, drawing, and awkward pictures."""
+"""The mask nodes in a real ComfyUI: every way of selecting, snapping and drawing, and awkward pictures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RANDOM = {
 
 
 def chosen(select: dict[str, Any], image: str = "example.png", **changes: Any) -> dict[str, Any]:
-    """A prompt that chooses superpixels and shows the mask."""
+    """A prompt that selects superpixels and shows the mask."""
     flat = {key if key == "select" else f"select.{key}": value for key, value in select.items()}
     return {
         "1": {"class_type": "LoadImage", "inputs": {"image": image}},
@@ -47,7 +47,7 @@ def chosen(select: dict[str, Any], image: str = "example.png", **changes: Any) -
 
 
 def shown_mask(comfyui, outputs, node: str = "3") -> np.ndarray:
-    """The masks that a MaskPreview shows, as 0 and 1."""
+    """The masks shown by a MaskPreview, as 0 and 1."""
     masks = [np.asarray(Image.open(comfyui.file(image)).convert("L")) for image in outputs[node]["images"]]
     assert all(set(np.unique(mask)) <= {0, 255} for mask in masks)
     return np.stack(masks) // 255
@@ -138,7 +138,7 @@ def test_random_masks_cover_what_is_asked(comfyui, family):
 
 @pytest.fixture(scope="module")
 def awkward(comfyui) -> dict[str, Path]:
-    """Pictures that broke other packs, in ComfyUI's input folder."""
+    """Pictures that crashed other packs, in ComfyUI's input folder."""
     folder = comfyui.base / "input"
     Image.new("RGB", (200, 150), (40, 90, 160)).save(folder / "one_color.png")
     Image.new("RGB", (1, 1), (40, 90, 160)).save(folder / "one_pixel.png")
@@ -165,13 +165,13 @@ def test_awkward_pictures_are_divided(comfyui, awkward, name):
     ],
     ids=lambda value: str(value)[:24],
 )
-def test_what_cannot_be_understood_is_one_sentence(comfyui, select, sentence):
+def test_invalid_input_is_refused_in_one_sentence(comfyui, select, sentence):
     message = comfyui.error(chosen(select))
     assert sentence in message
     assert "\n" not in message
 
 
-def test_an_empty_choice_and_the_hosts_placeholder_mask_leave_the_picture_as_it_is(comfyui):
+def test_an_empty_selection_and_the_hosts_placeholder_mask_leave_the_picture_unchanged(comfyui):
     fill = {"image": ["1", 0], "method": "telea", "grow": 0, "invert_mask": False, "threshold": 0.5}
     nothing = chosen({"select": "size", "at_least": 0.9, "at_most": 1.0}) | {
         "6": {"class_type": "Liminal_ClassicalFill", "inputs": fill | {"mask": ["2", 0]}},

@@ -1,4 +1,4 @@
-"""The pack in a real ComfyUI: it loads, it describes itself, and the stand-in of the other tests tells the truth."""
+"""The pack in a real ComfyUI: it loads, its schemas are right, and the stand-in used by other tests matches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training in a real ComfyUI: live pictures, Cancel, resuming, caching, and what a workflow may not ask for."""
+"""Training in a real ComfyUI: live pictures, Cancel, resuming, caching, and forbidden requests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def steps_of(run) -> list[int]:
     return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_cancel_returns_within_two_seconds_keeps_the_model_and_the_next_run_goes_on(comfyui):
+def test_cancel_returns_within_two_seconds_keeps_the_model_and_the_next_run_resumes(comfyui):
     run = comfyui.base / "output" / "liminal" / "cancelled"
     listener = comfyui.listen()
     try:
@@ -121,10 +121,10 @@ def test_folders_outside_are_refused_before_anything_runs(comfyui, folder):
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "", "a/b", "nul"])
-def test_run_names_that_are_no_plain_names_are_refused(comfyui, name):
+def test_run_names_that_are_not_plain_names_are_refused(comfyui, name):
     answer = comfyui.post("/prompt", {"prompt": training(run_name=name)})
     assert "custom_validation_failed" in [error["type"] for error in answer["node_errors"]["2"]["errors"]]
 
 
 def test_a_mistake_is_one_sentence(comfyui):
-    assert comfyui.error(training(images=None)) == "no pictures to learn from: connect images, or choose a folder"
+    assert comfyui.error(training(images=None)) == "no pictures to train on: connect images, or select a folder"

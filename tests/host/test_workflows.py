@@ -1,4 +1,4 @@
-"""The example workflows that mask and inpaint, as people have them, run to their end in a real ComfyUI."""
+"""The example workflows that mask and inpaint, run to completion in a real ComfyUI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pixels(path: Path) -> np.ndarray:
 
 
 def may_change(comfyui, prompt, outputs) -> np.ndarray:
-    """Pixels in the mask that the example shows, grown as its fill grows it; all when it shows none."""
+    """Pixels in the mask shown by the example, grown as for its fill; all if it shows none."""
     shown = [outputs[node]["images"][0] for node, entry in prompt.items() if entry["class_type"] == "MaskPreview"]
     if not shown:
         return np.ones((1, 1), bool)

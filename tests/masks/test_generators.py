@@ -34,7 +34,7 @@ def ratio(mask: Tensor) -> float:
 
 
 def mean_run(masks: list[Tensor]) -> float:
-    """Mean length of runs of hole pixels along rows and columns, as a share of the side."""
+    """Mean length of runs of hole pixels along rows and columns, as a fraction of the side."""
     pixels = runs = 0.0
     for mask in masks:
         plane = torch.nn.functional.pad(mask[0, 0], (1, 1, 1, 1))
@@ -45,19 +45,19 @@ def mean_run(masks: list[Tensor]) -> float:
 
 @every_drawn
 @pytest.mark.parametrize("bucket", BUCKETS, ids=str)
-def test_two_hundred_masks_lie_inside_the_asked_ratio(
+def test_two_hundred_masks_meet_the_requested_ratio(
     name: str, options: dict[str, Any], bucket: tuple[float, float]
 ) -> None:
     masks = [generate(name, (128, 128), hole_ratio=bucket, seed=seed, **options) for seed in range(200)]
     ratios = [ratio(mask) for mask in masks]
     assert all(bucket[0] < value <= bucket[1] for value in ratios)
-    assert max(float(mask.mean()) for mask in masks) <= bucket[1]  # float32, as most people compute it
+    assert max(float(mask.mean()) for mask in masks) <= bucket[1]  # float32, the usual type
     assert all(((mask == 0) | (mask == 1)).all() and mask.sum() > 0 for mask in masks)
     assert max(ratios) - min(ratios) > 0.5 * (bucket[1] - bucket[0])
 
 
 @pytest.mark.parametrize("bucket", BUCKETS, ids=str)
-def test_superpixel_masks_lie_inside_the_asked_ratio_and_follow_superpixels(
+def test_superpixel_masks_meet_the_requested_ratio_and_follow_superpixels(
     photo: Tensor, bucket: tuple[float, float]
 ) -> None:
     labels = slic_labels(photo, n_segments=100)
@@ -112,7 +112,7 @@ def test_superpixel_masks_do_not_depend_on_the_resolution() -> None:
 
 @pytest.mark.parametrize("border", [50, 50 / 512, 0.2])
 @pytest.mark.parametrize("name", [name for name in DRAWABLE if not GENERATORS[name].touches_edge])
-def test_holes_keep_the_asked_distance_from_the_edge(photo: Tensor, name: str, border: float) -> None:
+def test_holes_keep_the_requested_distance_from_the_edge(photo: Tensor, name: str, border: float) -> None:
     keep = round((border / 512 if border >= 1 else border) * 256)
     for seed in range(10):
         mask = generate(name, (256, 256), (0.1, 0.3), border=border, seed=seed, image=photo)[0, 0]
@@ -183,7 +183,7 @@ def test_every_size_gives_a_mask_or_one_sentence(
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_cannot_be_drawn_is_said_in_one_sentence(arguments: dict[str, Any], said: str) -> None:
+def test_impossible_masks_are_refused_in_one_sentence(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)) as caught:
         generate(**arguments)
     assert "\n" not in str(caught.value)
@@ -295,7 +295,7 @@ def test_own_masks_meet_the_asked_ratio(own_masks: Path, bucket: tuple[float, fl
     assert len({mask.numpy().tobytes() for mask in masks}) > 1
 
 
-def test_own_masks_come_unchanged_in_their_own_size(own_masks: Path) -> None:
+def test_own_masks_are_unchanged_at_their_own_size(own_masks: Path) -> None:
     wanted = {
         (np.array(Image.open(path).convert("L")) >= 128).astype(np.float32).tobytes()
         for path in own_masks.rglob("*.*")
@@ -309,7 +309,7 @@ def test_own_masks_come_unchanged_in_their_own_size(own_masks: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["strokes", "rectangles", "center", "salt_and_pepper", "slic"])
-def test_turned_cut_and_widened_masks_keep_the_asked_ratio(photo: Tensor, name: str) -> None:
+def test_rotated_cropped_and_dilated_masks_keep_the_requested_ratio(photo: Tensor, name: str) -> None:
     for seed in range(10):
         mask = generate(name, (256, 256), (0.2, 0.3), seed=seed, image=photo, dilate=0.03, rotate=180, crop=0.6)
         assert 0.2 < ratio(mask) <= 0.3
@@ -328,6 +328,6 @@ def test_widening_adds_a_disc_around_the_hole() -> None:
     assert len(radii) > 5
 
 
-def test_turning_leaves_no_known_corners() -> None:
+def test_rotation_leaves_no_known_corners() -> None:
     full = generate("salt_and_pepper", (64, 64), seed=1, share=0.99, cell=1.0, rotate=45)
     assert float(full.mean()) > 0.9

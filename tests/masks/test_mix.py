@@ -11,7 +11,7 @@ from torch import Tensor
 from inpaint_core.masks import MaskMix, generate, slic_labels
 
 
-def test_families_are_drawn_as_often_as_they_weigh() -> None:
+def test_families_are_drawn_in_proportion_to_their_weights() -> None:
     mix = MaskMix(sources=({"name": "center", "weight": 3.0}, {"name": "salt_and_pepper"}))
     center = generate("center", (32, 32))
     drawn = sum(torch.equal(mix.draw((32, 32), seed), center) for seed in range(1000))
@@ -97,6 +97,6 @@ def test_a_mixture_survives_yaml_and_pickle() -> None:
         ({"sources": [{"name": "strokes"}], "ratio": 1}, "Extra inputs"),
     ],
 )
-def test_what_cannot_be_mixed_is_said_when_the_recipe_is_read(values: dict, said: str) -> None:
+def test_impossible_mixtures_are_refused_when_the_recipe_is_read(values: dict, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         MaskMix.model_validate(values)

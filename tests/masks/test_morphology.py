@@ -86,7 +86,7 @@ def test_feathering_follows_its_formula(height: int, width: int, seed: int, pixe
     assert (outer[mask[0, 0].numpy() == 1] == 1).all()
 
 
-def test_the_edge_of_the_picture_is_no_edge_of_the_hole() -> None:
+def test_the_edge_of_the_picture_is_not_an_edge_of_the_hole() -> None:
     full = torch.ones(1, 1, 9, 9)
     assert torch.equal(shrink(full, 3), full)
     assert torch.equal(feather(full, 3), full)

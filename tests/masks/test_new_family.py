@@ -1,4 +1,4 @@
-"""A family of masks that is added by one registration reaches every command, node and recipe."""
+"""A family of masks added by one registration is available in every command, node and recipe."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REGISTRATION = "GENERATORS[GENERATOR.name] = GENERATOR"
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """The new family in a file of its own, which registers itself."""
+    """The new family in its own file, which registers itself."""
     path = tmp_path / "spot_family.py"
     path.write_text(f"from inpaint_core.masks import GENERATORS\n{FAMILY}\n{REGISTRATION}\n")
     return path
@@ -140,7 +140,7 @@ def test_pictures_are_filled_and_models_evaluated_with_it(spot: str, tmp_path: P
     assert 0.2 < float(pairs.load(pairs[0])[1].mean()) <= 0.3
 
 
-def test_the_parametrised_tests_of_families_pick_it_up(module: Path) -> None:
+def test_the_parametrized_tests_of_families_include_it(module: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(module.parent), str(ROOT)])}
     command = [sys.executable, "-m", "pytest", "-p", module.stem, "-rA", "-k", "spot", "-p", "no:cacheprovider"]
     command += ["--deselect", "tests/masks/test_new_family.py", "tests/masks/test_generators.py"]
@@ -148,9 +148,9 @@ def test_the_parametrised_tests_of_families_pick_it_up(module: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     passed = set(re.findall(r"PASSED \S+::(test_\w+)\[.*spot", run.stdout))
     assert passed >= {
-        "test_two_hundred_masks_lie_inside_the_asked_ratio",
+        "test_two_hundred_masks_meet_the_requested_ratio",
         "test_masks_depend_on_the_seed_and_on_nothing_else",
         "test_patterns_do_not_depend_on_the_resolution",
-        "test_holes_keep_the_asked_distance_from_the_edge",
+        "test_holes_keep_the_requested_distance_from_the_edge",
         "test_every_family_covers_as_much_as_it_says_and_no_more",
     }

@@ -160,7 +160,7 @@ def test_snapping_pairs_masks_and_pictures(labels: Tensor) -> None:
         ({"points": [(0, 0)], "frame": 3}, "frame 3"),
     ],
 )
-def test_what_cannot_be_chosen_is_said_in_one_sentence(labels: Tensor, arguments: dict, said: str) -> None:
+def test_impossible_selections_are_refused_in_one_sentence(labels: Tensor, arguments: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         select_segments(labels, **arguments)
     assert "\n" not in str(caught.value)

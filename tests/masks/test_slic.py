@@ -109,7 +109,7 @@ def test_borders_are_those_of_scikit_image(photo: Tensor) -> None:
         reference = slic(photo.permute(1, 2, 0).numpy(), n_segments, compactness=10.0, start_label=0)
         labels = slic_labels(photo, n_segments).numpy()
         assert boundary_recall(labels, reference, tolerance=1.5) > 0.9
-        # Not by having borders everywhere:
+        # But not by having borders everywhere:
         assert boundaries(labels).mean() < 1.6 * boundaries(reference).mean()
 
 
@@ -191,7 +191,7 @@ def test_the_smallest_piece_is_merged_with_the_nearest_color_first() -> None:
         )
 
 
-def test_gray_is_divided_like_its_three_equal_channels_and_alpha_is_not_looked_at(photo: Tensor) -> None:
+def test_gray_is_divided_like_its_three_equal_channels_and_alpha_is_ignored(photo: Tensor) -> None:
     gray = photo.mean(0, keepdim=True)
     assert torch.equal(slic_labels(gray, 60), slic_labels(gray.expand(3, -1, -1), 60))
     noise = torch.rand(1, 256, 256, generator=torch.Generator().manual_seed(0))
@@ -235,7 +235,7 @@ def test_one_pixel_is_one_superpixel() -> None:
         (torch.zeros(3, 8, 8), {"max_side": 0}, "max_side=0"),
     ],
 )
-def test_what_cannot_be_divided_is_said_in_one_sentence(image: Tensor, options: dict[str, float], said: str) -> None:
+def test_impossible_divisions_are_refused_in_one_sentence(image: Tensor, options: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         slic_labels(image, **options)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Partial convolution as most public code computes it: the mask has all channels and is convolved with dense ones."""
+"""Partial convolution as computed by most public code: the mask has all channels and is convolved with dense ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dense_mask_convolution(features, valid, weight, mask_weight, bias=None, stri
 
 
 class DenseMaskUNet(nn.Module):
-    """A `PConvUNet` in the dense-mask formulation, which stores the ones that masks are convolved with."""
+    """A `PConvUNet` in the dense-mask formulation, which stores kernels of ones for the masks."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

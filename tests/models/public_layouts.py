@@ -1,7 +1,8 @@
-"""Random checkpoints in the layouts of public code, and what that code computes from them, from its description alone.
+"""Random checkpoints in public layouts, and what the public code computes from them, written from its description
+alone.
 
 Every network here is a function from (weights by their public names, input) to the output; none shares code with the
-networks that the checkpoints are converted into.
+converted networks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ IMAGENET_STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
 
 class RandomWeights(dict):
-    """Weights by name, of He's standard deviation, with statistics and affine parameters that matter."""
+    """Weights by name, with He's standard deviation, and nontrivial statistics and affine parameters."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -292,7 +293,7 @@ def pix2pix_unet_weights(
 
 def pix2pix_unet_forward(weights, frames, depth):
     def block(prefix, level, x):
-        """What a nested block hands to the one around it: its input beside its output."""
+        """The output of a nested block to its parent: its input concatenated with its output."""
         inner = conv(weights, f"{prefix}.1", F.leaky_relu(x, 0.2), stride=2, padding=1)
         if level == depth - 1:
             inner = norm(weights, f"{prefix}.4", deconv(weights, f"{prefix}.3", F.relu(inner)))

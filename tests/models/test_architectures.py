@@ -1,4 +1,4 @@
-"""What every architecture in the registry promises."""
+"""Promises of every architecture in the registry."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_picture_of_the_smallest_size_can_be_trained_on_alone(name):
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 70), (37, 2), (431, 1071)])
 @pytest.mark.parametrize("name", OF_PICTURES)
 @torch.no_grad()
-def test_every_size_goes_through(name, height, width):
+def test_every_size_is_translated(name, height, width):
     network = small(name)
     task = ARCHITECTURES[name].task
     image, mask = picture(height, width), holes(height, width)
@@ -158,10 +158,10 @@ def test_spectral_normalization_divides_by_the_largest_singular_value(name):
     assert checked >= 5
 
 
-def test_the_discriminator_of_features_judges_each_of_the_maps_of_both_extractors():
+def test_the_feature_discriminator_scores_each_map_of_both_extractors():
     network = small("feature_discriminator").train()
     for side in (network.minimum, 48):
-        for coarser in (1, 2):  # in front of the poolings, or behind them
+        for coarser in (1, 2):  # before the poolings, or after them
             maps = [picture(side // coarser // 2**k, side // coarser // 2**k, 2, 64 * 2**k) for k in range(3)]
             logits = network(maps)
             assert [value.shape for value in logits] == [
@@ -189,7 +189,7 @@ def test_the_texture_u_net_makes_something_of_nothing_without_a_grid():
     network = small("texture_unet", norm="none", input_channels=1)
     made = network(torch.zeros(1, 1, 128, 128))
     assert float(made.std()) > 0.01
-    # A grid is a difference between the means of the columns, or rows, of each place within a stride.
+    # A grid is a difference between the means of columns, or rows, by position within a stride.
     for stride in (2, 4, 8):
         for means in (made.mean(2), made.mean(3)):
             phases = means.unflatten(-1, (-1, stride)).mean(-2)

@@ -125,7 +125,7 @@ class StoredNetwork(torch.nn.Module):
 
 @pytest.fixture
 def lightning_file(tmp_path, monkeypatch):
-    """A checkpoint as Lightning writes it where the network is one of the saved hyper-parameters."""
+    """A checkpoint as written by Lightning if the network is one of the saved hyperparameters."""
     names = types.ModuleType("src.models")
     names.UNet = StoredNetwork
     monkeypatch.setitem(sys.modules, "src", types.ModuleType("src"))
@@ -139,7 +139,7 @@ def lightning_file(tmp_path, monkeypatch):
     return write
 
 
-def test_a_network_stored_as_an_object_beside_its_weights_is_passed_over(lightning_file):
+def test_a_network_stored_as_an_object_beside_its_weights_is_ignored(lightning_file):
     allowed = torch.serialization.get_safe_globals()
     conversion = convert_checkpoint(lightning_file())
     assert (conversion.model.card.architecture, conversion.model.card.steps) == ("unet", 7)

@@ -1,4 +1,4 @@
-"""Detail is copied from the most similar known cell, never from the hole, and changes nothing where it cannot."""
+"""Detail is copied from the most similar known cell, never from the hole, and nothing changes if there is none."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def test_large_pictures_are_filled_from_a_part_of_what_is_known(monkeypatch: pyt
 
 @pytest.mark.parametrize(("name", "size"), [("unet", {"depth": 1}), ("pconv_unet", {"depth": 2}), ("glcic", {})])
 @torch.no_grad()
-def test_a_detailed_head_brings_texture_into_the_hole_and_ignores_what_is_hidden(
-    name: str, size: dict[str, int]
-) -> None:
+def test_a_detailed_head_adds_texture_to_the_hole_and_ignores_what_is_hidden(name: str, size: dict[str, int]) -> None:
     image = picture(2, 3, 64, 64, seed=4)
     mask = torch.zeros(2, 1, 64, 64)
     mask[..., 20:44, 20:44] = 1.0

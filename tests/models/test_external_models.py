@@ -1,4 +1,4 @@
-"""Models of other projects through spandrel: through a stand-in always, through the real one where it is installed."""
+"""Third-party models through spandrel: always with a stand-in, and with the real one if it is installed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class MaskedImageModelDescriptor:
 
 @pytest.fixture
 def spandrel(monkeypatch):
-    """A stand-in with the part of spandrel's interface that has been there since 0.1."""
+    """A stand-in for the part of spandrel's interface that has existed since 0.1."""
     module = types.ModuleType("spandrel")
     module.MaskedImageModelDescriptor = MaskedImageModelDescriptor
     module.UnsupportedModelError = type("UnsupportedModelError", (Exception,), {})
@@ -143,8 +143,8 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
     for path, said in (
         (tmp_path / "absent.safetensors", "no such model file"),
         (broken, "damaged"),
-        (file(tmp_path, "unknown.safetensors", other=torch.zeros(1)), "does not know"),
-        (file(tmp_path, "misshapen.safetensors", bias=torch.zeros(5)), "does not know"),
+        (file(tmp_path, "unknown.safetensors", other=torch.zeros(1)), "does not support"),
+        (file(tmp_path, "misshapen.safetensors", bias=torch.zeros(5)), "does not support"),
         (file(tmp_path, "upscaler.safetensors", upscaler=torch.zeros(1)), "does not fill holes"),
     ):
         with pytest.raises(CheckpointError, match=said) as error:
@@ -193,7 +193,7 @@ def test_lama_loads_through_the_real_spandrel(tmp_path):
 
 
 class FFC(nn.Module):
-    """The part of a fast Fourier convolution that folding looks at: two halves, each a sum of two branches."""
+    """The part of a fast Fourier convolution used by folding: two halves, each a sum of two branches."""
 
     gated = False
 
@@ -238,7 +238,7 @@ def test_folded_fourier_convolutions_compute_the_same():
 
 
 @torch.no_grad()
-def test_folding_leaves_the_real_lama_as_it_is():
+def test_folding_does_not_change_the_output_of_the_real_lama():
     pytest.importorskip("spandrel", exc_type=ImportError)
     from spandrel.architectures.LaMa import LaMa
 

@@ -103,7 +103,7 @@ def test_renormalizing_chosen_pixels_equals_the_formula_on_all():
 
 
 @pytest.mark.parametrize("name", OF_MODELS)
-def test_what_optimize_makes_stays_within_two_gray_levels(name):
+def test_the_inference_form_stays_within_two_gray_levels(name):
     plain = model(name)
     fast = optimize(plain)
     assert fast is not plain
@@ -168,7 +168,7 @@ def test_reduced_precision_is_used_only_where_it_keeps_the_output(monkeypatch, c
         assert float((fast.network(*inputs) - plain.network(*inputs)).abs().max()) <= optimization.TOLERANCE
 
 
-def test_a_form_that_overflows_is_not_chosen(monkeypatch):
+def test_a_precision_that_overflows_is_not_chosen(monkeypatch):
     monkeypatch.setattr(optimization, "fast_dtype", lambda device: torch.float16)
     plain = model("encoder_decoder")
     with torch.no_grad():

@@ -35,7 +35,7 @@ def test_equals_the_dense_mask_formulation(depth):
 
 
 @torch.no_grad()
-def test_what_the_hole_holds_does_not_matter():
+def test_the_contents_of_the_hole_do_not_matter():
     network = build_model("pconv_unet", depth=4, width=4)
     image, mask = picture(64), holes(64)
     assert torch.equal(network(image, mask), network(torch.where(mask > 0, -1000.0 * image, image), mask))

@@ -15,7 +15,7 @@ STAND_IN = Path(__file__).with_name("stand_in")
 
 
 def load_pack() -> ModuleType:
-    """The pack's root package under a name made of its path, as the host's loader names it."""
+    """The pack's root package under a name made from its path, as in the host's loader."""
     name = str(ROOT).replace(".", "_x_")
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(
@@ -43,7 +43,7 @@ def nodes(pack: ModuleType) -> ModuleType:
 
 @pytest.fixture
 def host(nodes: ModuleType, tmp_path: Path) -> ModuleType:
-    """`nodes.host` on an empty ComfyUI below `tmp_path`, with nobody having pressed Cancel."""
+    """`nodes.host` with an empty ComfyUI in `tmp_path` and Cancel not pressed."""
     import comfy.model_management
     import comfy.utils
     import folder_paths

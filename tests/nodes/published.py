@@ -1,4 +1,4 @@
-"""What saved workflows rely on in a node's schema, and which changes of it they do not survive."""
+"""The parts of a node's schema that saved workflows rely on, and changes that break them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Input = dict[str, Any]
 
 
 def extract(schemas: Mapping[str, Any]) -> dict[str, Any]:
-    """Of every node: its inputs in order, what can be chosen in each, and its outputs in order."""
+    """For every node: its inputs in order, the choices of each, and its outputs in order."""
     return {
         node: {
             "required": _inputs(info["input"].get("required", {})),
@@ -28,7 +28,7 @@ def _inputs(inputs: Mapping[str, Any]) -> list[Input]:
     for name, (kind, options) in inputs.items():
         item: Input = {"name": name, "type": kind}
         if options.get("control_after_generate"):
-            item["control_after_generate"] = True  # a widget of its own, with a place among the saved values
+            item["control_after_generate"] = True  # has its own widget, with a place among the saved values
         if kind == DYNAMIC_COMBO:
             item["choices"] = {option["key"]: _nested(option["inputs"]) for option in options["options"]}
         elif kind == "COMBO":
@@ -42,10 +42,10 @@ def _nested(inputs: Mapping[str, Any]) -> list[Input]:
 
 
 def breaking_changes(frozen: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """What would spoil workflows that were saved with `frozen`, a sentence for each; both come from `extract`.
+    """Changes that would break workflows saved with `frozen`, a sentence each; both arguments come from `extract`.
 
     Values are saved by position, and the host refuses a prompt that lacks a required input: an input may only be added
-    behind all others, and must be optional. A choice may be added anywhere.
+    after all others, and must be optional. A choice may be added anywhere.
     """
     return [sentence for node in frozen for sentence in _node_changes(node, frozen[node], current.get(node))]
 
@@ -81,7 +81,7 @@ def _input_changes(where: str, frozen: list[Input], current: list[Input], *, may
             if choice not in now.get("choices", {}):
                 yield f"{where}: {name} can no longer be {choice!r}"
             else:
-                # The inputs of a choice come before those behind it, so that not even the last place is free.
+                # The inputs of a choice come before those after it, so not even the last place is free.
                 yield from _input_changes(
                     f"{where}, {name} = {choice!r}", nested, now["choices"][choice], may_grow=False
                 )

@@ -66,7 +66,7 @@ def test_the_table_holds_the_means_over_all_pictures(nodes, model, network, imag
 
 def test_the_grid_shows_input_every_fill_and_truth(nodes, model, image, mask):
     grid = nodes.EvaluateModel.execute(model, image, mask, **DEFAULTS)[1]
-    scale, gap, header = 3, 6, 26  # 60 pixels are shown three times as large
+    scale, gap, header = 3, 6, 26  # 60 pixels are enlarged three times
     height, width = 40 * scale, 60 * scale
     assert grid.shape == (1, header + 2 * (height + gap), gap + 5 * (width + gap), 3)
     assert 0.0 <= grid.min() <= grid.max() <= 1.0
@@ -88,7 +88,7 @@ def test_one_mask_serves_many_pictures_and_the_other_way_round(nodes, model, ima
         assert len(table.splitlines()) == 4
 
 
-def test_models_of_one_name_are_told_apart(nodes, model, image, mask):
+def test_models_of_one_name_are_distinguished(nodes, model, image, mask):
     alone = DEFAULTS | dict(telea=False, mean=False)
     table = nodes.EvaluateModel.execute(model, image, mask, **alone, model_3=model)[0]
     assert [line.split("  ")[0] for line in table.splitlines()[1:]] == ["small", "small (2)"]

@@ -1,4 +1,4 @@
-"""Which part of the pack may import what, and what importing it costs."""
+"""Allowed imports of each part of the pack, and the cost of importing it."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def test_importing_the_pack_is_cheap():
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds, torch_seconds, modules = json.loads(done.stdout)
         assert not set(modules) & LAZY
-        # Processor time, beside torch's own import, and another try: other work on the machine must not decide.
-        # torch takes 1.2 s of it where nothing else runs.
+        # Processor time relative to torch's own import, with a second try, so that other work on the machine does not
+        # decide. torch takes 1.2 s of it on a quiet machine.
         if seconds < max(0.3, 0.25 * torch_seconds):
             return
     raise AssertionError(

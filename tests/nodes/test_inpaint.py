@@ -1,4 +1,4 @@
-"""The inpainting nodes, on a network with random weights: what the host gives and what it gets back."""
+"""The inpainting nodes, on a network with random weights: input from the host, and what it gets back."""
 
 from __future__ import annotations
 

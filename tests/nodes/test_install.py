@@ -1,4 +1,4 @@
-"""install.py, which ComfyUI-Manager runs, and the pack's door."""
+"""install.py, which ComfyUI-Manager runs, and the pack's entry point."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # which pytest brings there
+    import tomli as tomllib  # put there by pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +32,7 @@ def test_the_model_folder_is_created_and_a_second_run_changes_nothing(install, t
     for _ in range(2):
         assert install.main(pack) == 0
     assert (tmp_path / "ComfyUI" / "models" / "liminal").is_dir()
-    assert "all packages are there" in capsys.readouterr().out
+    assert "all packages are installed" in capsys.readouterr().out
 
 
 def test_outside_of_custom_nodes_nothing_is_created(install, tmp_path):
@@ -60,7 +60,8 @@ def test_the_two_lists_of_dependencies_are_the_same_and_bound_versions_from_belo
 
 
 def test_every_package_that_is_imported_is_declared(install):
-    """In the library and the trainer; what extras, scikit-image, ComfyUI or a user's choice bring is named here."""
+    """In the library and the trainer; exceptions from extras, scikit-image, ComfyUI or the user's choice are listed
+    here."""
     optional = {"tensorboard", "wandb", "tifffile", "spandrel", "torchvision"}
     imported = set()
     for file in (path for package in ("inpaint_core", "training") for path in (ROOT / package).rglob("*.py")):

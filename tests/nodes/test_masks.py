@@ -1,4 +1,4 @@
-"""The mask nodes: every way of choosing, in every shape that the host sends."""
+"""The mask nodes: every way of selecting, in every shape sent by the host."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_quarter_is_found_by_color_brightness_and_box(nodes, host, image, sele
     assert count == slic_labels(image[0].movedim(-1, 0), 30).max() + 1
 
 
-def test_points_choose_what_lies_under_them_and_leave_out_what_lies_under_the_others(nodes, host, image):
+def test_points_select_what_is_under_them_and_negative_points_exclude_it(nodes, host, image):
     labels = slic_labels(image[0].movedim(-1, 0), 30)
     at = dict(select="points", points='[{"x": 5, "y": 6}, {"x": 60, "y": 50}]', not_points="60, 50")
     mask = run(nodes, image, at)[0]
@@ -159,7 +159,7 @@ def test_a_picture_of_one_pixel_and_one_of_one_color_divide(nodes, host):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_cannot_be_understood_is_a_sentence(nodes, host, image, select, sentence):
+def test_invalid_text_is_refused_in_one_sentence(nodes, host, image, select, sentence):
     with pytest.raises(ValueError, match=sentence):
         run(nodes, image, select)
 
@@ -197,7 +197,7 @@ def test_numbers_of_any_length_and_any_blanks_are_a_sentence_at_once(nodes):
     assert time.process_time() - began < 1.0
 
 
-def test_labels_of_a_clip_stay_and_the_choice_is_the_first_frames(nodes, host, image):
+def test_labels_of_a_clip_are_stable_and_the_selection_is_the_first_frames(nodes, host, image):
     frames = torch.cat([image, image.roll(2, dims=2)])
     labels = slic_labels(frames.movedim(-1, 1), 30, stable=True)
     mask = run(nodes, frames, dict(select="largest", count=3), clip=True)[0]
@@ -207,7 +207,7 @@ def test_labels_of_a_clip_stay_and_the_choice_is_the_first_frames(nodes, host, i
 SNAP = dict(segments=30, compactness=10.0, overlap=0.5, max_side=1024, refine=False, invert_mask=False)
 
 
-def test_a_rough_mask_snaps_to_what_is_seen(nodes, host, image):
+def test_a_rough_mask_snaps_to_visible_superpixels(nodes, host, image):
     rough = torch.zeros(1, 64, 80)
     rough[:, 3:30, 2:44] = 1
     mask, picture = nodes.SnapMaskToSLIC.execute(image, rough, **SNAP).args
@@ -234,7 +234,7 @@ RANDOM = dict(
 
 
 def all_families(nodes, host):
-    """Every family with the settings that the node starts with."""
+    """Every family with the node's default settings."""
     (generator,) = [item for item in nodes.RandomMask.define_schema().inputs if item.id == "generator"]
     for option in generator.options["options"]:
         settings = {
@@ -316,7 +316,7 @@ def test_outpainting_uses_the_sides_that_are_chosen(nodes, host, sides, expected
         (dict(generator="strokes", brush="thin"), dict(width=16384, height=16384, count=5), "too many"),
     ],
 )
-def test_what_cannot_be_drawn_is_a_sentence(nodes, host, family, changes, sentence):
+def test_impossible_requests_are_refused_in_one_sentence(nodes, host, family, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         nodes.RandomMask.execute(family, **RANDOM | changes)
 

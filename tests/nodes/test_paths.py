@@ -1,4 +1,5 @@
-"""Strings from a workflow are untrusted: only one function makes paths of them, and it stays inside allowed folders."""
+"""Strings from a workflow are untrusted: only one function turns them into paths, and it stays inside allowed
+folders."""
 
 from __future__ import annotations
 
@@ -125,7 +126,7 @@ def test_folders_that_the_owner_lists_are_allowed_under_their_own_name(host, tmp
     import folder_paths
 
     (tmp_path / "photos" / "flowers").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"begins with one of these folders: input, output$"):
+    with pytest.raises(ValueError, match=r"must begin with one of these folders: input, output$"):
         host.safe_path("photos/flowers", host.allowed_roots())
     folder_paths.add_model_folder_path("datasets", str(tmp_path / "photos"))
     assert host.safe_path("photos/flowers", host.allowed_roots()) == tmp_path / "photos" / "flowers"

@@ -1,4 +1,4 @@
-"""What the nodes look like from outside. Ids, inputs and outputs are what people's workflows are made of."""
+"""The nodes' schemas. Workflows depend on ids, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 SNAPSHOT = Path(__file__).with_name("schemas.json")
-"""As the nodes are; refreshed with every deliberate change."""
+"""The current schemas; refreshed with every deliberate change."""
 FROZEN = Path(__file__).with_name("frozen_schemas.json")
-"""As releases have published them; changed by a release alone."""
+"""The published schemas; only changed by a release."""
 
 
 @pytest.fixture
 def schemas(pack, host, api_form) -> dict:
-    """Every node's entry of /object_info, but for lists that depend on the machine."""
+    """Every node's entry of /object_info, except lists that depend on the machine."""
     extension = asyncio.run(pack.comfy_entrypoint())
     classes = asyncio.run(extension.get_node_list())
     info = {cls.define_schema().node_id: cls.GET_NODE_INFO_V1() for cls in classes}
@@ -35,7 +35,7 @@ def published():
 
 
 def inputs(info: dict):
-    """Every input of a node, those of a selection's options included."""
+    """Every input of a node, including those of a choice's options."""
     for kind in ("required", "optional"):
         for name, (input_type, options) in info.get(kind, {}).items():
             yield name, input_type, options
@@ -138,7 +138,7 @@ def test_what_would_spoil_saved_workflows_is_found(schemas, published, change, s
         lambda nodes: named(nodes, MASK, "generator")["choices"].update(comb=[NEW]),
     ],
 )
-def test_what_is_added_behind_the_others_is_allowed(schemas, published, change):
+def test_appended_inputs_are_allowed(schemas, published, change):
     nodes = published.extract(schemas)
     change(nodes)
     assert published.breaking_changes(json.loads(FROZEN.read_text())["nodes"], nodes) == []

@@ -1,4 +1,4 @@
-"""The training node: what it learns from, how it stops, when it goes on, what it gives."""
+"""The training node: data, cancelling, resuming and outputs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_hosts_models_make_room_and_the_cache_is_given_back(train):
     assert [call[0] for call in comfy.model_management.calls] == ["unload_all_models", "soft_empty_cache"]
 
 
-def test_cancel_raises_keeps_a_loadable_model_and_the_next_run_goes_on(nodes, host, train, monkeypatch):
+def test_cancel_raises_keeps_a_loadable_model_and_the_next_run_resumes(nodes, host, train, monkeypatch):
     import comfy.model_management
     import comfy.utils
 
@@ -137,7 +137,7 @@ def test_a_cancel_that_the_progress_bar_raises_also_keeps_the_work(nodes, train,
     assert nodes.LoadModel.execute("output/liminal/run")[0].model.network is not None
 
 
-def test_an_equal_run_is_taken_as_it_is_and_more_steps_go_on(train, host):
+def test_an_equal_run_is_reused_and_more_steps_resume_it(train, host):
     import comfy.utils
 
     first = train()
@@ -295,13 +295,13 @@ def test_a_diverged_training_names_the_widget(train, nodes, monkeypatch):
 def test_what_validation_refuses_execution_refuses_too(train):
     with pytest.raises(ValueError, match="not allowed"):
         train(folder="/etc")
-    with pytest.raises(ValueError, match="holds a character"):
+    with pytest.raises(ValueError, match="contains a character"):
         train(run_name="../run")
     with pytest.raises(ValueError, match="connect images"):
         train(images=None)
 
 
-def test_a_folder_of_pictures_is_learned_from(nodes, train, host):
+def test_a_folder_of_pictures_can_be_trained_on(nodes, train, host):
     folder = host.allowed_roots()["input"] / "two pictures \u82b1"
     folder.mkdir()
     for number, picture in enumerate(host.image_planes(pictures())):
@@ -309,7 +309,7 @@ def test_a_folder_of_pictures_is_learned_from(nodes, train, host):
     assert train(folder=f"input/{folder.name}", images=None)[0].model.card.data == f"1 pictures of {folder.name}"
 
 
-def test_the_hidden_part_of_a_picture_is_never_learned_from(nodes, host):
+def test_the_hidden_part_of_a_picture_is_never_trained_on(nodes, host):
     images = pictures(1, 128)
     mask = torch.zeros(1, 128, 128)
     mask[:, 40:60, 40:70] = 1
@@ -398,7 +398,7 @@ def test_errors_of_the_trainer_speak_of_the_node(nodes, train, host):
     (host.allowed_roots()["input"] / "empty" / "below").mkdir()
     with pytest.raises(
         ValueError,
-        match="it has subfolders; to search them too, turn on subfolders",
+        match="it has subfolders; to include them, turn on subfolders",
     ):
         train(folder="input/empty", images=None)
     foreign = host.run_folder("foreign")

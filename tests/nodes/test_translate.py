@@ -1,4 +1,4 @@
-"""The Learning-to-See nodes, on networks with random weights."""
+"""The Learning to See nodes, on networks with random weights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def model(host, network):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("size", [(1, 1), (33, 47), (64, 40)])
-def test_as_many_pictures_come_out_as_went_in_and_as_large(nodes, model, channels, size):
+def test_output_has_the_number_and_size_of_the_input(nodes, model, channels, size):
     result = nodes.translate.LearningToSeeTranslate.execute(model, random(3, *size, channels), **TRANSLATE)[0]
     assert result.shape == (3, *size, 3)
     assert result.is_contiguous()

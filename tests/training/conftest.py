@@ -17,14 +17,19 @@ def draw_picture(seed: int, width: int = 64, height: int = 56) -> Image.Image:
     return Image.fromarray(corners).resize((width, height), Image.Resampling.BILINEAR)
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def draw_pictures(parent: Path) -> Path:
     """A folder with eight good pictures."""
-    folder = tmp_path / "pictures"
+    folder = parent / "pictures"
     folder.mkdir()
     for number in range(8):
         draw_picture(number).save(folder / f"{number}.png")
     return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with eight good pictures."""
+    return draw_pictures(tmp_path)
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def tiny(pictures: Path) -> TrainConfig:
 
 
 def tiny_values(pictures: Path) -> dict[str, object]:
-    """What `tiny` is made of."""
+    """The values of `tiny`."""
     return {
         "name": "tiny",
         "steps": 6,

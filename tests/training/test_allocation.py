@@ -1,4 +1,4 @@
-"""A training on a CPU does not give its memory back to the kernel in every step."""
+"""Training on a CPU does not return its memory to the kernel in every step."""
 
 from __future__ import annotations
 

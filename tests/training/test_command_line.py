@@ -149,7 +149,7 @@ def test_importing_the_command_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
-def test_a_command_whose_own_words_cannot_be_written_ends_with_its_exit_code() -> None:
+def test_a_command_that_cannot_print_its_message_still_ends_with_its_exit_code() -> None:
     with Path("/dev/full").open("w") as full:
         for module in ("training.run", "training.sweep", "training.evaluate"):
             line = [sys.executable, "-m", module, "--no-such-option", "1"]

@@ -1,4 +1,4 @@
-"""Folders of pictures: what is used, what is left out and why."""
+"""Folders of pictures: what is used, what is skipped and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .conftest import draw_picture
 
 
 def make_zoo(folder: Path) -> dict[str, str]:
-    """Fill a folder with one file of every unusual kind; returns what must be left out, by name."""
+    """Fill a folder with one file of every unusual kind; returns the files that must be skipped, by name."""
     folder.mkdir()
     for number in range(3):
         draw_picture(number).save(folder / f"good {number} \u00e9.png")
@@ -129,7 +129,7 @@ def test_a_split_leaves_something_on_both_sides(pictures: Path) -> None:
     assert split_by_content(records[:1], 0.9) == (records[:1], [])
 
 
-def test_pictures_that_do_not_fit_are_read_when_needed_and_give_the_same_samples(pictures: Path) -> None:
+def test_pictures_that_do_not_fit_into_memory_are_read_when_needed_and_give_the_same_samples(pictures: Path) -> None:
     batches = []
     for megabytes in (0, 100):
         data = DataConfig(folder=str(pictures), size=32, cache_megabytes=megabytes)

@@ -1,4 +1,4 @@
-"""`python -m training.evaluate`: the pairs, the numbers, the report, and a life with kills."""
+"""`python -m training.evaluate`: the pairs, the numbers, the report, and recovery from kills."""
 
 from __future__ import annotations
 
@@ -135,11 +135,11 @@ def test_the_whole_command(pictures, masks, model, features, tmp_path, capsys):
         assert scatter.size == (960, 600)
 
 
-def test_without_features_the_report_says_what_is_left_out(pictures, masks, tmp_path):
+def test_without_features_the_report_says_what_was_not_measured(pictures, masks, tmp_path):
     bucket = ["--buckets", "0.01-0.1"]
     assert run("--model", "mean", "--data", pictures, "--masks", masks, "--out", tmp_path / "o", *bucket) == 0
     markdown = (tmp_path / "o" / "report.md").read_text()
-    assert "left out: no --features FILE" in markdown
+    assert "not measured: no --features FILE" in markdown
     assert "## Perceptual" not in markdown
     assert "## FID" not in markdown
 
@@ -265,7 +265,7 @@ def evaluation(arguments: list[str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
-def test_a_killed_evaluation_goes_on_and_its_report_is_that_of_one_never_killed(
+def test_a_killed_evaluation_resumes_and_its_report_equals_that_of_one_never_killed(
     pictures, masks, model, features, tmp_path, monkeypatch
 ):
     count = 160
@@ -286,7 +286,7 @@ def test_a_killed_evaluation_goes_on_and_its_report_is_that_of_one_never_killed(
     half = lines.read_bytes()
     assert count / 4 < half.count(b"\n") < count
     with lines.open("ab") as file:
-        file.write(b'{"pair": 99, "l1"')  # what a power cut leaves
+        file.write(b'{"pair": 99, "l1"')  # as left by a power cut
     started = []
     load = Pairs.load
     with monkeypatch.context() as patch:
@@ -337,14 +337,14 @@ BAD = {
         "--masks": "{tmp}/masks",
         "--buckets": "0.3-0.4 0.4-0.5",
     },
-    "'half' is no range of hole ratios": {"--buckets": "half"},
+    "'half' is not a range of hole ratios": {"--buckets": "half"},
     "is not a folder": {"--out": "{tmp}/file/below"},
     "no such": {"--model": "unheard-of"},
     "given twice": {"--model": "mean mean"},
     "no such file of VGG weights": {"--features": "{tmp}/vgg.safetensors"},
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
-    "--against telea: not among the models that are measured, mean": {"--against": "telea"},
+    "--against telea: not one of the measured models, mean": {"--against": "telea"},
     "unrecognized arguments": {"--color": "red"},
 }
 
@@ -360,7 +360,7 @@ def test_bad_input_is_refused_in_one_line_and_nothing_is_written(sentence, pictu
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_picture_is_left_out_with_its_name(pictures, tmp_path, capsys):
+def test_a_damaged_picture_is_skipped_by_name(pictures, tmp_path, capsys):
     (pictures / "5.png").write_bytes((pictures / "4.png").read_bytes()[:-200])
     arguments = ["--model", "mean", "--data", pictures, "--masks", "center", "--out", tmp_path / "o", "--size", 32]
     assert run(*arguments, "--buckets", "0.1-0.2") == 0
@@ -379,7 +379,7 @@ def test_summaries_of_cells_dealt_in_turn():
 
 
 def test_intervals_take_the_pairs_of_a_picture_together():
-    """Two cells, three pictures; one pair of the first one could not be measured in one respect."""
+    """Two cells, three pictures; one metric of one pair of the first picture could not be measured."""
     generator = np.random.default_rng(0)
     ours, theirs = generator.normal(size=10), generator.normal(size=10)
     rows = [[{"pair": n, "hole_psnr": value} for n, value in enumerate(values)] for values in (ours, theirs)]
@@ -438,7 +438,7 @@ def test_differences_from_a_method_are_reported_and_bold_where_they_are_sure(pic
     assert f"{found['mean']:+.2f} ± {found['ci95']:.2f}" in row
 
 
-def test_a_fill_that_is_not_finite_is_no_score():
+def test_a_fill_that_is_not_finite_is_not_scored():
     class Broken:
         def complete(self, image, mask):
             return image / 0.0

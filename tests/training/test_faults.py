@@ -48,7 +48,7 @@ class Log:
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, calls: Iterator[bool], factor: float = float("nan")) -> None:
-    """Multiply the loss by NaN in those calls for which the iterator says so."""
+    """Multiply the loss by NaN in the calls selected by the iterator."""
     plain = ELEMENTWISE[LOSS]
 
     def loss(output: Tensor, truth: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def test_a_step_with_a_nan_is_skipped_counted_and_its_pictures_named(
     assert '"skipped_steps": 1' in (tmp_path / "run" / "summary.json").read_text()
 
 
-def test_an_infinite_gradient_leaves_weights_and_normalization_as_they_were(
+def test_an_infinite_gradient_leaves_weights_and_normalization_unchanged(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Spike(torch.autograd.Function):
@@ -113,7 +113,7 @@ def test_many_nans_in_a_row_go_back_to_the_last_good_state(
     assert result.steps == 6
 
 
-def test_nans_that_do_not_end_stop_with_one_sentence_and_a_loadable_model(
+def test_persistent_nans_stop_with_one_sentence_and_a_loadable_model(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, iter([False] * 3 + [True] * 1000))
@@ -138,7 +138,7 @@ def test_out_of_memory_halves_the_parts_and_keeps_the_effective_batch(
     monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
     log = Log()
     parts = run_training(config, out=tmp_path / "parts", callbacks=[log]).losses
-    assert sum("computed in" in message for message in log.messages) == 2
+    assert sum("processed in" in message for message in log.messages) == 2
     torch.testing.assert_close(torch.tensor(whole), torch.tensor(parts), atol=1e-4, rtol=1e-4)
 
 
@@ -154,7 +154,7 @@ def test_out_of_memory_with_a_single_picture_says_what_to_do(
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Path], bool]) -> None:
-    """Refuse to publish those files for which the condition says so."""
+    """Refuse to publish the files selected by the condition."""
     plain = os.replace
 
     def replace(source: Any, target: Any) -> None:
@@ -166,7 +166,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, refuses: Callable[[Path], bool]) 
 
 
 def nth(number: int, pattern: str) -> Callable[[Path], bool]:
-    """The file of this pattern that is published as the so-manieth."""
+    """Selects the n-th published file that matches this pattern."""
     calls = [0]
 
     def refuses(path: Path) -> bool:
@@ -177,7 +177,7 @@ def nth(number: int, pattern: str) -> Callable[[Path], bool]:
 
 
 def left(out: Path) -> dict[str, bytes]:
-    """Everything that a run has left and that is the same for two equal runs."""
+    """Everything in a run's folder that is the same for two equal runs."""
     files = [path for path in out.rglob("*") if path.is_file() and path.name not in ("run.lock", "summary.json")]
     found = {str(path.relative_to(out)): path.read_bytes() for path in files if path.suffix != ".json"}
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -201,7 +201,7 @@ def test_a_single_failed_write_is_made_up_for(
 
 
 @pytest.mark.parametrize("pattern", ["state/*.safetensors", "state/*.json", "model.safetensors", "samples/*.png"])
-def test_a_disk_that_stays_full_ends_with_an_error_and_a_rerun_makes_up_for_it(
+def test_a_disk_that_stays_full_ends_with_an_error_and_a_rerun_recovers(
     pattern: str, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_training(tiny, out=tmp_path / "quiet")
@@ -244,7 +244,7 @@ def test_lines_that_the_log_could_not_write_are_in_the_state_of_a_run_that_is_ki
 
 @pytest.mark.parametrize("every", [3, 6])
 @pytest.mark.parametrize("resume", ["unfinished", "auto"])
-def test_a_stop_during_the_last_look_is_told_and_the_look_is_made_up_for(
+def test_a_stop_during_the_last_validation_is_reported_and_the_validation_repeated(
     every: int, resume: Resume, tiny: TrainConfig, tmp_path: Path
 ) -> None:
     validation = tiny.validation.model_copy(update={"every": every})
@@ -268,9 +268,7 @@ def test_a_stop_during_the_last_look_is_told_and_the_look_is_made_up_for(
     assert left(tmp_path / "hurt") == left(tmp_path / "quiet")
 
 
-def test_a_run_that_was_killed_before_it_told_its_result_is_concluded_in_its_folder(
-    tiny: TrainConfig, tmp_path: Path
-) -> None:
+def test_a_run_killed_before_reporting_its_result_is_completed_in_its_folder(tiny: TrainConfig, tmp_path: Path) -> None:
     class KilledError(BaseException):
         pass
 
@@ -290,7 +288,7 @@ def test_a_run_that_was_killed_before_it_told_its_result_is_concluded_in_its_fol
     assert run_training(tiny, out=tmp_path / "run", resume="unfinished").path.parent == tmp_path / "run-2"
 
 
-def test_every_flipped_bit_of_a_state_is_noticed_and_the_state_before_it_is_taken(
+def test_every_flipped_bit_of_a_state_is_detected_and_the_state_before_it_used(
     tiny: TrainConfig, tmp_path: Path
 ) -> None:
     run_training(tiny, out=tmp_path / "run")
@@ -305,7 +303,7 @@ def test_every_flipped_bit_of_a_state_is_noticed_and_the_state_before_it_is_take
             path.write_bytes(bytes(data))
             found = load_newest_state(states)
             assert found is not None
-            if found.step == 6:  # a blank more or less in the JSON
+            if found.step == 6:  # one space more or less in the JSON
                 assert json.loads(bytes(data)) == json.loads(good)
             else:
                 assert found.step == 4
@@ -335,7 +333,7 @@ def test_what_killed_runs_left_unfinished_is_removed(tiny: TrainConfig, tmp_path
     assert [path for path in out.rglob(".*")] == []
 
 
-def test_cancel_from_any_event_saves_what_was_learned(
+def test_cancel_from_any_event_saves_the_progress(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class CancelledError(Exception):
@@ -364,7 +362,7 @@ def test_tensorboard_gets_its_files(tiny: TrainConfig, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tracker", ["tensorboard", "wandb"])
-def test_a_tracker_that_fails_is_left_out(
+def test_a_tracker_that_fails_is_disabled(
     tracker: str, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = {"tensorboard": "torch.utils.tensorboard", "wandb": "wandb"}[tracker]
@@ -372,4 +370,4 @@ def test_a_tracker_that_fails_is_left_out(
     log = Log()
     config = tiny.model_copy(update={"trackers": (tracker,), "steps": 2})
     assert run_training(config, out=tmp_path / "run", callbacks=[log]).steps == 2
-    assert any(f"{tracker} is left out" in message for message in log.messages)
+    assert any(f"{tracker} is disabled" in message for message in log.messages)

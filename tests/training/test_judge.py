@@ -39,7 +39,7 @@ def test_where_its_packages_are_missing_one_sentence_says_what_to_install(monkey
         judge.Judge()
 
 
-def test_the_judge_prefers_the_picture_to_its_blur():
+def test_the_independent_distance_prefers_the_picture_to_its_blur():
     pytest.importorskip("efficientnet_lite_pytorch")
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     blurred = torch.nn.functional.avg_pool2d(image, 5, stride=1, padding=2, count_include_pad=False)

@@ -1,4 +1,5 @@
-"""A run that is killed again and again loses nothing that was saved, and ends with the weights of a quiet life."""
+"""A run that is killed again and again loses nothing that was saved, and ends with the weights of an undisturbed
+run."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from .test_resume import assert_same_files
 
 # `LIMINAL_KILLS=50 pytest tests/training/test_kills.py` is the full measure.
 KILLS = int(os.environ.get("LIMINAL_KILLS", "2"))
-MAX_LIFE = 0.8  # seconds after the first state of a life
+MAX_LIFE = 0.8  # seconds after the first state of a process
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
@@ -58,6 +59,6 @@ def test_random_kills_lose_no_saved_state(tiny: TrainConfig, tmp_path: Path) -> 
 
 
 def newest(out: Path) -> int:
-    """Step of the newest state that says it is complete, -1 where there is none."""
+    """Step of the newest state that claims to be complete, -1 if there is none."""
     steps = [int(path.stem) for path in (out / "state").glob("[0-9]*.json")]
     return max(steps, default=-1)

@@ -1,4 +1,4 @@
-"""Settings laid over settings: what the user gave is kept, and a changed kind brings its own defaults."""
+"""Layered settings: what the user gave is kept, and a new kind gets its own defaults."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_files_that_call_a_field_by_its_former_name_are_read_and_can_be_overridd
         parse_config({"data": {"recolored": True}})
 
 
-def test_another_optimizer_brings_its_own_rate_and_keeps_schedule_and_clipping() -> None:
+def test_another_optimizer_gets_its_own_rate_and_keeps_schedule_and_clipping() -> None:
     base = {"optimizer": {"name": "adam", "learning_rate": 3e-4, "beta1": 0.5, "schedule": "cosine", "clip_norm": 1.0}}
     changed = layered(base, {"optimizer": {"name": "sgd"}})["optimizer"]
     assert changed == {"name": "sgd", "schedule": "cosine", "clip_norm": 1.0, **OPTIMIZER_DEFAULTS["sgd"]}

@@ -1,4 +1,4 @@
-"""What a folder, a divided folder or a clip is to a training and an evaluation; where results may not go."""
+"""How training and evaluation use folders, divided folders and clips, and where results must not be written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def divided(folder: Path, parts: dict[str, int]) -> Path:
 
 
 @pytest.mark.parametrize("recursive", [False, True])
-def test_what_prepare_made_is_trained_on_without_its_test_pictures(tmp_path, recursive):
+def test_a_prepared_folder_is_trained_on_without_its_test_pictures(tmp_path, recursive):
     (tmp_path / "raw").mkdir()
     for number in range(24):
         noise = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
@@ -49,11 +49,11 @@ def test_what_prepare_made_is_trained_on_without_its_test_pictures(tmp_path, rec
     train, held_out = names(dataset)
     assert train == {f"train/{path.name}" for path in (tmp_path / "D" / "train").iterdir()}
     assert held_out == {f"val/{path.name}" for path in (tmp_path / "D" / "val").iterdir()}
-    assert any("test/ is never looked at" in sentence for sentence in dataset.remarks())
+    assert any("test/ is never used" in sentence for sentence in dataset.remarks())
     assert {path.parent.name for path in find_unseen(tmp_path / "D").pictures} == {"test"}
 
 
-def test_public_layouts_are_divided_alike_and_what_is_missing_is_drawn(tmp_path):
+def test_public_layouts_are_divided_alike_and_missing_splits_are_drawn(tmp_path):
     train, held = names(
         load_dataset(DataConfig(folder=str(divided(tmp_path / "a", {"Train": 4, "valid": 2, "testing": 2}))))
     )
@@ -77,7 +77,7 @@ def test_a_folder_with_pictures_of_its_own_is_not_divided(tmp_path):
     assert all("/" not in name for name in train | held)
 
 
-def test_masks_beside_pictures_are_not_learned_from_and_left_out_suffixes_are_said(tmp_path):
+def test_masks_beside_pictures_are_not_trained_on_and_skipped_suffixes_are_reported(tmp_path):
     for number in range(4):
         draw_picture(number).save(tmp_path / f"{number}.png")
         Image.new("L", (64, 56), 255).save(tmp_path / f"{number}_mask001.png")
@@ -89,7 +89,7 @@ def test_masks_beside_pictures_are_not_learned_from_and_left_out_suffixes_are_sa
     assert "pillow-heif" in said
 
 
-def test_a_damaged_mask_is_named_before_the_first_step_and_passed_over(tmp_path):
+def test_a_damaged_mask_is_named_before_the_first_step_and_skipped(tmp_path):
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "__MACOSX" / "._1.png").write_bytes(b"\0\5\x16\7")
     mask = np.zeros((32, 32), np.uint8)
@@ -110,7 +110,7 @@ def test_a_damaged_mask_is_named_before_the_first_step_and_passed_over(tmp_path)
         mix.look_at_files()
 
 
-def test_an_evaluation_uses_the_columns_that_there_are_masks_for(tmp_path):
+def test_an_evaluation_uses_the_columns_with_masks(tmp_path):
     for number in range(2):
         (tmp_path / "in").mkdir(exist_ok=True)
         draw_picture(number).save(tmp_path / "in" / f"{number}.png")
@@ -127,7 +127,7 @@ def test_an_evaluation_uses_the_columns_that_there_are_masks_for(tmp_path):
     assert len(pairs) == 2 * len(pairs.cells)
     assert all(0.1 < float(pairs.load(pairs[number])[1].mean()) <= 0.2 for number in range(len(pairs)))
     assert "0.01-0.1" in said[-1]
-    assert "left out" in said[-1]
+    assert "skipped" in said[-1]
     arguments = ["--model", "mean", "--data", tmp_path / "in", "--masks", tmp_path / "masks", "--out", tmp_path / "o"]
     assert evaluate.main([str(argument) for argument in [*arguments, "--size", 64]]) == 0
     assert len(json.loads((tmp_path / "o" / "report.json").read_text())["columns"]) == 1
@@ -142,7 +142,7 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> Path:
     return path
 
 
-def test_a_clip_is_a_data_set_of_different_frames_drawn_by_the_seed(tmp_path):
+def test_a_clip_is_a_dataset_of_different_frames_drawn_by_the_seed(tmp_path):
     scenes = [np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8) for seed in range(12)]
     large = [cv2.resize(scene, (80, 60), interpolation=cv2.INTER_NEAREST) for scene in scenes]
     clip = write_clip(tmp_path / "clip.avi", [scene for scene in large for _ in range(4)])
@@ -163,13 +163,13 @@ def test_a_clip_is_a_data_set_of_different_frames_drawn_by_the_seed(tmp_path):
 
 def test_a_clip_of_one_scene_or_with_pairs_is_refused(tmp_path):
     clip = write_clip(tmp_path / "clip.avi", [np.full((48, 64, 3), 90, np.uint8)] * 5)
-    with pytest.raises(DatasetError, match="1 different frames among 5 of 5"):
+    with pytest.raises(DatasetError, match="only 1 of 5 frames drawn from 5 are different"):
         load_dataset(DataConfig(folder=str(clip), size=32))
     with pytest.raises(DatasetError, match="pairs need"):
         load_dataset(DataConfig(folder=str(clip), size=32, input_side="left"))
 
 
-def test_inputs_are_found_like_masks_and_strangers_are_named(tmp_path):
+def test_inputs_are_found_like_masks_and_unpaired_ones_are_named(tmp_path):
     for number, name in enumerate(("a.png", "B.JPG", "c.png")):
         (tmp_path / "truth").mkdir(exist_ok=True)
         draw_picture(number).save(tmp_path / "truth" / name)
@@ -186,7 +186,7 @@ def test_inputs_are_found_like_masks_and_strangers_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(("out", "recursive"), [("", False), ("", True), ("runs/x", True), ("../link", False)])
-def test_results_do_not_go_among_the_pictures(tmp_path, out, recursive):
+def test_results_are_not_written_among_the_pictures(tmp_path, out, recursive):
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     with pytest.raises(RunError, match="among the pictures"):
@@ -203,7 +203,7 @@ def test_an_evaluation_is_not_written_into_its_pictures_or_masks(tmp_path, capsy
         assert "among the pictures" in capsys.readouterr().err
 
 
-def test_a_sibling_that_is_a_link_is_passed_over(tmp_path, tiny):
+def test_a_sibling_that_is_a_link_is_skipped(tmp_path, tiny):
     (tmp_path / "outside").mkdir()
     (tmp_path / "runs").mkdir()
     out = tmp_path / "runs" / "x"
@@ -249,7 +249,7 @@ BAD_RECIPES = {
 
 
 @pytest.mark.parametrize("kind", BAD_RECIPES)
-def test_a_bad_recipe_is_one_clean_short_line(tmp_path, kind):
+def test_a_bad_recipe_is_refused_in_one_clean_short_line(tmp_path, kind):
     from training.config import load_recipe
 
     content = BAD_RECIPES[kind]

@@ -39,7 +39,7 @@ def test_elementwise_losses_equal_torch_and_the_formulas() -> None:
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_minimizing_each_loss_brings_the_prediction_to_the_target(name: str) -> None:
+def test_minimizing_each_loss_moves_the_prediction_to_the_target(name: str) -> None:
     target = picture(2, 1, 3, 6, 6)
     logits = torch.zeros_like(target, requires_grad=True)
     optimizer = torch.optim.Adam([logits], 0.1)
@@ -80,7 +80,7 @@ def test_gram_matrix_equals_the_double_loop() -> None:
 
 
 def test_gram_matrix_has_the_gradient_of_the_product() -> None:
-    """Also where what follows treats the matrix's two halves differently."""
+    """Even if subsequent operations treat the matrix's two halves differently."""
     features, weights = picture(11, 2, 3, 4, 5).requires_grad_(), picture(12, 2, 3, 3)
     (gram_matrix(features) * weights).sum().backward()
     plain = features.detach().clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""A new architecture or objective is one file and one registration: everything else finds it."""
+"""A new architecture or objective needs one file and one registration: everything else finds it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ register(QuarticConfig, Quartic)
 
 @pytest.fixture
 def new_kinds(tmp_path: Path) -> Iterator[ModuleType]:
-    """A module with one architecture and one objective, each registered once; both are gone afterwards."""
+    """A module with one architecture and one objective, each registered once; both are removed afterwards."""
     path = tmp_path / "new_kinds.py"
     path.write_text(MODULE)
     spec = importlib.util.spec_from_file_location("new_kinds", path)

@@ -1,4 +1,4 @@
-"""Every way of training: it resumes exactly, it does in each phase what it says, and its guard works."""
+"""Every objective resumes exactly and trains the right networks in each phase, and its guard works."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_glcic_changes_in_each_phase_only_what_it_says(pictures: Path, tmp_path:
     assert terms[4] == {"loss", "hole", "adversarial", "discriminator"}
 
 
-def test_the_adversary_of_composite_joins_when_it_should(pictures: Path, tmp_path: Path) -> None:
+def test_the_discriminator_of_composite_starts_when_configured(pictures: Path, tmp_path: Path) -> None:
     terms: list[set[str]] = []
 
     def watch(event: Event) -> None:
@@ -120,7 +120,7 @@ def test_the_adversary_of_composite_joins_when_it_should(pictures: Path, tmp_pat
     assert terms == [alone, alone, alone | {"adversarial", "discriminator"}]
 
 
-def test_only_patches_that_touch_the_hole_are_judged(pictures: Path) -> None:
+def test_only_patches_that_touch_the_hole_are_scored(pictures: Path) -> None:
     config = configure("composite with an adversary", pictures)
     assert isinstance(config.objective, CompositeConfig)
     discriminator = build_hole_discriminator(config.objective, config, Placement(torch.device("cpu")))
@@ -134,7 +134,7 @@ def test_only_patches_that_touch_the_hole_are_judged(pictures: Path) -> None:
     assert not patch_logits(discriminator, discriminator.network, picture, mask).any()
 
 
-def test_feature_maps_are_judged_where_their_cells_touch_the_hole(pictures: Path) -> None:
+def test_feature_maps_are_scored_where_their_cells_touch_the_hole(pictures: Path) -> None:
     config = configure("composite with an adversary", pictures)
     objective = CompositeConfig(adversarial=0.1, adversary="features", discriminator={"width": 4})
     discriminator = build_hole_discriminator(objective, config, Placement(torch.device("cpu")))
@@ -147,7 +147,7 @@ def test_feature_maps_are_judged_where_their_cells_touch_the_hole(pictures: Path
     assert [len(logits) for logits in feature_logits(discriminator, discriminator.network, maps, mask)] == [2, 2, 1]
 
 
-def test_an_adversary_of_features_teaches_both_networks_and_resumes_exactly(pictures: Path, tmp_path: Path) -> None:
+def test_a_feature_discriminator_trains_both_networks_and_resumes_exactly(pictures: Path, tmp_path: Path) -> None:
     save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
     objective = {
         **OBJECTIVES["composite with an adversary"]["objective"],
@@ -186,7 +186,7 @@ def test_points_of_the_hole_are_counted_row_by_row() -> None:
         assert found[2] == [0, 0]
 
 
-def test_features_are_looked_at_in_a_window_around_the_hole_and_in_the_reduced_picture() -> None:
+def test_features_are_compared_in_a_window_around_the_hole_and_in_the_reduced_picture() -> None:
     picture = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     mask = torch.zeros(2, 1, 64, 64)
     mask[0, :, 40:48, 16:32] = mask[1, :, 30, 30] = 1.0
@@ -326,7 +326,7 @@ def test_settings_that_the_initial_model_decides_are_named(
     first = run_training(parse_config(values), out=tmp_path / "first")
     same = {**values, "model": {**values["model"], "init_from": str(first.path)}}
     other = {**same, section: {**same[section], **changes}, "steps": 2}
-    # The third one goes on with the second.
+    # The third one resumes the second.
     for config, folder, wanted in ((same, "same", 0), (other, "other", 1), ({**other, "steps": 3}, "other", 1)):
         warnings: list[str] = []
 
@@ -367,7 +367,7 @@ def pix2pix_terms(pictures: Path, out: Path, **objective: Any) -> dict[str, floa
     return terms[0]
 
 
-def test_pix2pix_compares_pictures_as_coarsely_as_it_is_told(pictures: Path, tmp_path: Path) -> None:
+def test_pix2pix_compares_pictures_as_coarsely_as_configured(pictures: Path, tmp_path: Path) -> None:
     every_pixel, coarse = (
         pix2pix_terms(pictures, tmp_path / str(factor), l1_reduction=factor)["l1"] for factor in (1, 8)
     )
@@ -389,7 +389,7 @@ def test_pix2pix_says_what_to_do_without_a_vgg(pictures: Path, tmp_path: Path) -
         pix2pix_terms(pictures, tmp_path / "run", style=1.0, features=str(tmp_path / "missing.safetensors"))
 
 
-def test_a_second_discriminator_of_pix2pix_judges_feature_maps_and_is_resumed(pictures: Path, tmp_path: Path) -> None:
+def test_a_second_discriminator_of_pix2pix_scores_feature_maps_and_is_resumed(pictures: Path, tmp_path: Path) -> None:
     save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
     objective = {
         "name": "pix2pix",

@@ -1,4 +1,4 @@
-"""`python -m training.prepare`: a data set without duplicates, divided so that nothing is on both sides."""
+"""`python -m training.prepare`: a dataset without duplicates, split so that no scene is on both sides."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def draw_scene(seed: int, width: int = 200, height: int = 160) -> Image.Image:
 
 
 def disguises(scene: Image.Image) -> dict[str, Image.Image]:
-    """The same picture as it is met a second time."""
+    """The same picture in disguise."""
     width, height = scene.size
     buffer = io.BytesIO()
     scene.save(buffer, "JPEG", quality=50)
@@ -88,7 +88,9 @@ def split_of(report: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("tiles", [False, True])
-def test_every_disguise_is_removed_and_no_scene_is_on_both_sides(albums: Path, tmp_path: Path, tiles: bool) -> None:
+def test_every_near_duplicate_is_removed_and_no_scene_is_in_two_splits(
+    albums: Path, tmp_path: Path, tiles: bool
+) -> None:
     asked = Settings(albums, tmp_path / "out", SIZE, tiles, recursive=True, split=(50.0, 25.0, 25.0), format="png")
     report = prepare(asked)
     lines = {line["file"]: line for line in report["files"]}
@@ -98,7 +100,7 @@ def test_every_disguise_is_removed_and_no_scene_is_on_both_sides(albums: Path, t
     assert Counter(line["outcome"] for line in lines.values()) == {"kept": 12, "near duplicate": 30, "duplicate": 2}
     for file, line in lines.items():
         if line["outcome"] == "near duplicate":
-            kept_one = lines[line["reason"].removeprefix("shows the same as ").rsplit(" (", 1)[0]]
+            kept_one = lines[line["reason"].removeprefix("looks the same as ").rsplit(" (", 1)[0]]
             assert Path(kept_one["file"]).name[:7] == Path(file).name[:7]
             assert kept_one["outcome"] == "kept"
             assert (kept_one["width"], kept_one["height"]) == (200, 160)  # the largest one
@@ -227,7 +229,7 @@ def test_hash_follows_the_cosine_transform() -> None:
     assert int(seen.hexadecimal, 16) == int("".join(str(int(bit)) for bit in seen.bits), 2)
 
 
-def test_flat_pictures_are_told_apart_by_their_color(tmp_path: Path) -> None:
+def test_flat_pictures_are_distinguished_by_color(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("black", "white", "red"):
         Image.new("RGB", (SIZE, SIZE), name).save(tmp_path / "in" / f"{name}.png")
@@ -256,7 +258,7 @@ def test_added_files_move_nothing(albums: Path, tmp_path: Path) -> None:
     assert {pixels: split for pixels, split in before.items() if pixels != sixth}.items() <= unknown.items()
 
 
-def test_a_rerun_changes_nothing_and_files_of_others_stay(albums: Path, tmp_path: Path) -> None:
+def test_a_rerun_changes_nothing_and_keeps_foreign_files(albums: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "train").mkdir(parents=True)
     (out / "train" / "mine.jpg").write_bytes(b"mine")
@@ -329,7 +331,7 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
     file.write_text("mine")
     assert "inside" in refused(capsys, "--data", albums, "--out", albums / "cut")
     assert "inside" in refused(capsys, "--data", albums, "--out", albums)
-    assert "would write to" in refused(capsys, "--data", tmp_path / "x" / "train", "--out", tmp_path / "x")
+    assert "would write" in refused(capsys, "--data", tmp_path / "x" / "train", "--out", tmp_path / "x")
     assert "no such folder" in refused(capsys, "--data", tmp_path / "none", "--out", out)
     assert "three shares" in refused(capsys, "--data", albums, "--out", out, "--split", "80/20")
     assert "first above 0" in refused(capsys, "--data", albums, "--out", out, "--split", "0/50/50")
@@ -360,4 +362,4 @@ def test_says_what_became_of_the_pictures(albums: Path, tmp_path: Path, capsys: 
     assert "30 near duplicates" in output
     assert json.loads((tmp_path / "out" / "report.json").read_text())["counts"]["splits"]["train"]["pictures"] == 12
     assert command.main([*arguments, "--split", "1e-6/0/1"]) == 0
-    assert "no picture fell into train" in capsys.readouterr().out
+    assert "no pictures in train" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Stopping and going on is the same as never having stopped."""
+"""Stopping and resuming is the same as never having stopped."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_accumulated_batch_gives_the_losses_of_the_whole_batch(tiny: TrainConfig
     torch.testing.assert_close(torch.tensor(whole), torch.tensor(parts), atol=1e-4, rtol=1e-4)
 
 
-def test_an_exception_of_a_callback_saves_the_step_and_goes_up(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_an_exception_of_a_callback_saves_the_step_and_propagates(tiny: TrainConfig, tmp_path: Path) -> None:
     class CancelledError(Exception):
         pass
 
@@ -116,7 +116,7 @@ def test_an_exception_of_a_callback_saves_the_step_and_goes_up(tiny: TrainConfig
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_an_incomplete_newer_state_is_passed_over(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_an_incomplete_newer_state_is_skipped(tiny: TrainConfig, tmp_path: Path) -> None:
     out = tmp_path / "run"
     run_training(tiny, out=out)
     newest = out / "state" / "00000006.safetensors"
@@ -144,7 +144,7 @@ def test_a_state_of_another_architecture_is_refused_in_one_line(tiny: TrainConfi
         run_training(other, out=tmp_path / "run", resume="auto")
 
 
-def test_plain_second_run_starts_beside_a_finished_one_and_goes_on_with_an_unfinished_one(
+def test_a_plain_second_run_starts_beside_a_finished_one_and_resumes_an_unfinished_one(
     tiny: TrainConfig, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"

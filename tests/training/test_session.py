@@ -82,7 +82,7 @@ def test_global_random_states_are_untouched_also_by_dropout(
         "forward",
         lambda self, image, mask: torch.nn.functional.dropout(plain(self, image, mask), 0.1, self.training),
     )
-    # Only to compare: what the program that calls us has drawn before and will draw after.
+    # For comparison: random numbers drawn by the calling program before and after.
     states = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
     first = run_training(tiny, out=tmp_path / "first")
     torch.rand(5)
@@ -145,7 +145,7 @@ def test_training_starts_from_the_weights_of_init_from(tiny: TrainConfig, tmp_pa
         run_training(tiny.model_copy(update={"model": other}), out=tmp_path / "third")
 
 
-def test_a_detailed_head_goes_on_from_the_weights_of_a_residual_one(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_a_detailed_head_continues_from_the_weights_of_a_residual_one(tiny: TrainConfig, tmp_path: Path) -> None:
     arguments = {**tiny.model.arguments, "head": "residual"}
     plain = tiny.model.model_copy(update={"architecture": "unet", "arguments": arguments})
     first = run_training(tiny.model_copy(update={"model": plain, "steps": 1}), out=tmp_path / "first")

@@ -1,4 +1,4 @@
-"""Training on the very picture that is to be repaired."""
+"""Training on a single picture in order to repair it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_mask_of_everything_or_nothing_is_refused() -> None:
     image, mask = picture_and_mask()
     with pytest.raises(DatasetError, match="nothing to repair"):
         single_picture(image, torch.zeros_like(mask), DataConfig())
-    with pytest.raises(DatasetError, match="nothing to learn from"):
+    with pytest.raises(DatasetError, match="nothing to train on"):
         single_picture(image, torch.ones_like(mask), DataConfig())
 
 
@@ -63,7 +63,7 @@ def test_the_command_repairs_the_picture_and_changes_nothing_else(
     arguments = ["--config", str(tmp_path / "tiny.yaml"), "--out", str(tmp_path / "run"), "--steps", "2"]
     arguments += ["--data.picture", str(tmp_path / "picture.png"), "--data.picture_mask", str(tmp_path / "mask.png")]
     assert run.main(arguments) == 0
-    assert "repaired: " in capsys.readouterr().out
+    assert "the repaired training picture: " in capsys.readouterr().out
     filled = np.asarray(Image.open(tmp_path / "run" / "filled.png"))
     known = mask[0, 0].numpy() < 0.5
     assert np.array_equal(filled[known], pixels[known])

@@ -1,4 +1,4 @@
-"""`python -m training.sweep`: every combination once, whatever happens, all measured alike."""
+"""`python -m training.sweep`: every combination runs once, whatever happens, and all are measured in the same way."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KILLS = min(int(os.environ.get("LIMINAL_KILLS", "1")), 3)
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in the processes that are started here: with more threads sums are rounded otherwise."""
+    """As in the processes started here, because more threads round sums differently."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -100,7 +100,7 @@ def test_every_combination_is_run_once_and_measured_in_the_holes_of_the_same_cro
         (model, loss, seed) for seed, model, loss in product((0, 1), ("unet", "encoder_decoder"), ("l1", "mse"))
     ]
     assert found["answers"] == answers
-    # Anew, pixel by pixel: nothing of what a run was trained with enters.
+    # Recomputed pixel by pixel, independent of a run's training settings.
     sweep = make_sweep(request.values)
     bench = Bench(sweep)
     pictures = bench.pictures(sweep.base.data, 0.2)
@@ -191,7 +191,7 @@ def test_a_stop_in_the_middle_of_a_run_changes_nothing(album: Path, tmp_path: Pa
     assert curves_of(tmp_path / "stopped") == curves_of(tmp_path / "quiet")
 
 
-def test_what_is_complete_is_not_repeated_and_levels_can_be_added(album: Path, tmp_path: Path) -> None:
+def test_complete_runs_are_not_repeated_and_levels_can_be_added(album: Path, tmp_path: Path) -> None:
     values = grid(album)
     run_sweep(Request(values, tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*") if path.is_file()}
@@ -200,7 +200,7 @@ def test_what_is_complete_is_not_repeated_and_levels_can_be_added(album: Path, t
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*") if path.is_file()}
     assert before.items() <= after.items()
     assert len(results(tmp_path / "out")["runs"]) == 6
-    # More steps go on with all of them; fewer cannot be had any more.
+    # More steps resume all of them; fewer are refused.
     run_sweep(Request(values, tmp_path / "out", steps=8))
     assert {run["steps"] for run in results(tmp_path / "out")["runs"]} == {8}
     assert all(len(curve) == 8 for curve in curves_of(tmp_path / "out").values())
@@ -211,7 +211,7 @@ def test_what_is_complete_is_not_repeated_and_levels_can_be_added(album: Path, t
         run_sweep(Request(values, tmp_path / "out", steps=8))
 
 
-def test_a_run_that_diverges_is_recorded_and_the_others_go_on(album: Path, tmp_path: Path) -> None:
+def test_a_run_that_diverges_is_recorded_and_the_others_continue(album: Path, tmp_path: Path) -> None:
     values = grid(album)
     del values["axes"]["loss"]
     values["axes"]["optimizer"] = {
@@ -248,7 +248,7 @@ def test_processes_of_torchrun_share_the_runs(album: Path, tmp_path: Path) -> No
 
 
 def test_a_sweep_in_use_elsewhere_is_shared_not_disturbed(album: Path, tmp_path: Path) -> None:
-    """Two that work on one folder at the same time do each run once."""
+    """Two sweeps on one folder at the same time do each run once."""
     sweep = make_sweep(grid(album))
     bench = Bench(sweep)
     runs, others = Runs(sweep, tmp_path / "out", bench), Runs(sweep, tmp_path / "out", bench)
@@ -308,7 +308,7 @@ def test_intervals_are_students_and_pairs_are_paired() -> None:
     assert estimate([1.0, 2.0]).half == pytest.approx(stats.t.ppf(0.975, 1) * 0.5)
 
 
-def test_settings_where_a_level_failed_are_left_out_of_its_comparison() -> None:
+def test_settings_where_a_level_failed_are_excluded_from_its_comparison() -> None:
     scores: dict[tuple[str, ...], list[float | None]] = {
         ("a", "x"): [3.0, 3.2],
         ("b", "x"): [1.0, 1.2],
@@ -333,7 +333,7 @@ def test_settings_where_a_level_failed_are_left_out_of_its_comparison() -> None:
     assert alone.seeds
     assert answer(alone).startswith("Best level: a (3.10 dB on average), 1.93 dB above b")
     single = analyze({"level": ["a", "b"]}, {("a",): [3.0], ("b",): [1.0]})[0]
-    assert "may be by chance" in answer(single)
+    assert "may be due to chance" in answer(single)
     lost = analyze({"level": ["a"]}, {("a",): [None]})[0]
     assert answer(lost) == "Best level: every run failed."
 
@@ -355,19 +355,19 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
     assert "unet-nonsense-0" in refused(lambda v: v["axes"].update(loss={"nonsense": {"objective": {"loss": "?"}}}))
     assert "both set objective.loss" in refused(lambda v: v["axes"].update(b={"x": {"objective": {"loss": "l1"}}}))
     assert "see seeds" in refused(lambda v: v["axes"].update(b={"x": {"seed": 3}}))
-    assert "every seed once" in refused(lambda v: v.update(seeds=[1, 1]))
+    assert "seeds must be unique" in refused(lambda v: v.update(seeds=[1, 1]))
     assert "multiple of" in refused(lambda v: v["base"]["data"].update(size=33))
     assert "pix2pix" in refused(lambda v: v["axes"].update(loss={"p": {"objective": {"name": "pix2pix"}}}))
     assert "held_out" in refused(lambda v: v["base"]["data"].update(held_out=0.0))
     assert "no such folder" in refused(lambda v: None, "--data", str(tmp_path / "none"))
-    assert "whole number" in refused(lambda v: None, "--processes", "0")
+    assert "not an integer of at least 1" in refused(lambda v: None, "--processes", "0")
     assert "no sweep 'x'" in refusal(capsys, "--config", "x", "--out", str(out))
     assert "--out is missing" in refusal(capsys, "--config", "landscape")
     assert not out.exists()
     (out / "runs").mkdir(parents=True)
-    assert "a sweep was begun here" in refused(lambda v: None, "--resume", "none")
+    assert "there already is a sweep here" in refused(lambda v: None, "--resume", "none")
     (out / "results.json").write_text("[]")
-    assert "is not of a sweep" in refused(lambda v: None)
+    assert "not from a sweep" in refused(lambda v: None)
     assert (out / "results.json").read_text() == "[]"
 
 

@@ -69,7 +69,7 @@ def test_a_clone_shares_nothing() -> None:
     assert next(first.network.parameters()).abs().sum() > 0
 
 
-def test_the_description_tells_the_input() -> None:
-    assert "gray, reduced 5 times" in describe_model(model())
+def test_the_description_states_the_input() -> None:
+    assert "reduced by a factor of 5" in describe_model(model())
     assert "color pictures as they are" in describe_model(model(None, 3))
     assert "hole" not in describe_model(model())

@@ -16,7 +16,7 @@ from inpaint_core.translation import CutDetector, ExponentialSmoothing, FrameTra
 
 
 class Texture(Network):
-    """Gray in, colors with hard edges out: as nervous as a trained network."""
+    """From gray to colors with hard edges, as sensitive as a trained network."""
 
     def __init__(self, channels: int = 1, gain: float = 25.0) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Texture(Network):
 
 
 class Echo(Network):
-    """Gives back what it is shown, as colors."""
+    """Returns its input as colors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def photograph(seed: int = 0, side: int = 160) -> Tensor:
-    """`[3,side,side]` with forms of many sizes."""
+    """`[3,side,side]` with shapes of many sizes."""
     generator = torch.Generator().manual_seed(seed)
     picture = torch.zeros(1, 3, side, side)
     for size in (3, 6, 12, 24, 48):
@@ -107,7 +107,7 @@ def test_gray_rgb_and_rgba_frames_enter() -> None:
     torch.testing.assert_close(translate(model, rgba), expected)
 
 
-def test_values_that_are_no_colors_do_no_harm() -> None:
+def test_values_that_are_not_colors_do_no_harm() -> None:
     frames = noise(3, 3, 32, 32)
     frames[0, :, 3, 3] = float("nan")
     frames[1, :, 3, 3] = float("inf")
@@ -209,7 +209,7 @@ def test_contrast_is_the_same_throughout_a_clip() -> None:
     assert torch.equal(output[0], output[3])
 
 
-def test_what_is_looked_at_is_what_the_network_is_shown() -> None:
+def test_seen_is_the_input_of_the_network() -> None:
     frames = noise(2, 3, 64, 96)
     translator = FrameTranslator(model_of(Echo(), size=64, reduction=8))
     expected = prepare(frames, PrepareSettings(reduction=8))
@@ -249,7 +249,7 @@ def test_options_that_do_not_fit_are_refused_by_name(change: dict[str, object], 
         translate(model_of(Texture()), noise(1, 3, 32, 32), **change)
 
 
-def test_shapes_that_are_no_frames_are_refused() -> None:
+def test_shapes_that_are_not_frames_are_refused() -> None:
     for frames in (torch.zeros(3, 32, 32), torch.zeros(0, 3, 32, 32), torch.zeros(1, 2, 32, 32)):
         with pytest.raises(ValueError, match="frames have shape"):
             translate(model_of(Texture()), frames)

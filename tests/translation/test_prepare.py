@@ -1,4 +1,4 @@
-"""prepare(): against OpenCV, and the same in training and afterwards."""
+"""prepare(): against OpenCV, and the same in training and in use."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_the_global_random_state_is_not_touched() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_settings_come_back_from_the_card_equal() -> None:
+def test_settings_are_read_back_from_the_card_unchanged() -> None:
     statistics = InputStatistics(mean=0.4, std=0.2, low=0.05, high=0.9)
     chosen = PrepareSettings(reduction=13, brightness=0.1, contrast=0.3, statistics=statistics)
     card = ModelCard(architecture="pix2pix_unet", task="translation", prepare=chosen)
@@ -156,7 +156,7 @@ def test_settings_out_of_bounds_are_refused(wrong: dict[str, float]) -> None:
         PrepareSettings.model_validate(wrong)
 
 
-def test_shapes_that_are_no_frames_are_refused_by_name() -> None:
+def test_shapes_that_are_not_frames_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"\[2, 4, 8, 8\]"):
         prepare(torch.zeros(2, 4, 8, 8), PrepareSettings())
 
@@ -211,7 +211,7 @@ def test_controls_are_applied_in_the_stated_order(gray: torch.Tensor) -> None:
     assert (np.abs(ours - (1.0 - picture)) > 0.01).mean() < 0.01
 
 
-def test_zoom_shows_the_middle_and_shift_moves_it() -> None:
+def test_zoom_shows_the_center_and_shift_moves_it() -> None:
     frame = torch.zeros(1, 3, 40, 40)
     frame[..., 15:25, 15:25] = 1.0
     options = PrepareSettings(reduction=1)
@@ -222,7 +222,7 @@ def test_zoom_shows_the_middle_and_shift_moves_it() -> None:
 
 
 @pytest.mark.parametrize("stretch", ["percentile", "clahe"])
-def test_a_stretch_brings_dull_frames_to_the_training_statistics(stretch: str, gray: torch.Tensor) -> None:
+def test_a_stretch_maps_dull_frames_to_the_training_statistics(stretch: str, gray: torch.Tensor) -> None:
     dull = 0.45 + 0.1 * gray
     target = InputStatistics(mean=0.5, std=0.2, low=0.1, high=0.9)
     options = PrepareSettings(reduction=4, statistics=target)

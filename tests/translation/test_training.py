@@ -60,7 +60,7 @@ def test_a_run_leaves_a_model_that_makes_its_inputs_by_itself(tmp_path: Path) ->
     assert 0.0 < result.baselines["mean_picture_l1"] < 1.0
 
 
-def test_the_contact_sheet_shows_what_prepare_makes_of_the_truth(tmp_path: Path) -> None:
+def test_the_contact_sheet_shows_the_prepared_truth(tmp_path: Path) -> None:
     result = train(tmp_path / "run", config())
     rows = result.samples.unflatten(1, (-1, 32)).unflatten(3, (3, 32))  # [3,rows,32,columns,32]
     given, truth = rows[:, :, :, 0].transpose(0, 1), rows[:, :, :, 2].transpose(0, 1)
@@ -95,7 +95,7 @@ def test_a_network_that_ignores_its_input_is_reported_as_collapsed_and_does_not_
     tmp_path: Path,
 ) -> None:
     events: list[Event] = []
-    # Fresh weights hardly let the input through.
+    # With fresh weights the input hardly affects the output.
     train(tmp_path / "run", config(optimizer={"learning_rate": 1e-9}), events)
     warnings = [event.text for event in events if isinstance(event, Message) and event.level == "warning"]
     assert any("mode collapse" in text for text in warnings)
@@ -150,7 +150,7 @@ def test_every_recipe_is_complete_and_makes_no_checkerboards(name: str) -> None:
 
 
 def pair(folder: Path, name: str, seed: int, height: int = 48, width: int = 40) -> torch.Tensor:
-    """Write a truth with its negative on the right of it; the truth."""
+    """Write a truth with its negative to the right; returns the truth."""
     folder.mkdir(exist_ok=True)
     truth = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed)).mul(255.0).round() / 255.0
     write_image(folder / name, torch.cat([truth, 1.0 - truth], 2))
@@ -183,7 +183,7 @@ def test_two_folders_of_the_same_names_are_pairs(tmp_path: Path) -> None:
     torch.testing.assert_close(batch.given, 1.0 - batch.image, atol=1.01 / 255.0, rtol=0.0)
 
 
-def test_side_by_side_files_that_are_no_pairs_are_named(tmp_path: Path) -> None:
+def test_side_by_side_files_that_are_not_pairs_are_named(tmp_path: Path) -> None:
     for seed in range(5):
         pair(tmp_path / "pairs", f"{seed}.png", seed)
     write_image(tmp_path / "pairs" / "odd.png", torch.zeros(3, 48, 81))
@@ -193,7 +193,7 @@ def test_side_by_side_files_that_are_no_pairs_are_named(tmp_path: Path) -> None:
     assert set(reasons) == {"odd.png", "single.png"}
     assert {kind for kind, _ in reasons.values()} == {"unpaired"}
     assert "81 pixels wide" in reasons["odd.png"][1]
-    assert "not two pictures side by side" in reasons["single.png"][1]
+    assert "does not hold two pictures side by side" in reasons["single.png"][1]
 
 
 def test_pictures_and_inputs_without_partner_or_of_other_sizes_are_named(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_pictures_and_inputs_without_partner_or_of_other_sizes_are_named(tmp_pat
     assert {item.kind for item in left_out.values()} == {"unpaired"}
     assert "41x40" in left_out["b.png"].reason
     assert "no inputs named c" in left_out["c.png"].reason
-    assert "no picture has the name of" in left_out["d.png"].reason
+    assert "without a picture of the same name" in left_out["d.png"].reason
 
 
 def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
@@ -231,12 +231,12 @@ def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"data": {"folder": "x", "input_side": "left"}}, "must be null for pairs"),
-        ({"objective": {"name": "pix2pix", "prepare": None}}, "is needed without them"),
+        ({"objective": {"name": "pix2pix", "prepare": None}}, "is required otherwise"),
         (
             {"data": {"folder": "x", "input_side": "left"}, "objective": {"name": "reconstruction"}},
-            "paired inputs are only for a translation",
+            "paired inputs are only for translation",
         ),
-        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give one"),
+        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give only one"),
         ({"data": {"input_side": "left"}}, "pairs need a folder"),
         (
             {"model": {"architecture": "unet"}},

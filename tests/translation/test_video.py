@@ -50,7 +50,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_clip(path: Path, count: int, rate: float = 24.0, height: int = 48, width: int = 64) -> Path:
-    """Frame n is gray, its left half as bright as n says."""
+    """Frame n is gray, with a left half whose brightness encodes n."""
     with write_clip(path, rate, height, width) as clip:
         for number in range(count):
             frame = torch.full((3, height, width), 0.5)
@@ -65,7 +65,7 @@ def brightness(frame: np.ndarray) -> float:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
 @pytest.mark.parametrize("rate", [12.5, 30000 / 1001])
-def test_a_clip_comes_back_with_its_frames_rate_and_size(tmp_path: Path, suffix: str, rate: float) -> None:
+def test_a_clip_is_read_back_with_its_frames_rate_and_size(tmp_path: Path, suffix: str, rate: float) -> None:
     path = make_clip(tmp_path / f"clip{suffix}", 21, rate, 50, 66)
     reader = VideoReader(path)
     frames = list(reader)
@@ -76,7 +76,7 @@ def test_a_clip_comes_back_with_its_frames_rate_and_size(tmp_path: Path, suffix:
         assert abs(float(frame[..., :20].mean()) - number / 20) < 0.03
 
 
-def test_colors_survive_the_way_to_opencv_and_back() -> None:
+def test_colors_survive_the_round_trip_to_opencv() -> None:
     frame = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0)).mul(255.0).round() / 255.0
     torch.testing.assert_close(from_bgr(to_bgr(frame)), frame)
     red = torch.zeros(3, 2, 2)
@@ -100,7 +100,7 @@ def test_nothing_is_left_when_no_frame_was_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_clips_are_told_in_one_sentence(tmp_path: Path) -> None:
+def test_bad_clips_are_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video" * 100)
     with pytest.raises(VideoError, match="not a video that can be decoded"):
         VideoReader(tmp_path / "broken.mp4")
@@ -111,7 +111,7 @@ def test_bad_clips_are_told_in_one_sentence(tmp_path: Path) -> None:
 
 
 class Commanded:
-    """A camera that gives its n-th frame, filled with n, when it is told to."""
+    """A camera that returns its n-th frame, filled with n, on command."""
 
     def __init__(self) -> None:
         self._orders: queue.Queue[bool] = queue.Queue()
@@ -119,7 +119,7 @@ class Commanded:
         self.number, self.closed = 0, False
 
     def give(self, count: int) -> None:
-        """Give frames, one whenever it is asked; return once it is asked for the one after them."""
+        """Supply frames one at a time on request; returns when one more is requested."""
         for _ in range(count):
             assert self._asked.acquire(timeout=20.0)
             self._orders.put(True)
@@ -145,7 +145,7 @@ def test_a_slow_reader_always_gets_the_newest_frame() -> None:
     with FrameGrabber(camera) as grabber:
         number = 0
         for passed in (1, 7, 2, 30):
-            camera.give(passed)  # so many frames come while the model works
+            camera.give(passed)  # this many frames arrive while the model works
             grabbed = grabber.newer_than(number)
             assert grabbed.number == camera.number == number + passed
             assert int(grabbed.frame[0, 0, 0]) == grabbed.number
@@ -163,7 +163,7 @@ def test_a_fast_reader_waits_for_the_next_frame_instead_of_getting_one_twice() -
         camera.end()
 
 
-def test_a_camera_that_ends_is_told() -> None:
+def test_a_camera_that_ends_is_reported() -> None:
     camera = Commanded()
     with FrameGrabber(camera) as grabber:
         camera.give(3)
@@ -183,7 +183,7 @@ def test_a_looped_file_stands_in_for_a_camera(tmp_path: Path) -> None:
     assert took > 0.1  # not faster than its rate
 
 
-def test_with_a_slow_model_the_looped_file_is_shown_as_it_is_now(tmp_path: Path) -> None:
+def test_with_a_slow_model_the_newest_frame_of_the_looped_file_is_shown(tmp_path: Path) -> None:
     with FrameGrabber(LoopedClip(make_clip(tmp_path / "clip.avi", 100, rate=50.0))) as grabber:
         number = 0
         for _ in range(3):
@@ -194,7 +194,7 @@ def test_with_a_slow_model_the_looped_file_is_shown_as_it_is_now(tmp_path: Path)
             number = grabbed.number
 
 
-def test_the_meter_tells_real_rate_and_latency() -> None:
+def test_the_meter_reports_the_actual_rate_and_latency() -> None:
     meter = Meter()
     for frame in range(30):
         meter.add(frame * 0.1, frame * 0.1 + 0.07)
@@ -242,7 +242,7 @@ def test_pictures_and_folders_are_translated(tmp_path: Path, model_file: Path) -
         ("text.txt", "out.png", "give a picture, a folder, a video"),
     ],
 )
-def test_what_cannot_be_opened_is_told_in_one_line(
+def test_what_cannot_be_opened_is_refused_in_one_line(
     source: str, out: str, message: str, model_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     where = source if source.startswith("camera") else str(tmp_path / source)

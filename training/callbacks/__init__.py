@@ -1,1 +1,1 @@
-"""Watchers of a training: each is called with every event (see `training.events`) and does one thing."""
+"""Callbacks of training: each is called with every event (see `training.events`) and does one thing."""

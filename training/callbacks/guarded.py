@@ -1,4 +1,4 @@
-"""Watchers that may fail without harming the training."""
+"""Callbacks that may fail without harming the training."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ..events import Callback, Event, Message
 
 
 class Guarded:
-    """Passes events on; the first failure of the watched kinds is reported in a sentence and the watcher left alone.
+    """Forwards events; the first failure of the given kinds is reported in a sentence and disables the callback.
 
     Parameters
     ----------
     callback
-        The watcher.
+        The callback.
     name
-        What it is called in the sentence.
+        Its name in the sentence.
     failures
-        Which exceptions are its own affair; others go on up.
+        Exceptions to catch; others propagate.
     report
-        Told the sentence.
+        Called with the sentence.
     """
 
     def __init__(
@@ -42,4 +42,4 @@ class Guarded:
             self._callback(event)
         except self._failures as error:
             self._failed = True
-            self._report(Message(f"{self._name} failed and is left out from here on ({error})", "warning"))
+            self._report(Message(f"{self._name} failed and is disabled from here on ({error})", "warning"))

@@ -18,14 +18,14 @@ MAX_POINTS = 4000
 
 
 class LossPlot:
-    """Redrawn with every preview and at the end, from what the log holds.
+    """Redrawn with every preview and at the end, from the logged values.
 
     Parameters
     ----------
     path
-        Where the picture goes.
+        File of the picture.
     history
-        A `metrics.jsonl` of the steps already done.
+        A `metrics.jsonl` with the steps already done.
     """
 
     def __init__(self, path: Path, history: Path) -> None:
@@ -53,7 +53,7 @@ class LossPlot:
                 pass
 
     def unwritten(self) -> None:
-        """See `LogWriter.unwritten`: it is drawn anew anyway."""
+        """See `LogWriter.unwritten`: nothing, because it is redrawn anyway."""
 
     def finish(self) -> None:
         """See `LogWriter.finish`."""
@@ -72,14 +72,13 @@ class LossPlot:
     def _add_loss(self, step: int, loss: float) -> None:
         self._losses.append((step, loss))
         if len(self._losses) > 2 * MAX_POINTS:
-            # Bounded however long the run: neighbors are averaged.
+            # Bounded for runs of any length, by averaging neighbors.
             pairs = zip(self._losses[::2], self._losses[1::2], strict=False)
             self._losses = [((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in pairs]
 
 
 def draw_plot(losses: Curve, scores: Curve, score_name: str) -> Image.Image:
-    """One panel with the loss (raw pale, smoothed dark), a second one with the held-out measurement where there is
-    one."""
+    """One panel with the loss (raw pale, smoothed dark), and a second one with the held-out measurement, if any."""
     panels: list[tuple[str, list[tuple[Curve, tuple[int, int, int], int]]]] = [
         ("training loss", [(losses, PALE, 1), (_smooth(losses), BLUE, 3)])
     ]
@@ -94,7 +93,7 @@ def draw_plot(losses: Curve, scores: Curve, score_name: str) -> Image.Image:
 
 
 def _smooth(curve: Curve) -> Curve:
-    """Exponential average over about a fiftieth of the run, started without bias (Kingma and Ba 2015, section 3)."""
+    """Exponential average over about a fiftieth of the run, bias-corrected (Kingma and Ba 2015, section 3)."""
     decay = 1.0 - 1.0 / max(len(curve) / 50, 1.0)
     smooth, total, weight = [], 0.0, 0.0
     for step, value in curve:

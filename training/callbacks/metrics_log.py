@@ -13,7 +13,7 @@ from ..events import Event, RolledBack, StepDone, Validated
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole objects of a file; a line that was cut off by a crash is passed over."""
+    """The complete objects of a file; a line cut off by a crash is skipped."""
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -32,20 +32,20 @@ def read_losses(path: Path) -> list[float]:
 
 
 def logged_loss(value: float) -> float:
-    """A loss as the file holds it."""
+    """A loss as stored in the file."""
     return float(f"{value:.6g}")
 
 
 def logged_score(value: float) -> float:
-    """A measurement as the file holds it."""
+    """A measurement as stored in the file."""
     return round(value, 4)
 
 
 class MetricsLog:
-    """Writes a line with each step, and the line again, in its place, with what was measured after the step.
+    """Writes a line for each step, and rewrites it in place with what was measured after the step.
 
-    What lies behind the step that a run is resumed from is removed first. What cannot be written is kept, and written
-    with the next line.
+    Lines after the step that a run is resumed from are removed first. Lines that cannot be written are kept, and
+    written with the next one.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class MetricsLog:
     step
         Steps already done.
     unwritten
-        What `unwritten` gave when the state of that step was saved.
+        The value of `unwritten` when the state of that step was saved.
 
     Raises
     ------
@@ -65,7 +65,8 @@ class MetricsLog:
     def __init__(self, path: Path, step: int, unwritten: Sequence[Mapping[str, Any]] = ()) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
-        # Lines from `_place` on: the last one may still change, earlier ones are here only when they are not written.
+        # Lines from `_place` on: the last one may still change; earlier ones are here only if they have not been
+        # written.
         self._tail: list[dict[str, Any]] = [dict(record) for record in unwritten]
         self._place = self._end = 0
         self._written = False
@@ -108,7 +109,7 @@ class MetricsLog:
         self._written = True
 
     def close(self) -> None:
-        """The object must not be called any more."""
+        """The object must not be called after this."""
         if self._file is not None:
             self._file.close()
 
@@ -121,7 +122,7 @@ class MetricsLog:
             data = data[self._file.write(data) :]
 
     def _rewrite(self, step: int) -> None:
-        """Write the file anew without what it has of steps behind this one."""
+        """Rewrite the file without the steps after this one."""
         records = {record["step"]: record for record in read_metrics(self._path) if record["step"] <= step}
         records |= {record["step"]: record for record in self._tail}
         kept = [record for _, record in sorted(records.items())]
@@ -131,5 +132,5 @@ class MetricsLog:
         self._tail = kept[-1:]
         # Bytes: json.dumps gives ASCII.
         self._place, self._end = sum(len(line) for line in lines[:-1]), sum(len(line) for line in lines)
-        # Unbuffered, so that nothing that the disk refused is written behind our back, at another place.
+        # Unbuffered, so that a write refused by the disk is not retried behind our back at another position.
         self._file = self._path.open("r+b", buffering=0)

@@ -1,4 +1,4 @@
-"""The run folder's own logs: what they cannot write now, they write later."""
+"""The run folder's own logs: what cannot be written now is written later."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..events import Event, Message
 
 
 class LogWriter(Protocol):
-    """A log in the run folder, which keeps what it could not write."""
+    """A log in the run folder that keeps what it could not write."""
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event and write what is to be written; OSError when that fails."""
+        """Record an event and write what is pending; raises OSError if that fails."""
 
     def finish(self) -> None:
-        """Write everything that is not written yet.
+        """Write everything that is still pending.
 
         Raises
         ------
@@ -26,20 +26,20 @@ class LogWriter(Protocol):
         """
 
     def unwritten(self) -> Any:
-        """What is not written yet, for a state: numbers, strings, and lists and mappings of these."""
+        """What is still pending, for a state: numbers, strings, and lists and mappings of these."""
 
 
 class Retried:
-    """Passes events on to a log; a failure is reported once, and the log tries again by itself.
+    """Forwards events to a log; a failure is reported once, and the log retries by itself.
 
     Parameters
     ----------
     writer
         The log.
     name
-        What it is called in the sentence.
+        Its name in the sentence.
     report
-        Told the sentence.
+        Called with the sentence.
     """
 
     def __init__(self, writer: LogWriter, name: str, report: Callable[[Message], None]) -> None:
@@ -64,5 +64,5 @@ class Retried:
             if not self._reported:
                 self._reported = True
                 self._report(
-                    Message(f"{self._name} could not be written ({unwritten(error)}); it is tried again", "warning")
+                    Message(f"{self._name} could not be written ({unwritten(error)}); it will be retried", "warning")
                 )

@@ -15,18 +15,19 @@ from inpaint_core.files.images import to_bytes
 from ..events import Event, Preview
 
 HEADER = 24
-MIN_CELL = 128  # smaller pictures are enlarged by a whole number, pixels shown as squares
+MIN_CELL = 128  # smaller pictures are enlarged by an integer factor, with pixels as squares
 
 
 class SampleSheets:
-    """Writes every preview with its columns' names on top; what cannot be written is kept and written with the next.
+    """Writes every preview with its column names on top; files that cannot be written are kept and written with the
+    next.
 
     Parameters
     ----------
     folder
-        Made with the first one.
+        Created with the first preview.
     unwritten
-        What `unwritten` gave when the state was saved that is gone on from.
+        The value of `unwritten` in the state that is resumed.
     """
 
     def __init__(self, folder: Path, unwritten: Mapping[str, str] | None = None) -> None:

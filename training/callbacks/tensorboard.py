@@ -19,7 +19,7 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # Points behind the step that a run is resumed from are hidden.
+        # Hides points after the step that a run is resumed from.
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def __call__(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""A clip as a folder of pictures: frames drawn by a seed, of which those that show nearly the same are dropped."""
+"""A clip as a folder of pictures: frames drawn by a seed, without near duplicates."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ Progress = Callable[[int, int], None]
 
 
 def read_clip(path: Path, config: DataConfig, seed: int = 0, progress: Progress | None = None) -> Dataset:
-    """A data set of the frames of a clip.
+    """A dataset of the frames of a clip.
 
-    `config.frames` of them are drawn, every frame with the same chance. Of those that are near duplicates the first one
-    is kept. The last part of the clip is held out, not frames between those that are trained on, which would look like
-    them.
+    `config.frames` of them are drawn uniformly. Of near duplicates only the first is kept. The last part of the clip is
+    held out, rather than frames between training frames, which would look like them.
 
     Raises
     ------
     DatasetError
-        Pairs are asked for, or fewer frames are left than `config.minimum_pictures`.
+        Pairs are requested, or fewer than `config.minimum_pictures` frames are left.
     VideoError
         Not a clip that can be decoded.
     """
@@ -44,19 +43,20 @@ def read_clip(path: Path, config: DataConfig, seed: int = 0, progress: Progress 
         name = f"{path.name}#{number:06d}"
         if kept:
             first = frames[kept[0][0]][0]
-            left_out.append(LeftOut(name, "duplicate", f"shows nearly the same as frame {first}"))
+            left_out.append(LeftOut(name, "duplicate", f"looks almost the same as frame {first}"))
         else:
             records.append(_record(name, path, pixels))
     needed = max(config.minimum_pictures, 2 if config.held_out > 0.0 else 1)
     if len(records) < needed:
         raise DatasetError(
-            f"{path}: {len(records)} different frames among {len(frames)} of {count}, at least {needed} needed"
+            f"{path}: only {len(records)} of {len(frames)} frames drawn from {count} are different; at least {needed} "
+            f"are needed"
         )
     held = max(1, round(config.held_out * len(records))) if config.held_out > 0.0 else 0
     split = len(records) - held
     note = (
         f"{path.name}: {len(frames)} of {count} frames drawn, {len(records)} of them different; the last {held} are "
-        "held out"
+        f"held out"
     )
     return Dataset(str(path), records[:split], records[split:], left_out, notes=(note,))
 
@@ -64,7 +64,7 @@ def read_clip(path: Path, config: DataConfig, seed: int = 0, progress: Progress 
 def _draw_frames(
     path: Path, config: DataConfig, seed: int, progress: Progress | None
 ) -> tuple[list[tuple[int, Tensor]], int]:
-    """Frames with their numbers, in order, and how many the clip has: a header's count is not to be trusted."""
+    """Frames with their numbers, in order, and the actual number of frames, since a header's count is unreliable."""
     generator = numpy_generator(seed, "frames")
     reader = VideoReader(path)
     try:

@@ -1,4 +1,4 @@
-"""What a folder is to a training: a folder of pictures, or one that has been divided into train, val and test."""
+"""Layout of a training folder: plain pictures, or divided into train, val and test."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Layout:
     Attributes
     ----------
     folder
-        The folder that was asked for.
+        The given folder.
     train
-        Pictures to train on; all of them where the folder is not divided.
+        Pictures to train on; all of them if the folder is not divided.
     validation
-        Pictures to measure on in between; None where they are to be drawn from `train`.
+        Pictures for validation; None if they are drawn from `train`.
     test
-        Pictures that no training looks at.
+        Pictures that are never used in training.
     """
 
     folder: Path
@@ -36,17 +36,17 @@ class Layout:
 
     @property
     def divided(self) -> bool:
-        """The folder says what is to be trained on."""
+        """Whether the folder itself says what to train on."""
         return self.train.folder != self.folder
 
     @property
     def listings(self) -> tuple[Listing, ...]:
-        """Those that a training looks at."""
+        """The folders used in training."""
         return (self.train,) if self.validation is None else (self.train, self.validation)
 
     @property
     def ignored(self) -> dict[str, int]:
-        """How many other files there are, by suffix."""
+        """Number of other files, by suffix."""
         counts: dict[str, int] = {}
         for listing in self.listings:
             for suffix, count in listing.others.items():
@@ -54,26 +54,26 @@ class Layout:
         return counts
 
     def remarks(self, option: str) -> list[str]:
-        """What is looked at and what is not, in sentences; `option` is how subfolders are asked for."""
+        """What is used and what is not, in sentences; `option` is how to include subfolders."""
         sentences = []
         if self.divided:
-            held = "" if self.validation is None else f", measured on {self.validation.folder.name}/"
-            never = "" if self.test is None else f"; {self.test.folder.name}/ is never looked at"
-            sentences.append(f"{self.folder} is divided: trained on {self.train.folder.name}/{held}{never}")
+            held = "" if self.validation is None else f", validation uses {self.validation.folder.name}/"
+            never = "" if self.test is None else f"; {self.test.folder.name}/ is never used"
+            sentences.append(f"{self.folder} is divided: training uses {self.train.folder.name}/{held}{never}")
         for listing in self.listings:
             sentences += [f"{listing.folder}: {sentence}" for sentence in listing.remarks(option)]
         return sentences
 
 
 def find_layout(folder: Path, recursive: bool) -> Layout:
-    """Search a folder, as `training.prepare` and public data sets divide them or as a plain one.
+    """Search a folder, either plain or divided as by `training.prepare` and public datasets.
 
-    A folder without pictures of its own and with a subfolder `train` is divided, whether `recursive` is set or not.
+    A folder without pictures of its own but with a subfolder `train` counts as divided, regardless of `recursive`.
 
     Raises
     ------
     ImageFileError
-        No such folder, or it cannot be listed.
+        The folder does not exist or cannot be listed.
     """
     flat = list_pictures(folder)
     train = None if flat.pictures else _subfolder(folder, TRAIN)
@@ -83,7 +83,7 @@ def find_layout(folder: Path, recursive: bool) -> Layout:
 
 
 def find_unseen(folder: Path) -> Listing:
-    """The pictures to measure on: of a divided folder test/ (or val/), otherwise all, those of subfolders included.
+    """The pictures for evaluation: test/ (or val/) of a divided folder, otherwise all, including subfolders.
 
     Raises
     ------

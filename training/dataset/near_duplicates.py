@@ -1,7 +1,7 @@
-"""Near duplicates: pictures that show the same after resizing, re-encoding, brightening or a trimmed edge.
+"""Near duplicates: the same picture after resizing, re-encoding, brightening or trimming of its edges.
 
-Two pictures are near duplicates when their perceptual hashes differ in few bits and their colors nearly agree. The
-hash alone takes some pairs in a million for equal that merely are composed alike (a road under a sky).
+Two pictures are near duplicates if their perceptual hashes differ in few bits and their colors nearly agree. The hash
+alone would match a few pairs in a million that are merely composed alike (a road under a sky).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ DEFAULT_THRESHOLD = 12
 HASHED_SIDE = 32
 MIN_COEFFICIENT = 1e-3  # in gray levels: below it a coefficient is rounding, and its sign noise
 COLOR_SIDE = 8
-# Mean absolute difference of 8x8 thumbnails: brightening by 15 % gives up to 0.10, pictures that are composed alike
-# mostly 0.1 to 0.3.
+# Mean absolute difference of 8x8 thumbnails: brightening by 15 % gives up to 0.10, merely similar compositions mostly
+# 0.1 to 0.3.
 SAME_COLORS = 0.12
 BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a picture looks like, in short.
+    """A short signature of a picture's appearance.
 
     Attributes
     ----------
@@ -43,17 +43,17 @@ class Appearance:
 
     @property
     def hexadecimal(self) -> str:
-        """The hash as 16 digits."""
+        """The hash as 16 hex digits."""
         return np.packbits(self.bits).tobytes().hex()
 
 
 def appearance(pixels: Tensor) -> Appearance:
     """Hash a picture, uint8 `[3,H,W]`.
 
-    The hash is pHash's: the picture in 32x32 gray values, their discrete cosine transform, and of its second to ninth
-    rows and columns whether each coefficient is above the median (Zauner 2010, "Implementation and Benchmarking of
-    Perceptual Image Hash Functions", section 3.2.1). Being relative to the median it does not see brightness and
-    contrast, and leaving out the first row and column it does not see what all skies have in common.
+    The hash is pHash: the picture is reduced to 32x32 gray values and transformed by a discrete cosine transform, and
+    each bit says whether a coefficient in rows and columns two to nine is above the median (Zauner 2010,
+    "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2.1). Relative to the median, it
+    ignores brightness and contrast; without the first row and column, it ignores what all skies have in common.
     """
     picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
     gray = picture.convert("L").resize((HASHED_SIDE, HASHED_SIDE), Image.Resampling.BOX)
@@ -75,20 +75,20 @@ def _cosines(side: int) -> np.ndarray:
 
 
 def find_repeats(appearances: Sequence[Appearance], threshold: int) -> list[list[tuple[int, int]]]:
-    """Go through pictures in order, and keep each that nearly duplicates none that was kept before it.
+    """Go through pictures in order, and keep each one that is not a near duplicate of one kept before.
 
     Parameters
     ----------
     appearances
-        Of N pictures. Each is compared with all that are kept: ten thousand pictures take about a second.
+        Of N pictures. Each is compared with all those kept: ten thousand pictures take about a second.
     threshold
-        Most bits that the hashes of near duplicates differ in, 0 to 64.
+        Maximum number of differing bits of near duplicates, 0 to 64.
 
     Returns
     -------
     list of list of tuple
-        For each picture all kept ones that it nearly duplicates, nearest first, as index and number of differing bits;
-        empty for those that are kept, of which no two are near duplicates.
+        For each picture, the kept ones that it nearly duplicates, nearest first, as index and number of differing bits;
+        empty for those that are kept, no two of which are near duplicates.
     """
     every = np.arange(len(appearances))
     signs = np.stack([item.bits for item in appearances]).astype(np.float32) * 2.0 - 1.0
@@ -119,17 +119,17 @@ def find_repeats(appearances: Sequence[Appearance], threshold: int) -> list[list
 
 
 class Groups:
-    """Things that belong together, directly or through others (a disjoint-set forest)."""
+    """Groups of connected items (a disjoint-set forest)."""
 
     def __init__(self, count: int) -> None:
         self._parents = list(range(count))
 
     def join(self, first: int, second: int) -> None:
-        """Put two things, and all that belong to them, together."""
+        """Merge the groups of two items."""
         self._parents[self.of(first)] = self.of(second)
 
     def of(self, item: int) -> int:
-        """The number of a thing's group."""
+        """The number of an item's group."""
         while self._parents[item] != item:
             self._parents[item] = self._parents[self._parents[item]]
             item = self._parents[item]

@@ -1,4 +1,4 @@
-"""Pictures that come in pairs: beside each truth lies the input that a translation is to make it of."""
+"""Paired pictures: for each truth there is the input of a translation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from inpaint_core.files.opening import ImageFileError
 from ..config import DataConfig
 from .pixels import Pixels
 
-UNEQUAL = 1.1  # halves whose proportions differ by more than this from those of the other files are no halves
+UNEQUAL = 1.1  # halves whose aspect ratio differs by more than this from the other files' are not halves
 
 
 class UnpairedError(ImageFileError):
-    """A picture has no input that fits; the message names the file and the reason."""
+    """A picture has no matching input; the message names the file and the reason."""
 
 
 def read_pair(path: Path, config: DataConfig) -> Pixels:
@@ -26,23 +26,21 @@ def read_pair(path: Path, config: DataConfig) -> Pixels:
     Raises
     ------
     UnpairedError
-        The file cannot be cut in two, or its partner is missing or of another size.
+        The file cannot be split in half, or its partner is missing or has another size.
     ImageFileError
         As `inpaint_core.files.images.decode_image`.
     """
     picture = decode_image(path, config.max_pixels).visible()
     if config.input_side is not None:
         if picture.shape[2] % 2:
-            raise UnpairedError(f"{path}: {picture.shape[2]} pixels wide, which two pictures side by side cannot be")
+            raise UnpairedError(f"{path}: {picture.shape[2]} pixels wide, so it cannot hold two pictures side by side")
         left, right = picture.chunk(2, 2)
         return Pixels(right, left) if config.input_side == "left" else Pixels(left, right)
     partner = input_path(path, config)
     given = decode_image(partner, config.max_pixels).visible()
     if given.shape != picture.shape:
         sizes = [f"{image.shape[2]}x{image.shape[1]}" for image in (given, picture)]
-        raise UnpairedError(
-            f"{path}: its input {partner.name} is {sizes[0]} pixels large, the picture itself {sizes[1]}"
-        )
+        raise UnpairedError(f"{path}: its input {partner.name} has {sizes[0]} pixels, but the picture has {sizes[1]}")
     return Pixels(picture, given)
 
 
@@ -72,12 +70,12 @@ def list_inputs(config: DataConfig) -> Listing:
     """
     folder = Path(config.input_folder or "").expanduser().resolve()
     if not folder.is_dir():
-        raise ImageFileError(f"{folder}: no such folder of inputs")
+        raise ImageFileError(f"{folder}: no such folder")
     return _list(folder, folder.stat().st_mtime_ns)
 
 
 def unpaired_inputs(paths: Sequence[Path], config: DataConfig) -> list[Path]:
-    """Files in `config.input_folder` that belong to none of the pictures `paths`."""
+    """Files in `config.input_folder` that match none of the pictures `paths`."""
     if config.input_folder is None:
         return []
     listing = list_inputs(config)
@@ -95,11 +93,12 @@ def _folder(config: DataConfig) -> Path:
 
 
 def odd_one_out(height: int, width: int, usual: float) -> str | None:
-    """Why halves of this size are none, when those of the other files are `usual` times as wide as high."""
+    """The reason why halves of this size cannot be right if the other files' have the aspect ratio `usual`; None if
+    they can."""
     proportion = width / height
     if max(proportion / usual, usual / proportion) <= UNEQUAL:
         return None
     return (
-        f"its halves would be {proportion:.2f} times as wide as high, those of the other files are {usual:.2f} times: "
-        "not two pictures side by side"
+        f"its halves would have an aspect ratio of {proportion:.2f}, but those of the other files have {usual:.2f}, "
+        f"so it does not hold two pictures side by side"
     )

@@ -1,4 +1,4 @@
-"""What is kept of a training picture: parts of one size, each under its name."""
+"""The stored parts of a training picture, all of one size."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pixels:
-    """A training picture, or a batch of them with the batch in front.
+    """A training picture, or a batch of them with a leading batch dimension.
 
     Attributes
     ----------
     picture
         uint8 `[3,H,W]`, RGB.
     given
-        Of a pair: what the picture is to be made of, uint8 `[3,H,W]`.
+        The input of a pair, uint8 `[3,H,W]`.
     unknown
-        uint8 `[1,H,W]`, 255 where nothing is known of the picture; None where all is known.
+        uint8 `[1,H,W]`, 255 where the picture is unknown; None if all of it is known.
     """
 
     picture: Tensor
@@ -29,30 +29,30 @@ class Pixels:
 
     @property
     def height(self) -> int:
-        """Of every part, in pixels."""
+        """In pixels, the same for all parts."""
         return self.picture.shape[-2]
 
     @property
     def width(self) -> int:
-        """Of every part, in pixels."""
+        """In pixels, the same for all parts."""
         return self.picture.shape[-1]
 
     @property
     def size_in_bytes(self) -> int:
-        """Memory of all parts."""
+        """Size of all parts in bytes."""
         return sum(part.numel() for part in self._parts())
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Pixels:
-        """The same parts, each changed by `function`."""
+        """The same parts, each transformed by `function`."""
         given, unknown = (None if part is None else function(part) for part in (self.given, self.unknown))
         return Pixels(function(self.picture), given, unknown)
 
     def window(self, top: int, left: int, height: int, width: int) -> Pixels:
-        """A view of a part of it."""
+        """A view of a rectangle of it."""
         return self.map(lambda part: part[..., top : top + height, left : left + width])
 
     def to_bytes(self) -> bytes:
-        """All parts one after the other: what a checksum of the content is taken of."""
+        """All parts concatenated, as input of a checksum."""
         return b"".join(part.cpu().numpy().tobytes() for part in self._parts())
 
     def _parts(self) -> list[Tensor]:
@@ -60,7 +60,7 @@ class Pixels:
 
 
 def stack(many: Sequence[Pixels]) -> Pixels:
-    """A batch of pictures of one size; those without an unknown part are known everywhere.
+    """A batch of pictures of one size; those without `unknown` are known everywhere.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Batches: windows of pictures with holes, each sample a function of its number, made ahead of their use."""
+"""Batches: windows of pictures with holes, each sample a function of its number, prefetched."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Cuts = tuple[Pixels, tuple[str, ...], dict[str, str]]
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step learns from.
+    """The data of a step.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class Batch:
     files
         Names of the pictures, for messages.
     given
-        The input that the truth is to be made of, float32 `[B,3,S,S]` in 0..1; None where pictures come alone.
+        The input of a translation, float32 `[B,3,S,S]` in 0..1; None if pictures are not paired.
     unknown
-        float32 `[B,1,S,S]`, 1 where nobody knows the truth, which then lies in the hole; None where all is known.
+        float32 `[B,1,S,S]`, 1 where the truth is unknown, which is always in the hole; None if all of it is known.
     """
 
     image: Tensor
@@ -54,7 +54,7 @@ class Batch:
         return len(self.files)
 
     def split(self, parts: int) -> list[Batch]:
-        """Cut into at most `parts` batches of (nearly) equal size."""
+        """Split into at most `parts` batches of (nearly) equal size."""
         ends = np.linspace(0, len(self), min(parts, len(self)) + 1).round().astype(int).tolist()
         return [
             Batch(
@@ -69,7 +69,7 @@ class Batch:
 
 
 def shares(parts: Sequence[Batch]) -> Iterator[tuple[Batch, float, bool]]:
-    """Each part of a batch with the share of the batch that it is, and whether it is the last one."""
+    """Each part of a batch with its share of the batch, and whether it is the last one."""
     total = sum(len(part) for part in parts)
     for number, part in enumerate(parts, 1):
         yield part, len(part) / total, number == len(parts)
@@ -78,17 +78,17 @@ def shares(parts: Sequence[Batch]) -> Iterator[tuple[Batch, float, bool]]:
 class Samples:
     """An endless sequence of numbered samples over a list of pictures.
 
-    Sample `n` is always the same picture, window and hole for the same seed: every picture comes once per round through
-    the list, in an order drawn anew for each round.
+    Sample `n` is always the same picture, window and hole for the same seed: every picture comes once per pass through
+    the list, in a new random order for each pass.
 
     Parameters
     ----------
     records
-        Pictures; kept on `device` when they are in memory, read when they are needed otherwise.
+        Pictures; kept on `device` if they are in memory, otherwise read when needed.
     masks
-        Which holes; None for empty masks.
+        Source of holes; None for empty masks.
     augment
-        Random flips, turns and colors; without, only the window is random.
+        Random flips, rotations and colors; otherwise only the window is random.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Samples:
         return self._finish(start, _collate([self._windows[n] for n in range(start, start + count)], self._windows))
 
     def batches(self, start: int, stride: int, count: int) -> Iterator[Batch]:
-        """`batch(start, count)`, `batch(start + stride, count)` and so on, read by other processes where configured."""
+        """`batch(start, count)`, `batch(start + stride, count)` and so on, read by other processes if configured."""
         if self._workers == 0:
             while True:
                 yield self.batch(start, count)
@@ -142,7 +142,7 @@ class Samples:
 
 
 class _Numbers:
-    """Which samples each batch holds, without end: what torch calls a batch sampler."""
+    """Sample numbers of each batch, endlessly: a batch sampler for torch."""
 
     def __init__(self, start: int, stride: int, count: int) -> None:
         self._start, self._stride, self._count = start, stride, count
@@ -155,7 +155,7 @@ class _Numbers:
 
 
 class _InWorker:
-    """A batch of windows at once, as a data set whose items are batches; at module level, so that it can be pickled."""
+    """A dataset whose items are batches of windows; at module level, so that it can be pickled."""
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
@@ -169,8 +169,8 @@ def _collate(windows: Sequence[tuple[Pixels, str]], source: Windows) -> Cuts:
 
 
 def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, count: int) -> Iterator[Cuts]:
-    # Spawned everywhere, as on Windows: a fork would copy locks that other threads of the host hold. The generator
-    # keeps torch from drawing the workers' seeds, which nothing here uses, from the global state.
+    # Spawned on every platform, as on Windows: a fork would copy locks held by other threads of the host. The generator
+    # keeps torch from drawing the workers' seeds, which are not used here, from the global state.
     loader: DataLoader[Cuts] = DataLoader(
         _InWorker(windows),  # type: ignore[arg-type]
         batch_size=None,
@@ -184,7 +184,7 @@ def _read_in_workers(windows: Windows, workers: int, start: int, stride: int, co
 
 @contextmanager
 def prefetch(samples: Samples, start: int, stride: int, offset: int, count: int) -> Iterator[Iterator[Batch]]:
-    """Yield an iterator over batches that are made in a thread while the previous one is learned from.
+    """Yield an iterator over batches that are prepared in a thread while the previous one is used.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Folders of pictures: every file looked at once before the training starts, and reported.
+"""Folders of pictures: every file is checked and reported once before training starts.
 
-A folder is scanned to the end whatever it holds. Files that cannot be trained on are left out and listed by name,
-kind and reason; usable pictures that are not plain 8-bit RGB are listed with what was done about it.
+A folder is always scanned to the end. Files that cannot be used are skipped and listed by name, kind and reason; usable
+pictures that are not plain 8-bit RGB are listed with how they were converted.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from .layout import Layout, find_layout
 from .pairs import UnpairedError, odd_one_out, read_pair, unpaired_inputs
 from .pixels import Pixels
 
-# Photographs in scikit-image's wheel, the second row gray; motorcycle_right is left out because it shows the scene of
-# motorcycle_left.
+# Photographs in scikit-image's wheel, the second row gray; motorcycle_right is omitted because it shows the same scene
+# as motorcycle_left.
 DEMO_TRAIN = (
     *("astronaut.png", "coffee.png", "hubble_deep_field.jpg", "ihc.png", "motorcycle_left.png", "retina.jpg"),
     *("brick.png", "camera.png", "coins.png", "grass.png", "gravel.png"),
@@ -43,7 +43,7 @@ DEMO_HELD_OUT = ("chelsea.png", "rocket.jpg")
 MAX_LISTED = 10
 RECURSIVE = "--data.recursive true"
 
-FAINT = 1.0 / 12.0  # of the range; pictures that all use less look equal to any measure of their differences
+FAINT = 1.0 / 12.0  # of the range; pictures that all use less look equal to any difference metric
 
 LeftOutKind = Literal["broken", "unreadable", "tiny", "duplicate", "bomb", "link", "unpaired"]
 NoteKind = Literal[
@@ -62,12 +62,12 @@ Progress = Callable[[int, int], None]
 
 
 class DatasetError(SettingError):
-    """A folder cannot be trained on; the message is one line that names the folder and what was found in it."""
+    """A folder cannot be used for training; the message is one line that names the folder and what was found in it."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is not trained on."""
+    """A file that is skipped."""
 
     file: str
     kind: LeftOutKind
@@ -85,13 +85,13 @@ class Record:
     digest
         SHA-256 of the file's bytes.
     pixels
-        Reduced to the stored size; None when the picture is read each time.
+        At the stored size; None if the picture is read each time.
     mean
         Mean color, RGB in 0..1.
     notes
         What was unusual about the file.
     spread
-        Difference of its brightest and darkest value, in 0..1.
+        Difference between its brightest and darkest value, in 0..1.
     """
 
     file: str
@@ -125,44 +125,44 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when a usable picture is added, removed or altered."""
+        """A value that changes if a usable picture is added, removed or changed."""
         digests = sorted(record.digest for record in (*self.train, *self.held_out))
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def remarks(self) -> list[str]:
-        """What somebody who trains on these pictures should know, in sentences."""
+        """Remarks for the user about these pictures, in sentences."""
         sentences = list(self.notes)
         if self.left_out:
             listed = ", ".join(_name_left_out(item) for item in self.left_out[:MAX_LISTED])
             more = f" and {len(self.left_out) - MAX_LISTED} more" if len(self.left_out) > MAX_LISTED else ""
             usable = len(self.train) + len(self.held_out)
-            sentences.append(f"{len(self.left_out)} of {usable + len(self.left_out)} pictures left out: {listed}{more}")
+            sentences.append(f"{len(self.left_out)} of {usable + len(self.left_out)} pictures skipped: {listed}{more}")
         too_large = next((item for item in self.left_out if item.kind == "bomb"), None)
         if too_large is not None:
             sentences.append(f"{too_large.file}: {too_large.reason}")
         records = [*self.train, *self.held_out]
         several = sum("animated" in record.notes or "several frames" in record.notes for record in records)
         if several:
-            sentences.append(f"{several} files hold several frames or pages, of which only the first is used")
+            sentences.append(f"{several} files hold several frames or pages; only the first of each is used")
         stretched = sum("stretched" in record.notes for record in records)
         if stretched:
             sentences.append(
-                f"{stretched} pictures hold values that are not of 8 or 16 bits; each is stretched to its own range"
+                f"{stretched} pictures hold values other than 8 or 16 bits; each is stretched to its own range"
             )
         widest = max((record.spread for record in records), default=1.0)
         if widest < FAINT:
             sentences.append(
-                f"no picture uses more than {100 * widest:.0f} % of the range from black to white, so that PSNR "
-                "flatters every model; stretch the pictures first"
+                f"no picture uses more than {100 * widest:.0f} % of the range from black to white, so PSNR flatters "
+                f"every model; stretch the pictures first"
             )
         if not self.held_out:
             sentences.append(
-                "no picture is held out, so nothing is measured and the latest model is kept, not the best"
+                "no picture is held out, so nothing is measured and the latest model is kept instead of the best"
             )
         return sentences
 
     def report(self) -> dict[str, object]:
-        """What `dataset_report.json` holds."""
+        """The content of `dataset_report.json`."""
         return {
             "folder": self.folder,
             "training": [record.file for record in self.train],
@@ -180,21 +180,21 @@ class Dataset:
 
 
 def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int = 0) -> Dataset:
-    """Scan the configured folder, clip, or the embedded photographs, and split it.
+    """Scan and split the configured folder or clip, or the embedded photographs.
 
     Parameters
     ----------
     config
-        Where the pictures are and how large they are kept.
+        Location of the pictures and their stored size.
     progress
-        Called with (files looked at, files in all); what it raises ends the scan.
+        Called with (files checked, total files); an exception raised by it ends the scan.
     seed
-        Draws the frames of a clip.
+        Seed for drawing the frames of a clip.
 
     Raises
     ------
     DatasetError
-        No such folder, or fewer usable pictures than `config.minimum_pictures`.
+        The folder does not exist, or has fewer usable pictures than `config.minimum_pictures`.
     """
     if config.folder is None:
         return _load_embedded(config)
@@ -218,7 +218,7 @@ def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int
 
 
 def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[list[Record], list[Record]]:
-    """Training and held-out pictures: as the folder says, otherwise by their content."""
+    """Training and held-out pictures: as divided by the folder, otherwise by their content."""
     if layout.validation is None or config.held_out == 0.0:
         apart = set() if layout.validation is None else set(layout.validation.pictures)
         return split_by_content([record for record in records if record.path not in apart], config.held_out)
@@ -233,7 +233,7 @@ def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[
 def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Record], list[Record]]:
     """Split into training and held-out pictures by content, so that added files never move the others.
 
-    At least one picture is held out when there are two or more and `share` is above 0; at least one is trained on.
+    At least one picture is held out if there are two or more and `share` is above 0; at least one is used for training.
     """
     threshold = int(share * 2**32)
     held = [record for record in records if int(record.digest[:8], 16) < threshold]
@@ -250,7 +250,7 @@ def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Reco
 
 
 def read_pixels(path: Path, config: DataConfig) -> Pixels:
-    """Decode a picture or, where `config` says so, a pair.
+    """Decode a picture or, if configured, a pair.
 
     The shorter side is reduced to `config.stored_side` or enlarged to `config.size`.
 
@@ -266,14 +266,14 @@ def read_pixels(path: Path, config: DataConfig) -> Pixels:
 
 
 def to_training_pixels(image: Tensor, unknown: Tensor, config: DataConfig) -> Pixels:
-    """What is kept of a picture; see `read_pixels`.
+    """The stored form of a picture; see `read_pixels`.
 
     Parameters
     ----------
     image
         `[3,H,W]` in 0..1.
     unknown
-        `[1,H,W]`, 1 or True where nothing is known. After resizing, every pixel that it has touched is unknown.
+        `[1,H,W]`, 1 or True where unknown. After resizing, every pixel that it touches is unknown.
     """
     picture = to_stored_size(image, config)
     if not bool(unknown.any()):
@@ -283,7 +283,7 @@ def to_training_pixels(image: Tensor, unknown: Tensor, config: DataConfig) -> Pi
 
 
 def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
-    """Resize `[C,H,W]` in 0..1 to what is kept for training, as uint8: see `read_pixels`."""
+    """Resize `[C,H,W]` in 0..1 to the stored size, as uint8: see `read_pixels`."""
     height, width = stored_shape(image.shape[-2], image.shape[-1], config)
     if (height, width) != tuple(image.shape[-2:]):
         image = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True, align_corners=False)[0]
@@ -291,7 +291,7 @@ def to_stored_size(image: Tensor, config: DataConfig) -> Tensor:
 
 
 def stored_shape(height: int, width: int, config: DataConfig) -> tuple[int, int]:
-    """Height and width in pixels that a picture of this size is kept at: see `read_pixels`."""
+    """Stored height and width of a picture of this size: see `read_pixels`."""
     shorter = min(height, width)
     side = min(max(shorter, config.size), config.stored_side)
     return max(side, round(height * side / shorter)), max(side, round(width * side / shorter))
@@ -300,7 +300,7 @@ def stored_shape(height: int, width: int, config: DataConfig) -> tuple[int, int]
 def _leave_out_unpaired(
     records: list[Record], left_out: list[LeftOut], paths: Sequence[Path], config: DataConfig
 ) -> tuple[list[Record], list[LeftOut]]:
-    """Name what a single file cannot tell: files unlike the others, inputs without a picture."""
+    """Find problems that no single file shows: files unlike the others, inputs without a picture."""
     kept = []
     usual = statistics.median(record.width / record.height for record in records) if records else 1.0
     for record in records:
@@ -310,19 +310,19 @@ def _leave_out_unpaired(
         else:
             left_out.append(LeftOut(record.file, "unpaired", reason))
     for path in unpaired_inputs(paths, config):
-        left_out.append(LeftOut(str(path), "unpaired", "an input that no picture has the name of"))
+        left_out.append(LeftOut(str(path), "unpaired", "an input without a picture of the same name"))
     return kept, left_out
 
 
 def _load_embedded(config: DataConfig) -> Dataset:
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise DatasetError("scikit-image is not installed, and the demo trains on its photographs; set `data.folder`")
+        raise DatasetError("the demo needs scikit-image's photographs, but it is not installed; set `data.folder`")
     folder = Path(spec.origin).parent / "data"
     records, left_out = _scan(folder, [folder / name for name in DEMO_TRAIN + DEMO_HELD_OUT], config, None)
     train = [record for record in records if record.file in DEMO_TRAIN]
     if not train:
-        raise DatasetError(f"{folder}: none of scikit-image's photographs is here; set `data.folder`")
+        raise DatasetError(f"{folder}: scikit-image's photographs are missing; set `data.folder`")
     return Dataset("photographs of scikit-image", train, [r for r in records if r.file in DEMO_HELD_OUT], left_out)
 
 
@@ -363,13 +363,13 @@ def _scan(
 
 
 def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
-    """Open one file of a folder: a record with its pixels, or why it cannot be used. Duplicates are not looked for."""
+    """Open one file of a folder: a record with its pixels, or why it cannot be used. Does not check for duplicates."""
     name = path.relative_to(folder).as_posix()
     try:
         if path.is_symlink() and not path.resolve(strict=True).is_relative_to(folder.resolve()):
             return LeftOut(name, "link", "a link that leads out of the folder")
     except (OSError, RuntimeError):  # before Python 3.13, a loop is a RuntimeError
-        return LeftOut(name, "link", "a link that leads nowhere")
+        return LeftOut(name, "link", "a broken link")
     try:
         header = read_header(path, config.max_pixels)
         if min(header.width, header.height) < config.minimum_side:
@@ -381,7 +381,7 @@ def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
         else:
             picture = decode_image(path, config.max_pixels)
             if bool(picture.unknown.all()):
-                return LeftOut(name, "broken", "fully transparent or without any number: nothing of it is known")
+                return LeftOut(name, "broken", "fully transparent or without any finite value, so none of it is known")
             pixels = to_training_pixels(picture.visible(), picture.unknown, config)
             notes = _notes(header, picture)
     except TooManyPixelsError as error:
@@ -394,14 +394,14 @@ def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
 
 
 def make_record(name: str, path: Path, digest: str, pixels: Pixels, notes: tuple[NoteKind, ...] = ()) -> Record:
-    """A record of these pixels, its mean and spread measured."""
+    """A record of these pixels, with mean and spread measured."""
     red, green, blue = (pixels.picture.float().mean((1, 2)) / 255.0).tolist()
     spread = (int(pixels.picture.max()) - int(pixels.picture.min())) / 255.0
     return Record(name, path, digest, pixels.height, pixels.width, (red, green, blue), pixels, notes, spread)
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file, which `read_header` has found to be a picture of a bounded size."""
+    """SHA-256 of a file that `read_header` has accepted as a picture of bounded size."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -440,13 +440,13 @@ def _name_left_out(item: LeftOut) -> str:
 
 
 def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence[LeftOut]) -> str:
-    found = f"{usable} usable picture{'s' * (usable != 1)}, at least {config.minimum_pictures} needed"
+    found = f"{usable} usable picture{'s' * (usable != 1)}, but at least {config.minimum_pictures} needed"
     if left_out:
         kinds = Counter(item.kind for item in left_out)
-        found += f"; left out: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
+        found += f"; skipped: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
         found += f" (first: {left_out[0].file}, {left_out[0].reason})"
     if layout.ignored:
         found += f"; other files: {spell_others(layout.ignored)}"
     if not layout.divided and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
-        found += "; it has subfolders; to search them too, turn on `data.recursive`"
+        found += "; it has subfolders; to include them, turn on `data.recursive`"
     return f"{layout.folder}: {found}"

@@ -1,4 +1,4 @@
-"""Which of many pictures are kept, and whether they are trained on, validated on or tested on."""
+"""Selecting pictures to keep, and splitting them into training, validation and test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass
 class Source:
-    """A usable picture and what becomes of it.
+    """A usable picture and what was decided about it.
 
     Attributes
     ----------
@@ -27,14 +27,14 @@ class Source:
     notes
         What was unusual about the file.
     outcome, of, distance
-        `kept`, or of which picture it is a `duplicate`, or of which kept one a `near duplicate`, and in how many bits
-        of their hashes these differ.
+        `kept`, or a `duplicate` or `near duplicate`; the picture it duplicates; the number of differing bits of their
+        hashes.
     split
         One of `SPLITS`.
     written
-        What was made of it.
+        Files written from it.
     partial
-        A part of it is unknown (transparent).
+        Whether part of it is unknown (transparent).
     """
 
     file: str
@@ -55,11 +55,11 @@ class Source:
 def choose(
     sources: Sequence[Source], threshold: int, shares: Sequence[float], seed: int, earlier: Mapping[str, str]
 ) -> None:
-    """Decide which pictures are kept and to which split they go; writes it into them.
+    """Decide which pictures to keep and their splits; stores the result in the sources.
 
-    Of pictures with the same pixels, or that are near duplicates, the one that was kept earlier is kept, otherwise the
-    largest. The split follows from the pixels alone: it does not change when other files are added, renamed or removed.
-    Pictures that are linked by a near duplicate of both go to the same split.
+    Of duplicates or near duplicates, the one kept earlier is kept, otherwise the largest. The split depends only on the
+    pixels: it does not change when other files are added, renamed or removed. Pictures linked by a near duplicate of
+    both go to the same split.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ def choose(
     shares
         Relative sizes of `SPLITS`.
     seed
-        Another one divides otherwise.
+        Another seed gives another split.
     earlier
-        What was kept before, and where: splits by digest of the pixels. It stays there.
+        Pictures kept before, as splits by digest of the pixels. They keep their splits.
     """
     order = sorted(sources, key=lambda s: (s.pixels not in earlier, -s.width * s.height, s.pixels, s.file))
     first_with: dict[str, Source] = {}
@@ -96,8 +96,8 @@ def choose(
         smallest = min(source.pixels for source in group)
         split = earlier[decided[0]] if decided else draw_split(smallest, shares, seed)
         for source in group:
-            # Two that were divided before a new picture linked them stay: the new one is dropped, and they are no near
-            # duplicates of each other.
+            # Two pictures that were split before a new one linked them keep their splits: the new one is dropped, and
+            # they are not near duplicates of each other.
             source.split = earlier.get(source.pixels, split)
 
 

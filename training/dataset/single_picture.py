@@ -1,4 +1,4 @@
-"""Training on the very picture that is to be repaired: holes are drawn in its known part."""
+"""Training on a single picture in order to repair it: holes are drawn in its known part."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .scan import Dataset, DatasetError, Record, to_training_pixels
 
 
 def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Dataset:
-    """A data set of one picture file of which a part, white in the mask file, is unknown.
+    """A dataset of one picture file, of which the part that is white in the mask file is unknown.
 
     Raises
     ------
     DatasetError
-        One of the files cannot be read, or nothing of the picture is known.
+        One of the files cannot be read, or no part of the picture is known.
     """
     try:
         picture = decode_image(path, config.max_pixels)
@@ -35,16 +35,16 @@ def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Data
 
 
 def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = "picture") -> Dataset:
-    """A data set of one picture of which a part is unknown.
+    """A dataset of one picture of which a part is unknown.
 
     Parameters
     ----------
     image
         `[1,3,H,W]` in 0..1.
     mask
-        `[1,1,h,w]`, 1 = unknown; of another size, it is resized.
+        `[1,1,h,w]`, 1 = unknown; resized if it has another size.
     name
-        What the picture is called in messages.
+        Name of the picture in messages.
 
     Raises
     ------
@@ -54,8 +54,8 @@ def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = 
     image, mask = image.detach().cpu().float(), normalize_mask(mask.detach().cpu(), (image.shape[-2], image.shape[-1]))
     if not 0.0 < mask.mean() < 1.0:
         if mask.mean() == 0.0:
-            raise DatasetError(f"{name}: nothing is marked in its mask, so there is nothing to repair")
-        raise DatasetError(f"{name}: everything is marked in its mask, so there is nothing to learn from")
+            raise DatasetError(f"{name}: its mask marks nothing, so there is nothing to repair")
+        raise DatasetError(f"{name}: its mask marks everything, so there is nothing to train on")
     mean = (image * (1.0 - mask)).sum((0, 2, 3)) / (1.0 - mask).sum()
     known = torch.where(mask > 0.5, mean.view(1, 3, 1, 1), image)
     pixels = to_training_pixels(known[0], mask[0], config)
@@ -66,12 +66,12 @@ def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = 
 
 
 def repair(model: Completer, path: Path, mask_path: Path, out: Path, max_pixels: int = MAX_PIXELS) -> Path:
-    """Fill what is marked in a picture file and write the result; known pixels stay as they are.
+    """Fill the marked part of a picture file and write the result; known pixels are unchanged.
 
     Returns
     -------
     Path
-        `out`, or the same with `.tif` for values that no PNG keeps.
+        `out`, or the same with `.tif` for values that PNG cannot hold.
     """
     picture = decode_image(path, max_pixels)
     if picture.values is not None and not picture.sixteen_bit:

@@ -1,4 +1,4 @@
-"""Windows of pictures: which picture and which part of it, each a function of the sample's number."""
+"""Windows of pictures: the picture and the part of it, each a function of the sample's number."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .scan import DatasetError, Record, read_pixels
 CONTRAST = (0.5, 1.2)
 BRIGHTNESS = (-0.25, 0.25)
 AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolor")
-MAX_UNKNOWN = 0.4  # share of a window in which there is little to learn
+MAX_UNKNOWN = 0.4  # largest unknown share of a useful window
 WINDOWS_TRIED = 10
 
 
 @dataclass(frozen=True)
 class Recolor:
-    """Channels in another order, each with its own contrast (around mid-gray) and brightness (of 1)."""
+    """Channels in another order, each with its own contrast (around mid-gray) and brightness (range of 1)."""
 
     channels: tuple[int, ...]
     contrast: tuple[float, ...]
@@ -43,7 +43,7 @@ class Recolor:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square window of a picture and what is done with it."""
+    """A square window of a picture and its augmentation."""
 
     top: int
     left: int
@@ -55,7 +55,7 @@ class Crop:
 
 
 def draw_crop(generator: np.random.Generator, height: int, width: int, config: DataConfig) -> Crop:
-    """A random window whose side lies in `config.zoom` times `config.size`, as far as the picture reaches."""
+    """A random window with a side of `config.zoom` times `config.size`, limited by the picture's size."""
     side = min(round(config.size * generator.uniform(*config.zoom)), height, width)
     top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
     chances = generator.random(2)
@@ -77,7 +77,7 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
 
 
 def cut(pixels: Pixels, crop: Crop, size: int) -> Pixels:
-    """Cut a window out of a picture and resize it to `size` x `size`; its colours change where the crop says so."""
+    """Cut a window out of a picture and resize it to `size` x `size`; its colors change if the crop says so."""
     window = pixels.map(lambda part: cut_planes(part, crop, size))
     if crop.recolor is None:
         return window
@@ -85,7 +85,7 @@ def cut(pixels: Pixels, crop: Crop, size: int) -> Pixels:
 
 
 def cut_planes(pixels: Tensor, crop: Crop, size: int) -> Tensor:
-    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`; colours stay."""
+    """Cut a window out of uint8 `[C,H,W]` and resize it to uint8 `[C,size,size]`; colors are unchanged."""
     window = pixels[..., crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
     if crop.side != size:
         resized = F.interpolate(
@@ -99,14 +99,14 @@ def cut_planes(pixels: Tensor, crop: Crop, size: int) -> Tensor:
 
 
 class Windows:
-    """An endless sequence of numbered windows; can be sent to other processes.
+    """An endless sequence of numbered windows; can be pickled.
 
     Parameters
     ----------
     records
         Pictures; those not in memory are read each time.
     augment
-        Random flips, turns and colors; without, only the window is random.
+        Random flips, rotations and colors; otherwise only the window is random.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Windows:
         """Window `number`, `size` x `size`, and the name of its picture."""
         generator = numpy_generator(self._seed, "crop", number)
         first = self._index(number)
-        # A file that has gone since the scan is replaced by the next one.
+        # A file that has disappeared since the scan is replaced by the next one.
         for index in (*range(first, len(self._records)), *range(first)):
             record = self._records[index]
             pixels = self._pixels[index]
@@ -147,14 +147,14 @@ class Windows:
                 if window.unknown is None or (window.unknown > 0).float().mean() <= MAX_UNKNOWN:
                     break
             return window, record.file
-        raise DatasetError(f"none of the {len(self._records)} pictures can be read any more")
+        raise DatasetError(f"none of the {len(self._records)} pictures can be read anymore")
 
     def _index(self, number: int) -> int:
         round_number, position = divmod(number, len(self._records))
         order = self._orders.get(round_number)
         if order is None:
             order = numpy_generator(self._seed, "order", round_number).permutation(len(self._records))
-            # Two rounds can meet in one batch, and batches are made ahead of time.
+            # Two passes can meet in one batch, and batches are prefetched.
             self._orders = {key: value for key, value in self._orders.items() if key >= round_number - 2}
             self._orders[round_number] = order
         return int(order[position])

@@ -1,1 +1,1 @@
-"""The training loop, the session around it, and what both measure."""
+"""The training loop, the session around it, and their measurements."""

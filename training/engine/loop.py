@@ -1,4 +1,4 @@
-"""The one loop: batches into an objective, events out. It prints nothing and knows no user interface."""
+"""The training loop: feeds batches to an objective and emits events. It prints nothing and knows no user interface."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ ROLLBACKS = 3
 
 
 class Keeper(Protocol):
-    """What the loop asks to be done between steps."""
+    """What the loop calls between steps."""
 
     def emit(self, event: Event) -> None:
-        """Tell those who watch; whatever this raises ends the loop."""
+        """Emit an event; any exception ends the loop."""
 
     def preview(self, step: int) -> None:
-        """Show what the network does."""
+        """Make a preview."""
 
     def validate(self, step: int) -> Look:
-        """Look at the held-out pictures, and say what that means for the training."""
+        """Validate on the held-out pictures, and decide what follows for the training."""
 
     def save(self, step: int) -> None:
         """Write a state for resuming."""
 
     def skipped(self, step: int, batch: Batch, reason: str) -> None:
-        """Take note of a batch that nothing could be learned from."""
+        """Record a batch that nothing could be learned from."""
 
     def roll_back(self) -> int:
         """Go back to the newest saved state; returns its step."""
@@ -53,7 +53,7 @@ class Keeper(Protocol):
 
 @dataclass
 class Clock:
-    """How long steps take, and how long they wait for their pictures."""
+    """Duration of steps, and of waiting for data."""
 
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_STEPS))
     started: float = field(default_factory=time.perf_counter)
@@ -69,11 +69,11 @@ class Clock:
         self.recent.append(waited + stepped)
 
     def images_per_second(self, images: int) -> float:
-        """Over the latest steps, previews and measurements not counted."""
+        """Images per second over the latest steps, excluding previews and validation."""
         return images * len(self.recent) / max(sum(self.recent), 1e-9)
 
     def report(self, images: int) -> dict[str, float]:
-        """Figures for the summary, for `images` per step."""
+        """Figures for the summary, given `images` per step."""
         stepping = max(self.stepping, 1e-9)
         return {
             "seconds": round(time.perf_counter() - self.started, 2),
@@ -82,7 +82,7 @@ class Clock:
         }
 
     def seconds_left(self, steps: int) -> float:
-        """For `steps` more, previews and measurements counted."""
+        """Seconds for `steps` more steps, including previews and validation."""
         return (time.perf_counter() - self.started) / max(self.steps, 1) * steps
 
 
@@ -97,31 +97,31 @@ def train(
     should_stop: Callable[[], bool],
     clock: Clock,
 ) -> tuple[int, bool]:
-    """Step until the configured number of steps is done or somebody wants to stop.
+    """Run steps until the configured number is done or a stop is requested.
 
     Parameters
     ----------
     start
         Steps already done.
     keeper
-        Told about every step, asked to save, show and measure.
+        Notified of every step, and called to save, preview and validate.
     should_stop
-        Asked before every step.
+        Checked before every step.
 
     Returns
     -------
     tuple of int and bool
-        Steps done, and whether the loop was asked to stop. The caller saves.
+        Steps done, and whether a stop was requested. The caller saves.
 
     Raises
     ------
     BaseException
-        Whatever a watcher raises, after the state of the finished step was saved.
+        Any exception raised by a callback, after saving the state of the finished step.
     """
     step, parts, skipped, rollbacks = start, config.accumulate, 0, 0
     images = config.batch_size * placement.processes
     finished = False
-    # Between steps the networks are whole: whatever a watcher raises then, they can be saved.
+    # Between steps the networks are consistent, so they can be saved whatever a callback raises.
     whole = True
     try:
         while step < config.steps and not finished:
@@ -171,7 +171,7 @@ def train(
     except BaseException:
         if whole:
             keeper.save(step)
-            # The other processes wait to hear whether to go on.
+            # The other processes wait to learn whether to continue.
             if step < config.steps:
                 placement.any(True)
         raise
@@ -179,12 +179,12 @@ def train(
 
 
 def is_due(step: int, every: int, steps: int) -> bool:
-    """Whether something that is done every so many steps, and after the last one, is to be done after this one."""
+    """Whether something done at an interval of steps, and after the last one, is due after this step."""
     return step > 0 and (step == steps or step % every == 0)
 
 
 def agree(look: Look, placement: Placement) -> Look:
-    """The first process looks, and all go by what it has found."""
+    """The first process validates, and all use its result."""
     for decisive in (Look.CUT_SHORT, Look.ENOUGH):
         if placement.any(look is decisive):
             return decisive
@@ -200,7 +200,7 @@ def _learn(
     placement: Placement,
     keeper: Keeper,
 ) -> tuple[int, dict[str, float]]:
-    """One step, in as many parts as memory asks for; returns that number and the losses."""
+    """One step, in as many parts as memory requires; returns that number and the losses."""
     while True:
         try:
             with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):
@@ -219,5 +219,5 @@ def _learn(
             torch.cuda.empty_cache()
         parts = min(2 * parts, len(batch))
         keeper.emit(
-            Message(f"out of memory at step {step}: from now on each batch is computed in {parts} parts", "warning")
+            Message(f"out of memory at step {step}: from now on each batch is processed in {parts} parts", "warning")
         )

@@ -1,4 +1,4 @@
-"""Held-out pictures: the same crops with the same holes each time, completed and measured."""
+"""Measurements on held-out pictures, with the same crops and holes each time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..dataset.scan import Dataset
 from ..objectives.objective import Objective
 
 PREVIEW_ROWS = 6
-MEASURED_TOGETHER = 8  # also when batches are smaller: some measurements compare pictures with one another
+MEASURED_TOGETHER = 8  # even if batches are smaller: some measurements compare pictures with each other
 # The same held-out crops and holes for every run on the same pictures, whatever its seed.
 FIXED_SEED = 0
 
 
 def fixed_batches(dataset: Dataset, config: TrainConfig, device: torch.device) -> tuple[list[Batch], Batch]:
-    """Batches to measure on, empty when nothing is held out, and the rows of the contact sheet."""
+    """Batches to measure on, empty if nothing is held out, and the rows of the contact sheet."""
     records = dataset.held_out or dataset.train
     samples = Samples(records, config.data, holes(config), seed=FIXED_SEED, device=device, augment=False)
     shown = samples.batch(0, min(PREVIEW_ROWS, config.validation.samples))
@@ -33,14 +33,14 @@ def fixed_batches(dataset: Dataset, config: TrainConfig, device: torch.device) -
 
 
 def holes(config: TrainConfig) -> MaskMix | None:
-    """The holes that are drawn into pictures; None for an objective that needs none."""
+    """Source of holes; None for an objective that needs none."""
     return config.masks if config.objective.draws_holes else None
 
 
 def measure(
     objective: Objective, batches: Sequence[Batch], should_stop: Callable[[], bool] = lambda: False
 ) -> dict[str, float] | None:
-    """Mean of every measurement over all pictures of the batches; None when asked to stop before the last one."""
+    """Mean of every measurement over all pictures of the batches; None if asked to stop before the last one."""
     measured = []
     for batch in batches:
         if should_stop():

@@ -13,14 +13,14 @@ from ..objectives.objective import Model
 
 
 class ModelFile:
-    """Writes models; one that the disk refuses is kept in memory and written at the next occasion.
+    """Writes models; one that cannot be written is kept in memory and retried at the next opportunity.
 
     Attributes
     ----------
     path
         The file.
     failure
-        Why the model that should be there is not; None when it is.
+        Why the current model could not be written; None if it was.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,11 +30,11 @@ class ModelFile:
 
     @property
     def exists(self) -> bool:
-        """Whether some model has been written, or is waiting to be."""
+        """Whether a model has been written, or is waiting to be."""
         return self._waiting is not None or self.path.exists()
 
     def write(self, step: int, model: Model) -> CheckpointSaved | Message:
-        """Write the model of a step in place of the earlier one; what is returned is for those who watch.
+        """Replace the file with the model of a step; returns the event to emit.
 
         The model may share its weights with the training.
         """
@@ -45,13 +45,13 @@ class ModelFile:
             if self._waiting is None or self._waiting[1] is not model:
                 self._waiting = step, copy.deepcopy(model)
             return Message(
-                f"the model of step {step} could not be saved ({unwritten(error)}); it is kept and tried again, "
-                "and the file holds what it held",
+                f"the model of step {step} could not be saved ({unwritten(error)}); it is kept and will be retried; "
+                f"the previous file is unchanged",
                 "warning",
             )
         self._waiting = self.failure = None
         return CheckpointSaved(step, self.path, "model")
 
     def retry(self) -> CheckpointSaved | Message | None:
-        """Try again to write what could not be written; None when there is nothing."""
+        """Retry a failed write; None if there is nothing to write."""
         return None if self._waiting is None else self.write(*self._waiting)

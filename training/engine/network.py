@@ -1,4 +1,4 @@
-"""The network of a training and what its checkpoints will say about it."""
+"""The network of a training and the card of its checkpoints."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     Returns
     -------
     tuple
-        Arguments of the architecture, the network, and the model that `init_from` names.
+        Arguments of the architecture, the network, and the model named by `init_from`.
 
     Raises
     ------
     ConfigError
-        Unknown architecture, one for another task, refused arguments, a size that it cannot take, or an `init_from` of
-        another kind.
+        Unknown architecture, one for another task, invalid arguments, an unsupported size, or an `init_from` of another
+        kind.
     CheckpointError
         `init_from` cannot be loaded.
     """
@@ -68,13 +68,13 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     said = (initial.card.architecture, _complete(initial.card))
     if said == (model.architecture, arguments):
         return arguments, initial.network, initial
-    # Copying detail into the fill takes no weights.
+    # Copying detail into the fill needs no weights.
     if said == (model.architecture, arguments | {"head": "residual"}) and arguments.get("head") == "detailed":
         network.load_state_dict(initial.network.state_dict())
         return arguments, network, initial
     raise ConfigError(
         f"{Path(model.init_from).name} is {initial.card.architecture} "
-        f"{dict(initial.card.arguments)}, the configuration says {model.architecture} {arguments}",
+        f"{dict(initial.card.arguments)}, but the configuration says {model.architecture} {arguments}",
         "model.init_from",
     )
 
@@ -87,15 +87,16 @@ def ignored_settings(config: TrainConfig, card: ModelCard) -> list[str]:
 def make_card(
     config: TrainConfig, arguments: dict[str, Any], dataset: Dataset, initial: Model | None, saved: str | None
 ) -> ModelCard:
-    """The card of the models that this training saves.
+    """The card of the models saved by this training.
 
     Parameters
     ----------
     initial
-        The model that the weights come from: it decides how the network is fed, but for the random changes of a
-        translation's inputs while training.
+        The model that provided the weights: it determines how the input is prepared, except for the random variation of
+        a translation's inputs in training.
     saved
-        The card of the run that is resumed, as JSON: it decides before all, also when the pictures have changed since.
+        The card of the resumed run, as JSON: it takes precedence over everything, even if the pictures have changed
+        since.
     """
     if saved is not None:
         fed_like: ModelCard | None = ModelCard.model_validate_json(saved)

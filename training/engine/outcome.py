@@ -1,4 +1,4 @@
-"""What comes out of a training."""
+"""The result of a training."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..runs.folder import RunFolder, write_json
 
 
 class StoppedError(RuntimeError):
-    """The training was asked to stop before its first step; nothing was written."""
+    """Training was stopped before its first step; nothing was written."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came out.
+    """The result of a training.
 
     Attributes
     ----------
@@ -31,15 +31,15 @@ class TrainResult:
     path
         The model's file; its folder is the run.
     steps
-        Steps done in all.
+        Total steps done.
     interrupted
-        Stopped on request before the last step; the state is saved.
+        Whether it was stopped on request before the last step; the state is saved.
     metrics
         Measurements of `model` on the held-out pictures.
     baselines
-        Scores of methods that need no training, on the same crops; empty when the run was interrupted.
+        Scores of methods that need no training, on the same crops; empty if the run was interrupted.
     objective
-        The class that trained it; says how to sum the result up and what the model is for.
+        The objective class that trained it; can summarize the result and says what the model is for.
     """
 
     model: Model
@@ -62,20 +62,20 @@ def write_summary(
     baselines: Mapping[str, float],
     figures: Mapping[str, object],
 ) -> None:
-    """Write `summary.json`: the last file of a run, so that where it says so, everything else is there.
+    """Write `summary.json`, the last file of a run: its presence means that everything else is complete.
 
     Parameters
     ----------
     name
-        What the training is called.
+        Name of the training.
     step, interrupted
-        Steps done in all; stopped before the last one, or before the look that follows it.
+        Total steps done; whether it was stopped before the last one, or before the validation after it.
     model
         The best model so far.
     baselines
         Scores of methods that need no training.
     figures
-        What else is worth knowing.
+        Further figures.
 
     Raises
     ------

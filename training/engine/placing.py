@@ -14,7 +14,7 @@ from ..runs.state import load_newest_state
 def choose_together(
     placement: Placement, out: Path, resume: Resume, config: TrainConfig, wanted: Mapping[str, object], fingerprint: str
 ) -> tuple[RunFolder, bool]:
-    """The first process decides by `training.runs.folder.choose_folder`, and all get its answer.
+    """The first process decides with `training.runs.folder.choose_folder`, and all get its answer.
 
     Returns
     -------
@@ -24,7 +24,7 @@ def choose_together(
     Raises
     ------
     RunError
-        See there; in all processes.
+        As there; in all processes.
     """
     if placement.processes == 1:
         folder = choose_folder(out, resume, config, wanted, fingerprint)

@@ -1,4 +1,4 @@
-"""What a training remembers from step to step, beside what its objective does."""
+"""State of a training between steps, apart from its objective."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 @dataclass
 class Progress:
-    """Counts that are saved with every state.
+    """Counters saved with every state.
 
     Attributes
     ----------
     samples
         Samples drawn, by all processes together.
     best
-        Best measurement on the held-out pictures so far; None before the first one.
+        Best validation score so far; None before the first one.
     stale
-        Looks at the held-out pictures since then.
+        Validations since then.
     skipped
         Steps in which nothing could be learned.
     looked, shown
-        Steps of the latest look at the held-out pictures and of the latest contact sheet that were completed.
+        Steps of the latest completed validation and contact sheet.
     """
 
     samples: int = 0
@@ -33,15 +33,15 @@ class Progress:
     shown: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """For a state."""
+        """Values for a state."""
         return vars(self).copy()
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Take over what a state knows; what it does not know stays."""
+        """Restore from a state; values missing from it are unchanged."""
         for field in fields(self):
             if field.name in saved:
                 setattr(self, field.name, saved[field.name])
 
     def exhausted(self, patience: int | None) -> bool:
-        """Whether so many looks brought nothing better that the training should end."""
+        """Whether training should end because validation has not improved for long enough."""
         return patience is not None and self.stale >= patience

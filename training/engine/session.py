@@ -1,4 +1,4 @@
-"""A whole training, from a configuration and a folder to a model: what commands and nodes call."""
+"""A complete training, from a configuration and a folder to a model, as called by commands and nodes."""
 
 from __future__ import annotations
 
@@ -49,30 +49,30 @@ def run_training(
     dataset: Dataset | None = None,
     report: Callable[[TrainResult], None] = lambda result: None,
 ) -> TrainResult:
-    """Train, and write everything into a run folder.
+    """Train, and write everything to a run folder.
 
-    May be called under `torch.inference_mode()`. The global random state of Python, numpy and torch is left as it is.
+    May be called under `torch.inference_mode()`. The global random states of Python, numpy and torch are not changed.
 
     Parameters
     ----------
     config
-        What to train on what.
+        The configuration.
     out
-        The run folder; with `resume` "unfinished" and "none" a sibling with a number may be taken instead.
+        The run folder; with `resume` "unfinished" and "none" a numbered sibling may be used instead.
     resume
         See `training.runs.folder.Resume`.
     callbacks
-        Called with every event of `training.events`, in the calling thread, after the run folder's own writers.
+        Called with every event of `training.events`, in the calling thread, after the run folder's own logs.
     should_stop
-        Asked before every step; when true the state is saved and what was learned is returned.
+        Checked before every step; if true, the state is saved and the model so far is returned.
     picture
         Train on this picture instead of a folder: image `[1,3,H,W]` in 0..1 and mask `[1,1,H,W]`, 1 = to be repaired,
-        which is never looked at. For objective reconstruction.
+        which is never used in training. For objective reconstruction.
     dataset
-        Pictures that have been looked at and divided already, instead of a folder.
+        Pictures that have already been scanned and split, instead of a folder.
     report
-        Told the result before the run counts as complete: a process that is killed before it has told what came out
-        leaves a run that the same call goes on with.
+        Called with the result before the run counts as complete: if the process is killed before that, the same call
+        resumes the run.
 
     Returns
     -------
@@ -82,15 +82,15 @@ def run_training(
     Raises
     ------
     ConfigError, DatasetError, RunError, LockedError, CheckpointError
-        All are ValueErrors with one line: nothing has been trained, and nothing half-written is left.
+        All are ValueErrors with a one-line message: nothing has been trained, and no partial files are left.
     StoppedError
         Stopped before the first step of a new run.
     TrainingError
-        Losses stay non-finite, a discriminator wins for good, or memory does not suffice; the state is saved.
+        Losses stay non-finite, a discriminator stays too strong, or memory is insufficient; the state is saved.
     OSError
         The state or the model could not be written at the end.
     BaseException
-        Whatever a callback raises, after the state was saved.
+        Any exception raised by a callback, after saving the state.
     """
     with torch.inference_mode(False), torch.enable_grad():
         data = config.data
@@ -102,7 +102,7 @@ def run_training(
 
 
 class _Session:
-    """One training; the loop's `Keeper`. Of several processes the first one writes, the others only compute."""
+    """One training; the loop's `Keeper`. Of several processes, only the first one writes files."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class _Session:
         self._clock = Clock()
 
     def run(self, report: Callable[[TrainResult], None]) -> TrainResult:
-        """Train from where the run folder's state stands."""
+        """Train from the run folder's state."""
         if not self._placement.first:
             return self._help()
         folder = self._folder
@@ -171,7 +171,7 @@ class _Session:
             return result
 
     def _help(self) -> TrainResult:
-        """What all processes but the first one do."""
+        """The work of all processes but the first one."""
         start, _ = self._restore()
         self._placement.wait()
         step, interrupted = self._train(start)
@@ -184,7 +184,7 @@ class _Session:
         )
 
     def emit(self, event: Event) -> None:
-        """Tell all who watch, in order."""
+        """Notify all callbacks, in order."""
         self._watchers.emit(event)
 
     def preview(self, step: int) -> None:
@@ -196,7 +196,7 @@ class _Session:
         self.emit(Preview(step, self._sheet, self._objective.columns))
 
     def validate(self, step: int) -> Look:
-        """Measure on the held-out pictures and keep the model when it is the best so far."""
+        """Validate on the held-out pictures and keep the model if it is the best so far."""
         if not self._measured or not self._placement.first:
             return Look.GO_ON
         return self._validator.look(step)
@@ -207,7 +207,7 @@ class _Session:
             self._states.save(step)
 
     def skipped(self, step: int, batch: Batch, reason: str) -> None:
-        """Say that a batch was passed over, and which pictures it was made of."""
+        """Report a skipped batch and its pictures."""
         self._progress.skipped += 1
         files = ", ".join(sorted(set(batch.files)))
         self.emit(Message(f"step {step} skipped: {reason}; pictures: {files}", "warning"))
@@ -218,11 +218,11 @@ class _Session:
 
     def _scanned(self, done: int, total: int) -> None:
         if self._should_stop():
-            raise StoppedError("stopped while the pictures were being looked at; nothing was written")
+            raise StoppedError("stopped while the pictures were being scanned; nothing was written")
         self.emit(Scanning(done, total))
 
     def _restore(self) -> tuple[int, Mapping[str, Any]]:
-        """Steps already done, and what the logs had not written then."""
+        """Steps already done, and what the logs had not written by then."""
         state = self._folder.state
         if state is None:
             return 0, {}
@@ -245,9 +245,9 @@ class _Session:
         self.emit(Started(start, self._config.steps, train, held_out, device, self._folder.path.name))
 
     def _train(self, start: int) -> tuple[int, bool]:
-        """From the steps already done to the end, or to where it was stopped."""
+        """Train from the steps already done to the end, or until stopped."""
         config, placement, progress = self._config, self._placement, self._progress
-        # What a stop has cut short is made up for: the run ends as it would have ended without the stop.
+        # Finish what a stop has cut short, so that the run ends as it would have without the stop.
         if is_due(start, config.preview_every, config.steps) and progress.shown < start:
             self.preview(start)
         if is_due(start, config.validation.every, config.steps) and progress.looked < start:
@@ -256,7 +256,7 @@ class _Session:
                 return start, look is Look.CUT_SHORT
         if start >= config.steps or (progress.exhausted(config.validation.patience) and not self._concluded):
             if self._concluded:
-                self.emit(Message(f"all {config.steps} steps are already done; to train longer, raise `steps`"))
+                self.emit(Message(f"all {config.steps} steps are already done; to train longer, increase `steps`"))
             return start, False
         samples = Samples(self._dataset.train, config.data, holes(config), seed=config.seed, device=placement.device)
         self._failures = samples.failures
@@ -285,14 +285,14 @@ class _Session:
         self._sheet = rows.permute(2, 0, 3, 1, 4).reshape(channels, count * height, columns * width).clamp(0.0, 1.0)
 
     def _conclude(self, step: int, interrupted: bool) -> TrainResult:
-        """Have everything on the disk, the summary last: it says that nothing is missing."""
+        """Write everything to disk, the summary last, since it says that nothing is missing."""
         if self._progress.best is None or not self._model.exists:
-            # With nothing held out the latest model is the one to keep.
+            # If nothing is held out, the latest model is kept.
             self.emit(self._model.write(step, self._objective.export(step, {})))
         self._states.finish(step)
         if self._sheet.numel() == 0:
             self._draw_sheet()
-        # Success is only what can be opened again.
+        # Only a model that can be loaded again counts as a success.
         model = load_model(self._folder.model)
         config, placement = self._config, self._placement
         baselines: dict[str, float] = {}

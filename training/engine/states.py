@@ -15,34 +15,34 @@ from ..runs.state import load_newest_state, prune_states, save_state
 from .model_file import ModelFile
 from .progress import Progress
 
-ATTEMPTS = 3  # the step will not come again: what may pass is tried again at once
+ATTEMPTS = 3  # the step will not come again, so temporary failures are retried at once
 
 
 class States:
     """Writes the states of one run.
 
-    A state is written only when the best model that it knows of is on the disk, and with everything that the logs could
-    not write, so that whoever goes on from it lacks nothing.
+    A state is only written once the best model it refers to is on disk, and includes everything that the logs could not
+    write, so that nothing is missing when it is resumed.
 
     Parameters
     ----------
     folder
         The run.
     objective, progress
-        What is saved.
+        The objects to save.
     file
-        Where the best model goes.
+        File of the best model.
     facts
-        What else every state holds.
+        Further values stored in every state.
     unwritten_logs
-        What the run's logs still have to write.
+        Returns what the run's logs still have to write.
     emit
-        Told what was saved or not.
+        Called with events about what was saved or not.
 
     Attributes
     ----------
     saved
-        Step of the newest state in the folder that holds what the training is now; -1 when there is none.
+        Step of the newest state of this training in the folder; -1 if there is none.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class States:
         self._failure: OSError | None = None
 
     def save(self, step: int) -> None:
-        """Write a state; when the disk refuses it the earlier ones stay and the training goes on."""
+        """Write a state; if that fails, the earlier ones are kept and training continues."""
         if step > 0 and not self._file.exists:
             self._emit(self._file.write(step, self._objective.export(step, {})))
         values = self._values()
@@ -77,8 +77,8 @@ class States:
         if failure is not None:
             self._emit(
                 Message(
-                    f"the state of step {step} could not be saved ({unwritten(failure)}); the training goes on, and "
-                    "earlier states are intact",
+                    f"the state of step {step} could not be saved ({unwritten(failure)}); training continues, and "
+                    f"earlier states are intact",
                     "warning",
                 )
             )
@@ -91,12 +91,12 @@ class States:
         self._emit(CheckpointSaved(step, self._folder.states / f"{step:08d}.json", "state"))
 
     def finish(self, step: int) -> None:
-        """Make sure that the model and the state of the last step are on the disk, and no more than is kept.
+        """Make sure that the model and the last step's state are on disk, and remove old states.
 
         Raises
         ------
         OSError
-            They are not.
+            They could not be written.
         """
         if step != self.saved or self._file.failure is not None:
             self.save(step)
@@ -105,7 +105,7 @@ class States:
         prune_states(self._folder.states, self._folder.run)
 
     def roll_back(self) -> int:
-        """Go back to the newest saved state, but on to other samples; returns its step."""
+        """Go back to the newest saved state, but continue with other samples; returns its step."""
         state = load_newest_state(self._folder.states)
         if state is None:
             raise DivergedError(
@@ -116,11 +116,11 @@ class States:
         self._progress.restore(state.values["progress"])
         self._progress.samples, self._progress.skipped = samples, skipped
         self._emit(RolledBack(state.step))
-        self._emit(Message(f"back to the state of step {state.step}, with other pictures from here on", "warning"))
+        self._emit(Message(f"back to the state of step {state.step}, continuing with other pictures", "warning"))
         return state.step
 
     def _write(self, step: int, values: dict[str, Any]) -> OSError | None:
-        """Write the model, if it is still to be written, and then the state; what went wrong."""
+        """Write the model, if that is still pending, and then the state; returns the error, if any."""
         waiting = self._file.failure is not None
         remark = self._file.retry()
         if self._file.failure is not None:

@@ -1,4 +1,4 @@
-"""Looks at the held-out pictures: what is measured, which model is kept, and when nothing gets better any more."""
+"""Validation on the held-out pictures: measurements, keeping the best model, and early stopping."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .progress import Progress
 
 
 class Look(Enum):
-    """What a look at the held-out pictures means for the training."""
+    """What a validation means for the training."""
 
     GO_ON = auto()
-    ENOUGH = auto()  # nothing has got better for long
-    CUT_SHORT = auto()  # asked to stop; the look is still to be made
+    ENOUGH = auto()  # no improvement for a long time
+    CUT_SHORT = auto()  # asked to stop; this validation is still pending
 
 
 class Validator:
@@ -26,17 +26,17 @@ class Validator:
     Parameters
     ----------
     objective
-        What is trained.
+        The objective.
     progress
-        Updated: best measurement, looks since, step of the latest look.
+        Updated: best score, validations since, step of the latest validation.
     file
-        Where the best model goes.
+        File of the best model.
     patience
-        Looks without anything better after which it is enough; None: never.
+        Validations without improvement before stopping; None: never.
     measure
-        Mean measurements, the deciding one first; None when it was asked to stop before the last one.
+        Returns mean measurements, the deciding one first; None if asked to stop before the last one.
     emit
-        Told what was measured and written.
+        Called with events about what was measured and written.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Validator:
         else:
             progress.stale += 1
         progress.looked = step
-        # After all of that is settled: whatever a watcher raises, the look has been made.
+        # Emitted after everything is recorded: whatever a callback raises, the validation is done.
         self._emit(Validated(step, metrics, better))
         if written is not None:
             self._emit(written)
@@ -79,7 +79,5 @@ class Validator:
             self._emit(Message(warning, "warning"))
         if not progress.exhausted(self._patience):
             return Look.GO_ON
-        self._emit(
-            Message(f"stopped at step {step}: nothing better in {self._patience} looks at the held-out pictures")
-        )
+        self._emit(Message(f"stopped at step {step}: no improvement in {self._patience} validations"))
         return Look.ENOUGH

@@ -1,4 +1,4 @@
-"""Everybody who is told about a training: the run folder's own logs, trackers, and the caller's callbacks."""
+"""All recipients of events: the run folder's own logs, trackers, and the caller's callbacks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ..runs.folder import RunFolder
 
 
 class Watchers:
-    """Passes events on, to the run folder's logs first.
+    """Forwards events, to the run folder's logs first.
 
     Parameters
     ----------
     callbacks
-        The caller's. Before `open_logs` they are the only ones.
+        The caller's callbacks. Before `open_logs` they are the only recipients.
     """
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
@@ -33,7 +33,7 @@ class Watchers:
         self._logs: dict[str, Retried] = {}
 
     def emit(self, event: Event) -> None:
-        """Tell all, in order."""
+        """Notify all, in order."""
         watchers: list[Callback] = [*self._logs.values(), *self._trackers, *self._given]
         for watcher in watchers:
             watcher(event)
@@ -48,7 +48,7 @@ class Watchers:
         start
             Steps already done.
         unwritten
-            What `unwritten` gave when the state was saved that is gone on from.
+            The value of `unwritten` in the state that is resumed.
         stack
             Closes the logs.
 
@@ -71,20 +71,20 @@ class Watchers:
                 started = _start(tracker, folder, config, start)
                 self._trackers.append(Guarded(started, tracker, (Exception,), self._report))
             except Exception as error:
-                # Third-party code, started and called outside anything that could be cancelled.
-                self._report(Message(f"{tracker} is left out: {error}", "warning"))
+                # Third-party code, started and called outside of any cancellable code.
+                self._report(Message(f"{tracker} is disabled: {error}", "warning"))
 
     def unwritten(self) -> dict[str, Any]:
-        """What the logs could not write so far, for a state."""
+        """What the logs have not been able to write, for a state."""
         return {name: log.unwritten() for name, log in self._logs.items()}
 
     def finish(self) -> None:
-        """Have the logs write what is left.
+        """Make the logs write what is pending.
 
         Raises
         ------
         OSError
-            One of them cannot; the others have.
+            One of them failed; the others have written everything.
         """
         failures: list[OSError] = []
         for log in self._logs.values():

@@ -1,1 +1,1 @@
-"""Completers measured on the same pictures with the same holes: the pairs, the scores, what was found."""
+"""Evaluation of Completers on the same pictures with the same holes: pairs, scores and report."""

@@ -1,4 +1,4 @@
-"""One evaluation in its folder: pairs written down, every method measured on them, the report made of it."""
+"""One evaluation in its folder: its pairs, the scores of every method on them, and the report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .methods import Method, Scores, name_features, pooled, score, seconds_per_p
 from .pairs import BORDER, BUCKETS, Bucket, Cell, Pairs, name_bucket
 from .results import Results, ResultsError
 
-BATCH = 8  # pairs that a method sees at once
+BATCH = 8  # pairs per batch
 TIMED_PAIRS = 6
 GRID_ROWS = 6
 TRUTH = "(truth)"  # no method has parentheses at both ends of its name
@@ -46,7 +46,7 @@ class EvaluationSettings:
     strategy
         What a model sees of a picture, see `inpaint_core.inpaint`.
     features
-        VGG weights for the perceptual distance and for distances of sets; None leaves these out.
+        VGG weights for the perceptual distance and for distances of sets; None skips these.
     device
         Where metrics are computed.
     invert, max_megapixels
@@ -79,33 +79,33 @@ def compare(
     against: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
-    """Measure methods on the same pairs and write everything into a folder.
+    """Measure methods on the same pairs and write everything to a folder.
 
     Parameters
     ----------
     methods
-        At least one, of different names.
+        At least one; their names must differ.
     out
-        Made if it is not there. Gets `manifest.json`, `results/`, `report.json`, `report.md`, `grid.png` and
+        Created if it does not exist. Receives `manifest.json`, `results/`, `report.json`, `report.md`, `grid.png` and
         `scatter.png`.
     resume
-        Go on with what is there already; otherwise it is removed.
+        Continue an existing evaluation; otherwise it is removed.
     against
-        Names of methods: the report gets every other method's difference from these, pair by pair.
+        Names of methods: the report includes every other method's paired difference from these.
     say
-        Told of each file that cannot be used, in one sentence.
+        Called with a sentence for each unusable file.
 
     Returns
     -------
     dict
-        What is written to `report.json`. On a CPU it is the same, but for the times, however often the evaluation was
-        killed and gone on with.
+        The content of `report.json`. On a CPU it is the same apart from the times, however often the evaluation was
+        killed and resumed.
 
     Raises
     ------
     ValueError
-        Pictures, masks or features that cannot be used, results of other settings or of another model of this name,
-        another process at work in the folder.
+        Unusable pictures, masks or features; existing results with other settings or of another model of the same name;
+        another process is using the folder.
     OSError
         The folder cannot be written.
     """
@@ -170,15 +170,15 @@ def _write_manifest(path: Path, settings: EvaluationSettings, pairs: Pairs) -> N
         del values["invert"]
     if not settings.judge:
         del values["judge"]
-    # One pair a line, so that people can read it, too.
+    # One pair per line, to keep it readable.
     rows = ",\n  ".join(json.dumps(pair) for pair in pairs.manifest())
     text = f'{{\n "settings": {json.dumps(values)},\n "pairs": [\n  {rows}\n ]\n}}\n'
     if not path.exists():
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         raise ResultsError(
-            f"{path.parent}: the evaluation in this folder has other pictures, masks or settings; "
-            "choose another `out`, or set `resume` to none to start again"
+            f"{path.parent}: the evaluation in this folder has other pictures, masks or settings; choose another "
+            f"`out`, or set `resume` to none to start over"
         )
 
 
@@ -192,7 +192,7 @@ def _measure(
     folder: Path,
     against: Sequence[str],
 ) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
-    """Every method on every pair that it has not been measured on; the report's cells of each, and differences."""
+    """Measure every method on its missing pairs; returns the report's cells for each, and differences."""
     count = len(pairs)
     size = 0 if extract is None else pooled(extract(_blank(settings))).shape[1]
     with ExitStack() as stack:
@@ -230,13 +230,13 @@ def _measure(
 def _score(
     image: Tensor, mask: Tensor, fills: Sequence[Tensor], extract: FeatureExtractor | None
 ) -> tuple[Tensor | None, list[tuple[list[Scores], Tensor | None]]]:
-    """Rows of features of the truth, and scores and rows of features of every fill of a batch."""
+    """Feature rows of the truth, and scores and feature rows of every fill of a batch."""
     if extract is None:
         return None, [(score(fill, image, mask), None) for fill in fills]
     truths: list[Tensor] = []
     scores: list[list[Scores]] = [[] for _ in fills]
     rows: list[list[Tensor]] = [[] for _ in fills]
-    for number in range(len(image)):  # one picture at a time: its feature maps take 30 MB at 256x256
+    for number in range(len(image)):  # one picture at a time, because feature maps take 30 MB at 256x256
         one = slice(number, number + 1)
         truth = extract(image[one])
         truths.append(pooled(truth))
@@ -261,7 +261,7 @@ def _add_judged(
 
 
 def _cells(results: Results, truth: Tensor | None, pairs: Pairs) -> list[dict[str, Any]]:
-    """Pairs and metrics of each cell and, last, of all pairs."""
+    """Pairs and metrics of each cell and finally of all pairs."""
     count = len(pairs.cells)
     counts, summaries = reports.summarize(results.scores(), count, pairs.pictures)
     if truth is not None:
@@ -287,7 +287,7 @@ def _differences(results: Mapping[str, Results], reference: str, pairs: Pairs) -
 
 
 def _set_distances(rows: Tensor, truth: Tensor) -> reports.Summary:
-    if len(rows) <= rows.shape[1]:  # fewer pictures than features say nothing about the set that they are drawn from
+    if len(rows) <= rows.shape[1]:  # with fewer pictures than features, distances between sets are meaningless
         return {}
     return {
         "fid": {"mean": frechet_distance(rows, truth), "ci95": None},
@@ -340,13 +340,13 @@ def _name_column(cell: Cell, borders: Sequence[bool]) -> str:
 
 
 def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
-    """The protocol in words, for those who compare the numbers with others."""
+    """The protocol in words, for comparing the numbers with others."""
     share = f"{BORDER:g}/512 of the side"
-    kept = f"N: holes keep {share} from the edge; B: they may touch it"
+    kept = f"N: holes stay {share} away from the edge; B: they may touch it"
     if len(settings.borders) == 1:
-        kept = f"holes keep {share} from the edge" if settings.borders[0] else "holes may touch the edge"
+        kept = f"holes stay {share} away from the edge" if settings.borders[0] else "holes may touch the edge"
     side = f"{settings.size}x{settings.size}"
-    crops = "largest square at the center, further ones at random"
+    crops = "largest central square, further ones at random"
     of_folder = Path(settings.masks).is_dir()
     least, more = divmod(len(pairs), len(pairs.cells))
     explained = {
@@ -359,26 +359,26 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
             else f"{settings.masks}, drawn"
         )
         + f"; {kept}",
-        "columns": "share of the picture that is hole, low end excluded",
+        "columns": "share of the picture that is hole, lower end excluded",
         "seed": str(settings.seed),
         "fill": f"strategy {settings.strategy}, known pixels put back, no feather, not rounded to 8 bits",
-        "values": "mean over pairs ± half the 95 % interval, over pictures: all pairs of a picture count as one "
-        "observation; masks are taken as given, and tiles of one photograph count as different pictures",
+        "values": "mean over pairs ± half the 95 % interval over pictures: all pairs of a picture count as one "
+        "observation; masks are treated as fixed, and tiles of one photograph count as different pictures",
         "L1": "mean absolute difference on 0..1, times 100",
         "PSNR": f"of each picture, range 1, at most {MAX_PSNR:g} dB; then the mean",
         "SSIM": "RGB mean; Gaussian window 11x11, sigma 1.5, K1 0.01, K2 0.03, population variances, mirrored edges; "
         "in the hole: mean of the SSIM map there",
     }
     if extract is None:
-        explained["perceptual distance, FID, KID"] = "left out: no --features FILE was given"
+        explained["perceptual distance, FID, KID"] = "not measured: no --features FILE was given"
     else:
         name = name_features(extract)
         explained["Perceptual distance"] = (
             f"{name}; channels divided by their length, squared difference, mean over space, sum over stages; not LPIPS"
         )
         explained["FID, KID"] = (
-            f"of the last of these stages, mean over the picture, not of Inception: compare within this table only; "
-            f"where there are more pairs than features ({_feature_count(extract, settings)})"
+            f"on the last of these stages, averaged over the picture, not Inception: compare only within this table; "
+            f"given where there are more pairs than features ({_feature_count(extract, settings)})"
         )
     if settings.judge:
         explained["Independent perceptual distance"] = (

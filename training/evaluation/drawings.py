@@ -33,10 +33,10 @@ def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]
     Parameters
     ----------
     columns
-        A name for each picture of a row.
+        Name of each picture in a row.
     rows
-        Name (of one or two lines; empty for none) and pictures `[3,H,W]` in 0..1 of each row; all of one size. Small
-        ones are enlarged by a whole number, pixels shown as squares, and large ones reduced.
+        Name (one or two lines; may be empty) and pictures `[3,H,W]` in 0..1 of each row, all of one size. Small ones
+        are enlarged by an integer factor, with pixels as squares, and large ones reduced.
     """
     height, width = _shown_size(*rows[0][1][0].shape[-2:])
     margin = MARGIN if any(name for name, _ in rows) else GAP
@@ -67,14 +67,14 @@ def _resized(picture: Tensor, width: int, height: int) -> Image.Image:
 
 
 def draw_scatter(points: Sequence[tuple[str, float, float]], title: str) -> Image.Image:
-    """Quality against time, time on a logarithmic axis.
+    """Quality against time, on a logarithmic axis.
 
     Parameters
     ----------
     points
         Name, seconds (above 0) and quality of each method.
     title
-        Names the quality.
+        Name of the quality metric.
     """
     picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
     draw = ImageDraw.Draw(picture)
@@ -113,7 +113,7 @@ def draw_scatter(points: Sequence[tuple[str, float, float]], title: str) -> Imag
 
 
 def fit(text: str, width: float, size: int = 15) -> str:
-    """`text`, shortened in the middle where it is wider than `width` pixels."""
+    """`text`, shortened in the middle if it is wider than `width` pixels."""
     font = _font(size)
     if font.getlength(text) <= width:
         return text
@@ -128,7 +128,7 @@ def _shortened(text: str, keep: int) -> str:
 
 
 def _label(draw: ImageDraw.ImageDraw, name: str, point: tuple[float, float], box: Box, taken: list[Box]) -> None:
-    """Write a name beside its point, where neither points nor other names are."""
+    """Write a name beside its point, avoiding points and other names."""
     x, y = point
     places = [(x + 11, y, "lm"), (x - 11, y, "rm"), (x, y - 10, "mb"), (x, y + 10, "mt")]
     places += [(x + 11, y + step, "lm") for step in (-18, 18, -36, 36)]

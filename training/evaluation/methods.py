@@ -1,4 +1,4 @@
-"""What is compared: completers with a name, and their scores on pictures of which the truth is known."""
+"""The methods to compare: named Completers, and their scores on pictures with known truth."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from inpaint_core.metrics import (
     ssim_map,
 )
 
-WITH_PATCHES = "+patches"  # behind a model's name: its fill guides patches
-TIMED_SECONDS = 10.0  # enough for a median; a slow method is timed on fewer pictures
+WITH_PATCHES = "+patches"  # suffix of a model's name: its fill guides patches
+TIMED_SECONDS = 10.0  # enough for a median; slow methods are timed on fewer pictures
 
 Scores = dict[str, float]
 
@@ -46,7 +46,7 @@ class Method:
         return sum(weight.numel() for weight in network.parameters()) if isinstance(network, nn.Module) else 0
 
     def fingerprint(self) -> str:
-        """Tells whether two methods are the same: a digest of the weights and the detail, or the classical name."""
+        """Identity of a method: a digest of the weights and the detail setting, or the classical name."""
         network = getattr(self.completer, "network", None)
         if not isinstance(network, nn.Module):
             return self.name
@@ -60,30 +60,30 @@ class Method:
         return digest.hexdigest()
 
     def fill(self, image: Tensor, mask: Tensor, strategy: Strategy = "whole") -> Tensor:
-        """Fill `[B,3,H,W]` without a feather; what is known is put back, as papers measure.
+        """Fill `[B,3,H,W]` without feathering; known pixels are put back, as in papers.
 
         Raises
         ------
         ValueError
-            A value that is not finite, of which no score could be made.
+            A value is not finite and cannot be scored.
         """
         filled = inpaint(
             self.completer, image, mask, strategy, feather=0, detail=self.detail, frames_per_batch=len(image)
         )
         if not torch.isfinite(filled).all():
-            raise ValueError(f"{self.name}: its fill has values that are not finite; the model cannot be measured")
+            raise ValueError(f"{self.name}: its fill has values that are not finite, so the model cannot be measured")
         return filled
 
 
 def method_names(models: Sequence[str]) -> list[str]:
-    """Short names for what `--model` names: a file's stem, or its folder's name where the stem is `model`.
+    """Short names for the values of `--model`: a file's stem, or its folder's name if the stem is `model`.
 
-    What stands behind the name to ask for patches stays there.
+    The suffix for patches is kept.
 
     Raises
     ------
     ValueError
-        The same model twice.
+        The same model is given twice.
     """
     names: list[str] = []
     for number, model in enumerate(models):
@@ -99,7 +99,7 @@ def method_names(models: Sequence[str]) -> list[str]:
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """The names, those that occur again with a number behind them."""
+    """The names, with numbers appended to repeated ones."""
     found: list[str] = []
     for number, name in enumerate(names):
         same = names[:number].count(name)
@@ -123,14 +123,14 @@ def score(
     mask
         `[B,1,H,W]`, 1 = hole.
     features, truth_features
-        Feature maps of both, see `inpaint_core.losses.features`; None leaves the perceptual distance out.
+        Feature maps of both, see `inpaint_core.losses.features`; None skips the perceptual distance.
 
     Returns
     -------
     list of dict
-        For each picture: `hole_ratio`, then `l1`, `psnr`, `ssim` and, with features, `perceptual`, of the whole picture
-        and, with `hole_` in front, of the hole only. PSNR is cut at 100 dB; SSIM is left out where a side is below 6
-        pixels, what is measured in the hole where there is none.
+        For each picture: `hole_ratio`, then `l1`, `psnr`, `ssim` and, with features, `perceptual`, for the whole
+        picture and, prefixed with `hole_`, for the hole only. PSNR is capped at 100 dB; SSIM is omitted if a side is
+        below 6 pixels, scores of the hole if there is none.
     """
     similar = ssim_map(output, truth) if min(output.shape[-2:]) > SSIM_RADIUS else None
     maps = None if features is None or truth_features is None else perceptual_maps(features, truth_features)
@@ -147,19 +147,19 @@ def score(
 
 
 def pooled(features: Sequence[Tensor]) -> Tensor:
-    """One row per picture for distances of sets: the last stage's mean over the picture, `[B,D]`."""
+    """One row per picture for distances between sets: the last stage's mean over the picture, `[B,D]`."""
     return features[-1].mean((2, 3))
 
 
 def name_features(extractor: FeatureExtractor) -> str:
-    """Which network and which layers a distance is measured in."""
+    """The network and layers used for a distance."""
     if extractor.before is not None:
         return "VGG-19 (normalized), relu1_2, relu2_2, relu3_1"
     return "VGG-16, pool1, pool2, pool3"
 
 
 def seconds_per_picture(method: Method, pairs: Sequence[tuple[Tensor, Tensor]], strategy: Strategy = "whole") -> float:
-    """Median time for one picture at a time, after one that is not counted.
+    """Median time per picture, one at a time, after an uncounted warm-up.
 
     Parameters
     ----------

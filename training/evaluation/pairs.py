@@ -1,4 +1,4 @@
-"""Which picture with which hole: every pair a function of its number, written down before anything is measured."""
+"""Pairs of pictures and holes: each pair is a function of its number, and all are recorded before measuring."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Bucket = tuple[float, float]
 BUCKETS: tuple[Bucket, ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 """Hole ratios `(low, high]` of Liu et al. 2018 (arXiv 1804.07723), table 1."""
 BORDER = 50.0
-"""Pixels of a 512-pixel picture that stay known along every edge, in the half of the pairs that keeps a border."""
-MAX_PER_CELL = 1000  # of the same table; only the default, --count knows no limit
-MIN_CROP = 0.5  # of the largest square of a picture, for crops beyond the first
+"""Known margin along every edge, in pixels of a 512-pixel picture, for the half of the pairs with a border."""
+MAX_PER_CELL = 1000  # for the default count; --count has no limit
+MIN_CROP = 0.5  # of the largest square of a picture, for crops after the first
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Pair:
     number
         From 0.
     image
-        File below the folder of pictures.
+        File relative to the folder of pictures.
     crop
-        0: the largest square, centered; above: a random one.
+        0: the largest central square; above 0: a random one.
     cell
         Index of its cell.
     mask
-        File below the folder of masks, or the name of a generator.
+        File relative to the folder of masks, or the name of a generator.
     mask_seed
         For a generator; None for a file.
     """
@@ -74,35 +74,36 @@ class Pair:
 
 
 class Pairs:
-    """All pairs of an evaluation: cells in turn, so that every cell sees the same pictures in the same order.
+    """All pairs of an evaluation, cycling through the cells, so that every cell gets the same pictures in the same
+    order.
 
     Parameters
     ----------
     data
-        Folder of pictures, subfolders included; of one that is divided into train, val and test only test. They come in
-        an order drawn with the seed, so that a `count` that does not reach all of them is a fair sample.
+        Folder of pictures, including subfolders; if it is divided into train, val and test, only test. They are
+        shuffled with the seed, so that a `count` that does not reach all of them is a fair sample.
     masks
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size
-        Side of the square that pictures and masks are brought to. Of a picture the largest square is cut out, at the
-        center; when every picture has been taken once in a cell, squares of half to all of that side, at random. Masks
-        are resized by nearest-exact and belong to the bucket of their ratio after that.
+        Side of the square that pictures and masks are resized to. The first crop of a picture is the largest central
+        square; once every picture has been used in a cell, random squares of half to all of that side. Masks are
+        resized by nearest-exact and assigned to the bucket of their resulting ratio.
     count
-        How many pairs; None: every picture once in every cell, but at most 1000 for a cell.
+        Number of pairs; None: every picture once per cell, but at most 1000 per cell.
     buckets
-        Hole ratios. Those that a folder holds no masks for are left out.
+        Hole ratios. Those without masks in the folder are skipped.
     borders
-        For each of these, a cell for each bucket: True keeps `BORDER` free of holes, False lets them touch the edge.
+        For each of these, one cell per bucket: True keeps `BORDER` free of holes, False lets them touch the edge.
     seed
-        Of crops, generated masks and the order of pictures and of mask files.
+        Seed for crops, generated masks and the order of pictures and mask files.
     progress
-        Called with the files that are looked at, pictures first.
+        Called with (files checked, total files), pictures first.
     invert
         Black = hole in the folder of masks.
     max_pixels
-        Larger pictures are left out.
+        Larger pictures are skipped.
     say
-        Told of each file that cannot be used, in one sentence.
+        Called with a sentence for each unusable file.
 
     Raises
     ------
@@ -131,9 +132,9 @@ class Pairs:
         listing = self._search(data)
         paths = self._usable(listing.pictures, progress)
         if not paths:
-            raise DatasetError(f"{data}: no pictures in this folder that can be read{listing.found()}")
+            raise DatasetError(f"{data}: no readable pictures in this folder{listing.found()}")
         self.pictures = len(paths)
-        """How many pictures there are."""
+        """Number of pictures."""
         self._pictures = self._shuffle([path.relative_to(data).as_posix() for path in paths], "pictures")
         self._files: tuple[tuple[str, ...], ...] = ()
         if masks not in GENERATORS:
@@ -156,7 +157,7 @@ class Pairs:
         return Pair(number, self._pictures[picture], crop, cell, mask, mask_seed)
 
     def manifest(self) -> list[dict[str, object]]:
-        """All pairs, as they are written to `manifest.json`."""
+        """All pairs, as written to `manifest.json`."""
         return [self._describe(self[number]) for number in range(self.count)]
 
     def load(self, pair: Pair) -> tuple[Tensor, Tensor]:
@@ -165,7 +166,7 @@ class Pairs:
         Raises
         ------
         ValueError
-            A file that cannot be read, a mask that cannot be drawn.
+            A file cannot be read, or a mask cannot be drawn.
         """
         pixels = to_uint8(decode_image(self._data / pair.image, self._max_pixels).visible())
         image = from_uint8(cut_planes(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
@@ -184,24 +185,24 @@ class Pairs:
         for sentence in listing.remarks():
             self._say(f"{listing.folder}: {sentence}")
         if listing.folder != data:
-            self._say(f"{data} is divided: measured on {listing.folder.name}/ alone")
+            self._say(f"{data} is divided: only {listing.folder.name}/ is measured")
         return listing
 
     def _usable(self, paths: Sequence[Path], progress: Callable[[Sequence[Path]], Any]) -> list[Path]:
-        """Pictures that can be read, found out before anything is measured: no bad one ends a long evaluation."""
+        """Readable pictures, checked before measuring, so that no bad file ends a long evaluation."""
 
         def problem(path: Path) -> str | None:
             try:
                 picture = decode_image(path, self._max_pixels)
             except ImageFileError as error:
                 return str(error)
-            return f"{path}: nothing of it is known" if bool(picture.unknown.all()) else None
+            return f"{path}: no part of it is known" if bool(picture.unknown.all()) else None
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             problems = list(pool.map(problem, progress(paths)))
         for found in problems:
             if found is not None:
-                self._say(f"left out: {found}")
+                self._say(f"skipped: {found}")
         return [path for path, found in zip(paths, problems, strict=True) if found is None]
 
     def _read_mask(self, path: Path) -> Tensor:
@@ -228,7 +229,7 @@ class Pairs:
         }
 
     def _sort_masks(self, progress: Callable[[Sequence[Path]], Any]) -> tuple[tuple[str, ...], ...]:
-        """Mask files of each cell, in an order drawn with the seed."""
+        """Mask files of each cell, shuffled with the seed."""
         folder, size = Path(self._masks), (self._size, self._size)
         if not folder.is_dir():
             raise DatasetError(f"{folder}: neither a folder of masks nor one of {', '.join(names_without_options())}")
@@ -238,7 +239,7 @@ class Pairs:
             try:
                 hole = self._read_mask(path)[0, 0]
             except ImageFileError as error:
-                self._say(f"left out: {error}")
+                self._say(f"skipped: {error}")
                 continue
             ratio = int(hole.sum()) / hole.numel()
             inside = hole[margin : self._size - margin, margin : self._size - margin]
@@ -254,7 +255,7 @@ class Pairs:
         return [names[index] for index in numpy_generator(self._seed, *purpose).permutation(len(names))]
 
     def _keep_filled(self, found: Sequence[Sequence[str]]) -> None:
-        """Keep the cells that there are masks for, and say which are left out."""
+        """Keep the cells with masks, and report which ones are skipped."""
         empty = [cell for cell, files in zip(self.cells, found, strict=True) if not files]
         named = ", ".join(dict.fromkeys(name_bucket(cell.bucket) + " with a border" * cell.border for cell in empty))
         if len(empty) == len(self.cells):
@@ -263,7 +264,7 @@ class Pairs:
                 "or more masks"
             )
         if empty:
-            self._say(f"{self._masks}: no masks with a hole ratio of {named}, so these columns are left out")
+            self._say(f"{self._masks}: no masks with a hole ratio of {named}, so these columns are skipped")
         self.cells = tuple(cell for cell, files in zip(self.cells, found, strict=True) if files)
 
 
@@ -286,5 +287,5 @@ def parse_bucket(text: str) -> Bucket:
     except ValueError:
         bucket = (1.0, 0.0)
     if not 0.0 <= bucket[0] < bucket[1] <= 1.0:
-        raise ValueError(f"{text!r} is no range of hole ratios: give it as 0.1-0.2, within 0-1")
+        raise ValueError(f"{text!r} is not a range of hole ratios: write it as 0.1-0.2, within 0-1")
     return bucket

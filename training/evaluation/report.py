@@ -1,4 +1,4 @@
-"""What was found: means with intervals, as data, as the papers' tables, and as a short text."""
+"""Results of an evaluation: means with intervals, as data, as tables like in papers, and as a short text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from ..intervals import student_quantile
 
 Summary = dict[str, dict[str, float | None]]
-"""For each metric, `mean` and `ci95`: half the width of the interval, None where there is none."""
+"""For each metric, `mean` and `ci95`: half the width of the interval, None if there is none."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is printed."""
+    """Display settings of a metric."""
 
     key: str
     title: str
@@ -49,21 +49,21 @@ def summarize(scores: Iterable[Mapping[str, float]], cells: int, pictures: int) 
     Parameters
     ----------
     scores
-        Of every pair, in order; pairs are dealt to the cells in turn, and in each cell the pictures come in turn.
+        Of every pair, in order; pairs cycle through the cells, and in each cell through the pictures.
     cells, pictures
-        How many there are.
+        Numbers of cells and pictures.
 
     Returns
     -------
     tuple
-        Counts of pairs and summaries, of each cell and, last, of all pairs together.
+        Counts of pairs and summaries, for each cell and finally for all pairs.
 
     Notes
     -----
-    Holes and crops of one picture are not independent. The standard error is that for clusters, from the sum of each
-    picture's deviations, and the quantile Student's of one degree less than there are pictures (Cameron and Miller
-    2015, doi:10.3368/jhr.50.2.317). Where no picture comes twice that is Student's interval of the values. That masks
-    come twice is not taken into account.
+    Holes and crops of one picture are not independent. The standard error is cluster-robust, from the sum of each
+    picture's deviations, with Student's quantile for one degree of freedom less than the number of pictures (Cameron
+    and Miller 2015, doi:10.3368/jhr.50.2.317). If no picture occurs twice, this is Student's interval of the values.
+    Repeated masks are not taken into account.
     """
     columns: list[dict[str, tuple[array[float], array[int]]]] = [{} for _ in range(cells + 1)]
     counts = [0] * (cells + 1)
@@ -81,9 +81,9 @@ def summarize(scores: Iterable[Mapping[str, float]], cells: int, pictures: int) 
 def differences(
     scores: Iterable[Mapping[str, float]], reference: Iterable[Mapping[str, float]], cells: int, pictures: int
 ) -> list[Summary]:
-    """How far a method is from another one on the same pairs, which tells them apart where plain means overlap.
+    """Paired difference of two methods on the same pairs, which can separate them even if plain means overlap.
 
-    Parameters and what comes back are those of `summarize`, of the differences, without counts.
+    Parameters and result are those of `summarize`, for the differences, without counts.
     """
     rows = (
         {name: ours[name] - theirs[name] for name in ours.keys() & theirs.keys() - {"pair", "hole_ratio"}}
@@ -102,7 +102,7 @@ def _mean(values: Sequence[float], of_picture: Sequence[int]) -> dict[str, float
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """The whole report as the papers print it: rows are methods, columns hole ratios, a table for each metric."""
+    """The whole report in the format of papers: rows are methods, columns hole ratios, one table per metric."""
     methods = report["methods"]
     parts = ["# Evaluation", "\n".join(f"- {name}: {text}" for name, text in report["settings"].items())]
     for place, where in PLACES.items():
@@ -122,7 +122,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def _section(report: Mapping[str, Any], metric: Metric, title: str, key: str) -> list[str]:
-    """Heading and table of a metric; nothing where it was not measured."""
+    """Heading and table of a metric; empty if it was not measured."""
     columns = [*report["columns"], "all"]
     found = [[cell["metrics"].get(key) for cell in method["cells"]] for method in report["methods"]]
     if not any(any(row) for row in found):
@@ -136,7 +136,7 @@ def _section(report: Mapping[str, Any], metric: Metric, title: str, key: str) ->
 
 
 def _difference_section(columns: Sequence[str], metric: Metric, compared: Mapping[str, Any]) -> list[str]:
-    """Heading and table of the differences from one method in the hole; bold where the interval lies beyond 0."""
+    """Heading and table of the differences from one method in the hole; bold where the interval excludes 0."""
     rows = []
     for method in compared["methods"]:
         found = [cell.get(f"hole_{metric.key}") for cell in method["cells"]]
@@ -147,7 +147,7 @@ def _difference_section(columns: Sequence[str], metric: Metric, compared: Mappin
     better = "above" if metric.higher_is_better else "below"
     return [
         f"## {metric.title}, hole only, difference from {compared['from']}",
-        f"On the same pairs; better is {better} 0, and bold where the interval is.",
+        f"On the same pairs; better is {better} 0, in bold where the whole interval is.",
         _table(["method", *columns, "all"], rows),
     ]
 
@@ -168,7 +168,7 @@ def _arguments(value: Mapping[str, float | None]) -> dict[str, Any]:
 def _embolden_best(
     metric: Metric, values: Sequence[Mapping[str, Any] | None], shown: list[list[str]], column: int
 ) -> None:
-    """Mark what is best as far as it is printed, where there is something to choose from."""
+    """Mark the best value as printed, if there is more than one."""
     printed = {row: float(metric.text(value["mean"])) for row, value in enumerate(values) if value}
     if len(set(printed.values())) < 2:
         return
@@ -179,7 +179,7 @@ def _embolden_best(
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns also line up as plain text; all but the first are aligned to the right."""
+    """A Markdown table whose columns also line up as plain text; all but the first are right-aligned."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [_line(header, widths)]
     lines.append(f"| {'-' * widths[0]} | " + " | ".join(f"{'-' * (width - 1)}:" for width in widths[1:]) + " |")
@@ -197,7 +197,7 @@ def _seconds(value: float) -> str:
 
 
 def short_table(methods: Sequence[Mapping[str, Any]]) -> str:
-    """Means over all pairs as plain text: a line for each method, with its time.
+    """Means over all pairs as plain text: one line per method, with its time.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What was measured of one method, pair by pair, on disk: a killed evaluation goes on where it was."""
+"""Scores of one method, pair by pair, on disk, so that a killed evaluation can be resumed."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ SYNC_SECONDS = 5.0
 
 
 class ResultsError(SettingError):
-    """Results on disk that do not belong to this evaluation; the message is one line that says what to do."""
+    """Results on disk belong to another evaluation; the message is one line that says what to do."""
 
 
 class Results:
-    """`<name>.jsonl`: a first line that says what was measured, then one line of scores for every pair.
+    """`<name>.jsonl`: a first line that identifies what was measured, then one line of scores per pair.
 
-    With features, their rows (one for each pair, float32) are in `<name>.features`. Lines reach the disk whenever
-    `SYNC_SECONDS` have passed. What a kill or a power cut has left half-written is cut off, down to a multiple of
-    `batch` pairs, because a network may give other last bits in batches of another size.
+    With features, their rows (one per pair, float32) are in `<name>.features`. Lines are synced to disk every
+    `SYNC_SECONDS`. Partial data left by a kill or a power cut is truncated to a multiple of `batch` pairs, because a
+    network's last bits may differ in batches of another size.
 
     Parameters
     ----------
     folder
-        Exists.
+        Must exist.
     name
         Of the method.
     identity
-        What makes results comparable: model, settings.
+        Everything that results depend on: model, settings.
     count, batch
-        Pairs in all, and how many are measured at once.
+        Total pairs, and how many are measured at once.
     feature_count
-        Length of a row of features, 0 where there are none.
+        Length of a feature row, 0 without features.
 
     Raises
     ------
     ResultsError
-        The file is there and holds results of something else.
+        The file exists and holds results of something else.
     OSError
         The folder cannot be written.
     """
@@ -60,14 +60,14 @@ class Results:
         self._row_bytes = 4 * feature_count
         self._synced = time.monotonic()
         self.done = self._recover(count, batch)
-        """Pairs that are measured."""
+        """Number of measured pairs."""
         self._lines = self._path.open("ab")
         self._rows = self._features_path.open("ab") if feature_count else None
 
     def append(self, scores: Sequence[Mapping[str, float]], features: Tensor | None = None) -> None:
-        """Add the scores of the next pairs and, where there are, their features `[N,D]`."""
+        """Add the scores of the next pairs and their features `[N,D]`, if any."""
         if self._rows is not None and features is not None:
-            # First the features: a line says that its pair is complete.
+            # Features first, because a line marks its pair as complete.
             self._rows.write(features.float().cpu().contiguous().numpy().tobytes())
             self._rows.flush()
         text = "".join(
@@ -117,8 +117,8 @@ class Results:
                 file.write(header)
             elif first != header:
                 raise ResultsError(
-                    f"{self._path}: these results were made with another model or other settings; "
-                    "choose another `out`, or set `resume` to none to start again"
+                    f"{self._path}: these results are from another model or other settings; choose another `out`, or "
+                    f"set `resume` to none to start over"
                 )
             for line in file:
                 if not _is_scores(line, len(ends)):

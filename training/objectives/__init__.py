@@ -1,4 +1,4 @@
-"""Objectives: one file per way of training, and the registry that finds them by their settings."""
+"""Objectives, one file each, and the registry that finds them by their settings."""
 
 from .registry import OBJECTIVES, build_objective, objective_class, register
 

@@ -1,4 +1,4 @@
-"""A guard over the balance of generator and discriminator."""
+"""A guard on the balance between generator and discriminator."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..errors import CollapsedError
 
 
 class CollapseGuard:
-    """Hold back a discriminator that has become too strong for the generator to learn from.
+    """Hold back a discriminator that is too strong for the generator to learn from.
 
-    When the averaged loss of the discriminator stays below a threshold, its training is paused; when it does so
-    again, the pause is repeated with half the learning rate; when that has not helped often enough, the training ends.
+    If the averaged loss of the discriminator stays below a threshold, its training is paused; if it happens again, the
+    pause is repeated with half the learning rate; after too many pauses, training ends.
     """
 
     def __init__(self, config: GuardConfig) -> None:
@@ -26,7 +26,7 @@ class CollapseGuard:
 
     @property
     def rate(self) -> float:
-        """What the discriminator's learning rate is multiplied by."""
+        """Factor of the discriminator's learning rate."""
         return 0.5 ** max(self._interventions - 1, 0)
 
     def learns(self, step: int) -> bool:
@@ -35,14 +35,14 @@ class CollapseGuard:
         Raises
         ------
         CollapsedError
-            It has been held back as often as configured, in vain.
+            It has been held back as often as configured, without success.
         """
         if self._failed:
             raise CollapsedError(self._failed)
         return step >= self._paused_until
 
     def watch(self, step: int, loss: float) -> str | None:
-        """Take note of the discriminator's loss in step `step`; a sentence when something was done about it."""
+        """Record the discriminator's loss in step `step`; returns a sentence if it was held back."""
         decay = self._config.smoothing
         self._average = loss if self._average is None else decay * self._average + (1.0 - decay) * loss
         if step < self._paused_until:
@@ -51,7 +51,7 @@ class CollapseGuard:
         if self._low < self._config.patience:
             return None
         if self._interventions >= self._config.interventions:
-            # Told at the start of the next step, when this one is complete and can be saved.
+            # Raised at the start of the next step, when this one is complete and can be saved.
             self._failed = (
                 f"stopped at step {step}: the discriminator separates real from fake (loss {self._average:.2g}) "
                 f"although it was held back {self._interventions} times, so the generator no longer learns from it; "
@@ -68,7 +68,7 @@ class CollapseGuard:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that it remembers."""
+        """The state to save."""
         return {
             "average": self._average,
             "low": self._low,
@@ -77,6 +77,6 @@ class CollapseGuard:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         self._average, self._low = state["average"], state["low"]
         self._paused_until, self._interventions = state["paused_until"], state["interventions"]

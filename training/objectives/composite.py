@@ -37,8 +37,8 @@ class Composite(InpaintingObjective):
     """`L_total` of the paper's eq. 7: valid, hole, perceptual, style and total-variation terms.
 
     In the second phase the encoder's normalization is frozen and the learning rate lowered (section 4.2): holes disturb
-    the statistics that batch normalization takes from the batch. With `adversarial` above 0 a discriminator of patches
-    adds a term; both networks are then updated at once, from gradients taken before the step.
+    the statistics that batch normalization takes from the batch. With `adversarial` above 0 a patch discriminator adds
+    a term; both networks are then updated at once, from gradients taken before the step.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Composite(InpaintingObjective):
 
     @property
     def keeps_latest(self) -> bool:
-        """Against an adversary the distance to the truth no longer says which model is the better one."""
+        """In adversarial training, the distance to the truth no longer says which model is better."""
         return self._discriminator is not None and self._step > self._objective.adversarial_from
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
@@ -86,7 +86,8 @@ class Composite(InpaintingObjective):
         return values
 
     def _enter_phase(self, step: int) -> float:
-        """Freeze or not, by the step alone, so that a resumed run does the same; returns the rate's factor."""
+        """Freeze or not, depending only on the step, so that a resumed run does the same; returns the learning rate's
+        factor."""
         after = self._objective.frozen_norm_after
         network = self._generator.network
         if after is None or not isinstance(network, PConvUNet):
@@ -134,7 +135,7 @@ class Composite(InpaintingObjective):
             ).mean()
             discriminator.backward(d_loss * share)
             discriminator.network.requires_grad_(False)
-            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+            # The plain network: its gradients are not needed, so processes must not exchange any.
             found = self._logits(discriminator, discriminator.network, fake, seen_mask)
             g_loss = torch.stack([generator_loss(logits, "logistic") for logits in found]).mean()
             loss = loss + objective.adversarial * g_loss
@@ -147,7 +148,7 @@ class Composite(InpaintingObjective):
     def _extract(
         self, features: FeatureExtractor, looked_at: Sequence[Tensor], batch: Batch, step: int
     ) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
-        """Feature maps of each of `looked_at` and of the truth, and the mask of what was looked at."""
+        """Feature maps of each of `looked_at` and of the truth, and the mask of the part that was used."""
         (*views, truth), mask = feature_view([*looked_at, batch.image], batch.mask, self._objective.features_side, step)
         with self._generator.autocast():
             with torch.no_grad():
@@ -158,7 +159,7 @@ class Composite(InpaintingObjective):
     def _logits(
         self, discriminator: Trainable[Network], network: nn.Module, seen: Sequence[Tensor], mask: Tensor
     ) -> list[Tensor]:
-        """Logits where the hole is touched, of pictures or of feature maps."""
+        """Logits for pictures or feature maps, where they touch the hole."""
         if self._objective.adversary == "features":
             return feature_logits(discriminator, network, seen, mask)
         return [patch_logits(discriminator, network, seen[0], mask)]

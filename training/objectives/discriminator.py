@@ -1,4 +1,4 @@
-"""The discriminator of an adversarial objective, as it is configured."""
+"""The configured discriminator of an adversarial objective."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def build_discriminator(
     section: str = "discriminator",
     side: int | None = None,
 ) -> Trainable[Network]:
-    """A freshly initialized discriminator with its own learning rate and no average of its weights.
+    """A freshly initialized discriminator with its own learning rate and no weight averaging.
 
     Parameters
     ----------
     architecture, arguments, objective, config, placement
-        Which network, and the training that it belongs to.
+        The network, and the training it belongs to.
     section
-        Where in the objective's settings its arguments stand.
+        Field of the objective's settings with its arguments.
     side
-        Of what it judges; `data.size` when None.
+        Side of its input in pixels; `data.size` if None.
 
     Raises
     ------
     ConfigError
-        Refused arguments, or pictures too small for it.
+        Invalid arguments, or pictures too small for it.
     """
     generator = torch_generator(config.seed, section)
     try:
@@ -52,7 +52,9 @@ def build_discriminator(
             f"{config.data.size} was given, but {architecture} needs at least {network.minimum}", "data.size"
         )
     if side is not None and side < network.minimum:
-        raise ConfigError(f"feature maps of side {side}, at least {network.minimum} are needed", f"objective.{section}")
+        raise ConfigError(
+            f"feature maps have a side of {side}, but at least {network.minimum} is needed", f"objective.{section}"
+        )
     rate = config.optimizer.learning_rate * objective.discriminator_rate
     optimizer = config.optimizer.model_copy(update={"ema": None, "learning_rate": rate})
     return Trainable(network.train(), config, optimizer, placement)
@@ -70,11 +72,11 @@ def contend(
     Parameters
     ----------
     discriminator
-        Gradients of its own loss are added to it.
+        Receives the gradients of its own loss.
     shown
         `[B,C,H,W]` each: real, and fake with gradients.
     kind, share
-        Which loss, and this part's share of the batch.
+        The type of loss, and this part's share of the batch.
     frozen
         Freezes the discriminator's weights until it is closed; close it after the generator's backward pass.
 
@@ -92,6 +94,6 @@ def contend(
     discriminator.network.requires_grad_(False)
     frozen.callback(discriminator.network.requires_grad_, True)
     with discriminator.autocast():
-        # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+        # The plain network: its gradients are not needed, so processes must not exchange any.
         g_loss = generator_loss(discriminator.network(made).float(), kind)
     return d_loss, g_loss

@@ -1,4 +1,4 @@
-"""What of its pictures a training looks at through a costly network."""
+"""The part of its pictures that a training passes through an expensive network."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from torch.nn import functional as F
 
 from inpaint_core.models.global_local_discriminator import crop_around
 
-GOLDEN_RATIO = 0.5 * (5.0**0.5 - 1.0)  # multiples of it fall evenly into 0..1
+GOLDEN_RATIO = 0.5 * (5.0**0.5 - 1.0)  # fractional parts of its multiples fill 0..1 evenly
 
 
 def feature_view(pictures: Sequence[Tensor], mask: Tensor, side: int | None, step: int) -> tuple[list[Tensor], Tensor]:
-    """A small view of every picture: in even steps a window around a point of its hole, in odd ones all of it, reduced.
+    """A small view of every picture: in even steps a window around a point of its hole, in odd ones the whole picture,
+    reduced.
 
-    The window shows textures, the reduced picture shapes; either costs the share of the whole that it has pixels.
+    The window shows textures, the reduced picture shapes; the cost of either is proportional to its pixels.
 
     Parameters
     ----------
@@ -25,9 +26,9 @@ def feature_view(pictures: Sequence[Tensor], mask: Tensor, side: int | None, ste
     mask
         `[B,1,H,W]`, 1 = hole.
     side
-        Of the view in pixels; None, or not below the pictures' own: they are shown as they are.
+        Side of the view in pixels; None, or at least the pictures' own side: pictures are unchanged.
     step
-        Number of the step, from 0: chooses the view and the point.
+        Number of the step, from 0: selects the view and the point.
 
     Returns
     -------
@@ -46,8 +47,8 @@ def feature_view(pictures: Sequence[Tensor], mask: Tensor, side: int | None, ste
 
 
 def hole_points(mask: Tensor, quantile: float) -> Tensor:
-    """A pixel of each hole: row and column `[B,2]` (int64) of the one that a share `quantile` (0..1, below 1) of the
-    hole's pixels of `[B,1,H,W]` lies in front of, row by row; the picture's first pixel where there is no hole."""
+    """A pixel of each hole of `[B,1,H,W]`: row and column `[B,2]` (int64) of the one preceded, row by row, by a share
+    `quantile` (0 or more, below 1) of the hole's pixels; the picture's first pixel if there is no hole."""
     passed = (mask.flatten(1) > 0.5).cumsum(1)
     count = passed[:, -1:]
     wanted = (count * quantile).floor().clamp(max=count - 1) + 1

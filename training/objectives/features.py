@@ -1,4 +1,4 @@
-"""The feature extractor of perceptual and style terms, as it is configured."""
+"""The configured feature extractor of perceptual and style terms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build_features(
     Parameters
     ----------
     needed
-        A discriminator reads the features, so they are extracted even when both losses have weight 0.
+        Whether a discriminator reads the features, so that they are needed even if both losses have weight 0.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def build_features(
     Raises
     ------
     ConfigError
-        It cannot be loaded; the sentence says how to train without it.
+        It cannot be loaded; the message says how to train without it.
     """
     if objective.features == "none":
         if needed:

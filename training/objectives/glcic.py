@@ -23,15 +23,15 @@ from .inpainting import InpaintingObjective, composite
 from .optimization import Trainable
 from .tally import Tally
 
-# Of the paper's sizes: the local discriminator sees 96 of 160 pixels.
+# As in the paper: the local discriminator sees 96 of 160 pixels.
 LOCAL_SHARE = 0.6
 
 
 class Glcic(InpaintingObjective):
     """The completion network alone, then the discriminator alone, then both (paper, algorithm 1).
 
-    The discriminator is shown the truth and the completed picture with the known pixels put back, the latter without
-    a way back into the generator; its local half looks around the middle of each picture's own hole.
+    The discriminator sees the truth and the completed picture with the known pixels put back, the latter detached from
+    the generator; its local half sees the surroundings of the center of each picture's hole.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Glcic(InpaintingObjective):
 
     @property
     def keeps_latest(self) -> bool:
-        """Against an adversary the distance to the truth no longer says which model is the better one."""
+        """In adversarial training, the distance to the truth no longer says which model is better."""
         return self._step >= self._joint_from
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
@@ -55,7 +55,7 @@ class Glcic(InpaintingObjective):
         if step in (objective.completion_steps, self._joint_from):
             alone = step < self._joint_from
             self.remarks.append(
-                f"step {step}: from now on {'the discriminator alone' if alone else 'both networks'} learn"
+                f"step {step}: from now on, training {'the discriminator alone' if alone else 'both networks'}"
             )
         completes = step < objective.completion_steps or step >= self._joint_from
         discriminates = step >= objective.completion_steps
@@ -111,7 +111,7 @@ class Glcic(InpaintingObjective):
         discriminator = self._discriminator
         discriminator.network.requires_grad_(False)
         with discriminator.autocast():
-            # The plain network: its gradients are not wanted, so nothing is to be exchanged between processes.
+            # The plain network: its gradients are not needed, so processes must not exchange any.
             logits = discriminator.network(composite(output, batch.image, batch.mask), hole_centers(batch.mask))
         g_loss = generator_loss(logits.float(), "logistic")
         weight = self._objective.alpha * (

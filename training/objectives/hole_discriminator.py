@@ -1,4 +1,4 @@
-"""Discriminators for inpainting: only what touches the hole is judged."""
+"""Discriminators for inpainting, applied only where they touch the hole."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .optimization import Trainable
 def build_hole_discriminator(
     objective: CompositeConfig, config: TrainConfig, placement: Placement
 ) -> Trainable[Network]:
-    """The configured discriminator, of patches of a picture and its mask or of feature maps.
+    """The configured discriminator, on patches of a picture and its mask or on feature maps.
 
     Raises
     ------
     ConfigError
-        Refused arguments, or pictures too small for it.
+        Invalid arguments, or pictures too small for it.
     """
     if objective.adversary == "features":
         return build_discriminator("feature_discriminator", objective.discriminator, objective, config, placement)
@@ -35,8 +35,8 @@ def build_hole_discriminator(
 def patch_logits(discriminator: Trainable[Network], network: nn.Module, picture: Tensor, mask: Tensor) -> Tensor:
     """Logits `[N]` of the patches of `[B,3,H,W]` (0..1) whose cell touches the hole of `[B,1,H,W]`.
 
-    Elsewhere the composite is the truth, and a judgment of it would teach nothing but noise (Suvorov et al. 2022,
-    arXiv 2109.07161, section 2.3.2). A batch without any hole has no patches and gives zeros of all.
+    Elsewhere the composite is the truth, and discriminating it would only add noise (Suvorov et al. 2022, arXiv
+    2109.07161, section 2.3.2). A batch without holes has no such patches: all logits are then returned as zeros.
     """
     with discriminator.autocast():
         logits = network(torch.cat([picture * 2.0 - 1.0, mask], 1)).float()
@@ -46,7 +46,7 @@ def patch_logits(discriminator: Trainable[Network], network: nn.Module, picture:
 def feature_logits(
     discriminator: Trainable[Network], network: nn.Module, maps: Sequence[Tensor], mask: Tensor
 ) -> list[Tensor]:
-    """Logits `[N]` of each map where its cells touch the hole; the mask may hold shares. See `patch_logits`."""
+    """Logits `[N]` of each map where its cells touch the hole; the mask may be fractional. See `patch_logits`."""
     with discriminator.autocast():
         found = network(list(maps))
     return [_touching(logits.float(), mask) for logits in found]

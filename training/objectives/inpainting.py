@@ -1,4 +1,4 @@
-"""What all objectives for inpainting networks share: feeding the network, previews, measurements, the training step."""
+"""Base of the objectives for inpainting networks: input, previews, measurements and the training step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def composite(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
-    """`[B,5,3,S,S]` in the order of `COLUMNS`, made by the same call that completes pictures after the training."""
+    """`[B,5,3,S,S]` in the order of `COLUMNS`, made by the same call that completes pictures after training."""
     output = model.complete(batch.image, batch.mask)
     hole = batch.mask.expand(-1, 3, -1, -1)
     given = torch.where(hole > 0.5, batch.image.new_tensor(model.card.fill).view(1, 3, 1, 1), batch.image)
@@ -44,7 +44,7 @@ def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
 
 
 def hole_measurements(model: InpaintingModel, batch: Batch) -> dict[str, Tensor]:
-    """PSNR in dB in the hole, of 8-bit output as it would be written to a file."""
+    """PSNR in dB in the hole, of the output rounded to 8 bits as in a file."""
     output = round_to_8_bits(model.complete(batch.image, batch.mask))
     return {"hole_psnr": psnr(output, batch.image, batch.mask)}
 
@@ -64,7 +64,7 @@ def measure_fills(batches: Sequence[Batch]) -> dict[str, float]:
 
 
 class InpaintingObjective:
-    """Base of the objectives for inpainting networks: a subclass with one network needs only `_losses`.
+    """Base class of the objectives for inpainting networks: a subclass with one network only needs `_losses`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""One training step of networks that learn at the same time."""
+"""One training step of several networks trained at the same time."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ def step_together(
     step: int,
     rate: float = 1.0,
 ) -> dict[str, float]:
-    """Gather the gradients of all parts of a batch, then change all networks, or none of them.
+    """Accumulate the gradients of all parts of a batch, then update all networks, or none of them.
 
     Parameters
     ----------
     networks
-        Those that are changed.
+        Networks to update.
     parts
         The batch.
     learn
-        Called with a part and its share of the batch: adds gradients to all networks, returns the part's loss terms.
+        Called with a part and its share of the batch: accumulates gradients in all networks, returns the part's loss
+        terms.
     placement
-        Where, and beside which other processes.
+        The device and the other processes.
     step, rate
-        Number of the step, from 0, and what the scheduled learning rates are multiplied by.
+        Number of the step, from 0, and a factor of the scheduled learning rates.
 
     Returns
     -------

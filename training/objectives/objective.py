@@ -1,4 +1,4 @@
-"""What the loop, the card and the measurements ask of a way of training."""
+"""The interface of objectives for the loop, the card and the measurements."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Score:
 
 
 class Objective(Protocol):
-    """How one kind of model is trained: its networks, optimizers, training step, preview and measurements."""
+    """A way to train one kind of model: its networks, optimizers, training step, preview and measurements."""
 
     score: ClassVar[Score]
     """What a training is summed up by."""
@@ -68,10 +68,10 @@ class Objective(Protocol):
         """Whether the latest model without a warning is kept, rather than the best by the first measurement."""
 
     remarks: list[str]
-    """Messages for the user; the loop passes them on and clears the list."""
+    """Messages for the user; the loop forwards them and clears the list."""
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
-        """Learn from one batch, given in parts that are processed one after the other.
+        """Train on one batch, given in parts that are processed one after another.
 
         Returns every loss term by name, averaged over the batch, with `"loss"` for what was minimized.
 
@@ -85,7 +85,7 @@ class Objective(Protocol):
         """Learning rate of step `step` (from 0) of the network that is exported."""
 
     def preview(self, batch: Batch) -> Tensor:
-        """Pictures `[B,K,3,S,S]` in 0..1, K as many as `columns`."""
+        """Pictures `[B,K,3,S,S]` in 0..1, where K is the number of `columns`."""
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Measurements per picture, `[B]` each, of the exported model; the first decides (higher is better)."""
@@ -97,7 +97,7 @@ class Objective(Protocol):
         """The model to save. It shares its weights with the training, so use it before the next step."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+        """Everything the next step depends on."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved state."""

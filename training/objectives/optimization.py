@@ -1,4 +1,4 @@
-"""A network together with everything that changes it: optimizer, schedule, scaling, clipping, moving average."""
+"""A network with everything that updates it: optimizer, schedule, scaling, clipping, moving average."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss or a gradient is NaN or infinite; no weight has been changed by this step."""
+    """A loss or a gradient is NaN or infinite; this step has not changed any weight."""
 
 
 def build_optimizer(config: OptimizerConfig, network: nn.Module) -> Optimizer:
@@ -49,13 +49,12 @@ def _fused(kind: type[Optimizer], parameters: list[nn.Parameter], **settings: An
     try:
         return kind(parameters, fused=True, **settings)  # type: ignore[call-arg]
     except RuntimeError:
-        # Devices and versions of torch without the fused kernel, which takes less than half the time on a CPU.
+        # For devices and versions of torch without the fused kernel, which takes less than half the time on a CPU.
         return kind(parameters, **settings)
 
 
 def schedule_factor(config: OptimizerConfig, step: int, steps: int) -> float:
-    """What the learning rate is multiplied by in step `step` (from 0) of `steps`: a function, so nothing is to be
-    saved."""
+    """Factor of the learning rate in step `step` (from 0) of `steps`: a pure function, so there is nothing to save."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     if config.schedule == "constant":
@@ -65,7 +64,7 @@ def schedule_factor(config: OptimizerConfig, step: int, steps: int) -> float:
 
 
 def precision_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """What a `TrainConfig.precision` computes in on a device."""
+    """The data type for a `TrainConfig.precision` on a device."""
     if precision != "auto":
         return PRECISIONS[precision]
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -79,16 +78,16 @@ class Trainable(Generic[Net]):
     Parameters
     ----------
     network
-        Moved to the device; from then on its weights are changed in place.
+        Moved to the device; its weights are updated in place.
     config
-        Precision, memory layout, compilation and the number of steps are read from it.
+        Provides precision, memory layout, compilation and the number of steps.
     optimizer
         Settings of this network's optimizer.
 
     Attributes
     ----------
     forward
-        What a training step calls: the network itself, or its distributed or compiled form.
+        Called in training steps: the network itself, or its distributed or compiled form.
     """
 
     def __init__(self, network: Net, config: TrainConfig, optimizer: OptimizerConfig, placement: Placement) -> None:
@@ -113,14 +112,14 @@ class Trainable(Generic[Net]):
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Make `forward` anew, after the choice of weights that take gradients has changed."""
+        """Rebuild `forward` after changing which weights require gradients."""
         self._parallel = _distribute(self.network, self._placement)
         forward = self.network if self._parallel is None else self._parallel
         self.forward = torch.compile(forward) if self._compile else forward  # type: ignore[assignment]
 
     @property
     def result(self) -> Net:
-        """The network to use and to save: the moving average where there is one."""
+        """The network to use and save: the moving average if there is one."""
         return self.network if self._average is None else self._average
 
     def learning_rate(self, step: int) -> float:
@@ -128,7 +127,7 @@ class Trainable(Generic[Net]):
         return self._settings.learning_rate * schedule_factor(self._settings, step, self._steps)
 
     def begin(self) -> None:
-        """Start a step: training mode, and what normalization remembers is kept in case the step is discarded."""
+        """Start a step: set training mode, and back up normalization statistics in case the step is discarded."""
         self.network.train()
         self._buffers = [buffer.clone() for buffer in self.network.buffers()]
 
@@ -137,7 +136,8 @@ class Trainable(Generic[Net]):
         return torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def gathering(self, last: bool) -> AbstractContextManager[object]:
-        """Context of forward and backward pass of a part of a batch; processes exchange gradients in the last one."""
+        """Context of the forward and backward pass of a part of a batch; processes exchange gradients in the last
+        part."""
         return nullcontext() if self._parallel is None or last else self._parallel.no_sync()
 
     def backward(self, loss: Tensor) -> None:
@@ -145,7 +145,7 @@ class Trainable(Generic[Net]):
         self._scaler.scale(loss).backward()
 
     def discard(self) -> None:
-        """Undo a step that was begun and not applied: no gradients, normalization as it was."""
+        """Undo a step that was started but not applied: clear gradients, restore normalization."""
         self.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             for buffer, kept in zip(self.network.buffers(), self._buffers, strict=False):
@@ -153,19 +153,19 @@ class Trainable(Generic[Net]):
         self._buffers = []
 
     def apply(self, step: int, rate: float = 1.0) -> None:
-        """Change the weights by the gathered gradients, and forget these.
+        """Update the weights with the accumulated gradients, and clear these.
 
         Parameters
         ----------
         step
-            From 0; the learning rate follows from it.
+            From 0; determines the learning rate.
         rate
-            What the scheduled learning rate is multiplied by.
+            Factor of the scheduled learning rate.
 
         Raises
         ------
         NonFiniteError
-            The gradients are not finite; the weights are as they were.
+            The gradients are not finite; the weights are unchanged.
         """
         self._scaler.unscale_(self.optimizer)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
@@ -186,14 +186,15 @@ class Trainable(Generic[Net]):
             self._updates += 1
             self._move_average()
         elif self._scaler.get_scale() < 1.0:
-            # Lowering the scale is how half precision copes with overflow; below 1 it is no overflow any more.
+            # Lowering the scale handles overflow of half precision; below a scale of 1 it is not overflow anymore.
             raise NonFiniteError("gradient")
 
     @torch.no_grad()
     def _move_average(self) -> None:
         if self._average is None or self._settings.ema is None:
             return
-        # Early averages would otherwise be made of the initial weights (as in TensorFlow's ExponentialMovingAverage).
+        # Otherwise early averages would consist mostly of the initial weights (as in TensorFlow's
+        # ExponentialMovingAverage).
         decay = min(self._settings.ema, (1 + self._updates) / (10 + self._updates))
         for mean, value in zip(self._average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(value, 1.0 - decay)
@@ -201,7 +202,7 @@ class Trainable(Generic[Net]):
             kept.copy_(buffer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+        """Everything the next step depends on."""
         return {
             "network": self.network.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
@@ -211,13 +212,13 @@ class Trainable(Generic[Net]):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go back to, or on from, a saved state."""
+        """Restore a saved state."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         for parameter, moments in self.optimizer.state.items():
             for name, value in moments.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    # In the parameter's own strides: the fused kernels walk over both as if they were flat.
+                    # With the parameter's own strides, because the fused kernels treat both as flat memory.
                     moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
         self._scaler.load_state_dict(state["scaler"])
         self._updates = state["updates"]
@@ -230,6 +231,6 @@ class Trainable(Generic[Net]):
 def _distribute(network: nn.Module, placement: Placement) -> DistributedDataParallel | None:
     if placement.processes == 1:
         return None
-    # Buffers are not broadcast: a second forward pass before the backward pass would change them under the first one.
+    # Buffers are not broadcast: a second forward pass before the backward pass would modify those used by the first.
     devices = [placement.device] if placement.device.type == "cuda" else None
     return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)

@@ -1,4 +1,4 @@
-"""pix2pix: a generator learns to make the picture from its input, a discriminator to separate real from fake."""
+"""pix2pix: a generator learns to produce the picture from its input, a discriminator to separate real from fake."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MEASURED_PICTURES = 256
 
 class Pix2Pix:
     """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4), and
-    perceptual and style terms where they are asked for.
+    perceptual and style terms if configured.
 
     Both networks are updated at once, from gradients taken before the step.
     """
@@ -78,7 +78,7 @@ class Pix2Pix:
         self._discriminator = (
             _build_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         )
-        # L1 alone is best met by a blur; what a discriminator adds no distance to the truth can tell.
+        # A blur minimizes L1 alone; no distance to the truth can measure what a discriminator adds.
         self.keeps_latest = self._discriminator is not None or self._feature_discriminator is not None
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
@@ -138,11 +138,11 @@ class Pix2Pix:
         return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}}
 
     def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
-        """What the network is given, in 0..1: made of the truth, or its partner."""
+        """The network's input, in 0..1: made from the truth, or its partner."""
         if batch.given is not None:
             return batch.given
         if self._card.prepare is None:
-            raise RuntimeError("a batch without inputs needs settings to make them")
+            raise RuntimeError("a batch without inputs needs settings to prepare them")
         return prepare(batch.image, self._card.prepare, generator=draws)
 
     def learning_rate(self, step: int) -> float:
@@ -163,7 +163,7 @@ class Pix2Pix:
         given = self._inputs(batch)
         output = model.predict(given)
         measured = {"psnr": psnr(output, batch.image), "l1": (output - batch.image).abs().mean((1, 2, 3))}
-        # A single picture is replaced by itself upside down.
+        # A single picture is replaced with itself upside down.
         sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
         return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}
 
@@ -233,7 +233,7 @@ class Pix2Pix:
 
 
 def training_pictures(config: TrainConfig, dataset: Dataset) -> Tensor:
-    """`[N,3,S,S]`: some training pictures, always the same ones, without augmentation."""
+    """`[N,3,S,S]`: a fixed selection of training pictures, without augmentation."""
     count = min(len(dataset.train), MEASURED_PICTURES)
     cpu = torch.device("cpu")
     return Samples(dataset.train, config.data, None, seed=0, device=cpu, augment=False).batch(0, count).image

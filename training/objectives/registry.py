@@ -1,4 +1,4 @@
-"""Which class trains what a configuration asks for: adding an objective is one file and one line here."""
+"""Registry of objectives by configuration class: adding an objective takes one file and one line here."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def register(config: type[ObjectiveConfig], objective: type[Any]) -> None:
     Parameters
     ----------
     config
-        Its settings. The default of its field `name` is the name that recipes use; its class variables say what the
+        Its settings. The default of its field `name` is the name used in recipes; its class variables say what the
         objective is for.
     objective
-        A class that implements `Objective` and is constructed with `(settings, config, card, network, placement)`.
+        A class that implements `Objective`, constructed with `(settings, config, card, network, placement)`.
     """
     OBJECTIVES[config] = objective
     add_objective_config(config)
@@ -63,6 +63,6 @@ def build_objective(config: TrainConfig, card: ModelCard, network: Network, plac
     Raises
     ------
     ConfigError
-        Settings that do not fit the network.
+        Settings that do not match the network.
     """
     return OBJECTIVES[type(config.objective)](config.objective, config, card, network, placement)

@@ -13,14 +13,14 @@ from .optimization import NonFiniteError
 
 
 class Tally:
-    """Loss terms of one step, gathered part by part and read once, because each reading waits for the device."""
+    """Loss terms of one step, accumulated part by part and read only once, because reading synchronizes the device."""
 
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
         self._sums: dict[str, Tensor] = {}
 
     def add(self, terms: Mapping[str, Tensor], share: float) -> None:
-        """Add the terms of a part that holds `share` of the batch."""
+        """Add the terms of a part with a `share` of the batch."""
         for name, value in terms.items():
             weighted = value.detach().float() * share
             self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted

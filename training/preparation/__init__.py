@@ -1,1 +1,1 @@
-"""A data set made of a folder of pictures: what was written before, cutting, and the report."""
+"""Preparing a dataset from a folder of pictures: the ledger, cutting, and the report."""

@@ -1,4 +1,4 @@
-"""Pictures looked at, cut into squares, encoded and written."""
+"""Scanning pictures, and cutting, encoding and writing squares."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from ..dataset.selection import Source
 from .ledger import Ledger
 from .settings import Settings
 
-THREADS = 8  # more than processors: they mostly wait for the disk
-AHEAD = 32  # pictures that are read before they are needed
+THREADS = 8  # more than processors, because they mostly wait for the disk
+AHEAD = 32  # pictures prefetched
 MAX_STEM_LENGTH = 80
 
 Item = TypeVar("Item")
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 def look_at_all(
     data: Path, paths: Sequence[Path], settings: Settings, quiet: bool
 ) -> tuple[list[Source], list[LeftOut]]:
-    """Usable pictures, and those that are not, with the reason."""
+    """Usable pictures, and unusable ones with the reason."""
     config = settings.looking
 
     def look(path: Path) -> Source | LeftOut:
@@ -57,7 +57,7 @@ def look_at_all(
 
 
 def name_squares(source: Source, settings: Settings) -> list[str]:
-    """Names of what is cut out of a picture; its digest in them tells pictures of the same name apart."""
+    """Names of the squares of a picture; they contain its digest to distinguish pictures of the same name."""
     stem = re.sub(r"[^\w.-]+", "_", Path(source.file).stem, flags=re.ASCII)[:MAX_STEM_LENGTH] or "picture"
     name = f"{source.split}/{stem}-{source.pixels[:12]}"
     suffix = _format(source, settings)
@@ -69,12 +69,12 @@ def name_squares(source: Source, settings: Settings) -> list[str]:
 
 
 def _format(source: Source, settings: Settings) -> str:
-    """What a picture's squares are written as; JPEG has no alpha, which tells that a part is unknown."""
+    """File format of a picture's squares; JPEG has no alpha, which marks unknown parts."""
     return "png" if source.partial else settings.format
 
 
 def write_squares(sources: Sequence[Source], settings: Settings, ledger: Ledger, quiet: bool) -> list[LeftOut]:
-    """Cut, encode and write; returns what could be read when it was looked at but not now."""
+    """Cut, encode and write; returns pictures that could be read when scanned but not now."""
 
     def cut(source: Source) -> LeftOut | None:
         try:
@@ -84,7 +84,7 @@ def write_squares(sources: Sequence[Source], settings: Settings, ledger: Ledger,
         height, width = pixels.height, pixels.width
         places = tile_places(height, width, size) if settings.tiles else [((height - size) // 2, (width - size) // 2)]
         if len(places) != len(source.written):
-            return LeftOut(source.file, "unreadable", "was changed while it was being prepared")
+            return LeftOut(source.file, "unreadable", "was changed during preparation")
         for name, (top, left) in zip(source.written, places, strict=True):
             ledger.write(name, _encode(pixels.window(top, left, size, size), source, settings))
         return None
@@ -95,7 +95,7 @@ def write_squares(sources: Sequence[Source], settings: Settings, ledger: Ledger,
 
 
 def tile_places(height: int, width: int, size: int) -> list[tuple[int, int]]:
-    """Top and left of as many squares as fit side by side, row by row; the margin is divided between the sides."""
+    """Top and left of as many squares as fit side by side, row by row, centered in the picture."""
     rows, columns = height // size, width // size
     top, left = (height - rows * size) // 2, (width - columns * size) // 2
     return [(top + row * size, left + column * size) for row in range(rows) for column in range(columns)]
@@ -113,7 +113,7 @@ def _encode(square: Pixels, source: Source, settings: Settings) -> bytes:
 
 
 def _in_threads(work: Callable[[Item], Result], items: Sequence[Item], what: str, quiet: bool) -> Iterator[Result]:
-    """Results in order, a few of them made ahead."""
+    """Results in order, with a few computed ahead."""
     from tqdm import tqdm
 
     with (

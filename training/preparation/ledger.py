@@ -1,4 +1,4 @@
-"""Which files a preparation has written, so that it replaces and removes no others."""
+"""Record of the files a preparation has written, so that it never replaces or removes others."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OUR_NAME = re.compile(rf"({'|'.join(SPLITS)})/[\w.-]+-[0-9a-f]{{12}}(_\d+_\d+)?\
 
 
 class Ledger:
-    """Remembers which files were written here, by name and content, so that no other file is replaced or removed.
+    """Records which files were written here, by name and content, so that no other file is replaced or removed.
 
-    A line is written before each file: whatever moment the process is killed at, it is known what is ours.
+    A line is written before each file, so that the record is complete whenever the process is killed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,17 +31,17 @@ class Ledger:
         self._one = Lock()
         for name, digest in self._read():
             self._known.setdefault(name, set()).add(digest)
-        # A line that was cut off by a crash must not swallow the next one.
+        # A line cut off by a crash must not absorb the next one.
         self._save((name, digest) for name, digests in self._known.items() for digest in sorted(digests))
         self._file = self._path.open("a", encoding="utf-8")
 
     def is_foreign(self, name: str) -> bool:
-        """Whether there is a file of this name that was not written by us, or was changed since."""
+        """Whether there is a file of this name that we did not write, or that was changed since."""
         found = self._digest(name)
         return found is not None and found not in self._known.get(name, ())
 
     def remove_all_but(self, wanted: set[str]) -> None:
-        """Remove what earlier runs wrote and is not wanted any more, and what they left unfinished."""
+        """Remove files of earlier runs that are no longer needed, and their unfinished files."""
         for split in SPLITS:
             remove_unfinished(self._folder / split)
         for name in sorted(set(self._known) - wanted):
@@ -49,7 +49,7 @@ class Ledger:
                 (self._folder / name).unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file unless it is there already; several threads may."""
+        """Write a file unless it exists; thread-safe."""
         digest = hashlib.sha256(content).hexdigest()
         self._current[name] = digest
         if self._digest(name) == digest:
@@ -61,7 +61,7 @@ class Ledger:
             temporary.write_bytes(content)
 
     def finish(self) -> None:
-        """Forget all but the files that were written since this object was made."""
+        """Forget all files except those written by this object."""
         self._file.close()
         self._save(sorted(self._current.items()))
 
@@ -73,7 +73,7 @@ class Ledger:
                 name, digest = json.loads(line)
             except (ValueError, TypeError):
                 continue
-            # Only names that this command makes: a damaged ledger must not lead out of the folder.
+            # Only names in this command's format: a damaged ledger must not lead out of the folder.
             if isinstance(name, str) and isinstance(digest, str) and OUR_NAME.fullmatch(name):
                 yield name, digest
 

@@ -1,4 +1,4 @@
-"""What became of every picture: for people, and for the next preparation into the same folder."""
+"""What was done with every picture: for the user, and for the next preparation into the same folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPORT_FORMAT = 1
 def make_report(
     settings: Settings, sources: Sequence[Source], left_out: Sequence[LeftOut], listing: Listing
 ) -> dict[str, Any]:
-    """What `report.json` holds."""
+    """The content of `report.json`."""
     gone = {item.file for item in left_out}
     files: list[dict[str, Any]] = [
         {"file": item.file, "outcome": item.kind, "reason": item.reason} for item in left_out
@@ -64,7 +64,7 @@ def _line(source: Source) -> dict[str, Any]:
     if source.of is not None:
         near = source.distance is not None
         more = f" ({source.distance} of 64 bits differ)" if near else ""
-        line["reason"] = f"{'shows the same as' if near else 'has the same pixels as'} {source.of}{more}"
+        line["reason"] = f"{'looks the same as' if near else 'has the same pixels as'} {source.of}{more}"
     if source.notes:
         line["converted"] = list(source.notes)
     line |= {"width": source.width, "height": source.height}
@@ -73,7 +73,7 @@ def _line(source: Source) -> dict[str, Any]:
 
 
 def summarize(report: Mapping[str, Any], out: Path) -> str:
-    """The report in a few lines, for people."""
+    """The report in a few lines, for the user."""
     counts = report["counts"]
     outcomes = dict(counts["outcomes"])
     kept = outcomes.pop("kept", 0)
@@ -81,7 +81,7 @@ def summarize(report: Mapping[str, Any], out: Path) -> str:
     names = {"near duplicate": "near duplicates", "duplicate": "duplicates"}
     if outcomes:
         parts = [f"{count} {names.get(kind, kind)}" for kind, count in outcomes.items()]
-        lines.append(f"left out: {', '.join(parts)} (which and why: {REPORT})")
+        lines.append(f"skipped: {', '.join(parts)} (details in {REPORT})")
     lines += report["remarks"]
     too_large = next((line for line in report["files"] if line["outcome"] == "bomb"), None)
     if too_large is not None:
@@ -91,12 +91,13 @@ def summarize(report: Mapping[str, Any], out: Path) -> str:
     shares = zip(counts["splits"].items(), report["settings"]["split"], strict=True)
     empty = [split for (split, found), share in shares if share > 0 and not found["pictures"]]
     if empty:
-        lines.append(f"no picture fell into {' and '.join(empty)}: add pictures, or try another --seed")
+        lines.append(f"no pictures in {' and '.join(empty)}: add pictures, or try another --seed")
     return "\n".join(lines)
 
 
 def earlier_splits(path: Path, settings: Settings) -> dict[str, str]:
-    """What an earlier run into the same folder kept and where, unless it was told to divide otherwise."""
+    """Pictures kept by an earlier run into the same folder and their splits, unless that run had other settings for the
+    split."""
     if not path.exists():
         return {}
     try:
@@ -108,5 +109,5 @@ def earlier_splits(path: Path, settings: Settings) -> dict[str, str]:
         if not set(splits.values()) <= set(SPLITS):
             raise ValueError("another split")
     except (OSError, ValueError, LookupError, TypeError):
-        raise PrepareError(f"{path}: is not a report of this command; choose another --out") from None
+        raise PrepareError(f"{path}: not a report of this command; choose another --out") from None
     return splits if divided == [list(settings.split), settings.seed] else {}

@@ -1,4 +1,4 @@
-"""What is asked of a preparation."""
+"""Settings of a preparation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Literal
 from ..config import DataConfig
 from ..dataset.near_duplicates import DEFAULT_THRESHOLD
 
-WHOLE = 8192  # pictures whose shorter side is longer are compared, and cut into tiles, at this size
+WHOLE = 8192  # pictures with a longer shorter side are reduced to this size for comparing and tiling
 
 
 class PrepareError(ValueError):
-    """A data set cannot be made; the message is one line, and nothing has been changed."""
+    """A dataset cannot be prepared; the message is one line, and nothing has been changed."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for; see `training.prepare` for the meaning of each."""
+    """Settings of a preparation; see `training.prepare` for their meaning."""
 
     data: Path
     out: Path
@@ -35,13 +35,13 @@ class Settings:
 
     @property
     def looking(self) -> DataConfig:
-        """How pictures are read to be compared: as large as they are."""
+        """How pictures are read for comparison: at full size."""
         return DataConfig(
             size=self.size, shorter_side=WHOLE, minimum_side=self.size, max_megapixels=self.max_megapixels
         )
 
     @property
     def cutting(self) -> DataConfig:
-        """How pictures are read to be cut."""
+        """How pictures are read for cutting."""
         shorter = (self.shorter_side or WHOLE) if self.tiles else self.size
         return DataConfig(size=self.size, shorter_side=shorter, max_megapixels=self.max_megapixels)

@@ -1,4 +1,4 @@
-"""The folder of a run: which one to use, what it holds, what is written into it."""
+"""The folder of a run: choosing it, its contents, and writing to it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from .lock import was_cut_off
 from .state import SavedState, load_newest_state
 
 Resume = Literal["unfinished", "same", "auto", "none"] | Path
-"""What to do with a run that is already in the folder.
+"""What to do with an existing run in the folder.
 
-`"unfinished"`: go on with it if it was interrupted or more steps are wanted; when it is complete or does not fit, start
-anew in the next free folder of the same name with a number. `"same"`: go on with it, complete or not, if its
-configuration is this one (see `ASIDE`) and its pictures are these; when not, start anew as before. `"auto"`: go on with
-it, or say that it is complete. `"none"`: start anew, in the next free folder if this one is taken. A path: go on with
-that run.
+`"unfinished"`: resume it if it was interrupted or has fewer steps than requested; if it is complete or does not match,
+start a new run in the next free folder of the same name with a number. `"same"`: resume it, complete or not, if it has
+this configuration (see `ASIDE`) and these pictures; otherwise start a new run as above. `"auto"`: resume it, or report
+that it is complete. `"none"`: start a new run, in the next free folder if this one is taken. A path: resume that run.
 """
 
 ASIDE: dict[str, Any] = {
     **dict.fromkeys(("name", "steps", "device", "preview_every", "checkpoint_every"), True),
     "data": {"folder", "workers", "cache_megabytes"},
 }
-"""What may differ between configurations that train the same model, further or elsewhere."""
+"""Fields that may differ between configurations of the same run, for training it further or elsewhere."""
 
 
 class RunError(SettingError):
@@ -44,14 +43,14 @@ class RunError(SettingError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names inside a run folder, and what was found there.
+    """Paths inside a run folder, and its state.
 
     Attributes
     ----------
     state
-        Where to go on from; None for a new run.
+        The state to resume from; None for a new run.
     remark
-        A sentence on how the folder was chosen, empty where there is nothing to say.
+        A sentence on how the folder was chosen; may be empty.
     run
         Identifier of the run.
     """
@@ -63,7 +62,7 @@ class RunFolder:
 
     @property
     def resumed_here(self) -> bool:
-        """The state was found in this very folder."""
+        """Whether the state was found in this folder itself."""
         return self.state is not None and self.state.folder == self.states
 
     @property
@@ -98,27 +97,27 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """What was found in the folder of pictures."""
+        """Report on the folder of pictures."""
         return self.path / "dataset_report.json"
 
     @property
     def summary(self) -> Path:
-        """What came out."""
+        """Summary of the result."""
         return self.path / "summary.json"
 
     @property
     def filled(self) -> Path:
-        """The picture that was trained on, repaired; of a training on a single picture."""
+        """The repaired picture, for training on a single picture."""
         return self.path / "filled.png"
 
     @property
     def lock(self) -> Path:
-        """Held while a process trains here."""
+        """Locked while a process trains here."""
         return self.path / "run.lock"
 
     @property
     def is_concluded(self) -> bool:
-        """Whether its newest state was the end of a training: everything about it has been written and told."""
+        """Whether its newest state ended a training that was completely written and reported."""
         if self.state is None or not self.resumed_here or was_cut_off(self.lock):
             return False
         try:
@@ -133,7 +132,7 @@ class RunFolder:
         Raises
         ------
         RunError
-            It cannot be created or written, or holds links that lead out of it.
+            It cannot be created or written, or contains links that lead out of it.
         """
         self._refuse_links()
         try:
@@ -147,21 +146,21 @@ class RunFolder:
         derived = (self.config, self.metrics, self.loss_plot, self.samples, self.model, self.states, self.report)
         for path in (*derived, self.summary, self.lock):
             if path.is_symlink() and top not in Path(os.path.realpath(path)).parents:
-                raise RunError(f"{path}: a link that leads out of the run's folder; remove it, or choose another `out`")
+                raise RunError(f"{path}: this link leads out of the run's folder; remove it, or choose another `out`")
 
 
 def cannot_write(path: Path, error: OSError) -> str:
-    """One sentence for an output folder that cannot be used."""
-    return f"{path}: cannot write the run there ({error.strerror or error}); choose another `out`"
+    """One sentence for an unusable output folder."""
+    return f"{path}: the run cannot be written there ({error.strerror or error}); choose another `out`"
 
 
 def check_writable(path: Path) -> None:
-    """Refuse an output folder that can obviously not be made, without making anything.
+    """Refuse an output folder that obviously cannot be created, without creating anything.
 
     Raises
     ------
     RunError
-        The nearest existing ancestor is no folder or is not writable.
+        The nearest existing ancestor is not a folder or not writable.
     """
     existing = path
     try:
@@ -170,26 +169,26 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         raise RunError(cannot_write(path, error)) from None
     if not existing.is_dir():
-        raise RunError(f"{path}: cannot write the run there ({existing} is not a folder); choose another `out`")
+        raise RunError(f"{path}: the run cannot be written there ({existing} is not a folder); choose another `out`")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise RunError(f"{path}: cannot write the run there (no permission in {existing}); choose another `out`")
+        raise RunError(f"{path}: the run cannot be written there (no permission in {existing}); choose another `out`")
 
 
 def check_apart(out: Path, data: Path, recursive: bool) -> None:
-    """Refuse to write among the pictures that are read: they would be taken for some of them the next time.
+    """Refuse to write among the input pictures, where output would be taken for input the next time.
 
     Raises
     ------
     RunError
-        `out` is the folder of pictures, or lies where that is searched.
+        `out` is the folder of pictures, or inside it where it is searched.
     """
     inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(data.expanduser()))
     if inner == outer or (recursive and outer in inner.parents):
-        raise RunError(f"{out}: lies among the pictures of {data}, which it would mix with; choose another `out`")
+        raise RunError(f"{out}: lies among the pictures of {data}, so output would mix with them; choose another `out`")
 
 
 def identity(config: TrainConfig, arguments: Mapping[str, object]) -> dict[str, object]:
-    """What must be equal for a state to be usable."""
+    """Values that must be equal for a state to be usable."""
     return {
         "architecture": config.model.architecture,
         "arguments": dict(arguments),
@@ -202,25 +201,25 @@ def identity(config: TrainConfig, arguments: Mapping[str, object]) -> dict[str, 
 def choose_folder(
     out: Path, resume: Resume, config: TrainConfig, wanted: Mapping[str, object], fingerprint: str
 ) -> RunFolder:
-    """Decide where a run is written and what it goes on from; nothing is changed on disk.
+    """Decide where a run is written and which state it resumes; changes nothing on disk.
 
     Parameters
     ----------
     out
-        The folder asked for.
+        The requested folder.
     resume
         See `Resume`.
     config
-        What is wanted now.
+        The current configuration.
     wanted
-        What `identity` says about it.
+        Its `identity`.
     fingerprint
         Of the pictures.
 
     Raises
     ------
     RunError
-        The state asked for does not exist or belongs to another kind of training.
+        The requested state does not exist or belongs to another kind of training.
     """
     if isinstance(resume, Path):
         state = load_newest_state(RunFolder(resume).states)
@@ -238,7 +237,7 @@ def choose_folder(
     for number in range(1, 10_000):
         folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
         if number > 1 and folder.is_symlink():
-            continue  # may lead anywhere, and only the folder that was asked for has been allowed
+            continue  # may lead anywhere, but only the requested folder has been allowed
         state = first if number == 1 else load_newest_state(RunFolder(folder).states)
         if state is None:
             if number > 1:
@@ -249,20 +248,20 @@ def choose_folder(
             continue
         found = RunFolder(folder, state, _resuming(folder, state, fingerprint), state.values["run"])
         if resume == "unfinished":
-            # One that was ended before its summary was written is not complete, however many steps it has done.
+            # A run that ended before its summary was written is not complete, however many steps it has done.
             ended_early = state.step == config.steps and not found.is_concluded
             wanted_here = state.step < config.steps or ended_early
         else:
             wanted_here = _is_same(folder, config)
         if wanted_here:
             return found
-    raise RunError(f"{out}: ten thousand runs of this name exist; choose another `out`")
+    raise RunError(f"{out}: there are ten thousand runs of this name; choose another `out`")
 
 
 def _resuming(folder: Path, state: SavedState, fingerprint: str) -> str:
     text = f"resuming {folder} at step {state.step}"
     if state.damaged:
-        text += f" ({', '.join(state.damaged)} incomplete and passed over)"
+        text += f" ({', '.join(state.damaged)} incomplete and skipped)"
     if state.values.get("fingerprint") != fingerprint:
         text += "; the pictures have changed since"
     return text
@@ -299,12 +298,12 @@ def seed_of_same(out: Path, config: TrainConfig) -> int:
 
 
 def _identity_of(state: SavedState) -> dict[str, object]:
-    """What a state says it is of, in today's words: former names, and arguments that its network did not have yet."""
+    """The identity stored in a state, updated from former names and completed with arguments added since."""
     saved = dict(state.values.get("identity", {}))
     objective, architecture = saved.get("objective"), ARCHITECTURES.get(str(saved.get("architecture")))
     saved["objective"] = FORMER_NAMES.get(str(objective), objective)
     if architecture is not None:
-        # What these refuse is left as it is, and then told as a misfit.
+        # Invalid values are left unchanged, and then reported as a mismatch.
         with suppress(ValidationError):
             saved["arguments"] = architecture.arguments.model_validate(saved.get("arguments")).model_dump()
     return saved
@@ -321,20 +320,20 @@ def _check_fit(folder: Path, state: SavedState, wanted: Mapping[str, object]) ->
     if misfit:
         name = misfit[0]
         raise RunError(
-            f"{folder}: its run has {name} {saved.get(name)!r}, the configuration says {wanted[name]!r}; "
-            "use the run's own config.yaml, or set `resume` to none"
+            f"{folder}: its run has {name} {saved.get(name)!r}, but the configuration has {wanted[name]!r}; use the "
+            f"run's own config.yaml, or set `resume` to none"
         )
 
 
 def _check_foreign(folder: Path) -> None:
-    """A config.yaml that no run has written is somebody's file."""
+    """Refuse a folder with a config.yaml that was not written by a run."""
     path = RunFolder(folder).config
     if path.exists():
         try:
             load_recipe(path)
         except ConfigError as error:
             raise RunError(
-                f"{folder}: holds a config.yaml that is not a run's ({error}); choose another `out`"
+                f"{folder}: contains a config.yaml that is not from a run ({error}); choose another `out`"
             ) from None
 
 
@@ -344,5 +343,5 @@ def write_config(folder: RunFolder, config: TrainConfig) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, object]) -> None:
-    """Write a small JSON file for people."""
+    """Write a small human-readable JSON file."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""One trainer per run folder: a lock that the operating system lifts when its holder dies, however it dies."""
+"""One trainer per run folder: a lock that the operating system releases whenever its holder dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import SettingError
 
 
 class LockedError(SettingError):
-    """Another process is at work in this folder."""
+    """Another process is using this folder."""
 
 
 AT_WORK = " at work"
@@ -21,25 +21,25 @@ AT_WORK = " at work"
 
 @contextmanager
 def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
-    """Hold a lock file; it stays behind, and it is empty when the block has come to its end.
+    """Hold a lock file; it remains, but is empty if the block has completed.
 
-    Emptying it is the last thing that is written: a process that was killed before leaves its mark, see `was_cut_off`.
+    Emptying it is the last write: a process killed before that leaves its mark, see `was_cut_off`.
 
     Parameters
     ----------
     path
         The file.
     work
-        What its holder does, for the sentence that others get.
+        The holder's work, for the error message of others.
 
     Raises
     ------
     LockedError
-        Somebody holds it; the sentence names the process.
+        Another process holds it; the message names the process.
     OSError
-        The file cannot be made.
+        The file cannot be created.
     """
-    # Kept when it exists: removing a lock file lets two processes hold two files of one name.
+    # Never removed: otherwise two processes could each lock a file of this name.
     file = path.open("a+", encoding="utf-8")
     try:
         try:
@@ -48,7 +48,7 @@ def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
             file.seek(0)
             holder = file.read().removesuffix(AT_WORK) or "unknown"
             raise LockedError(
-                f"{path.parent}: another {work} (process {holder}) is at work here; choose another `out`"
+                f"{path.parent}: another {work} (process {holder}) is running here; choose another `out`"
             ) from None
         file.seek(0)
         file.truncate()
@@ -61,7 +61,7 @@ def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
 
 
 def was_cut_off(path: Path) -> bool:
-    """Whether the last process that held a lock file did not come to the end of its work."""
+    """Whether the last holder of a lock file did not finish its work."""
     try:
         return path.read_text(encoding="utf-8").endswith(AT_WORK)
     except (OSError, UnicodeDecodeError):
@@ -72,7 +72,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: IO[str]) -> None:
-        # A byte far behind the text, because Windows locks forbid reading what they cover.
+        # A byte far beyond the text, because Windows locks prevent reading the locked range.
         file.seek(2**20)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 

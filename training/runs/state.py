@@ -1,8 +1,8 @@
-"""Exact resume: everything that the next step depends on, as safetensors and JSON.
+"""Exact resume: everything the next step depends on, as safetensors and JSON.
 
-A state is two files, `00001200.safetensors` and `00001200.json`. The JSON is written last and holds the size and the
-checksum of the other one and a checksum of itself, so that a state is complete exactly when its JSON says so. The
-newest complete one is found again, whatever moment a process was killed at and whatever has become of the files since.
+A state is two files, `00001200.safetensors` and `00001200.json`. The JSON is written last and holds the size and
+checksum of the other file and a checksum of itself, so that a state is complete exactly if its JSON says so. The newest
+complete state is found whenever the process was killed and however the files were damaged since.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TENSORS_NAME = re.compile(r"\d{8,}\.safetensors")
 
 @dataclass(frozen=True)
 class SavedState:
-    """A complete state that was found.
+    """A complete state.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class SavedState:
     step
         Steps done when it was written.
     values
-        What was given to `save_state`, tensors on the CPU.
+        The values given to `save_state`, with tensors on the CPU.
     damaged
-        Names of newer states that were incomplete and passed over.
+        Names of newer states that were incomplete and skipped.
     """
 
     folder: Path
@@ -56,7 +56,7 @@ def save_state(folder: Path, step: int, values: Mapping[str, Any], run: str) -> 
     Parameters
     ----------
     folder
-        Made if it does not exist.
+        Created if it does not exist.
     values
         Nested mappings, lists and tuples of tensors, numbers, strings, booleans and None.
     run
@@ -77,7 +77,7 @@ def save_state(folder: Path, step: int, values: Mapping[str, Any], run: str) -> 
     tree = _pack(values, tensors)
     weights, manifest = folder / f"{step:08d}.safetensors", folder / f"{step:08d}.json"
     data = save(tensors)
-    # A state of the same step is about to be replaced: without its JSON it is not taken for complete in between.
+    # If a state of the same step is being replaced, it must not count as complete in the meantime.
     manifest.unlink(missing_ok=True)
     write_bytes(weights, data)
     described = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -87,7 +87,7 @@ def save_state(folder: Path, step: int, values: Mapping[str, Any], run: str) -> 
 
 
 def load_newest_state(folder: Path) -> SavedState | None:
-    """The newest complete state of a folder, None where there is none."""
+    """The newest complete state in a folder, or None."""
     damaged = []
     for manifest in _manifests(folder):
         try:
@@ -108,19 +108,19 @@ def _manifests(folder: Path) -> list[Path]:
 
 
 def prune_states(folder: Path, run: str) -> None:
-    """Remove the states of a run but the newest two, and tensors that belong to no state.
+    """Remove all but the newest two states of a run, and tensors that belong to no state.
 
     Parameters
     ----------
     folder
-        Nobody else may be writing states into it.
+        No other process may be writing states to it.
     run
-        Identifier of the run; states of other runs are left alone.
+        Identifier of the run; states of other runs are kept.
 
     Raises
     ------
     OSError
-        Something cannot be removed.
+        A file cannot be removed.
     """
     kept = 0
     for manifest in _manifests(folder):
@@ -139,7 +139,7 @@ def prune_states(folder: Path, run: str) -> None:
 
 
 def _read(manifest: Path) -> tuple[int, dict[str, Any]]:
-    """Step and values of a complete state; many kinds of exceptions for one that is not."""
+    """Step and values of a complete state; an incomplete one raises various exceptions."""
     record = json.loads(manifest.read_text(encoding="utf-8"))
     checksum = record.pop("sha256", None)
     if record["format"] != UNCHECKED_FORMAT and (record["format"] != FORMAT or checksum != _checksum(record)):
@@ -156,7 +156,7 @@ def _checksum(record: Mapping[str, Any]) -> str:
 
 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Turn a tree into JSON, with tensors replaced by their names."""
+    """Convert a tree to JSON, with tensors replaced by their names."""
     if isinstance(value, Tensor):
         name = str(len(tensors))
         # A copy, because safetensors refuses tensors that share memory.

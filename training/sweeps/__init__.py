@@ -1,1 +1,1 @@
-"""Grids of trainings: what is varied, how each is run and measured, and what follows from it."""
+"""Grids of trainings: configuration, runs, measurements and conclusions."""

@@ -18,7 +18,7 @@ from ..layers import layered
 
 SWEEP_FOLDER = Path(__file__).parent
 MAX_RUNS = 10_000
-# They say which run it is, not what is tried.
+# They identify the run and are not varied by axes.
 NOT_VARIED = ("name", "seed", "trackers")
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+]*$", max_length=40)]
@@ -26,12 +26,12 @@ Changes = dict[str, Any]
 
 
 class TestConfig(Section):
-    """What every model is measured on: crops with holes that neither training nor the choice of the best step sees.
+    """Test crops for every model, with holes, used neither in training nor to choose the best step.
 
-    Crops are cut and holes drawn as the base says, whatever an axis changes.
+    Crops and holes follow the base, whatever an axis changes.
     """
 
-    __test__ = False  # not a test of pytest's
+    __test__ = False  # not a pytest test
 
     share: float = Field(0.15, gt=0.0, le=0.5)
     """Share of the pictures, chosen by their content."""
@@ -39,11 +39,11 @@ class TestConfig(Section):
 
 
 class SweepConfig(Section):
-    """A sweep: every combination of one level from each axis, with every seed, is trained."""
+    """A sweep: every combination of one level per axis is trained with every seed."""
 
     name: str = Field("sweep", min_length=1, max_length=100)
     recipe: str | None = Field(None, max_length=4096)
-    """A recipe that the base changes; None: the defaults of a training."""
+    """A recipe below the base; None: the defaults of a training."""
     base: Changes = Field(default_factory=dict)
     axes: dict[Label, dict[Label, Changes]] = Field(min_length=1, max_length=10)
     """Name of each axis; name of each of its levels; fields of a training that this level sets."""
@@ -54,7 +54,7 @@ class SweepConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> SweepConfig:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: every seed once")
+            raise ValueError("seeds: seeds must be unique")
         for axis, levels in self.axes.items():
             if not levels:
                 raise ValueError(f"axes.{axis}: no levels")
@@ -74,7 +74,7 @@ class SweepConfig(Section):
         for levels in self.axes.values():
             runs *= len(levels)
         if runs > MAX_RUNS:
-            raise ValueError(f"axes: {runs} runs are more than the {MAX_RUNS} accepted")
+            raise ValueError(f"axes: {runs} runs, but at most {MAX_RUNS} are accepted")
         return self
 
 
@@ -85,13 +85,13 @@ class Combination:
     Attributes
     ----------
     name
-        Of its run folder.
+        Name of its run folder.
     levels
         Level by axis.
     seed
-        Which repetition.
+        The seed.
     config
-        The training.
+        Configuration of the training.
     """
 
     name: str
@@ -107,11 +107,11 @@ class Sweep:
     Attributes
     ----------
     config
-        As it was read.
+        As read.
     base
-        The training that the axes change.
+        The training modified by the axes.
     runs
-        All combinations, all of the first seed before those of the second.
+        All combinations, ordered by seed.
     """
 
     config: SweepConfig
@@ -120,7 +120,7 @@ class Sweep:
 
 
 def read_sweep(name: str | Path) -> dict[str, object]:
-    """Values of a sweep: the path of a YAML file, or one of those that come with the pack.
+    """Values of a sweep: the path of a YAML file, or the name of a bundled one.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def make_sweep(values: Mapping[str, object], data: str | None = None, steps: int
     Raises
     ------
     ConfigError
-        One line that names what is wrong, and in which combination.
+        One line that says what is wrong, and in which combination.
     """
     try:
         config = SweepConfig.model_validate(values)
@@ -184,10 +184,13 @@ def _training(values: Mapping[str, Any], name: str, seed: int) -> TrainConfig:
         config = parse_config({**values, "name": name[:100], "seed": seed, "trackers": ()})
         if config.objective.task != "inpainting":
             raise ConfigError(
-                f"objective {config.objective.name} trains a translation model, but a sweep evaluates fills of holes"
+                f"objective {config.objective.name} trains a translation model, but a sweep can only evaluate "
+                f"inpainting"
             )
         if config.data.picture is not None:
-            raise ConfigError("data.picture: a sweep needs a folder of pictures, some of them to measure on")
+            raise ConfigError(
+                "data.picture: a sweep needs a folder of pictures, because some are held out for measurement"
+            )
         build_network(config)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from None

@@ -18,7 +18,7 @@ from .config import Combination
 from .statistics import Axis
 
 Color = tuple[int, int, int]
-# Okabe and Ito 2008: told apart by color-blind people too.
+# Okabe and Ito 2008: distinguishable with color blindness.
 COLORS: tuple[Color, ...] = (
     *((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167)),
     *((230, 159, 0), (86, 180, 233), (120, 94, 60), (90, 90, 90)),
@@ -35,7 +35,7 @@ def read_curve(metrics: Path) -> Curve:
 
 
 def draw_curves(axes: Mapping[str, Sequence[str]], curves: Sequence[tuple[Combination, Curve]]) -> Image.Image:
-    """One panel for each axis: every run pale, the mean of all runs of a level strong."""
+    """One panel per axis: every run in a pale color, the mean of all runs of a level in a strong one."""
     picture = Image.new("RGB", (WIDTH, PANEL_HEIGHT * len(axes)), "white")
     draw = ImageDraw.Draw(picture)
     drawn = [(run, curve) for run, curve in curves if curve]
@@ -57,18 +57,18 @@ def draw_curves(axes: Mapping[str, Sequence[str]], curves: Sequence[tuple[Combin
 def draw_bars(
     order: Mapping[str, Sequence[str]], axes: Sequence[Axis], floor: float, lines: Mapping[str, float]
 ) -> Image.Image:
-    """Mean of every level of every axis with its interval; the bars start at what the simplest fill reaches.
+    """Mean of every level of every axis with its interval; the bars start at the score of the simplest fill.
 
     Parameters
     ----------
     order
-        Levels by axis, which gives them the same colors as in the curves.
+        Levels by axis, for the same colors as in the curves.
     axes
-        What to draw, best levels first.
+        Results to draw, best levels first.
     floor
         PSNR of the mean fill in dB.
     lines
-        Other fills' PSNR, drawn across.
+        PSNR of other fills, drawn as lines.
     """
     shown = [axis for axis in axes if any(level.mean is not None for level in axis.levels)]
     widths = [len(axis.levels) * (BAR + GAP) + GAP for axis in shown]
@@ -128,7 +128,7 @@ def draw_pictures(
     given: Sequence[tuple[str, Tensor]],
     filled: Mapping[tuple[str, ...], tuple[str, Tensor | None]],
 ) -> Image.Image:
-    """The same picture filled by every combination: columns are the axis with most levels, rows all others.
+    """The same picture filled by every combination: columns are the axis with the most levels, rows all others.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def _scale(low: float, high: float, top: float, bottom: float) -> Callable[[floa
 
 
 def _fitting(text: str, width: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The largest font in which a text is not wider than this."""
+    """The largest font in which a text fits this width."""
     for size in (TEXT, SMALL, 11, 9):
         font = ImageFont.load_default(size)
         if font.getlength(text) <= width:

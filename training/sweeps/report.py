@@ -1,4 +1,4 @@
-"""What a sweep leaves behind for people and programs: `results.json`, `report.md` and three pictures."""
+"""The output of a sweep: `results.json`, `report.md` and three pictures."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .statistics import Axis, Estimate, analyze, answer
 
 RESULTS_FORMAT = 1
 RESULTS, REPORT, CURVES, BARS, PICTURES = "results.json", "report.md", "curves.png", "bars.png", "pictures.png"
-SHOWN = 0  # which of the test crops the pictures show
+SHOWN = 0  # index of the test crop shown in pictures
 Done = Sequence[tuple[Combination, Outcome]]
 Cell = tuple[str, ...]
 
 
 def write_report(sweep: Sweep, out: Path, runs: Runs, bench: Bench) -> list[str]:
-    """Write everything; all runs are complete.
+    """Write everything; all runs must be complete.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def write_report(sweep: Sweep, out: Path, runs: Runs, bench: Bench) -> list[str]
     for run in sweep.runs:
         outcome = runs.outcome(run)
         if outcome is None:
-            raise ValueError(f"{runs.folder(run)}: is not complete")
+            raise ValueError(f"{runs.folder(run)}: not complete")
         done.append((run, outcome))
     levels = {axis: list(values) for axis, values in sweep.config.axes.items()}
     analyzed = analyze(levels, gather(done))
@@ -62,7 +62,7 @@ def write_report(sweep: Sweep, out: Path, runs: Runs, bench: Bench) -> list[str]
 
 
 def gather(done: Done, metric: str = "hole_psnr") -> dict[Cell, list[float | None]]:
-    """A metric by one level of every axis, one value for each seed; None where the run failed."""
+    """A metric by one level of every axis, one value per seed; None for failed runs."""
     scores: dict[Cell, list[float | None]] = {}
     for run, outcome in done:
         scores.setdefault(tuple(run.levels.values()), []).append(outcome.metrics.get(metric))
@@ -70,14 +70,14 @@ def gather(done: Done, metric: str = "hole_psnr") -> dict[Cell, list[float | Non
 
 
 def best_combination(done: Done) -> str:
-    """Which combination is best, averaged over its seeds, in a sentence."""
+    """A sentence on which combination is best, averaged over its seeds."""
     means = {
         cell: fmean(score for score in scores if score is not None)
         for cell, scores in gather(done).items()
         if None not in scores
     }
     if not means:
-        return "Best combination: none came to an end with every seed."
+        return "Best combination: none was completed with every seed."
     cell = max(means, key=means.__getitem__)
     return f"Best combination: {', '.join(cell)} ({means[cell]:.2f} dB)."
 
@@ -148,10 +148,10 @@ def _text(
     steps = sorted({run.config.steps for run, _ in done})
     lines += [
         f"{len(done)} runs ({sizes} x {len(seeds)} seed{'s' * (len(seeds) != 1)}) of "
-        f"{' or '.join(map(str, steps))} steps on {bench.training_pictures} pictures; the best step of each was chosen "
-        f"on {bench.validation_pictures} others. Whatever they were trained with, all are measured alike: "
-        f"{config.test.samples} fixed crops with fixed holes of {bench.test_pictures} further pictures, "
-        f"{sweep.base.data.size} pixels square, in the holes only, as 8-bit pictures.",
+        f"{' or '.join(map(str, steps))} steps on {bench.training_pictures} pictures; the best step of each was "
+        f"chosen on {bench.validation_pictures} others. However they were trained, all are measured in the same way: "
+        f"in the holes of {config.test.samples} fixed crops of {bench.test_pictures} further pictures, "
+        f"{sweep.base.data.size} pixels square, as 8-bit pictures.",
         "",
         *(f"- {sentence}" for sentence in answers),
         "",
@@ -178,7 +178,7 @@ def _axis_table(axis: Axis) -> list[str]:
         how += " at which no level failed. Behind the best: mean of the differences at the same settings. "
         how += "Both with 95 % intervals, paired (Student; Morey 2008), not corrected for the number of comparisons."
     else:
-        how = "At no setting did all levels come to an end, so that the means are over what there is of each."
+        how = "There is no setting at which all levels were completed, so each mean is over the available runs."
     lines = [f"## By {axis.name}", "", how, ""]
     lines += [f"| {axis.name} | PSNR in the hole, dB | behind the best, dB | its best combination, dB | failed |"]
     lines += ["| --- | --- | --- | --- | --- |"]

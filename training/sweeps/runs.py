@@ -1,4 +1,4 @@
-"""The runs of a sweep: each one claimed by one process, trained, measured on the same crops as all others."""
+"""The runs of a sweep: each is claimed by one process, trained, and measured on the same crops."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ RESULT = "result.json"
 METRICS = ("hole_psnr", "hole_l1", "hole_mse")
 MEASURED_TOGETHER = 16
 POLL_SECONDS = 0.5
-# What differs between configurations of the same run; a sweep's run has its steps beside.
+# Fields that may differ between configurations of the same run; a sweep stores the steps separately.
 SAME_RUN: dict[str, Any] = {**ASIDE, "trackers": True}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run.
+    """The result of a run.
 
     Attributes
     ----------
     outcome
-        `failed` when it diverged, collapsed or did not fit into memory.
+        `failed` if it diverged, collapsed or did not fit into memory.
     steps
-        Wanted when it was run.
+        Number of steps requested.
     metrics
-        Means over the test crops: PSNR in dB, absolute and squared difference, all in the hole; empty when it failed.
+        Means over the test crops: PSNR in dB, absolute and squared difference, all in the hole; empty if it failed.
     reason
         Why it failed.
     best_step
-        The step that the model is of: the best on the validation pictures.
+        Step of the model: the best on the validation pictures.
     parameters, seconds
         Size of the network, time of the training.
     """
@@ -69,19 +69,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A folder, divided in three: `dataset` holds what is trained on and what the best step is chosen on."""
+    """A folder split in three: `dataset` has the pictures for training and for choosing the best step."""
 
     dataset: Dataset
     test: list[Record]
 
 
 class Bench:
-    """Pictures and test crops of a sweep, looked at once.
+    """Pictures and test crops of a sweep, scanned once.
 
     Raises
     ------
     ConfigError, DatasetError
-        No pictures, or too few to divide.
+        No pictures, or too few to split.
     """
 
     def __init__(self, sweep: Sweep) -> None:
@@ -104,7 +104,7 @@ class Bench:
         self.folder = pictures.dataset.folder
 
     def pictures(self, data: DataConfig, validation: float) -> Pictures:
-        """The pictures as a training reads them: test pictures are the same ones for all."""
+        """The pictures as read by a training: test pictures are the same for all."""
         key = data.model_dump_json()
         if key not in self._pictures:
             whole = load_dataset(data)
@@ -112,18 +112,19 @@ class Bench:
             share = self._share + validation
             if share >= 1.0 or validation == 0.0:
                 raise ConfigError(
-                    f"data.held_out {validation} with test.share {self._share}: both above 0, below 1 in all"
+                    f"data.held_out is {validation} and test.share is {self._share}: both must be above 0, and their "
+                    f"sum below 1"
                 )
             train, held_out = split_by_content(everything, share)
             chosen, test = split_by_content(held_out, self._share)
             if not chosen or not test:
-                raise DatasetError(f"{whole.folder}: {len(everything)} usable pictures cannot be divided in three")
+                raise DatasetError(f"{whole.folder}: {len(everything)} usable pictures cannot be split in three")
             divided = replace(whole, train=train, held_out=chosen)
             self._pictures[key] = Pictures(divided, test)
         return self._pictures[key]
 
     def measure(self, model: Completer) -> dict[str, float]:
-        """Means of `METRICS` over the test crops, of 8-bit output as it would be written to a file."""
+        """Means of `METRICS` over the test crops, of the output rounded to 8 bits as in a file."""
         found: dict[str, list[Tensor]] = {name: [] for name in METRICS}
         for batch in self.batches:
             output = fill(model, batch)
@@ -133,11 +134,11 @@ class Bench:
         return {name: torch.cat(values).mean().item() for name, values in found.items()}
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """What fills without training reach."""
+        """Scores of fills without training."""
         return {name: self.measure(ClassicalFill(name)) for name in BASELINES}
 
     def identity(self, config: TrainConfig) -> str:
-        """Changes with everything that a result depends on, the number of steps aside."""
+        """A digest of everything that a result depends on, except the number of steps."""
         pictures = self.pictures(config.data, config.data.held_out)
         base = self._base
         parts = [config.model_dump_json(exclude=SAME_RUN), base.masks.model_dump_json()]
@@ -157,7 +158,7 @@ def load_filler(path: Path) -> InpaintingModel:
     Raises
     ------
     CheckpointError
-        It cannot be loaded, or fills no holes.
+        It cannot be loaded, or does not fill holes.
     """
     model = load_model(path)
     if not isinstance(model, InpaintingModel):
@@ -171,7 +172,7 @@ class Runs:
     Parameters
     ----------
     sweep
-        What is wanted.
+        The sweep.
     out
         The sweep's folder.
     bench
@@ -189,7 +190,7 @@ class Runs:
         return self._out / "runs" / run.name
 
     def check(self) -> None:
-        """Refuse a folder whose runs are of another sweep.
+        """Refuse a folder with runs of another sweep.
 
         Raises
         ------
@@ -208,11 +209,12 @@ class Runs:
             steps = 0 if values is None else values["steps"]
             if steps > run.config.steps:
                 raise ConfigError(
-                    f"{folder}: was trained for {steps} steps, {run.config.steps} are wanted; choose another `out`"
+                    f"{folder}: was trained for {steps} steps, more than the requested {run.config.steps}; choose "
+                    f"another `out`"
                 )
 
     def outcome(self, run: Combination) -> Outcome | None:
-        """What became of a run; None while it is not complete."""
+        """The result of a run; None if it is not complete."""
         values = _read_result(self.folder(run))
         if values is None or values["steps"] != run.config.steps or values["identity"] != self._identities[run.name]:
             return None
@@ -224,25 +226,24 @@ class Runs:
         done: Callable[[Combination, Outcome], None],
         wait: bool,
     ) -> None:
-        """Do what is left to do, together with other processes that work on the same folder.
+        """Do the remaining runs, together with other processes that work on the same folder.
 
-        Every run is claimed with a lock that the operating system lifts when its holder dies; what a killed process
-        has begun is resumed by another one.
+        Every run is claimed with a lock that the operating system releases when its holder dies; runs of a killed
+        process are resumed by another one.
 
         Parameters
         ----------
         should_stop
-            Asked before every step.
+            Checked before every step.
         done
-            Told about every run that this process completes.
+            Called for every run that this process completes.
         wait
-            Stay until all runs are complete, and take over what others leave; otherwise return when others have claimed
-            everything.
+            Wait until all runs are complete, and take over abandoned ones; otherwise return when all are claimed.
 
         Raises
         ------
         StoppedError
-            Stopped on request; what was begun is saved.
+            Stopped on request; unfinished runs are saved.
         OSError
             The disk is full or failed.
         """
@@ -277,7 +278,7 @@ class Runs:
         config, folder = run.config, RunFolder(self.folder(run))
         try:
             if not _is_complete(folder, config):
-                # What a shorter training has left must not be taken for the end of this one.
+                # The result of a shorter training must not be taken for the end of this one.
                 folder.summary.unlink(missing_ok=True)
                 dataset = self._bench.pictures(config.data, config.data.held_out).dataset
                 result = run_training(config, out=folder.path, resume="auto", should_stop=should_stop, dataset=dataset)
@@ -287,7 +288,7 @@ class Runs:
         except (StoppedError, LockedError):
             raise
         except (RuntimeError, ValueError, ArithmeticError) as error:
-            # Whatever is wrong with one combination, the others are worth having.
+            # Whatever is wrong with one combination, the others are still useful.
             folder.path.mkdir(parents=True, exist_ok=True)
             return Outcome("failed", config.steps, {}, " ".join(str(error).split()) or type(error).__name__)
         summary = json.loads(folder.summary.read_text(encoding="utf-8"))
@@ -297,7 +298,7 @@ class Runs:
 
 
 def _is_complete(folder: RunFolder, config: TrainConfig) -> bool:
-    """Whether the training has come to its end, be it by an early stop."""
+    """Whether the training has ended, possibly by early stopping."""
     try:
         summary = json.loads(folder.summary.read_text(encoding="utf-8"))
         wanted = load_recipe(folder.config).steps == config.steps
@@ -314,5 +315,5 @@ def _read_result(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         values = None
     if not isinstance(values, Mapping) or not {"identity", "steps", "outcome", "metrics"} <= set(values):
-        raise ConfigError(f"{folder / RESULT}: is not a result of a sweep; move it, or choose another `out`")
+        raise ConfigError(f"{folder / RESULT}: not a result of a sweep; move it, or choose another `out`")
     return dict(values)

@@ -1,4 +1,4 @@
-"""What follows from the runs of a sweep: for each axis the mean of every level, and which differences are clear."""
+"""Statistics of a sweep: for each axis the mean of every level, and which differences are significant."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..intervals import student_quantile
 
 Cell = tuple[str, ...]
 Scores = Mapping[Cell, Sequence[float | None]]
-"""One score for each seed, None where the run failed, by one level of every axis."""
+"""One score per seed, None for failed runs, by one level of every axis."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and half the width of its 95 % interval, None where there are fewer than two values."""
+    """A mean and half the width of its 95 % interval, None if there are fewer than two values."""
 
     mean: float
     half: float | None
@@ -27,7 +27,7 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether 0 lies outside of the interval."""
+        """Whether 0 lies outside the interval."""
         return self.half is not None and abs(self.mean) > self.half
 
 
@@ -38,15 +38,15 @@ class Level:
     Attributes
     ----------
     mean
-        Over the settings of the other axes, each averaged over the seeds; None when all its runs failed. The interval
-        is that of a paired comparison: what all levels have in common at a setting is taken out (Cousineau 2005, with
+        Over the settings of the other axes, each averaged over the seeds; None if all its runs failed. The interval is
+        that of a paired comparison: the effect of each setting common to all levels is removed (Cousineau 2005, with
         Morey's correction of 2008).
     behind
         How much worse it is than the best level at the same settings; None for the best one.
     best
         Its best setting of the other axes, averaged over the seeds.
     runs, failed
-        How many there are, and how many of them came to nothing.
+        Number of runs, and of failed runs.
     """
 
     name: str
@@ -59,19 +59,19 @@ class Level:
 
 @dataclass(frozen=True)
 class Axis:
-    """What is known of an axis.
+    """Results of an axis.
 
     Attributes
     ----------
     levels
-        Best first; those that failed always last.
+        Best first; those with only failed runs last.
     paired
-        The means are over settings at which no level failed; otherwise over what there is of each, and not comparable
-        beyond doubt.
+        Whether the means are over settings at which no level failed; otherwise they are over the available runs of each
+        level, and not strictly comparable.
     settings
-        How many pairs a comparison rests on at most.
+        Largest number of pairs in a comparison.
     seeds
-        The pairs are seeds, because there is no other axis.
+        Whether the pairs are seeds, because there is no other axis.
     """
 
     name: str
@@ -89,7 +89,7 @@ def analyze(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
     axes
         Levels by axis.
     scores
-        Higher is better. The same seeds everywhere.
+        Higher is better; with the same seeds everywhere.
     """
     return [_analyze(number, axes, scores) for number in range(len(axes))]
 
@@ -114,7 +114,7 @@ def _analyze(number: int, axes: Mapping[str, Sequence[str]], scores: Scores) -> 
 
     own = {level: [score for other in others for score in at(level, other)] for level in levels}
     finished = [level for level in levels if any(score is not None for score in own[level])]
-    # A seed counts at a setting when every level has come to an end with it.
+    # A seed counts at a setting if every level was completed with it.
     seeds = len(others) == 1
     rows = []
     for other in others:
@@ -151,12 +151,12 @@ def _analyze(number: int, axes: Mapping[str, Sequence[str]], scores: Scores) -> 
 
 
 def _any(values: Sequence[float | None]) -> bool:
-    """Whether any run came to an end."""
+    """Whether any run was completed."""
     return any(value is not None for value in values)
 
 
 def answer(axis: Axis, unit: str = "dB") -> str:
-    """Which level is best, in a sentence."""
+    """A sentence on which level is best."""
     start = f"Best {axis.name}:"
     lost = [level.name for level in axis.levels if level.mean is None]
     end = f" All runs with {_listed(lost)} failed." if lost else ""
@@ -167,10 +167,11 @@ def answer(axis: Axis, unit: str = "dB") -> str:
     where = f"{mean.mean:.2f} {unit} on average"
     others = [(name, behind) for name, _, behind in finished[1:] if behind is not None]
     if not others:
-        return f"{start} {first} is the only one that came to an end ({where}).{end}"
+        return f"{start} {first} is the only one that was completed ({where}).{end}"
     second, lead = others[0]
     if lead.half is None:
-        return f"{start} {first} has the highest mean ({where}), but without two pairs it may be by chance.{end}"
+        return f"{start} {first} has the highest mean ({where}), but with fewer than two pairs this may be due to "
+        f"chance.{end}"
     close = [name for name, behind in others if not behind.excludes_zero]
     if not close:
         interval = f"95 % interval {lead.mean - lead.half:.2f} to {lead.mean + lead.half:.2f}"

@@ -1,4 +1,4 @@
-"""The host's folders, below one that a test sets with `set_base`."""
+"""The host's folders, inside one that a test sets with `set_base`."""
 
 import os
 
@@ -18,17 +18,17 @@ def set_base(folder):
 
 
 def get_input_directory():
-    """Where users put pictures."""
+    """Folder for the user's pictures."""
     return os.path.join(base_path, "input")
 
 
 def get_output_directory():
-    """Where nodes put files."""
+    """Folder for files written by nodes."""
     return os.path.join(base_path, "output")
 
 
 def get_temp_directory():
-    """Where files live until the host ends."""
+    """Folder for files until the host ends."""
     return os.path.join(base_path, "temp")
 
 
@@ -51,7 +51,7 @@ def get_filename_list(folder_name):
 
 
 def get_full_path_or_raise(folder_name, filename):
-    """Where one of `get_filename_list` is."""
+    """Path of one of `get_filename_list`."""
     for path in folder_names_and_paths[folder_name][0]:
         if os.path.isfile(os.path.join(path, filename)):
             return os.path.join(path, filename)

@@ -1,10 +1,10 @@
-"""A host with a CPU only, which records what it is asked to do."""
+"""A host with only a CPU, which records its calls."""
 
 import torch
 
 
 class InterruptProcessingException(Exception):  # noqa: N818
-    """Raised in the node that runs when Cancel was pressed."""
+    """Raised in the running node when Cancel is pressed."""
 
 
 interrupted = False
@@ -12,17 +12,17 @@ calls = []
 
 
 def get_torch_device():
-    """Where models run."""
+    """Device that models run on."""
     return torch.device("cpu")
 
 
 def unet_offload_device():
-    """Where models wait."""
+    """Device for idle models."""
     return torch.device("cpu")
 
 
 def intermediate_device():
-    """Where images and masks live."""
+    """Device for images and masks."""
     return torch.device("cpu")
 
 
@@ -39,7 +39,7 @@ def unload_all_models():
 
 
 def soft_empty_cache(force=False):
-    """Give cached memory back."""
+    """Release cached memory."""
     calls.append(("soft_empty_cache",))
 
 
@@ -50,12 +50,12 @@ def interrupt_current_processing(value=True):
 
 
 def processing_interrupted():
-    """Whether Cancel was pressed and nobody has raised yet."""
+    """Whether Cancel was pressed and not yet raised."""
     return interrupted
 
 
 def throw_exception_if_processing_interrupted():
-    """Raise once when Cancel was pressed."""
+    """Raise once if Cancel was pressed."""
     global interrupted
     if interrupted:
         interrupted = False

@@ -1,4 +1,4 @@
-"""The progress bar, which also is a point where Cancel takes effect."""
+"""The progress bar, where Cancel also takes effect."""
 
 from comfy import model_management
 

@@ -193,7 +193,7 @@ Combo = link_type("COMBO", ComboInput)
 
 
 class DynamicCombo:
-    """A choice whose options bring inputs of their own."""
+    """A choice whose options have their own inputs."""
 
     class Option:
         """One choice."""
@@ -213,7 +213,7 @@ class DynamicCombo:
 
 
 def input_info(inputs):
-    """The JSON of a list of inputs, required and optional apart."""
+    """The JSON of a list of inputs, required and optional separately."""
     info = {"required": {}}
     for item in inputs:
         info.setdefault("optional" if item.optional else "required", {})[item.id] = (item.io_type, item.as_dict())
@@ -237,7 +237,7 @@ class HiddenHolder:
 
 @dataclass
 class Schema:
-    """What a node is."""
+    """The description of a node."""
 
     node_id: str
     display_name: str = None
@@ -256,7 +256,7 @@ class Schema:
 
 
 class NodeOutput:
-    """What a node gives."""
+    """The result of a node."""
 
     def __init__(self, *args, ui=None, expand=None, block_execution=None):
         self.args = args
@@ -285,12 +285,12 @@ class ComfyNode:
 
     @classmethod
     def validate_inputs(cls, **kwargs):
-        """Overridden where needed: True, or a sentence that says what is wrong."""
+        """Optional override: True, or a sentence that says what is wrong."""
         raise NotImplementedError
 
     @classmethod
     def fingerprint_inputs(cls, **kwargs):
-        """Overridden where needed: the same value as last time means that nothing changed."""
+        """Optional override: the same value as last time means that nothing changed."""
         raise NotImplementedError
 
     @classmethod

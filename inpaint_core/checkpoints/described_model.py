@@ -1,0 +1,47 @@
+"""What models for every task have in common: a network, and the card that says how to feed it."""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar, TypeVar
+
+import torch
+
+from ..models.architecture import Network
+from .card import ModelCard
+
+Model = TypeVar("Model", bound="DescribedModel")
+
+
+class DescribedModel:
+    """A network and its card.
+
+    Parameters
+    ----------
+    card
+        Says how the network's input is prepared.
+    network
+        Its mode is left alone.
+    """
+
+    does: ClassVar[str]
+    """What the model is for, as the predicate of a sentence about it."""
+
+    def __init__(self, card: ModelCard, network: Network) -> None:
+        self.card = card
+        self.network = network
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return next(self.network.parameters()).device
+
+    def to(self: Model, device: torch.device | str) -> Model:
+        """Move the weights; returns itself."""
+        self.network.to(device)
+        return self
+
+    def clone(self: Model) -> Model:
+        """An independent copy, for fine-tuning a model that is still in use elsewhere."""
+        with torch.inference_mode(False):
+            return type(self)(self.card, copy.deepcopy(self.network))

@@ -1,0 +1,8 @@
+"""With `pytest -n`, every process computes on one thread: more would wait for each other."""
+
+from __future__ import annotations
+
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, here and in the commands that tests start
