@@ -143,12 +143,12 @@ def take(server: str, names: list[str], graphs: Path | None) -> Iterator[Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     workflows = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
-    parser.add_argument("server", metavar="URL", help="where ComfyUI is, with this pack and no other")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(workflows)}; default: all")
+    parser.add_argument("server", metavar="URL", help="address of a ComfyUI with this pack and no other")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(workflows)} (default: all)")
     parser.add_argument("--graphs", type=Path, metavar="FOLDER", help="where to write pictures of the graphs")
     options = parser.parse_args()
     unknown = set(options.names) - set(workflows)
     if unknown:
-        parser.error(f"no such workflow: {', '.join(sorted(unknown))}; choose of {', '.join(workflows)}")
+        parser.error(f"no such workflow: {', '.join(sorted(unknown))}; choose from {', '.join(workflows)}")
     for made in take(options.server.rstrip("/"), options.names or workflows, options.graphs):
         print(made)

@@ -41,7 +41,7 @@ ADVANCED = {"advanced": True}
 MAX_SEED = 2**64 - 1
 """Of every seed on a node, as on the host's own."""
 
-# float32 activations per pixel of a small network, generously: 256 planes of 4 bytes.
+# float32 activations per pixel of a small network, a generous estimate: 256 planes of 4 bytes.
 ACTIVATION_BYTES_PER_PIXEL = 1024
 # Networks run on crops and tiles beyond this, see inpaint_core.completion.
 MAX_PASS_PIXELS = 2048 * 2048
@@ -131,7 +131,7 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     mask
         As given by the host.
     hole
-        What `hole_planes` made of it for `image` `[B,C,H,W]`.
+        The result of `hole_planes` for `image` `[B,C,H,W]`.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     elif max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
         remarks.append(
             f"The mask is {columns}x{rows} pixels and was stretched over a picture of {width}x{height}, which has "
-            "other proportions."
+            "another aspect ratio."
         )
     if image.shape[1] == 4 and bool(((hole > 0.5) & (image[:, 3:] <= 0.0)).any()):
         remarks.append(
@@ -194,7 +194,7 @@ class HostedModel:
 
 
 def hosted(model: Model) -> HostedModel:
-    """Put a model under the host's memory management, for now in main memory."""
+    """Put a model under the host's memory management, initially in main memory."""
     patcher = ModelPatcher(
         model.network,
         load_device=model_management.get_torch_device(),
@@ -390,7 +390,7 @@ def safe_path(text: str, roots: dict[str, Path]) -> Path:
     path = os.path.realpath(roots[parts[0]].joinpath(*(safe_name(part) for part in parts[1:])))
     if not any(_contains(os.path.realpath(root), path) for root in roots.values()):
         raise ValueError(
-            f"{ascii(text)[:60]} leads out of these folders: {accepted}; the owner of the machine can allow more"
+            f"{ascii(text)[:60]} leads out of the allowed folders: {accepted}; the owner of the machine can allow more"
         )
     return Path(path)
 

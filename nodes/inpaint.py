@@ -15,8 +15,8 @@ from . import host, shown
 from .live_preview import LivePreview
 
 MASK_TOOLTIP = (
-    "White (1) is the hole to repaint; black (0) stays bit-identical. Any size; a single mask serves a whole batch of "
-    "pictures, and vice versa."
+    "White (1) is the hole to repaint; black (0) stays bit-identical. Any size. A single mask is applied to every "
+    "picture of a batch, and every mask of a batch to a single picture."
 )
 GROW_TOOLTIP = (
     "Enlarge the hole by this many pixels first, to include the fringe of a removed object. Negative values shrink it."

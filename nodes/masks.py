@@ -42,7 +42,8 @@ MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are ref
 
 
 MASK_TOOLTIP = (
-    "A rough mask, white (1) = hole. Any size; a single mask serves a whole batch of pictures, and vice versa."
+    "A rough mask, white (1) = hole. Any size. A single mask is applied to every picture of a batch, and every mask "
+    "of a batch to a single picture."
 )
 INVERT_TOOLTIP = "Treat the black parts of the mask as the hole instead."
 SEGMENTS = dict(default=200, min=1, max=20000, tooltip="Approximate number of superpixels.")
@@ -224,8 +225,8 @@ class SnapMaskToSLIC(io.ComfyNode):
             node_id="Liminal_SnapMaskToSLIC",
             display_name="Snap Mask to Superpixels",
             category="Liminal/mask",
-            description="Snaps a roughly painted mask to the picture's edges: superpixels that the mask covers far "
-            "enough become the hole.",
+            description="Snaps a roughly painted mask to the picture's edges: superpixels sufficiently covered by the "
+            "mask become the hole.",
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures that the mask belongs to. Alpha is ignored."),
@@ -370,7 +371,7 @@ class RandomMask(io.ComfyNode):
         if planes is not None and len(planes) > 1:
             count = len(planes)
         if count * size[0] * size[1] > MAX_MASK_PIXELS:
-            raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: ask for fewer, or smaller ones")
+            raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: choose fewer, or smaller ones")
         if at_most > 0.0:
             check_range(at_least, at_most)
         ratio = (at_least, at_most) if at_most > 0.0 else None

@@ -151,7 +151,7 @@ def criteria(
     points: object = None,
     boxes: object = None,
 ) -> list[dict[str, Any]]:
-    """What `select_segments` is asked for, from what the node's selection gives.
+    """Arguments of `select_segments` from the node's selection.
 
     Parameters
     ----------

@@ -43,8 +43,8 @@ class TrainModel(io.ComfyNode):
             node_id="Liminal_TrainModel",
             display_name="Train Model (Liminal)",
             category="Liminal/training",
-            description="Trains a small network in minutes, on a folder of pictures or on connected ones. Cancel "
-            "keeps what was learned, and the next run goes on from there.",
+            description="Trains a small network in minutes, on a folder of pictures or on connected images. Cancel "
+            "saves the progress, and the next run continues from there.",
             hidden=[io.Hidden.unique_id],
             is_output_node=True,
             inputs=[
@@ -52,15 +52,16 @@ class TrainModel(io.ComfyNode):
                     "recipe",
                     options=recipe_names(),
                     default="demo",
-                    tooltip="The network and how it is trained. Perceptual and style terms are omitted here because "
+                    tooltip="Which network to train, and how. Perceptual and style terms are omitted here because "
                     "they need a VGG, and nodes do not download anything.",
                 ),
                 io.Combo.Input(
                     "folder",
                     options=[CONNECTED, PHOTOGRAPHS, *host.picture_folders()],
                     default=CONNECTED,
-                    tooltip="What to learn from: the pictures connected to this node, a few photographs that every "
-                    "installation has, or a folder inside ComfyUI's input, output or datasets. A folder counts more "
+                    tooltip="What to train on: the images connected to this node, a few photographs included in every "
+                    "installation, or a folder inside ComfyUI's input, output or datasets folders. A folder counts "
+                    "more "
                     "than connected pictures.",
                 ),
                 io.String.Input(
@@ -81,7 +82,7 @@ class TrainModel(io.ComfyNode):
                     default=0,
                     min=0,
                     max=512,
-                    tooltip="Pictures per step. 0: as the recipe says.",
+                    tooltip="Pictures per step. 0: as in the recipe.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -90,7 +91,7 @@ class TrainModel(io.ComfyNode):
                     min=0,
                     max=1024,
                     step=16,
-                    tooltip="Side in pixels of the squares that the network sees. 0: as the recipe says.",
+                    tooltip="Side in pixels of the training crops. 0: as in the recipe.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -106,7 +107,7 @@ class TrainModel(io.ComfyNode):
                     "optimizer",
                     options=[AS_RECIPE, *OPTIMIZERS],
                     default=AS_RECIPE,
-                    tooltip="How weights follow gradients.",
+                    tooltip="The algorithm that updates the weights.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -115,7 +116,8 @@ class TrainModel(io.ComfyNode):
                     min=0,
                     max=host.MAX_SEED,
                     control_after_generate=True,
-                    tooltip="Decides first weights, crops and holes. On a CPU, the same seed gives the same model. A "
+                    tooltip="Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same "
+                    "model. A "
                     "run that goes on keeps the seed that it began with.",
                     extra_dict=host.ADVANCED,
                 ),

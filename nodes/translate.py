@@ -157,7 +157,7 @@ class LearningToSeePrepare(io.ComfyNode):
         elif isinstance(model.model, TranslationModel):
             seen = FrameTranslator(model.model, controls=controls).look(frames)
         else:
-            raise ValueError("this model fills holes: connect a translation model, or none")
+            raise ValueError("this model fills holes: connect a translation model, or nothing")
         return io.NodeOutput(host.host_image(seen), ui=shown.pictures(seen))
 
 

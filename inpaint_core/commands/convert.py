@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert, write, and say what became of the weights."""
+    """Convert, write, and report what became of the weights."""
     family = store_as_safetensors(arguments.file, arguments.out)
     if family is not None:
         print(f"layout: {family}, whose weights stay as they are: it runs where spandrel is installed")

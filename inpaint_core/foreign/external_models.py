@@ -29,7 +29,7 @@ EXTERNAL_FAMILIES: dict[str, Callable[[Collection[str]], bool]] = {
     "MAT": lambda keys: any(key.endswith("conv_first.conv.resample_filter") for key in keys),
 }
 """How the weights of networks of other projects that spandrel loads are told."""
-TRAINED_SIZES = {"LaMa": 256, "MAT": 512}  # of the published weights
+TRAINED_SIZES = {"LaMa": 256, "MAT": 512}  # training size of the published weights
 
 
 class ExternalModel:

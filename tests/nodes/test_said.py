@@ -66,7 +66,7 @@ def shown(output, host) -> list[np.ndarray]:
         ),
         (
             torch.ones(1, 40, 40).triu(),
-            "The mask is 40x40 pixels and was stretched over a picture of 56x40, which has other proportions.",
+            "The mask is 40x40 pixels and was stretched over a picture of 56x40, which has another aspect ratio.",
         ),
     ],
     ids=["filled", "empty", "full", "stretched"],

@@ -155,7 +155,7 @@ def test_an_equal_run_is_reused_and_more_steps_resume_it(train, host):
 
 
 @pytest.mark.parametrize("change", [dict(learning_rate=0.01), dict(images=pictures(3))], ids=["rate", "pictures"])
-def test_other_settings_or_pictures_start_a_run_beside(train, host, change):
+def test_other_settings_or_pictures_start_a_new_run_beside_it(train, host, change):
     first = train()
     second = train(**change)
     assert second[3] != first[3]
@@ -177,7 +177,7 @@ def test_training_again_happens_only_when_the_folder_changed(nodes, host):
 def test_folders_and_names_are_checked_before_anything_runs(nodes, host):
     validate = nodes.TrainModel.validate_inputs
     assert validate(run_name="a run") is True
-    assert validate(run_name="../run") == "run_name: '../run' holds a character that a name may not have"
+    assert validate(run_name="../run") == "run_name: '../run' contains a character that a name may not have"
     assert validate(run_name="") == "run_name: '' is empty or too long for a name"
     for name in ("flowers/roses", "3d", "clipspace/more", "pasted", "webcam"):
         (host.allowed_roots()["input"] / name).mkdir(parents=True)
