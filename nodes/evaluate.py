@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,11 +15,11 @@ from inpaint_core.batches import paired
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Detail, Strategy, inpaint
 
-from ..training.evaluation.drawings import draw_grid, with_hole
-from ..training.evaluation.methods import Scores, score, unique
-from ..training.evaluation.report import short_table, summarize
 from . import host, shown
 from .inpaint import DETAIL_TOOLTIP, INVERT_TOOLTIP, MASK_TOOLTIP
+
+if TYPE_CHECKING:
+    from ..training.evaluation.methods import Scores
 
 MODELS = ("model_1", "model_2", "model_3", "model_4")
 
@@ -118,6 +119,11 @@ class EvaluateModel(io.ComfyNode):
         patches: bool = False,
         detail: Detail = "network",
     ) -> io.NodeOutput:
+        # Not needed before somebody compares, and the host's start waits for every import.
+        from ..training.evaluation.drawings import draw_grid, with_hole
+        from ..training.evaluation.methods import unique
+        from ..training.evaluation.report import short_table, summarize
+
         colors = host.image_planes(image)[:, :3]
         holes = host.hole_planes(mask, colors, invert=invert_mask)
         truth, hole = paired(colors.expand(-1, 3, -1, -1), holes, ("images", "masks"))
@@ -185,6 +191,8 @@ def fill_and_measure(
     InterruptProcessingException
         Cancel was pressed.
     """
+    from ..training.evaluation.methods import score
+
     scores, seconds, fills = [], [], []
     for number in range(len(truth)):
         one = slice(number, number + 1)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ...eight_bit import to_uint8
 from .pictures import boundary_overlay
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Page
 
 LEGIBLE = 30  # pixels of a superpixel's side that hold a number of three digits
 TEXT = 13  # pixels
@@ -51,6 +54,8 @@ def _enlargement(planes: Tensor) -> int:
 
 
 def _number(picture: Tensor, plane: NDArray[np.integer], scale: int) -> Tensor:
+    from PIL import Image, ImageDraw, ImageFont
+
     page = Image.fromarray(to_uint8(picture).permute(1, 2, 0).numpy())
     page = page.resize((page.width * scale, page.height * scale), Image.Resampling.NEAREST)
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
@@ -104,6 +109,8 @@ def coordinate_grid(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _grid(picture: Tensor, size: tuple[int, int], step: int) -> Tensor:
+    from PIL import Image, ImageDraw, ImageFont
+
     page = Image.fromarray(to_uint8(picture).permute(1, 2, 0).numpy())
     draw, font = ImageDraw.Draw(page, "RGBA"), ImageFont.load_default(TEXT)
 
@@ -122,5 +129,5 @@ def _grid(picture: Tensor, size: tuple[int, int], step: int) -> Tensor:
     return _to_planes(page)
 
 
-def _to_planes(page: Image.Image) -> Tensor:
+def _to_planes(page: Page) -> Tensor:
     return torch.from_numpy(np.asarray(page).copy()).permute(2, 0, 1).float() / 255.0
