@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core import inpaint, load_model, translate
-from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
+from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING, EMBEDDED_TRANSLATION
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.files.atomic import atomic_path
 from inpaint_core.files.images import decode_image, write_image
@@ -91,15 +92,15 @@ def embedded_fills() -> Path:
 
 
 def see_flowers() -> Path:
-    """A picture, what the network sees of it, and the result."""
-    model = load_model("see-flowers")
+    """A picture, what the network sees of it, what the embedded models make of it."""
+    models = [load_model(name) for name in EMBEDDED_TRANSLATION]
     rows = []
     for name in ("coffee.png", "rocket.jpg", "astronaut.png"):
         image = photograph(name, 256)
-        if isinstance(model, TranslationModel) and model.card.prepare is not None:
-            seen = prepare(image, model.card.prepare).expand(-1, 3, -1, -1)
-            rows.append([image[0], seen[0], translate(model, image)[0]])
-    columns = ["picture", "Learning to See: Prepare", "see-flowers"]
+        seen = prepare(image, models[0].card.prepare or PrepareSettings()).expand(-1, 3, -1, -1)
+        made = [translate(model, image)[0] for model in models if isinstance(model, TranslationModel)]
+        rows.append([image[0], seen[0], *made])
+    columns = ["picture", "Learning to See: Prepare", *EMBEDDED_TRANSLATION]
     return write_grid(IMAGES / "see_flowers.jpg", columns, rows)
 
 

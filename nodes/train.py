@@ -126,15 +126,15 @@ class TrainModel(io.ComfyNode):
                     default=50,
                     min=1,
                     max=100_000,
-                    tooltip="A sample picture appears on the node every so many steps, and a first one soon.",
+                    tooltip="Number of steps between the sample pictures shown on the node; the first one comes early.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Combo.Input(
                     "resume",
                     options=list(RESUME),
-                    tooltip="Go on with the run of this name? if nothing changed: when settings and pictures are "
-                    "the same (more steps or another seed may be wanted), otherwise start a new run beside it. "
-                    "always: with others as well. never: start a new run beside it.",
+                    tooltip="Whether to resume an existing run of this name. if nothing changed: resume if settings "
+                    "and pictures are the same (steps may be increased, and the seed does not count), otherwise start a "
+                    "new run beside it. always: resume even if they differ. never: start a new run beside it.",
                 ),
                 io.Boolean.Input(
                     "subfolders",

@@ -18,7 +18,7 @@ FORMAT: Literal[1] = 1
 
 
 def pack_version() -> str:
-    """Version of the installed pack, "0" when it runs from a folder that was never installed."""
+    """Version of the installed pack, or "0" if it runs from a folder without being installed."""
     try:
         return metadata.version("liminal-inpaint")
     except metadata.PackageNotFoundError:

@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
-    masks, read = _look_at_masks(arguments, limit)
+    masks, read = _find_masks(arguments, limit)
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
@@ -151,7 +151,7 @@ def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor
     return said
 
 
-def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
+def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
     """The folder of masks, if any, and all files that masks are read from.
 
     Raises

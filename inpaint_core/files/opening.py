@@ -90,7 +90,7 @@ def pixel_limit(megapixels: float | None) -> int:
     if megapixels is None:
         return MAX_PIXELS
     if not 0.0 < megapixels < 1e6:
-        raise ValueError(f"--max-megapixels {megapixels:g}: give a number of million pixels above 0")
+        raise ValueError(f"--max-megapixels {megapixels:g}: must be above 0 (million pixels)")
     return round(megapixels * 1e6)
 
 
@@ -130,7 +130,7 @@ def check_file(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> No
     if not stat.S_ISREG(found.st_mode):
         raise ImageFileError(f"{path}: not a picture file, but a folder, pipe or device")
     if found.st_size > max(MAX_BYTES, BYTES_PER_PIXEL * max_pixels):
-        raise ImageFileError(f"{path}: {found.st_size / 2**30:.0f} GiB is larger than any picture that is accepted")
+        raise ImageFileError(f"{path}: {found.st_size / 2**30:.0f} GiB is too large for a picture file")
 
 
 @contextmanager

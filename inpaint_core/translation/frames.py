@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -133,6 +133,7 @@ class FrameTranslator:
         self.smooth_input = ExponentialSmoothing(smooth_input)
         self.smooth_output = ExponentialSmoothing(smooth_output)
         self.seen: Tensor | None = None
+        self._latest: Tensor | None = None
 
     @property
     def controls(self) -> LiveControls | None:
@@ -161,8 +162,22 @@ class FrameTranslator:
         view = self._view(frames)
         cuts = self._cuts(view)
         self.seen = self.smooth_input(self._prepare(view), cuts)
-        output = self.smooth_output(self._model.predict(self.seen), cuts)
+        output = self.smooth_output(self._predict(self.seen, cuts), cuts)
         return self._unview(output, height, width).to(frames.device)
+
+    def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:
+        """What the network makes of frames; one that can continue is told what it made of the frame before."""
+        steadiness = self.smooth_output.amount
+        if not self._model.network.continues or steadiness == 0.0:
+            self._latest = None
+            return self._model.predict(seen)
+        outputs = []
+        for frame, cut in zip(seen.split(1), cuts, strict=True):
+            if cut or self._latest is None or self._latest.shape[-2:] != frame.shape[-2:]:
+                self._latest = None
+            self._latest = self._model.predict(frame, previous=self._latest, steadiness=steadiness)
+            outputs.append(self._latest)
+        return torch.cat(outputs)
 
     @torch.no_grad()
     def look(self, frames: Tensor) -> Tensor:

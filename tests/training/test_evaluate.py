@@ -341,7 +341,7 @@ BAD = {
     "is not a folder": {"--out": "{tmp}/file/below"},
     "no such": {"--model": "unheard-of"},
     "given twice": {"--model": "mean mean"},
-    "no such file of VGG weights": {"--features": "{tmp}/vgg.safetensors"},
+    "no such VGG weights file": {"--features": "{tmp}/vgg.safetensors"},
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
     "--against telea: not one of the measured models, mean": {"--against": "telea"},

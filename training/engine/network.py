@@ -42,13 +42,19 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
         architecture = find_architecture(model.architecture)
         arguments = architecture.complete(model.arguments)
     except ValidationError as error:
-        raise ConfigError(f"{model.architecture!r} refuses {describe(error)}", "model.arguments") from None
+        raise ConfigError(f"{model.architecture!r}: {describe(error)}", "model.arguments") from None
     except ValueError as error:
         raise ConfigError(str(error), "model.architecture") from None
     task = config.objective.task
     if architecture.task != task:
         raise ConfigError(
             f"{model.architecture!r} is for {architecture.task}, but objective {config.objective.name!r} is for {task}",
+            "model.architecture",
+        )
+    if architecture.learns != config.objective.learns:
+        raise ConfigError(
+            f"{model.architecture!r} learns by {architecture.learns}, but objective {config.objective.name!r} is for "
+            f"networks that learn by {config.objective.learns}",
             "model.architecture",
         )
     channels = 3 if config.data.paired else 1
