@@ -24,6 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
+MAX_BYTES = 190_000
 GAP, TEXT = 8, 22  # pixels between before and after, and of the words on them
 WORDS = {"Before": "before", "After": "after", "Input, fills and truth": ""}
 """Titles of the nodes whose pictures make a thumbnail, and what is written on them."""
@@ -120,7 +121,10 @@ def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
         left = index * (width + GAP)
         page.paste(picture, (left, 0))
         draw.text((left + 12, 10), word, fill="white", font=font, stroke_width=2, stroke_fill="black")
-    page.save(workflow.with_suffix(".jpg"), quality=80, optimize=True)
+    for quality in (80, 60):
+        page.save(workflow.with_suffix(".jpg"), quality=quality, optimize=True)
+        if workflow.with_suffix(".jpg").stat().st_size < MAX_BYTES:
+            break
 
 
 def take(server: str, names: list[str], graphs: Path | None) -> Iterator[Path]:

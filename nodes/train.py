@@ -133,8 +133,8 @@ class TrainModel(io.ComfyNode):
                     "resume",
                     options=list(RESUME),
                     tooltip="Whether to resume an existing run of this name. if nothing changed: resume if settings "
-                    "and pictures are the same (steps may be increased, and the seed does not count), otherwise start a "
-                    "new run beside it. always: resume even if they differ. never: start a new run beside it.",
+                    "and pictures are the same (steps may be increased, and the seed does not count), otherwise start "
+                    "a new run beside it. always: resume even if they differ. never: start a new run beside it.",
                 ),
                 io.Boolean.Input(
                     "subfolders",

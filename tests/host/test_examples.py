@@ -17,7 +17,7 @@ EXAMPLES = {
     for file in sorted((Path(__file__).resolve().parents[2] / "example_workflows").glob("*.json"))
     if not any(name in file.stem for name in ELSEWHERE)
 }
-REMOVES = ("large_picture", "remove_object", "snap_mask", "superpixels", "train_on_this_picture", "without_a_network")
+REMOVES = ("remove_object", "snap_mask", "superpixels", "train_on_this_picture", "without_a_network")
 
 
 @pytest.fixture(scope="module")
