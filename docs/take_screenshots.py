@@ -112,7 +112,7 @@ def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
     for title, word in WORDS.items():
         if title in shown:
             with urllib.request.urlopen(f"{server}/view?{urllib.parse.urlencode(shown[title])}", timeout=60) as answer:
-                pictures.append((Image.open(io.BytesIO(answer.read())).convert("RGB"), word))
+                pictures.append((folded(Image.open(io.BytesIO(answer.read())).convert("RGB")), word))
     width = (WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
     scaled = [picture.resize((width, round(width * picture.height / picture.width))) for picture, _ in pictures]
     page = Image.new("RGB", (WIDTH, max(picture.height for picture in scaled)), "white")
@@ -125,6 +125,17 @@ def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
         page.save(workflow.with_suffix(".jpg"), quality=quality, optimize=True)
         if workflow.with_suffix(".jpg").stat().st_size < MAX_BYTES:
             break
+
+
+def folded(picture: Image.Image) -> Image.Image:
+    """A long row of pictures as two rows; any other as it is."""
+    if picture.width < 4 * picture.height:
+        return picture
+    half = picture.width // 2
+    page = Image.new("RGB", (half, 2 * picture.height), "white")
+    page.paste(picture, (0, 0))
+    page.paste(picture.crop((half, 0, picture.width, picture.height)), (0, picture.height))
+    return page
 
 
 def take(server: str, names: list[str], graphs: Path | None) -> Iterator[Path]:

@@ -10,7 +10,6 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 from inpaint_core.translation.sensitivity import Sensitivity
 
 from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names

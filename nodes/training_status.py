@@ -7,6 +7,8 @@ import time
 
 from comfy_api.v0_0_2 import io
 
+from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
+
 from ..training.errors import worded
 from ..training.events import Event, Finished, Message, Preview, Scanning, Started, StepDone
 from . import host, shown
@@ -66,9 +68,10 @@ class TrainingStatus:
         elif isinstance(event, Preview):
             self.progress.update(self._done, labeled(event))
         elif isinstance(event, Message):
-            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, worded(event.text, widget))
+            sentence = one_line(worded(event.text, widget), MAX_MESSAGE_LENGTH)
+            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, sentence)
             if event.level == "warning":
-                self._remarks.append(worded(event.text, widget))
+                self._remarks.append(sentence)
         elif isinstance(event, Finished):
             self._say(self._ending(event))
 
