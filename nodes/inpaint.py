@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
+from inpaint_core.inpainting.classical import FILL_NAMES, ClassicalFill, ClassicalMethod
 from inpaint_core.inpainting.clips import inpaint_clip
+from inpaint_core.inpainting.copying import Sources
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Completer, Detail, Strategy, inpaint
 from inpaint_core.masks.morphology import grow as grow_mask
 from inpaint_core.masks.morphology import shrink as shrink_mask
@@ -27,10 +30,39 @@ FEATHER_TOOLTIP = (
 )
 DETAIL_TOOLTIP = (
     "network: use the network's own fill. patches: the network's fill guides the structure, and detail is copied from "
-    "the surroundings; sharper, but slower."
+    "the surroundings; sharper, but slower. auto: patches for Liminal's own networks, network for all others."
 )
+SOURCES_TOOLTIP = "Pictures that patches may be copied from, besides the picture itself."
+ALLOWED_TOOLTIP = "White (1) is where patches may be copied from. Empty or unconnected: everywhere outside the hole."
+FRAMES_TOOLTIP = "Patches may also be copied from other frames of the clip, where they have no hole."
 INVERT_TOOLTIP = "Repaint the black parts of the mask instead."
 THRESHOLD_TOOLTIP = "Mask values above this are hole."
+
+
+def copying_inputs() -> list[io.Input]:
+    """What patches may be copied from."""
+    return [
+        io.Image.Input("sources", optional=True, tooltip=SOURCES_TOOLTIP),
+        io.Mask.Input("allowed", optional=True, tooltip=ALLOWED_TOOLTIP),
+        io.Boolean.Input("copy_frames", default=False, optional=True, tooltip=FRAMES_TOOLTIP, extra_dict=host.ADVANCED),
+    ]
+
+
+def copying(planes: Tensor, sources: Tensor | None, allowed: Tensor | None, copy_frames: bool) -> dict[str, Any]:
+    """The same, as `inpaint` takes it.
+
+    Raises
+    ------
+    ValueError
+        Both pictures and frames are to be copied from.
+    """
+    if copy_frames and sources is not None:
+        raise ValueError(
+            "patches are copied from sources or from the clip's frames: disconnect sources, or turn copy_frames off"
+        )
+    pictures: Sources = () if sources is None else list(host.image_planes(sources))
+    where = None if allowed is None or not bool(allowed.any()) else host.hole_planes(allowed, planes)
+    return {"sources": "frames" if copy_frames else pictures, "allowed": where}
 
 
 class Inpaint(io.ComfyNode):
@@ -127,9 +159,8 @@ class Inpaint(io.ComfyNode):
                     tooltip="Number of windows per batch. 0: as many as memory allows.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input(
-                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
-                ),
+                io.Combo.Input("detail", options=list(DETAILS), default="auto", optional=True, tooltip=DETAIL_TOOLTIP),
+                *copying_inputs(),
                 io.Boolean.Input(
                     "clip",
                     default=False,
@@ -170,7 +201,10 @@ class Inpaint(io.ComfyNode):
         grain: float = 0.0,
         grain_seed: int = 0,
         frames_per_batch: int = 0,
-        detail: Detail = "network",
+        detail: Detail = "auto",
+        sources: Tensor | None = None,
+        allowed: Tensor | None = None,
+        copy_frames: bool = False,
         clip: bool = False,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
@@ -189,6 +223,7 @@ class Inpaint(io.ComfyNode):
                 blend,
                 color_match,
                 detail if anew else "network",
+                **(copying(frames, sources, allowed, copy_frames) if anew else {}),
                 size=size or None,
                 context=context,
                 grain=grain if anew else 0.0,
@@ -223,11 +258,12 @@ class ClassicalFillNode(io.ComfyNode):
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Combo.Input(
                     "method",
-                    options=list(CLASSICAL_METHODS),
+                    options=list(FILL_NAMES),
                     default="telea",
                     tooltip="mean: the mean color of the known pixels. smooth: a smooth interpolation, which the "
                     "networks start from. telea, navier-stokes: continue the surroundings into the hole (OpenCV). "
-                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings.",
+                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings. "
+                    "patchmatch: the same by PyPatchMatch, which must be installed.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
@@ -240,6 +276,7 @@ class ClassicalFillNode(io.ComfyNode):
                     tooltip=THRESHOLD_TOOLTIP,
                     extra_dict=host.ADVANCED,
                 ),
+                *copying_inputs(),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
@@ -256,13 +293,28 @@ class ClassicalFillNode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: Tensor, mask: Tensor, method: ClassicalMethod, grow: int, invert_mask: bool, threshold: float
+        cls,
+        image: Tensor,
+        mask: Tensor,
+        method: ClassicalMethod,
+        grow: int,
+        invert_mask: bool,
+        threshold: float,
+        sources: Tensor | None = None,
+        allowed: Tensor | None = None,
+        copy_frames: bool = False,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
         remarks = host.remarks_on_hole(mask, hole, planes)
         filled = inpaint(
-            ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview(pictures=False)
+            ClassicalFill(method),
+            planes,
+            hole,
+            grow=grow,
+            feather=0,
+            **copying(planes, sources, allowed, copy_frames),
+            progress=LivePreview(pictures=False),
         )
         shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
         return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))

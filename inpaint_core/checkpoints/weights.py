@@ -66,11 +66,11 @@ def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], ki
         raise CheckpointError(
             f"{name}: weight {key!r} has shape {list(shape)}, but its card needs {list(expected.shape)}"
         )
-    accepted, wanted = WHOLE, "whole numbers of 32 or 64 bits"
+    accepted, wanted = WHOLE, "integers of 32 or 64 bits"
     if expected.is_floating_point():
         accepted, wanted = FLOATING, "floating-point numbers of 16 to 64 bits"
     elif expected.dtype == torch.uint8:
-        accepted, wanted = BYTES, "whole numbers of 8 bits without a sign"
+        accepted, wanted = BYTES, "unsigned 8-bit integers"
     if kind not in accepted:
         raise CheckpointError(f"{name}: weight {key!r} is stored as {kind}, but {wanted} are needed")
 

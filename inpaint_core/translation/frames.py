@@ -167,7 +167,7 @@ class FrameTranslator:
         return self._unview(output, height, width).to(frames.device)
 
     def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:
-        """What the network makes of frames; one that can continue is told what it made of the frame before."""
+        """The network's output for frames; a network that can continue also gets its output for the previous frame."""
         steadiness = self.smooth_output.amount
         if not self._model.network.continues or steadiness == 0.0:
             self._latest = None
