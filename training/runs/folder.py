@@ -275,6 +275,28 @@ def _is_same(folder: Path, config: TrainConfig) -> bool:
     return saved.model_dump(exclude=ASIDE) == config.model_dump(exclude=ASIDE)
 
 
+def seed_of_same(out: Path, config: TrainConfig) -> int:
+    """The seed of the newest run in `out` or beside it that `config` describes but for its seed; else that of `config`.
+
+    For those who want to go on with a run whatever seed they would begin a new one with.
+    """
+    aside: dict[str, Any] = {**ASIDE, "seed": True}
+    seeds: list[int] = []
+    for number in range(1, 10_000):
+        folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
+        if not folder.is_dir():
+            break
+        if number > 1 and folder.is_symlink():
+            continue
+        try:
+            saved = load_recipe(RunFolder(folder).config)
+        except ConfigError:
+            continue
+        if saved.model_dump(exclude=aside) == config.model_dump(exclude=aside):
+            seeds.append(saved.seed)
+    return seeds[-1] if seeds and config.seed not in seeds else config.seed
+
+
 def _identity_of(state: SavedState) -> dict[str, object]:
     """The identity stored in a state, updated from former names and completed with arguments added since."""
     saved = dict(state.values.get("identity", {}))
