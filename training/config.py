@@ -378,7 +378,7 @@ class TrainConfig(Section):
     """A complete training."""
 
     name: str = Field("run", min_length=1, max_length=100, pattern=r"^[\w .-]+$")
-    seed: int = Field(0, ge=0, lt=2**53)
+    seed: int = Field(0, ge=0, lt=2**64)
     steps: int = Field(1000, ge=1, le=100_000_000)
     batch_size: int = Field(16, ge=1, le=4096)
     """Pictures per step and process."""
