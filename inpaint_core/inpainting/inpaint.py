@@ -134,7 +134,7 @@ def inpaint(
     TypeError
         `model` is not a Completer.
     ValueError
-        Invalid shapes or options; if batch sizes do not match, both are named.
+        Invalid shapes or options; if batch sizes do not match, both are named. A fill that is not finite.
     MemoryError
         Memory ran out, and fewer windows at once, smaller ones or the CPU did not help, or were not tried because
         `size` or `frames_per_batch` was given. The message says what was tried.
@@ -152,6 +152,10 @@ def inpaint(
     allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
     work = _Work(model, output, hole, settings, allowance, progress)
     work.run(more=len(output) if detail == "patches" else 0)
+    if not bool(torch.isfinite(output[:, :3].masked_fill(hole < 0.5, 0.0)).all()):
+        raise ValueError(
+            "the model's fill has values that are not finite; its weights are damaged, use another checkpoint"
+        )
     if detail == "patches":
         _copy_detail(output, hole, seed, work)
     return output

@@ -70,7 +70,7 @@ def translate(
     Raises
     ------
     ValueError
-        Invalid shapes or options.
+        Invalid shapes or options, or an output that is not finite.
     """
     if frames_per_batch < 1:
         raise ValueError(f"frames_per_batch is {frames_per_batch}: expected at least 1")
@@ -166,10 +166,12 @@ class FrameTranslator:
         return self._unview(output, height, width).to(frames.device)
 
     def _predict(self, seen: Tensor) -> Tensor:
-        if seen.device.type != "cpu":
-            return self._model.predict(seen)
-        # Convolutions of several frames round otherwise than those of one, and gain nothing here.
-        return torch.cat([self._model.predict(frame[None]) for frame in seen])
+        # On a CPU, convolutions of several frames round otherwise than those of one, and gain nothing.
+        parts = [seen] if seen.device.type != "cpu" else list(seen.split(1))
+        output = torch.cat([self._model.predict(part) for part in parts])
+        if not bool(torch.isfinite(output).all()):
+            raise ValueError("the model's output is not finite; its weights are damaged, use another checkpoint")
+        return output
 
     @torch.no_grad()
     def look(self, frames: Tensor) -> Tensor:
