@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core import inpaint, load_model, translate
-from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
+from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING, EMBEDDED_TRANSLATION
+from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.files.atomic import atomic_path
 from inpaint_core.files.images import decode_image, write_image
@@ -84,22 +85,49 @@ def embedded_fills() -> Path:
             ClassicalFill("smooth"),
             *(load_model(model) for model in EMBEDDED_INPAINTING),
         ]
-        fills = [inpaint(completer, image, mask)[0] for completer in completers]
+        fills = [inpaint(completer, image, mask, detail="network")[0] for completer in completers]
         rows.append([with_hole(image[0], mask[0]), *fills, image[0]])
     columns = ["input", "Telea", "smooth", *EMBEDDED_INPAINTING, "truth"]
     return write_grid(IMAGES / "embedded_fills.jpg", columns, rows)
 
 
+def patch_fills() -> Path:
+    """Removed things: Telea's fill, the network's, and patches with and without the network as their guide."""
+    rows = []
+    telea, patches, network = ClassicalFill("telea"), ClassicalFill("patches"), load_model(EMBEDDED_INPAINTING[0])
+    # An ellipse each, in shares of the side: center and radii of rows and columns.
+    holes = (
+        ("coffee.png", (0.69, 0.67, 0.16, 0.13)),
+        ("chelsea.png", (0.72, 0.30, 0.15, 0.17)),
+        ("grass.png", (0.50, 0.50, 0.22, 0.26)),
+        ("rocket.jpg", (0.62, 0.21, 0.36, 0.07)),
+    )
+    for name, (row, column, height, width) in holes:
+        image = photograph(name, 256).expand(-1, 3, -1, -1)
+        line = (torch.arange(256) + 0.5) / 256
+        mask = (((line[:, None] - row) / height) ** 2 + ((line - column) / width) ** 2 < 1.0)[None, None].float()
+        fills = [
+            inpaint(telea, image, mask),
+            inpaint(network, image, mask, detail="network"),
+            inpaint(network, image, mask, detail="patches"),
+            inpaint(patches, image, mask),
+        ]
+        rows.append([with_hole(image[0], mask[0]), *(fill[0] for fill in fills), image[0]])
+    name = EMBEDDED_INPAINTING[0]
+    columns = ["input", "Telea", name, f"{name}, patches", "patches alone", "truth"]
+    return write_grid(IMAGES / "patch_fills.jpg", columns, rows)
+
+
 def see_flowers() -> Path:
-    """A picture, what the network sees of it, and the result."""
-    model = load_model("see-flowers")
+    """A picture, what the network sees of it, and the output of the embedded models."""
+    models = [load_model(name) for name in EMBEDDED_TRANSLATION]
     rows = []
     for name in ("coffee.png", "rocket.jpg", "astronaut.png"):
         image = photograph(name, 256)
-        if isinstance(model, TranslationModel) and model.card.prepare is not None:
-            seen = prepare(image, model.card.prepare).expand(-1, 3, -1, -1)
-            rows.append([image[0], seen[0], translate(model, image)[0]])
-    columns = ["picture", "Learning to See: Prepare", "see-flowers"]
+        seen = prepare(image, models[0].card.prepare or PrepareSettings()).expand(-1, 3, -1, -1)
+        made = [translate(model, image)[0] for model in models if isinstance(model, TranslationModel)]
+        rows.append([image[0], seen[0], *made])
+    columns = ["picture", "Learning to See: Prepare", *EMBEDDED_TRANSLATION]
     return write_grid(IMAGES / "see_flowers.jpg", columns, rows)
 
 
@@ -130,7 +158,7 @@ def reimagined() -> Path:
 def make(arguments: list[str]) -> Iterator[Path]:
     """Every figure that the arguments allow."""
     IMAGES.mkdir(exist_ok=True)
-    for figure in (embedded_fills, see_flowers, snapped_mask, reimagined):
+    for figure in (embedded_fills, patch_fills, see_flowers, snapped_mask, reimagined):
         yield figure()
     for model_file in arguments[:1]:
         yield superpixels_to_fill(model_file)

@@ -16,7 +16,7 @@ from .text import MAX_MESSAGE_LENGTH, one_line
 COMMANDS = {
     "inpaint": "fill the holes of a picture or a folder of pictures",
     "reimagine": "let a model replace a picture part by part",
-    "translate": "turn pictures, clips or the live camera into what a model was trained on",
+    "translate": "redraw pictures, clips or the live camera in the style of a model's training pictures",
     "mask": "make masks: superpixels, strokes, rectangles and others",
     "info": "describe a model file",
     "convert": "convert a public .pth, .pt or .ckpt file to a safe model file of this pack",

@@ -22,7 +22,7 @@ def common_count(first: int, second: int, names: tuple[str, str]) -> int:
     """
     if first != second and 1 not in (first, second):
         raise ValueError(
-            f"{first} {names[0]} and {second} {names[1]} do not match: give equal counts, or just one of either"
+            f"{first} {names[0]} and {second} {names[1]} do not match: give equal counts, or a single one of either"
         )
     return max(first, second)
 

@@ -28,5 +28,5 @@ def find_device(name: str) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
         reason = " ".join(str(error).split(". ")[0].split()) or type(error).__name__
-        raise ValueError(f"device {name!r} cannot be used here ({reason[:160]}); give cpu, or a GPU as cuda") from None
+        raise ValueError(f"device {name!r} cannot be used here ({reason[:160]}); use cpu, or cuda for a GPU") from None
     return torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else device

@@ -12,5 +12,6 @@ def describe(error: ValidationError) -> str:
     parts = []
     for item in error.errors(include_url=False):
         where = ".".join(str(step) for step in item["loc"])
-        parts.append(f"{where} = {item['input']!r:.{MAX_VALUE_LENGTH}}: {item['msg']}" if where else item["msg"])
+        message = item["msg"].removeprefix("Value error, ")
+        parts.append(f"{where} = {item['input']!r:.{MAX_VALUE_LENGTH}}: {message}" if where else message)
     return "; ".join(parts)

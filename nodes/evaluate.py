@@ -61,7 +61,7 @@ class EvaluateModel(io.ComfyNode):
                     "strategy",
                     options=list(STRATEGIES),
                     default="auto",
-                    tooltip="What the network sees of a picture, as on Inpaint. whole is what papers usually report.",
+                    tooltip="What the network sees of a picture, as on Inpaint. Papers usually report whole.",
                 ),
                 io.Int.Input(
                     "rows",

@@ -309,7 +309,7 @@ def safe_path(text: str, roots: dict[str, Path]) -> Path:
     path = os.path.realpath(roots[parts[0]].joinpath(*(safe_name(part) for part in parts[1:])))
     if not any(_contains(os.path.realpath(root), path) for root in roots.values()):
         raise ValueError(
-            f"{ascii(text)[:60]} leads out of these folders: {accepted}; the owner of the machine can allow more"
+            f"{ascii(text)[:60]} leads out of the allowed folders: {accepted}; the owner of the machine can allow more"
         )
     return Path(path)
 

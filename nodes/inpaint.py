@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
-from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill, ClassicalMethod
+from inpaint_core.inpainting.classical import FILL_NAMES, ClassicalFill, ClassicalMethod
+from inpaint_core.inpainting.copying import Sources
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Detail, Strategy, inpaint
 
 from . import host
 from .live_preview import LivePreview
 
 MASK_TOOLTIP = (
-    "White (1) is the hole to repaint; black (0) stays bit-identical. Any size; a single mask serves a whole batch of "
-    "pictures, and vice versa."
+    "White (1) is the hole to repaint; black (0) stays bit-identical. Any size. A single mask is applied to every "
+    "picture of a batch, and every mask of a batch to a single picture."
 )
 GROW_TOOLTIP = (
     "Enlarge the hole by this many pixels first, to include the fringe of a removed object. Negative values shrink it."
@@ -25,10 +28,39 @@ FEATHER_TOOLTIP = (
 )
 DETAIL_TOOLTIP = (
     "network: use the network's own fill. patches: the network's fill guides the structure, and detail is copied from "
-    "the surroundings; sharper, but slower."
+    "the surroundings; sharper, but slower. auto: patches for Liminal's own networks, network for all others."
 )
+SOURCES_TOOLTIP = "Pictures that patches may be copied from, besides the picture itself."
+ALLOWED_TOOLTIP = "White (1) is where patches may be copied from. Empty or unconnected: everywhere outside the hole."
+FRAMES_TOOLTIP = "Patches may also be copied from other frames of the clip, where they have no hole."
 INVERT_TOOLTIP = "Repaint the black parts of the mask instead."
 THRESHOLD_TOOLTIP = "Mask values above this are hole."
+
+
+def copying_inputs() -> list[io.Input]:
+    """What patches may be copied from."""
+    return [
+        io.Image.Input("sources", optional=True, tooltip=SOURCES_TOOLTIP),
+        io.Mask.Input("allowed", optional=True, tooltip=ALLOWED_TOOLTIP),
+        io.Boolean.Input("copy_frames", default=False, optional=True, tooltip=FRAMES_TOOLTIP, extra_dict=host.ADVANCED),
+    ]
+
+
+def copying(planes: Tensor, sources: Tensor | None, allowed: Tensor | None, copy_frames: bool) -> dict[str, Any]:
+    """The same, as `inpaint` takes it.
+
+    Raises
+    ------
+    ValueError
+        Both pictures and frames are to be copied from.
+    """
+    if copy_frames and sources is not None:
+        raise ValueError(
+            "patches are copied from sources or from the clip's frames: disconnect sources, or turn copy_frames off"
+        )
+    pictures: Sources = () if sources is None else list(host.image_planes(sources))
+    where = None if allowed is None or not bool(allowed.any()) else host.hole_planes(allowed, planes)
+    return {"sources": "frames" if copy_frames else pictures, "allowed": where}
 
 
 class Inpaint(io.ComfyNode):
@@ -124,9 +156,8 @@ class Inpaint(io.ComfyNode):
                     tooltip="Number of windows per batch. 0: as many as memory allows.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input(
-                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
-                ),
+                io.Combo.Input("detail", options=list(DETAILS), default="auto", optional=True, tooltip=DETAIL_TOOLTIP),
+                *copying_inputs(),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
@@ -149,7 +180,10 @@ class Inpaint(io.ComfyNode):
         grain: float = 0.0,
         grain_seed: int = 0,
         frames_per_batch: int = 0,
-        detail: Detail = "network",
+        detail: Detail = "auto",
+        sources: Tensor | None = None,
+        allowed: Tensor | None = None,
+        copy_frames: bool = False,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
@@ -165,6 +199,7 @@ class Inpaint(io.ComfyNode):
             blend,
             color_match,
             detail,
+            **copying(planes, sources, allowed, copy_frames),
             size=size or None,
             context=context,
             grain=grain,
@@ -191,11 +226,12 @@ class ClassicalFillNode(io.ComfyNode):
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Combo.Input(
                     "method",
-                    options=list(CLASSICAL_METHODS),
+                    options=list(FILL_NAMES),
                     default="telea",
                     tooltip="mean: the mean color of the known pixels. smooth: a smooth interpolation, which the "
                     "networks start from. telea, navier-stokes: continue the surroundings into the hole (OpenCV). "
-                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings.",
+                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings. "
+                    "patchmatch: the same by PyPatchMatch, which must be installed.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
@@ -208,18 +244,34 @@ class ClassicalFillNode(io.ComfyNode):
                     tooltip=THRESHOLD_TOOLTIP,
                     extra_dict=host.ADVANCED,
                 ),
+                *copying_inputs(),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
 
     @classmethod
     def execute(
-        cls, image: Tensor, mask: Tensor, method: ClassicalMethod, grow: int, invert_mask: bool, threshold: float
+        cls,
+        image: Tensor,
+        mask: Tensor,
+        method: ClassicalMethod,
+        grow: int,
+        invert_mask: bool,
+        threshold: float,
+        sources: Tensor | None = None,
+        allowed: Tensor | None = None,
+        copy_frames: bool = False,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
         host.remark_on_hole(mask, hole, planes)
         filled = inpaint(
-            ClassicalFill(method), planes, hole, grow=grow, feather=0, progress=LivePreview(pictures=False)
+            ClassicalFill(method),
+            planes,
+            hole,
+            grow=grow,
+            feather=0,
+            **copying(planes, sources, allowed, copy_frames),
+            progress=LivePreview(pictures=False),
         )
         return io.NodeOutput(host.host_image(filled))

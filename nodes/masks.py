@@ -30,7 +30,8 @@ MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are ref
 
 
 MASK_TOOLTIP = (
-    "A rough mask, white (1) = hole. Any size; a single mask serves a whole batch of pictures, and vice versa."
+    "A rough mask, white (1) = hole. Any size. A single mask is applied to every picture of a batch, and every mask "
+    "of a batch to a single picture."
 )
 INVERT_TOOLTIP = "Treat the black parts of the mask as the hole instead."
 SEGMENTS = dict(default=200, min=1, max=20000, tooltip="Approximate number of superpixels.")

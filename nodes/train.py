@@ -64,7 +64,7 @@ class TrainModel(io.ComfyNode):
                     "recipe",
                     options=recipe_names(),
                     default="demo",
-                    tooltip="The network and how it is trained. Perceptual and style terms are omitted here because "
+                    tooltip="Which network to train, and how. Perceptual and style terms are omitted here because "
                     "they need a VGG, and nodes do not download anything.",
                 ),
                 io.Combo.Input(
@@ -127,14 +127,14 @@ class TrainModel(io.ComfyNode):
                     default=50,
                     min=1,
                     max=100_000,
-                    tooltip="Show a sample picture on the node every this many steps.",
+                    tooltip="Number of steps between the sample pictures shown on the node.",
                 ),
                 io.Combo.Input(
                     "resume",
                     options=list(RESUME),
-                    tooltip="Whether to resume an existing run of this name. if nothing changed: only if settings and "
-                    "pictures are the same (steps may be increased), otherwise start a new run beside it. always: "
-                    "even if they differ. never: start a new run beside it.",
+                    tooltip="Whether to resume an existing run of this name. if nothing changed: resume if settings "
+                    "and pictures are the same (steps may be increased), otherwise start a new run beside it. always: "
+                    "resume even if they differ. never: start a new run beside it.",
                 ),
                 io.Boolean.Input(
                     "subfolders",

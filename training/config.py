@@ -15,6 +15,7 @@ from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.files.opening import pixel_limit
 from inpaint_core.losses.adversarial import AdversarialLoss
 from inpaint_core.masks import MaskMix, MaskSource
+from inpaint_core.models.architecture import Learning
 
 from .errors import SettingError
 from .yaml_files import read_yaml
@@ -170,11 +171,14 @@ class ObjectiveConfig(Section):
         Whether holes are drawn into the training pictures.
     single_picture
         Whether it can ignore unknown parts of a picture, so that it can train on a single damaged one.
+    learns
+        Kind of network it trains, see `Architecture.learns`.
     """
 
     task: ClassVar[Literal["inpainting", "translation"]] = "inpainting"
     draws_holes: ClassVar[bool] = True
     single_picture: ClassVar[bool] = False
+    learns: ClassVar[Learning] = "gradients"
 
     name: str
 
@@ -266,15 +270,20 @@ class GlcicConfig(ObjectiveConfig):
     guard: GuardConfig = GuardConfig()
 
 
-class Pix2PixConfig(ObjectiveConfig):
-    """Conditional adversarial training of a translation (Isola et al. 2017, arXiv 1611.07004)."""
+class TranslationConfig(ObjectiveConfig):
+    """Base class of the settings of objectives for translation networks."""
 
     task: ClassVar[Literal["inpainting", "translation"]] = "translation"
     draws_holes: ClassVar[bool] = False
 
-    name: Literal["pix2pix"] = "pix2pix"
     prepare: PrepareSettings | None = PrepareSettings()
     """How a picture is turned into the input (Learning to See); null for pairs."""
+
+
+class Pix2PixConfig(TranslationConfig):
+    """Conditional adversarial training of a translation (Isola et al. 2017, arXiv 1611.07004)."""
+
+    name: Literal["pix2pix"] = "pix2pix"
     l1: Weight = 100.0
     """Weight of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     l1_reduction: int = Field(1, ge=1, le=64)
@@ -311,6 +320,20 @@ class Pix2PixConfig(ObjectiveConfig):
         return self
 
 
+class ExemplarsConfig(TranslationConfig):
+    """Choice of the pictures in a network's memory."""
+
+    learns: ClassVar[Learning] = "exemplars"
+
+    name: Literal["exemplars"] = "exemplars"
+    prepare: PrepareSettings = PrepareSettings(reduction=12)
+    """How a picture is turned into the input."""
+    color: Weight = 2.0
+    """Weight of colors relative to shapes in comparing pictures."""
+    focus: Weight = 0.01
+    """Weight of fine detail: above 0, pictures in focus are preferred to blurred ones."""
+
+
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
 FORMER_NAMES = {"partial_conv": "composite"}
 """Former names of objectives, which are still accepted."""
@@ -321,7 +344,7 @@ def add_objective_config(config: type[ObjectiveConfig]) -> None:
     OBJECTIVE_CONFIGS[config.model_fields["name"].default] = config
 
 
-for _objective_config in (ReconstructionConfig, CompositeConfig, GlcicConfig, Pix2PixConfig):
+for _objective_config in (ReconstructionConfig, CompositeConfig, GlcicConfig, Pix2PixConfig, ExemplarsConfig):
     add_objective_config(_objective_config)
 
 
@@ -392,7 +415,7 @@ class TrainConfig(Section):
         if self.data.paired and self.objective.task != "translation":
             able = ", ".join(name for name, config in OBJECTIVE_CONFIGS.items() if config.task == "translation")
             raise ValueError(f"data: paired inputs are only for translation (objective {able})")
-        if isinstance(self.objective, Pix2PixConfig) and self.data.paired == (self.objective.prepare is not None):
+        if isinstance(self.objective, TranslationConfig) and self.data.paired == (self.objective.prepare is not None):
             raise ValueError(
                 "objective.prepare turns pictures into inputs: it must be null for pairs (data.input_side or "
                 "data.input_folder), and is required otherwise"

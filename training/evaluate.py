@@ -22,7 +22,7 @@ from inpaint_core.commands.notes import print_any_name
 from inpaint_core.devices import find_device
 from inpaint_core.files.opening import add_limit_argument
 from inpaint_core.foreign.completers import open_completer
-from inpaint_core.inpainting.classical import CLASSICAL_METHODS
+from inpaint_core.inpainting.classical import FILL_NAMES
 from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks.generators.registry import names_without_options
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
@@ -114,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="MODEL",
-        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}; with {WITH_PATCHES} appended, "
-        f"the fill guides patches copied from the surroundings",
+        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *FILL_NAMES))}; with {WITH_PATCHES} appended, "
+        "the fill guides patches copied from the surroundings",
     )
     parser.add_argument(
         "--against",

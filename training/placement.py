@@ -59,6 +59,22 @@ class Placement:
             values /= self.processes
         return values
 
+    def gather(self, values: Tensor) -> Tensor:
+        """The values of all processes, concatenated along the first axis; of the same shape in each."""
+        if self.processes == 1:
+            return values
+        parts = [torch.empty_like(values) for _ in range(self.processes)]
+        distributed.all_gather(parts, values.contiguous())
+        return torch.cat(parts)
+
+    def gather_names(self, names: list[str]) -> list[str]:
+        """The same for strings."""
+        if self.processes == 1:
+            return names
+        parts: list[list[str]] = [[] for _ in range(self.processes)]
+        distributed.all_gather_object(parts, names)
+        return [name for part in parts for name in part]
+
     def any(self, flag: bool) -> bool:
         """Whether any process says yes; all have to call this."""
         if self.processes == 1:

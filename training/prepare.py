@@ -38,7 +38,7 @@ from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, e
 from .config import ConfigError
 from .dataset.scan import DatasetError, LeftOut
 from .dataset.selection import SPLITS, choose
-from .preparation.cutting import look_at_all, name_squares, write_squares
+from .preparation.cutting import name_squares, scan_files, write_squares
 from .preparation.ledger import Ledger
 from .preparation.report import REPORT, earlier_splits, make_report, summarize
 from .preparation.settings import WHOLE, PrepareError, Settings
@@ -77,7 +77,7 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
     check_writable(out)
     listing = _search(data, settings.recursive)
     earlier = earlier_splits(out / REPORT, settings)
-    sources, left_out = look_at_all(data, listing.pictures, settings, quiet)
+    sources, left_out = scan_files(data, listing.pictures, settings, quiet)
     if not sources:
         raise PrepareError(_nothing(data, left_out, listing))
     choose(sources, settings.threshold, settings.split, settings.seed, earlier)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
 from typing import ClassVar, TypeVar
 
 import torch
@@ -33,8 +34,8 @@ class DescribedModel:
 
     @property
     def device(self) -> torch.device:
-        """Device of the weights."""
-        return next(self.network.parameters()).device
+        """Device of the weights, or of what the network remembers."""
+        return next(chain(self.network.parameters(), self.network.buffers())).device
 
     def to(self: Model, device: torch.device | str) -> Model:
         """Move the weights; returns itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from ..models.architecture import Network
 from ..models.evaluation_mode import evaluation_mode
 from ..models.pconv_unet import PConvUNet
 from ..models.pconv_unet_inference import PConvUNetInference
+from ..models.registry import find_architecture
 from .inpainting_model import InpaintingModel, to_range
 from .translation_model import TranslationModel
 
@@ -47,8 +48,8 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
         Another model with the same card, for inference only: it cannot be trained or saved. It takes and gives float32.
         Its output differs from the original's by less than 2/255, and by rounding where float32 is kept.
     """
-    dtype = fast_dtype(model.device)
     network = model.network
+    dtype = torch.float32 if network.exact else fast_dtype(model.device)
     with torch.inference_mode(False), torch.no_grad(), evaluation_mode(network):
         chosen = inference_form(network, dtype)
         if dtype != torch.float32:
@@ -95,7 +96,7 @@ class FoldedNetwork(Network):
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
         super().__init__()
-        self.multiple, self.minimum = network.multiple, network.minimum
+        self.multiple, self.minimum, self.continues = network.multiple, network.minimum, network.continues
         self.dtype = dtype
         folded = copy.deepcopy(network).eval().requires_grad_(False)
         fold_batch_norm(folded)
@@ -105,10 +106,10 @@ class FoldedNetwork(Network):
         self.network = folded.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
 
     @torch.no_grad()
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, **options: Any) -> Tensor:
         """As for the network itself."""
         laid_out = (tensor.to(dtype=self.dtype, memory_format=self.layout) for tensor in inputs)
-        return self.network(*laid_out).to(torch.float32, memory_format=torch.contiguous_format)
+        return self.network(*laid_out, **options).to(torch.float32, memory_format=torch.contiguous_format)
 
 
 def fold_batch_norm(network: nn.Module) -> None:
@@ -134,7 +135,8 @@ def probe_inputs(model: InpaintingModel | TranslationModel) -> tuple[Tensor, ...
     that reaches the frame's edge, where few known pixels count for many."""
     generator = torch.Generator().manual_seed(0)
     side = max(-(-PROBE_SIDE // model.network.multiple) * model.network.multiple, model.network.minimum)
-    channels = 3 if isinstance(model, InpaintingModel) else _input_channels(model.network)
+    architecture = find_architecture(model.card.architecture)
+    channels = architecture.input_channels(architecture.complete(model.card.arguments))
     natural = torch.zeros(1, channels, side, side)
     for octave in range(1, 7):
         noise = torch.randn(1, channels, 2**octave, 2**octave, generator=generator)
@@ -150,7 +152,3 @@ def probe_inputs(model: InpaintingModel | TranslationModel) -> tuple[Tensor, ...
     mask[1, :, side // 4 : side // 2, side // 2 :] = 1
     mask = mask.to(model.device)
     return model.prepare(image, mask), mask
-
-
-def _input_channels(network: nn.Module) -> int:
-    return next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))

@@ -60,9 +60,15 @@ class InpaintingModel(DescribedModel):
         Says how the network's input is prepared.
     network
         Takes `(image, mask)`, see `inpaint_core.models`. Its mode is left alone; `complete` runs it in evaluation mode.
+
+    Attributes
+    ----------
+    detail
+        `"patches"`: `inpaint` uses the fills as guides of patches unless told otherwise.
     """
 
     does = "fills holes"
+    detail = "patches"
 
     def prepare(self, image: Tensor, mask: Tensor) -> Tensor:
         """The network's input: the hole filled with the card's color, in the card's value range."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,7 +28,7 @@ class TranslationModel(DescribedModel):
     does = "translates pictures"
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor) -> Tensor:
+    def predict(self, inputs: Tensor, *, previous: Tensor | None = None, steadiness: float = 0.0) -> Tensor:
         """Run the network.
 
         Parameters
@@ -34,6 +36,11 @@ class TranslationModel(DescribedModel):
         inputs
             What the network was trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
             for it, color `[B,3,H,W]` otherwise; any size from 1x1, on any device.
+        previous
+            Output `[1,3,H,W]` in 0..1 for the frame before the first of `inputs`. Only used by networks with
+            `Network.continues`, whose choices then change less from frame to frame.
+        steadiness
+            Strength of that, from 0 to 1.
 
         Returns
         -------
@@ -43,7 +50,12 @@ class TranslationModel(DescribedModel):
         device = self.device
         feed = to_range(inputs.to(device, torch.float32), self.card.value_range)
         padded, window = pad_to_multiple(feed, self.network.multiple, self.network.minimum)
+        options: dict[str, Any] = {}
+        if self.network.continues and previous is not None and steadiness > 0.0:
+            before = to_range(previous.to(device, torch.float32), self.card.value_range)
+            before, _ = pad_to_multiple(before, self.network.multiple, self.network.minimum)
+            options = {"previous": before, "steadiness": steadiness}
         half = torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
         with evaluation_mode(self.network), half:
-            output = self.network(padded)
+            output = self.network(padded, **options)
         return from_range(crop_padding(output.float(), window), self.card.value_range).to(inputs.device)

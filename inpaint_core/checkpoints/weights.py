@@ -18,6 +18,7 @@ from .translation_model import TranslationModel
 
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
 WHOLE = {"I64", "I32", "int64", "int32"}
+BYTES = {"U8", "uint8"}
 PROBE_SIDE = 64  # pixels; smaller than anything networks are trained on
 MAX_PASS_GIB = 16.0
 PASS_VARIABLE = "LIMINAL_PASS_GIB"
@@ -65,10 +66,13 @@ def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], ki
         raise CheckpointError(
             f"{name}: weight {key!r} has shape {list(shape)}, but its card needs {list(expected.shape)}"
         )
-    accepted = FLOATING if expected.is_floating_point() else WHOLE
+    accepted, wanted = WHOLE, "integers of 32 or 64 bits"
+    if expected.is_floating_point():
+        accepted, wanted = FLOATING, "floating-point numbers of 16 to 64 bits"
+    elif expected.dtype == torch.uint8:
+        accepted, wanted = BYTES, "unsigned 8-bit integers"
     if kind not in accepted:
-        wanted = "floating-point numbers" if expected.is_floating_point() else "whole numbers"
-        raise CheckpointError(f"{name}: weight {key!r} is stored as {kind}, but {wanted} of 16 to 64 bits are needed")
+        raise CheckpointError(f"{name}: weight {key!r} is stored as {kind}, but {wanted} are needed")
 
 
 def to_finite(name: str, key: str, tensor: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from ..files.images import Picture, check_writable, decode_image, write_image
 from ..files.masks import read_mask
 from ..files.opening import ImageFileError, pixel_limit, read_header
 from ..foreign.completers import open_completer
-from ..inpainting.classical import CLASSICAL_METHODS
-from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, inpaint
+from ..inpainting.classical import FILL_NAMES
+from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Detail, inpaint
 from ..masks import generate
 from ..masks.generators.registry import names_without_options
 from ..masks.morphology import grow
@@ -63,7 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how the fill is blended into the picture (default: alpha)"
     )
-    add_detail_argument(parser)
+    add_detail_argument(parser, "auto")
+    parser.add_argument(
+        "--sources", type=Path, metavar="FOLDER", help="more pictures to copy patches from; a folder or one file"
+    )
+    parser.add_argument(
+        "--allowed", type=Path, metavar="MASK", help="a picture, white where patches may be copied from (default: all)"
+    )
     parser.add_argument("--color-match", action="store_true", help="match the fill's color to the hole's surroundings")
     parser.add_argument(
         "--grain", type=float, default=0.0, help="0..1: add the noise of the surroundings to the fill (default: 0)"
@@ -79,7 +85,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         required=True,
-        help=f"a .safetensors model, or one of {', '.join((*EMBEDDED_INPAINTING, *CLASSICAL_METHODS))}",
+        help=f"a .safetensors model, or one of {', '.join((*EMBEDDED_INPAINTING, *FILL_NAMES))}",
     )
     parser.add_argument("--device", default="cpu", help="where the network runs, e.g. cuda (default: cpu)")
     parser.add_argument(
@@ -90,14 +96,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_detail_argument(parser: argparse.ArgumentParser) -> None:
+def add_detail_argument(parser: argparse.ArgumentParser, default: Detail) -> None:
     """Declare the source of fine detail."""
     parser.add_argument(
         "--detail",
         choices=DETAILS,
-        default="network",
-        help="network: use the model's fill; patches: use it to guide patches copied from the surroundings (default: "
-        "network)",
+        default=default,
+        help="network: use the model's fill; patches: use it to guide patches copied from the surroundings; auto: "
+        f"patches for the networks of the pack, network for all other models (default: {default})",
     )
 
 
@@ -106,13 +112,22 @@ def run(arguments: argparse.Namespace) -> int:
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
-    masks, read = _look_at_masks(arguments, limit)
+    masks, read = _find_masks(arguments, limit)
+    sources, sources_read = _read_sources(arguments.sources, limit, notes)
+    if arguments.allowed is not None:
+        read_header(arguments.allowed, limit)
+        read = [*read, arguments.allowed]
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
         notes.say(source, picture.remarks)
         hole = _mask_for(arguments, source, picture, masks, notes)
+        allowed = None
+        if arguments.allowed is not None:
+            mask = read_mask(arguments.allowed, picture, max_pixels=limit)
+            notes.say(arguments.allowed, mask.remarks)
+            allowed = mask.hole
         result = inpaint(
             model,
             picture.planes[None],
@@ -123,6 +138,8 @@ def run(arguments: argparse.Namespace) -> int:
             blend=arguments.blend,
             color_match=arguments.color_match,
             detail=arguments.detail,
+            allowed=allowed,
+            sources=sources,
             size=arguments.size,
             context=arguments.context,
             grain=arguments.grain,
@@ -137,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
         if masks is not None:
             read_mask(_mask_file(arguments, source, masks, header.transparent), max_pixels=limit)
 
-    return picture_folders.run_over(arguments, work, notes, also_read=read, look=look)
+    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read], look=look)
 
 
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
@@ -156,7 +173,24 @@ def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor
     return said
 
 
-def _look_at_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
+def _read_sources(path: Path | None, limit: int, notes: Notes) -> tuple[list[Tensor], list[Path]]:
+    """Pictures that may be copied from, and their files.
+
+    Raises
+    ------
+    ImageFileError
+        A file that is no picture, or a folder without any.
+    """
+    if path is None:
+        return [], []
+    files = picture_folders.search(path, False, notes).pictures if path.is_dir() else [path]
+    pictures = [decode_image(file, limit) for file in files]
+    for file, picture in zip(files, pictures, strict=True):
+        notes.say(file, picture.remarks)
+    return [picture.planes for picture in pictures], list(files)
+
+
+def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | None, list[Path]]:
     """The folder of masks, if any, and all files that masks are read from.
 
     Raises

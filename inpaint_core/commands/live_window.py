@@ -64,11 +64,11 @@ class LiveWindow:
 
     def wait(self, translator: FrameTranslator) -> None:
         """Let the window redraw, and handle a key if one was pressed."""
-        self.obey(chr(self._cv2.waitKey(30 if self.frozen else 1) & 0xFF), translator)
+        self.handle_key(chr(self._cv2.waitKey(30 if self.frozen else 1) & 0xFF), translator)
         if self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) < 1:
             self.open = False
 
-    def obey(self, key: str, translator: FrameTranslator) -> None:
+    def handle_key(self, key: str, translator: FrameTranslator) -> None:
         """Do what a key asks for."""
         if key in ("q", "\x1b"):
             self.open = False

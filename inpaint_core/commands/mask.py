@@ -176,7 +176,7 @@ def _check_out(out: Path, several: bool) -> None:
     if out.suffix.lower() not in MASK_SUFFIXES:
         raise ImageFileError(f"{out}: masks must be written as .png, which keeps their two values")
     if not out.parent.is_dir():
-        raise ImageFileError(f"{out}: the folder {out.parent} does not exist; make it first")
+        raise ImageFileError(f"{out}: the folder {out.parent} does not exist; create it first")
 
 
 def _write_sheet(arguments: argparse.Namespace) -> int:

@@ -254,7 +254,7 @@ def _single_target(
     if out.suffix.lower() not in suffixes:
         raise ImageFileError(f"{out}: the name must end in one of {', '.join(suffixes)}, or be an existing folder")
     if not out.parent.is_dir():
-        raise ImageFileError(f"{out}: the folder {out.parent} does not exist; make it first")
+        raise ImageFileError(f"{out}: the folder {out.parent} does not exist; create it first")
     return out
 
 

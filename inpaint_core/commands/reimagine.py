@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how fills are blended into the picture (default: alpha)"
     )
-    add_detail_argument(parser)
+    add_detail_argument(parser, "network")
     parser.add_argument(
         "--strip", action="store_true", help="also write NAME.strip.png: the picture at the start and after every round"
     )

@@ -297,7 +297,7 @@ class _Task:
 def _camera(text: str) -> int:
     number = text.removeprefix("camera:")
     if not number.isdecimal():
-        raise VideoError(f"{text}: a camera is given by its number, such as camera:0")
+        raise VideoError(f"{text}: name a camera by its number, such as camera:0")
     return int(number)
 
 

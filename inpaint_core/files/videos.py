@@ -132,7 +132,7 @@ def write_clip(path: str | os.PathLike[str], rate: float, height: int, width: in
     if codec is None:
         raise VideoError(f"{path}: a video's name must end in one of {', '.join(CODECS)}")
     if not target.parent.is_dir():
-        raise VideoError(f"{path}: the folder {target.parent} does not exist; make it first")
+        raise VideoError(f"{path}: the folder {target.parent} does not exist; create it first")
     ended_by: BaseException | None = None
     with atomic_path(target) as temporary:
         writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*codec), rate, (width, height))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..checkpoints.files import load_model
 from ..checkpoints.inpainting_model import InpaintingModel
 from ..devices import find_device
-from ..inpainting.classical import CLASSICAL_METHODS, ClassicalFill
+from ..inpainting.classical import FILL_NAMES, ClassicalFill
 from ..inpainting.inpaint import Completer
 from .external_models import is_external, load_external_model
 
@@ -28,7 +28,7 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
         No such device, or a model that translates pictures instead of filling holes.
     """
     find_device(device)
-    if name in CLASSICAL_METHODS:
+    if name in FILL_NAMES:
         return ClassicalFill(name)
     if is_external(name):
         return load_external_model(name, device)

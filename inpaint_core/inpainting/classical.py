@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,9 +11,12 @@ from torch import Tensor
 
 from ..models.pull_push import pull_push
 from .patches import Check, fill_from_patches
+from .patchmatch import check_patchmatch, fill_by_patchmatch
 
-ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches"]
-CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
+ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches", "patchmatch"]
+FILL_NAMES: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
+CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = FILL_NAMES[:-1]  # those that need no further package
+COPYING: tuple[ClassicalMethod, ...] = ("patches", "patchmatch")
 RADIUS = 5  # radius in pixels around each hole pixel used by the Telea and Navier-Stokes fills
 MIN_SIDE = 3
 
@@ -27,14 +31,15 @@ class ClassicalFill:
         Gortler et al. 1996), the starting point of the pack's networks; `"telea"`: fast marching (Telea 2004);
         `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`: the smoothest
         surface through the rim (Damelin & Hoang 2018), clamped to the range of known values; its cost grows steeply
-        with the hole; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`.
+        with the hole; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`;
+        `"patchmatch"`: the same by the library PyPatchMatch, see `patchmatch.fill_by_patchmatch`.
     seed
         Seed of the search for patches.
 
     Raises
     ------
     ValueError
-        Unknown method.
+        Unknown method, or `"patchmatch"` without its library.
 
     Notes
     -----
@@ -44,21 +49,38 @@ class ClassicalFill:
     """
 
     def __init__(self, method: ClassicalMethod, seed: int = 0) -> None:
-        if method not in CLASSICAL_METHODS:
-            raise ValueError(f"unknown classical fill {method!r}: choose one of {', '.join(CLASSICAL_METHODS)}")
+        if method not in FILL_NAMES:
+            raise ValueError(f"unknown classical fill {method!r}: choose one of {', '.join(FILL_NAMES)}")
+        if method == "patchmatch":
+            check_patchmatch()
         self.method = method
         self.seed = seed
         self.takes_check = method == "patches"
-        self.min_window, self.min_context = (256, 1.0) if method == "patches" else (64, 0.0)
+        self.takes_sources = method in COPYING
+        self.min_window, self.min_context = (256, 1.0) if method in COPYING else (64, 0.0)
 
-    def complete(self, image: Tensor, mask: Tensor, check: Check | None = None) -> Tensor:
+    def complete(
+        self,
+        image: Tensor,
+        mask: Tensor,
+        check: Check | None = None,
+        allowed: Tensor | None = None,
+        sources: Sequence[Tensor] = (),
+    ) -> Tensor:
         """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels are unchanged.
 
-        `check` is called between the passes of slow methods; an exception raised by it ends the work.
+        `check` is called between the passes of slow methods; an exception raised by it ends the work. `allowed` and
+        `sources` restrict and extend what patches are copied from, as in `patches.fill_from_patches`.
         """
-        if self.method == "patches":
+        if self.method in COPYING:
             unknown = ((mask > 0.5) | ~torch.isfinite(image).all(1, keepdim=True)).to(mask)
-            filled = fill_from_patches(image.nan_to_num(0.0, 0.0, 0.0), unknown, seed=self.seed, check=check)
+            image_known = image.nan_to_num(0.0, 0.0, 0.0)
+            if self.method == "patchmatch":
+                filled = fill_by_patchmatch(image_known, unknown, allowed=allowed, sources=sources, seed=self.seed)
+            else:
+                filled = fill_from_patches(
+                    image_known, unknown, allowed=allowed, sources=sources, seed=self.seed, check=check
+                )
             return torch.where(mask > 0.5, filled, image)
         return torch.stack([self._fill(picture, hole[0] > 0.5) for picture, hole in zip(image, mask, strict=True)])
 

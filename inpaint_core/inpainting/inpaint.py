@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -17,15 +17,15 @@ from ..masks.morphology import shrink as shrink_mask
 from ..masks.normalise import normalize_mask
 from . import multiscale
 from .blending import join, match_colors
+from .copying import Material, Sources, copy_detail
 from .grain import match_grain
 from .memory import Allowance, is_out_of_memory
-from .patches import fill_from_patches
 from .surroundings import keep_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Strategy = Literal["auto", "whole", "crop", "resize", "tile"]
 Blend = Literal["alpha", "poisson"]
-Detail = Literal["network", "patches"]
+Detail = Literal["network", "patches", "auto"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 BLENDS: tuple[Blend, ...] = get_args(Blend)
 DETAILS: tuple[Detail, ...] = get_args(Detail)
@@ -35,8 +35,6 @@ MAX_REDUCTION = 2.0  # a fill made at less than 1 / MAX_REDUCTION of the full si
 SHALLOW = 8  # every hole pixel is within trained size / SHALLOW of a known one: tiles show enough surroundings
 SURROUNDINGS = 32  # blending uses the hole and this many pixels around it
 MIN_WINDOW = 64  # for models without a trained size, such as classical fills
-PATCH_CONTEXT = 1.0  # on each side of the hole, patches are copied from this fraction of its longer side
-PATCH_WINDOW = 256  # and from windows with at least this side
 
 Progress = Callable[[int, int, Tensor], None]
 """Called after every pass with steps done, total steps (windows, then pictures whose detail is copied), and the current
@@ -49,7 +47,9 @@ class Completer(Protocol):
     One with a `trained_size`, as an attribute or on its `card`, is shown windows of about that size, see `inpaint`; one
     with a `device` and a `to` can be moved to the CPU when memory runs out. Fills that are not networks may have
     `min_window` (pixels) and `min_context` (fraction of the hole's side), the least surroundings they use, and
-    `takes_check`: their `complete` accepts a `check` that is called between passes.
+    `takes_check`: their `complete` accepts a `check` that is called between passes. With `takes_sources` it also
+    accepts `allowed` and `sources`, see `patches.fill_from_patches`, and sees windows at full size whatever `size` is.
+    A model whose `detail` is `"patches"` fills better with patches, see `inpaint`.
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -67,8 +67,10 @@ def inpaint(
     feather: int = 8,
     blend: Blend = "alpha",
     color_match: bool = False,
-    detail: Detail = "network",
+    detail: Detail = "auto",
     *,
+    allowed: Tensor | None = None,
+    sources: Sources = (),
     size: int | None = None,
     context: float = 0.5,
     grain: float = 0.0,
@@ -106,7 +108,14 @@ def inpaint(
         Shift the fill's mean color to that of a ring around the hole.
     detail
         `"network"`: the model's own fill. `"patches"`: the model's fill guides the structure and is replaced with
-        patches copied from the surroundings, see `patches.fill_from_patches`.
+        patches copied from the surroundings, see `patches.fill_from_patches`. `"auto"`: patches for the
+        networks of the pack, whose fills they improve, and the model's own fill for all others.
+    allowed
+        1 = patches may be copied from here, in any form that `mask` takes; None: from everything known. Only where
+        patches are copied: as the detail, or by the classical fill `"patches"`.
+    sources
+        Other pictures `[C,h,w]` of any size to copy patches from, except for pixels that are transparent or not finite.
+        `"frames"`: pictures of the batch, the frames of a clip, where they are known.
     size
         Longer side in pixels of what the model sees at once (not for `"whole"`). None: chosen from its training size
         and the available memory. An explicit size is never changed.
@@ -134,13 +143,18 @@ def inpaint(
     TypeError
         `model` is not a Completer.
     ValueError
-        Invalid shapes or options; if batch sizes do not match, both are named. A fill that is not finite.
+        Invalid shapes or options; if batch sizes do not match, both are named. `allowed` or `sources` are given, but no
+        patches are copied. The fill is not finite.
     MemoryError
         Memory ran out, and fewer windows at once, smaller ones or the CPU did not help, or were not tried because
         `size` or `frames_per_batch` was given. The message says what was tried.
     """
     _check_completer(model)
     _check(image, strategy, feather, blend, detail, size, context, grain, frames_per_batch)
+    if detail == "auto":
+        detail = getattr(model, "detail", "network")
+    if (allowed is not None or len(sources)) and detail != "patches" and not getattr(model, "takes_sources", False):
+        raise ValueError('allowed and sources are for patches only: choose detail="patches", or the fill "patches"')
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = common_count(len(image), len(hole), ("images", "masks"))
     if grow > 0:
@@ -150,35 +164,21 @@ def inpaint(
     output = image.expand(count, -1, -1, -1).clone(memory_format=torch.contiguous_format)
     settings = _Settings(strategy, feather, blend, color_match, context, grain, seed)
     allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
-    work = _Work(model, output, hole, settings, allowance, progress)
+    unknown = _unknown(output, hole)
+    material = Material(output, unknown, allowed, sources)
+    work = _Work(model, output, hole, unknown, settings, allowance, material, progress)
     work.run(more=len(output) if detail == "patches" else 0)
     if not bool(torch.isfinite(output[:, :3].masked_fill(hole < 0.5, 0.0)).all()):
         raise ValueError(
             "the model's fill has values that are not finite; its weights are damaged, use another checkpoint"
         )
     if detail == "patches":
-        _copy_detail(output, hole, seed, work)
+        for index, picture in enumerate(output):
+            plane, show = hole[index % len(hole), 0], partial(work.show, index)
+            copy_detail(picture, plane, unknown[index, 0], index, material, seed, show)
+            work.done += 1
+            show()
     return output
-
-
-def _copy_detail(output: Tensor, hole: Tensor, seed: int, work: _Work) -> None:
-    """Replace fills with patches of their surroundings that resemble them at a coarse scale."""
-    for index, picture in enumerate(output):
-        plane = hole[index % len(hole), 0]
-        show = partial(work.show, index)
-        colors = picture[:3]
-        filled = colors.clone()
-        for region in hole_regions(plane, PATCH_WINDOW, PATCH_CONTEXT) if bool(plane.any()) else []:
-            part = colors[region.window.inside][None].float().nan_to_num(0.0, 0.0, 0.0)
-            # Unknown pixels outside the hole are not used as sources either, and their fill is discarded.
-            holes = work.unknown[index, 0][region.window.inside][None, None]
-            copied = fill_from_patches(part, holes, guide=part, seed=seed, check=show)
-            kept = keep_to_surroundings(copied, part, holes)[0].to(filled.dtype)
-            target = filled[region.window.inside]
-            target.copy_(torch.where(region.own & (plane[region.window.inside] > 0.5), kept, target))
-        colors.copy_(filled)
-        work.done += 1
-        show()
 
 
 @dataclass(frozen=True)
@@ -206,16 +206,20 @@ class _Work:
         model: Completer,
         output: Tensor,
         hole: Tensor,
+        unknown: Tensor,
         settings: _Settings,
         allowance: Allowance,
+        material: Material,
         progress: Progress | None,
     ) -> None:
         self.model = model
         self.output = output
         self.hole = hole
-        self.unknown = _unknown(output, hole)
+        self.unknown = unknown
         self.settings = settings
         self.allowance = allowance
+        self.material = material
+        self.copies: bool = getattr(model, "takes_sources", False)
         self.progress = progress
         self.done, self.total = 0, 0
 
@@ -246,7 +250,7 @@ class _Work:
             self.progress(self.done, self.total, self.output[picture])
 
     def _plan(self) -> list[_Job]:
-        framewise = self.settings.strategy in ("whole", "resize")
+        framewise = self.settings.strategy in ("whole", "resize") or (self.copies and self.material.restricted)
         min_window: int = getattr(self.model, "min_window", MIN_WINDOW)
         trained = _trained_side(self.model) or min_window
         least = min(trained, self.allowance.side or trained)
@@ -270,7 +274,7 @@ class _Work:
         window = job.region.window
         longest = max(window.height, window.width)
         side = self.allowance.side
-        if self.settings.strategy == "whole" or side is None or longest <= self.allowance.limit(longest):
+        if self.settings.strategy == "whole" or self.copies or side is None or longest <= self.allowance.limit(longest):
             return "direct"
         if self.settings.strategy in ("crop", "resize"):
             return "reduced"
@@ -286,7 +290,8 @@ class _Work:
         scheme = self._scheme(first)
         window = first.region.window
         # Tiles are batched within their window.
-        most = self.allowance.batch(self._pixels(window.height, window.width)) if scheme in ("direct", "reduced") else 1
+        alone = self.copies or scheme not in ("direct", "reduced")
+        most = 1 if alone else self.allowance.batch(self._pixels(window.height, window.width))
         batch = [first]
         for job in jobs[1:most]:
             other = job.region.window
@@ -309,9 +314,13 @@ class _Work:
         longest = max(window.height, window.width)
         side = self.allowance.side or longest
         tile_batch = self.allowance.batch(min(side, longest) ** 2)
-        complete: multiscale.Complete = self.model.complete
+        options: dict[str, Any] = {}
         if getattr(self.model, "takes_check", False):
-            complete = partial(self.model.complete, check=partial(self.show, jobs[0].picture))  # type: ignore[call-arg]
+            options["check"] = partial(self.show, jobs[0].picture)
+        if self.copies:
+            options["allowed"] = self.material.allowed(jobs[0].picture, window)
+            options["sources"] = self.material.sources(window, channels=3)
+        complete: multiscale.Complete = partial(self.model.complete, **options)
         prediction = multiscale.fill(complete, colors, holes, self._scheme(jobs[0]), side, tile_batch)
         for row, job in enumerate(jobs):
             one = slice(row, row + 1)
@@ -335,7 +344,8 @@ class _Work:
         if len(target) == 1:
             prediction = prediction.mean(1, keepdim=True)
         kept = target[:3]  # alpha is unchanged
-        prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
+        if not (self.copies and self.material.elsewhere):
+            prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
         filled = prediction[0].clamp(0.0, 1.0).to(target.dtype)
         kept.copy_(torch.where(job.region.own[box.inside], filled, kept))
 

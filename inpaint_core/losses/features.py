@@ -109,7 +109,7 @@ def load_features(path: str | os.PathLike[str]) -> FeatureExtractor:
 
     source = Path(path)
     if not source.is_file():
-        raise FeaturesError(f"{source}: no such file of VGG weights")
+        raise FeaturesError(f"{source}: no such VGG weights file")
     foreign = identify_foreign(source)
     if foreign is not None:
         raise FeaturesError(f"{source.name}: this is {foreign}; VGG weights must be a .safetensors file")

@@ -13,6 +13,8 @@ from torch import nn
 Task = Literal["inpainting", "translation", "discriminator"]
 ValueRange = Literal["unit", "signed", "imagenet"]
 """Range of a network's input and output: 0..1, -1..1, or ImageNet-normalized."""
+Learning = Literal["gradients", "exemplars"]
+"""How a network is trained: by gradients of its weights, or by choosing the pictures in its memory."""
 
 
 class Arguments(BaseModel):
@@ -32,10 +34,17 @@ class Network(nn.Module):
     ----------
     multiple, minimum
         Height and width of the input must be multiples of `multiple` and at least `minimum`.
+    exact
+        Whether its decisions depend on small differences, so that it must not run in half precision.
+    continues
+        Whether its forward pass accepts `previous`, the output for the previous frame, and `steadiness`, 0 to 1, how
+        strongly it keeps that frame's choices.
     """
 
     multiple: int = 1
     minimum: int = 1
+    exact: bool = False
+    continues: bool = False
 
     def initialize(self, generator: torch.Generator) -> None:
         """Set every parameter and buffer, using only randomness from `generator`."""
@@ -61,6 +70,8 @@ class Architecture:
     refining_heads
         Values of the argument `head` with which a network refines a smooth fill: it starts from an interpolation of the
         known pixels, normalizes its own input and ignores the fill color.
+    learns
+        How it is trained.
     """
 
     name: str
@@ -70,6 +81,7 @@ class Architecture:
     value_range: ValueRange = "unit"
     small: Mapping[str, Any] = field(default_factory=dict)
     refining_heads: tuple[str, ...] = ()
+    learns: Learning = "gradients"
 
     def complete(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Check arguments and add the defaults.

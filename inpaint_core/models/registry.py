@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from ..validation import describe
 from . import (
     encoder_decoder,
+    exemplar_montage,
     feature_discriminator,
     glcic,
     global_local_discriminator,
@@ -30,6 +31,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         pix2pix_unet,
         pix2pix_resnet,
         texture_unet,
+        exemplar_montage,
         patch_discriminator,
         global_local_discriminator,
         feature_discriminator,
@@ -57,13 +59,13 @@ def build_empty(name: str, arguments: dict[str, object]) -> Network:
     Raises
     ------
     ValueError
-        Unknown name, or arguments that the architecture refuses (one sentence).
+        Unknown name, or invalid arguments (one sentence).
     """
     architecture = find_architecture(name)
     try:
         checked = architecture.arguments.model_validate(arguments)
     except ValidationError as error:
-        raise ValueError(f"architecture {name!r} refuses {describe(error)}") from None
+        raise ValueError(f"architecture {name!r}: {describe(error)}") from None
     with torch.device("meta"):
         return architecture.network(**checked.model_dump())
 

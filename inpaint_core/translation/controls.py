@@ -95,7 +95,7 @@ def gaussian_blur(gray: Tensor, reach: int) -> Tensor:
     return gray
 
 
-def equalise(gray: Tensor, stretch: Stretch) -> Tensor:
+def equalize(gray: Tensor, stretch: Stretch) -> Tensor:
     """The per-frame part of a stretch: CLAHE; the others have none."""
     if stretch != "clahe":
         return gray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -134,6 +134,7 @@ class FrameTranslator:
         self.smooth_input = ExponentialSmoothing(smooth_input)
         self.smooth_output = ExponentialSmoothing(smooth_output)
         self.seen: Tensor | None = None
+        self._latest: Tensor | None = None
 
     @property
     def controls(self) -> LiveControls | None:
@@ -162,16 +163,28 @@ class FrameTranslator:
         view = self._view(frames)
         cuts = self._cuts(view)
         self.seen = self.smooth_input(self._prepare(view), cuts)
-        output = self.smooth_output(self._predict(self.seen), cuts)
+        predicted = self._predict(self.seen, cuts)
+        if not bool(torch.isfinite(predicted).all()):
+            raise ValueError("the model's output is not finite; its weights are damaged, use another checkpoint")
+        output = self.smooth_output(predicted, cuts)
         return self._unview(output, height, width).to(frames.device)
 
-    def _predict(self, seen: Tensor) -> Tensor:
-        # On a CPU, convolutions of several frames round otherwise than those of one, and gain nothing.
-        parts = [seen] if seen.device.type != "cpu" else list(seen.split(1))
-        output = torch.cat([self._model.predict(part) for part in parts])
-        if not bool(torch.isfinite(output).all()):
-            raise ValueError("the model's output is not finite; its weights are damaged, use another checkpoint")
-        return output
+    def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:
+        """The network's output for frames; a network that can continue also gets its output for the previous frame."""
+        steadiness = self.smooth_output.amount
+        if not self._model.network.continues or steadiness == 0.0:
+            self._latest = None
+            if seen.device.type != "cpu":
+                return self._model.predict(seen)
+            # Convolutions of several frames round otherwise than those of one, and gain nothing here.
+            return torch.cat([self._model.predict(frame) for frame in seen.split(1)])
+        outputs = []
+        for frame, cut in zip(seen.split(1), cuts, strict=True):
+            if cut or self._latest is None or self._latest.shape[-2:] != frame.shape[-2:]:
+                self._latest = None
+            self._latest = self._model.predict(frame, previous=self._latest, steadiness=steadiness)
+            outputs.append(self._latest)
+        return torch.cat(outputs)
 
     @torch.no_grad()
     def look(self, frames: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.prepare_settings import InputStatistics, PrepareSettings
-from .controls import LiveControls, equalise, match, measure, move, redraw
+from .controls import LiveControls, equalize, match, measure, move, redraw
 from .resampling import enlarge_cubic, reduce_area
 
 # ITU-R BT.601 luma on gamma-encoded values, as in OpenCV, Pillow and TensorFlow.
@@ -100,7 +100,7 @@ def _abstract(frames: Tensor, settings: PrepareSettings, controls: LiveControls 
         small = (reduced_side(height, settings.reduction), reduced_side(width, settings.reduction))
         gray = enlarge_cubic(reduce_area(gray, small), (height, width))
     gray = gray.clamp(0.0, 1.0)
-    return gray if controls is None else equalise(gray, controls.stretch)
+    return gray if controls is None else equalize(gray, controls.stretch)
 
 
 def _vary(gray: Tensor, settings: PrepareSettings, generator: torch.Generator) -> Tensor:

@@ -15,12 +15,14 @@ import torch
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.files import load_model, save_model
 from inpaint_core.checkpoints.inference_form import optimize
+from inpaint_core.checkpoints.inpainting_model import to_range
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import build_model
+from inpaint_core.models.registry import find_architecture
 from inpaint_core.translation import FrameTranslator
 from training.config import load_recipe
 
-RECIPES = ("l2s_fast", "l2s_unet", "l2s_resnet")
+RECIPES = ("l2s_fast", "l2s_unet", "l2s_resnet", "see_flowers")
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
@@ -32,7 +34,7 @@ def model_of(recipe: str, folder: Path, device: str) -> TranslationModel:
         architecture=config.model.architecture,
         arguments=arguments,
         task="translation",
-        value_range="signed",
+        value_range=find_architecture(config.model.architecture).value_range,
         trained_size=config.data.size,
         prepare=config.objective.prepare,
     )
@@ -60,7 +62,7 @@ def milliseconds(call: Callable[[], object], count: int = 100) -> float:
 def test_frames_a_second_on_the_processor(benchmark, tmp_path: Path, recipe: str) -> None:
     translator = FrameTranslator(optimize(model_of(recipe, tmp_path, "cpu")), smooth_output=0.5)
     frame = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
-    benchmark.pedantic(translator, (frame,), rounds=20 if recipe == "l2s_fast" else 4, warmup_rounds=2)
+    benchmark.pedantic(translator, (frame,), rounds=20 if recipe in ("l2s_fast", "see_flowers") else 4, warmup_rounds=2)
     print(f"\n{recipe}: {1.0 / benchmark.stats.stats.median:.1f} frames/s with {torch.get_num_threads()} threads")
 
 
@@ -69,9 +71,9 @@ def test_frames_a_second_on_the_processor(benchmark, tmp_path: Path, recipe: str
 def test_frames_a_second_on_the_gpu(tmp_path: Path, recipe: str) -> None:
     model = model_of(recipe, tmp_path, "cuda")
     inputs = torch.rand(1, 1, 256, 256, device="cuda", generator=torch.Generator("cuda").manual_seed(0))
-    signed = inputs * 2.0 - 1.0
+    fed = to_range(inputs, model.card.value_range)
     fast = optimize(model)
     with torch.no_grad():
         half = milliseconds(lambda: fast.predict(inputs))
-        eager = milliseconds(lambda: model.network(signed))
+        eager = milliseconds(lambda: model.network(fed))
     print(f"\n{recipe}: {1000 / half:.0f} frames/s, eager float32 {1000 / eager:.0f}")

@@ -208,3 +208,35 @@ def test_stopping_at_any_moment_leaves_whole_files_and_the_rest_can_be_done_late
     assert main(arguments) == 0
     assert sorted(path.name for path in out.iterdir()) == [f"{number:02d}.png" for number in range(30)]
     assert all(path.stat().st_mtime_ns == moment for path, moment in before.items())
+
+
+def test_patches_are_copied_from_sources_and_allowed_parts(tmp_path):
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:, :30] = 64
+    Image.fromarray(picture).save(tmp_path / "picture.png")
+    hole, allowed = np.zeros((40, 60), np.uint8), np.zeros((40, 60), np.uint8)
+    hole[12:28, 20:36], allowed[:, 40:] = 255, 255
+    Image.fromarray(hole).save(tmp_path / "hole.png")
+    Image.fromarray(allowed).save(tmp_path / "allowed.png")
+    (tmp_path / "sources").mkdir()
+    Image.fromarray(np.full((20, 30, 3), 200, np.uint8)).save(tmp_path / "sources" / "gray.png")
+    command = ["inpaint", "--model", "patches", "--image", str(tmp_path / "picture.png"), "--feather", "0"]
+    command += ["--mask", str(tmp_path / "hole.png"), "--out", str(tmp_path / "filled.png")]
+
+    def filled(*options):
+        assert main([*command, *options]) == 0
+        return np.asarray(Image.open(tmp_path / "filled.png"))[12:28, 20:36]
+
+    assert (filled("--allowed", str(tmp_path / "allowed.png")) == 0).all()
+    allowed[:], allowed[0, 0] = 0, 255
+    Image.fromarray(allowed).save(tmp_path / "allowed.png")
+    only = ("--allowed", str(tmp_path / "allowed.png"), "--sources", str(tmp_path / "sources"))
+    assert (filled(*only) == 200).all()
+
+
+def test_sources_that_are_no_pictures_are_refused(tmp_path, capsys):
+    Image.fromarray(colors()).save(tmp_path / "picture.png")
+    (tmp_path / "sources").mkdir()
+    command = ["inpaint", "--model", "patches", "--image", str(tmp_path / "picture.png"), "--mask", "center"]
+    assert main([*command, "--out", str(tmp_path / "out.png"), "--sources", str(tmp_path / "sources")]) == 2
+    assert "sources" in capsys.readouterr().err

@@ -164,7 +164,7 @@ def test_impossible_selections_are_refused_in_one_sentence(labels: Tensor, argum
     with pytest.raises(ValueError, match=said) as caught:
         select_segments(labels, **arguments)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ValueError, match="whole numbers"):
+    with pytest.raises(ValueError, match="labels must be integers"):
         select_segments(labels.float())
 
 

@@ -159,3 +159,29 @@ def test_a_mask_without_effect_is_logged(nodes, caplog):
         image[..., :3], hole(40, 56), method="mean", grow=0, invert_mask=False, threshold=0.5
     )
     assert not caplog.text
+
+
+def test_patches_are_copied_from_where_the_inputs_say(nodes, model):
+    image = torch.zeros(1, 40, 60, 3)
+    image[:, :, :30] = 0.25
+    mask = torch.zeros(1, 40, 60)
+    mask[:, 12:28, 20:36] = 1.0
+    allowed = torch.zeros(1, 40, 60)
+    allowed[:, :, 40:] = 1.0
+    sources = torch.full((2, 20, 20, 3), 0.75)
+
+    def filled(**inputs):
+        return nodes.ClassicalFillNode.execute(image, mask, "patches", 0, False, 0.5, **inputs)[0][:, 12:28, 20:36]
+
+    assert torch.equal(filled(allowed=allowed), torch.zeros(1, 16, 16, 3))
+    assert torch.equal(filled(allowed=torch.zeros(1, 64, 64)), filled())  # the host's empty mask restricts nothing
+    nowhere = torch.zeros(1, 40, 60)
+    nowhere[:, 0, 0] = 1.0
+    assert torch.equal(filled(allowed=nowhere, sources=sources), torch.full((1, 16, 16, 3), 0.75))
+    guided = DEFAULTS | dict(feather=0, detail="patches", allowed=nowhere, sources=sources)
+    assert torch.equal(
+        nodes.Inpaint.execute(model, image, mask, **guided)[0][:, 12:28, 20:36],
+        filled(**{"allowed": nowhere, "sources": sources}),
+    )
+    with pytest.raises(ValueError, match="disconnect sources"):
+        filled(sources=sources, copy_frames=True)

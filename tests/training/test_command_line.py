@@ -98,7 +98,7 @@ def test_an_output_path_that_cannot_be_written_gives_one_line(
     (tmp_path / "file").write_text("mine")
     assert "not a folder" in refused(capsys, "--config", recipe, "--out", tmp_path / "file" / "run")
     assert "not a folder" in refused(capsys, "--config", recipe, "--out", tmp_path / "file")
-    assert "cannot write" in refused(capsys, "--config", recipe, "--out", "/proc/run")
+    assert "cannot be written" in refused(capsys, "--config", recipe, "--out", "/proc/run")
     assert (tmp_path / "file").read_text() == "mine"
 
 

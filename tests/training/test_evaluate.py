@@ -330,7 +330,7 @@ def test_results_of_other_settings_or_models_are_not_mixed(pictures, tmp_path, c
 
 BAD = {
     "no such folder": {"--data": "{tmp}/nowhere"},
-    "no pictures in this folder": {"--data": "{tmp}/empty"},
+    "no readable pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
     "give the folder itself": {"--masks": "folder"},
     "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; give other --buckets": {
@@ -341,7 +341,7 @@ BAD = {
     "is not a folder": {"--out": "{tmp}/file/below"},
     "no such": {"--model": "unheard-of"},
     "given twice": {"--model": "mean mean"},
-    "no such file of VGG weights": {"--features": "{tmp}/vgg.safetensors"},
+    "no such VGG weights file": {"--features": "{tmp}/vgg.safetensors"},
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
     "--against telea: not one of the measured models, mean": {"--against": "telea"},

@@ -98,7 +98,7 @@ def test_a_damaged_mask_is_named_before_the_first_step_and_skipped(tmp_path):
     Image.fromarray(mask * 0).save(tmp_path / "empty.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nxx")
     mix = MaskMix(sources=({"name": "folder", "options": {"folder": str(tmp_path)}},), hole_ratio=(0.05, 0.5))
-    said = mix.look_at_files()
+    said = mix.check_files()
     assert len(said) == 2
     assert any("broken.png" in sentence for sentence in said)
     assert any("empty.png: the mask has no hole" in sentence for sentence in said)
@@ -107,7 +107,7 @@ def test_a_damaged_mask_is_named_before_the_first_step_and_skipped(tmp_path):
     (tmp_path / "1.png").unlink()
     (tmp_path / "empty.png").unlink()
     with pytest.raises(ValueError, match=r"none of 1 masks can be read .*broken\.png"):
-        mix.look_at_files()
+        mix.check_files()
 
 
 def test_an_evaluation_uses_the_columns_with_masks(tmp_path):

@@ -214,7 +214,7 @@ def test_video_to_video_keeps_count_rate_and_size(
     assert main(["translate", "--model", str(model_file), "--input", str(clip), "--out", str(out), *options]) == 0
     reader = VideoReader(out)
     assert (len(list(reader)), reader.rate, reader.height, reader.width) == (30, 24.0, 70, 90)
-    assert "30 frames, 24 a second, 90x70" in capsys.readouterr().out
+    assert "30 frames, 24 per second, 90x70" in capsys.readouterr().out
 
 
 def test_pictures_and_folders_are_translated(tmp_path: Path, model_file: Path) -> None:
@@ -236,7 +236,7 @@ def test_pictures_and_folders_are_translated(tmp_path: Path, model_file: Path) -
     ("source", "out", "message"),
     [
         ("camera:97", "window", "no camera 97"),
-        ("camera:front", "window", "given by its number"),
+        ("camera:front", "window", "name a camera by its number"),
         ("none.mp4", "out.mp4", "no such video file"),
         ("none.png", "out.png", "no such picture file"),
         ("text.txt", "out.png", "give a picture, a folder, a video"),
@@ -321,19 +321,19 @@ def test_keys_change_smoothing_contrast_and_freeze() -> None:
 
     window = LiveWindow()
     translator = FrameTranslator(small_model(), smooth_output=0.5)
-    window.obey("]", translator)
+    window.handle_key("]", translator)
     assert translator.smooth_output.amount == 0.6
     for _ in range(9):
-        window.obey("[", translator)
+        window.handle_key("[", translator)
     assert translator.smooth_output.amount == 0.0
     stretches = []
     for _ in range(3):
-        window.obey("c", translator)
+        window.handle_key("c", translator)
         stretches.append(translator.controls.stretch)
     assert stretches == ["percentile", "clahe", "none"]
-    window.obey(" ", translator)
+    window.handle_key(" ", translator)
     assert window.frozen
-    window.obey("q", translator)
+    window.handle_key("q", translator)
     assert not window.open
     output = translator(torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(0)))[0]
     picture = compose(output, translator.seen, ("12.0 fps  40 ms", "help"))

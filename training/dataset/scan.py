@@ -351,11 +351,11 @@ def _scan(
     first_with: dict[str, str] = {}
     budget = config.cache_megabytes * 2**20
 
-    def look(path: Path) -> Record | LeftOut:
-        return look_at(folder, path, config)
+    def scan(path: Path) -> Record | LeftOut:
+        return scan_file(folder, path, config)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        futures = [pool.submit(look, path) for path in paths]
+        futures = [pool.submit(scan, path) for path in paths]
         try:
             for number, future in enumerate(futures, 1):
                 found = future.result()
@@ -379,7 +379,7 @@ def _scan(
     return records, left_out
 
 
-def look_at(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
+def scan_file(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
     """Open one file of a folder: a record with its pixels, or why it cannot be used. Does not check for duplicates."""
     name = path.relative_to(folder).as_posix()
     try:

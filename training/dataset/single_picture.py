@@ -81,6 +81,7 @@ def repair(model: Completer, path: Path, mask_path: Path, out: Path, max_pixels:
     picture = decode_image(path, max_pixels)
     if picture.values is not None and not picture.sixteen_bit:
         out = out.with_suffix(".tif")
-    filled = inpaint(model, picture.planes[None], read_mask(mask_path, picture, max_pixels=max_pixels).hole)
+    hole = read_mask(mask_path, picture, max_pixels=max_pixels).hole
+    filled = inpaint(model, picture.planes[None], hole, detail="network")
     write_image(out, filled[0], like=picture)
     return out

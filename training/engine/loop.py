@@ -21,7 +21,7 @@ from ..objectives.objective import Objective
 from ..objectives.optimization import NonFiniteError
 from ..placement import Placement
 from ..randomness import derive_seed
-from .validation import Look
+from .validation import Verdict
 
 RECENT_STEPS = 50
 SKIPPED_IN_A_ROW = 10
@@ -37,7 +37,7 @@ class Keeper(Protocol):
     def preview(self, step: int) -> None:
         """Make a preview."""
 
-    def validate(self, step: int) -> Look:
+    def validate(self, step: int) -> Verdict:
         """Validate on the held-out pictures, and decide what follows for the training."""
 
     def save(self, step: int) -> None:
@@ -161,10 +161,10 @@ def train(
             if is_due(step, config.preview_every, config.steps):
                 keeper.preview(step)
             if is_due(step, config.validation.every, config.steps):
-                look = agree(keeper.validate(step), placement)
-                if look is Look.CUT_SHORT:
+                verdict = agree(keeper.validate(step), placement)
+                if verdict is Verdict.INTERRUPTED:
                     return step, True
-                finished = look is Look.ENOUGH
+                finished = verdict is Verdict.STOP
             if not last and step % config.checkpoint_every == 0:
                 keeper.save(step)
     except BaseException:
@@ -182,12 +182,12 @@ def is_due(step: int, every: int, steps: int) -> bool:
     return step > 0 and (step == steps or step % every == 0)
 
 
-def agree(look: Look, placement: Placement) -> Look:
+def agree(verdict: Verdict, placement: Placement) -> Verdict:
     """The first process validates, and all use its result."""
-    for decisive in (Look.CUT_SHORT, Look.ENOUGH):
-        if placement.any(look is decisive):
+    for decisive in (Verdict.INTERRUPTED, Verdict.STOP):
+        if placement.any(verdict is decisive):
             return decisive
-    return Look.GO_ON
+    return Verdict.CONTINUE
 
 
 def _learn(

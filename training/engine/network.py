@@ -55,6 +55,12 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
             f"{model.architecture!r} is for {architecture.task}, but objective {config.objective.name!r} is for {task}",
             "model.architecture",
         )
+    if architecture.learns != config.objective.learns:
+        raise ConfigError(
+            f"{model.architecture!r} learns by {architecture.learns}, but objective {config.objective.name!r} is for "
+            f"networks that learn by {config.objective.learns}",
+            "model.architecture",
+        )
     channels = 3 if config.data.paired else 1
     if task == "translation" and architecture.input_channels(arguments) != channels:
         inputs = "pairs are in color" if config.data.paired else "prepared inputs are gray"

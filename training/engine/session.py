@@ -32,7 +32,7 @@ from .outcome import StoppedError, TrainResult, write_summary
 from .placing import choose_together
 from .progress import Progress
 from .states import States
-from .validation import Look, Validator
+from .validation import Validator, Verdict
 from .watchers import Watchers
 
 __all__ = ["StoppedError", "TrainResult", "run_training"]
@@ -123,7 +123,7 @@ class _Session:
         arguments, network, initial = build_network(config)
         self._dataset = dataset or load_dataset(config.data, self._scanned, config.seed)
         masks = holes(config)
-        self._overlooked = [] if masks is None else masks.look_at_files()
+        self._bad_masks = [] if masks is None else masks.check_files()
         kind, fingerprint = identity(config, arguments), self._dataset.fingerprint
         self._folder, self._concluded = choose_together(self._placement, out, resume, config, kind, fingerprint)
         state = self._folder.state
@@ -196,11 +196,11 @@ class _Session:
         self._progress.shown = step
         self.emit(Preview(step, self._sheet, self._objective.columns))
 
-    def validate(self, step: int) -> Look:
+    def validate(self, step: int) -> Verdict:
         """Validate on the held-out pictures and keep the model if it is the best so far."""
         if not self._measured or not self._placement.first:
-            return Look.GO_ON
-        return self._validator.look(step)
+            return Verdict.CONTINUE
+        return self._validator.validate(step)
 
     def save(self, step: int) -> None:
         """Write a state for resuming."""
@@ -239,7 +239,7 @@ class _Session:
             rate = self._objective.learning_rate(start)
             more = f", learning rate {rate:.3g}" if start else ""
             self.emit(Message(self._folder.remark + more))
-        for sentence in (*self._dataset.remarks(), *self._overlooked, *self._ignored):
+        for sentence in (*self._dataset.remarks(), *self._bad_masks, *self._ignored):
             self.emit(Message(sentence, "warning"))
         device = str(self._placement.device)
         self.emit(Started(start, self._config.steps, len(self._dataset.train), len(self._dataset.held_out), device))
@@ -251,9 +251,9 @@ class _Session:
         if is_due(start, config.preview_every, config.steps) and progress.shown < start:
             self.preview(start)
         if is_due(start, config.validation.every, config.steps) and progress.looked < start:
-            look = agree(self.validate(start), placement)
-            if look is not Look.GO_ON:
-                return start, look is Look.CUT_SHORT
+            verdict = agree(self.validate(start), placement)
+            if verdict is not Verdict.CONTINUE:
+                return start, verdict is Verdict.INTERRUPTED
         if start >= config.steps or (progress.exhausted(config.validation.patience) and not self._concluded):
             if self._concluded:
                 self.emit(Message(f"all {config.steps} steps are already done; to train longer, increase `steps`"))

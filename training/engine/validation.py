@@ -12,12 +12,12 @@ from .model_file import ModelFile
 from .progress import Progress
 
 
-class Look(Enum):
+class Verdict(Enum):
     """What a validation means for the training."""
 
-    GO_ON = auto()
-    ENOUGH = auto()  # no improvement for a long time
-    CUT_SHORT = auto()  # asked to stop; this validation is still pending
+    CONTINUE = auto()
+    STOP = auto()  # no improvement for a long time
+    INTERRUPTED = auto()  # asked to stop; this validation is still pending
 
 
 class Validator:
@@ -55,11 +55,11 @@ class Validator:
         self._measure = measure
         self._emit = emit
 
-    def look(self, step: int) -> Look:
+    def validate(self, step: int) -> Verdict:
         """Measure after a step, and write the model if it is the best so far."""
         metrics = self._measure()
         if metrics is None:
-            return Look.CUT_SHORT
+            return Verdict.INTERRUPTED
         progress = self._progress
         score = next(iter(metrics.values()))
         warning = self._objective.warning(metrics)
@@ -78,6 +78,6 @@ class Validator:
         if warning is not None:
             self._emit(Message(warning, "warning"))
         if not progress.exhausted(self._patience):
-            return Look.GO_ON
+            return Verdict.CONTINUE
         self._emit(Message(f"stopped at step {step}: no improvement in {self._patience} validations"))
-        return Look.ENOUGH
+        return Verdict.STOP

@@ -119,7 +119,7 @@ def compare(
         buckets=settings.buckets,
         borders=settings.borders,
         seed=settings.seed,
-        progress=partial(tqdm, desc="looking", unit="file", disable=None, leave=False),
+        progress=partial(tqdm, desc="scanning", unit="file", disable=None, leave=False),
         invert=settings.invert,
         max_pixels=pixel_limit(settings.max_megapixels),
         say=say,

@@ -10,6 +10,7 @@ from inpaint_core.models.architecture import Network
 from ..config import (
     OBJECTIVE_CONFIGS,
     CompositeConfig,
+    ExemplarsConfig,
     GlcicConfig,
     ObjectiveConfig,
     Pix2PixConfig,
@@ -19,6 +20,7 @@ from ..config import (
 )
 from ..placement import Placement
 from .composite import Composite
+from .exemplars import Exemplars
 from .glcic import Glcic
 from .objective import Objective
 from .pix2pix import Pix2Pix
@@ -46,6 +48,7 @@ register(ReconstructionConfig, Reconstruction)
 register(CompositeConfig, Composite)
 register(GlcicConfig, Glcic)
 register(Pix2PixConfig, Pix2Pix)
+register(ExemplarsConfig, Exemplars)
 
 _missing = set(OBJECTIVE_CONFIGS.values()) - OBJECTIVES.keys()
 if _missing:

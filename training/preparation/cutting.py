@@ -18,7 +18,7 @@ from inpaint_core.files.opening import ImageFileError
 
 from ..dataset.near_duplicates import appearance
 from ..dataset.pixels import Pixels
-from ..dataset.scan import LeftOut, look_at, read_pixels, stored_shape
+from ..dataset.scan import LeftOut, read_pixels, scan_file, stored_shape
 from ..dataset.selection import Source
 from .ledger import Ledger
 from .settings import Settings
@@ -31,14 +31,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def look_at_all(
+def scan_files(
     data: Path, paths: Sequence[Path], settings: Settings, quiet: bool
 ) -> tuple[list[Source], list[LeftOut]]:
     """Usable pictures, and unusable ones with the reason."""
-    config = settings.looking
+    config = settings.scanning
 
-    def look(path: Path) -> Source | LeftOut:
-        record = look_at(data, path, config)
+    def scan(path: Path) -> Source | LeftOut:
+        record = scan_file(data, path, config)
         if isinstance(record, LeftOut):
             return record
         pixels = record.pixels if record.pixels is not None else read_pixels(path, config)
@@ -52,7 +52,7 @@ def look_at_all(
         )
 
     sources, left_out = [], []
-    for found in _in_threads(look, paths, "looking", quiet):
+    for found in _in_threads(scan, paths, "scanning", quiet):
         if isinstance(found, Source):
             sources.append(found)
         else:

@@ -34,7 +34,7 @@ class Settings:
     max_megapixels: float | None = None
 
     @property
-    def looking(self) -> DataConfig:
+    def scanning(self) -> DataConfig:
         """How pictures are read for comparison: at full size."""
         return DataConfig(
             size=self.size, shorter_side=WHOLE, minimum_side=self.size, max_megapixels=self.max_megapixels

@@ -54,7 +54,7 @@ class SweepConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> SweepConfig:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: seeds must be unique")
+            raise ValueError("seeds must be unique")
         for axis, levels in self.axes.items():
             if not levels:
                 raise ValueError(f"axes.{axis}: no levels")

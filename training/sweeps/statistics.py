@@ -170,8 +170,7 @@ def answer(axis: Axis, unit: str = "dB") -> str:
         return f"{start} {first} is the only one that was completed ({where}).{end}"
     second, lead = others[0]
     if lead.half is None:
-        return f"{start} {first} has the highest mean ({where}), but with fewer than two pairs this may be due to "
-        f"chance.{end}"
+        return f"{start} {first} has the highest mean ({where}), but this may be due to chance (one pair).{end}"
     close = [name for name, behind in others if not behind.excludes_zero]
     if not close:
         interval = f"95 % interval {lead.mean - lead.half:.2f} to {lead.mean + lead.half:.2f}"

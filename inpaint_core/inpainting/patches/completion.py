@@ -27,7 +27,9 @@ from .votes import vote
 RADIUS = 2  # pixels: patches are squares of 5 x 5
 MIN_LEVEL_SIDE = 16  # pixels: shortest side of the coarsest level
 DIMENSIONS = 32  # of the vectors used to compare patches
-ROUNDS = 8  # of matching and voting per level
+ROUNDS = (3, 5, 8, 12, 16, 20)  # of matching and voting per level, from the finest; the coarse levels decide
+CHEAP = 1 << 16  # patches in all rounds of a level: small holes get more rounds, up to the largest of these
+AGREEMENT = 2  # of the last votes, see `vote`
 MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the level before, to bound memory
 SURROUNDINGS = 1.0  # sources are taken from this fraction of the hole's longer side on every side of it,
 MIN_SURROUNDINGS = 96  # and from at least this many pixels
@@ -56,9 +58,9 @@ def fill_from_patches(
     mask
         `[B,1,H,W]`, 1 = hole.
     allowed
-        `[B,1,H,W]`, 1 = may be copied; None: everything known.
+        `[B,1,H,W]`, 1 = may be copied, however far from the hole; None: everything known near it.
     sources
-        Other pictures `[C,h,w]` of any size to copy from.
+        Other pictures `[C,h,w]` of any size to copy from, except for pixels that are not finite.
     guide
         `[B,C,H,W]`: another fill, which guides the coarse structure.
     seed
@@ -80,7 +82,8 @@ def fill_from_patches(
     for index in range(len(image)):
         hole = mask[index, 0] > 0.5
         may = ~hole if allowed is None else (allowed[index, 0] > 0.5) & ~hole
-        parts.append(_fill(image[index], hole, may, sources, None if guide is None else guide[index], seed, check))
+        others = sources if allowed is None else [*sources, *_far(image[index], hole, may)]
+        parts.append(_fill(image[index], hole, may, others, None if guide is None else guide[index], seed, check))
     return torch.stack(parts)
 
 
@@ -127,9 +130,22 @@ def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
     return ..., slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
 
 
+def _far(image: Tensor, hole: Tensor, usable: Tensor) -> list[Tensor]:
+    """What may be copied but is not among the surroundings of the hole, as another picture."""
+    if not bool(hole.any()):
+        return []
+    far = usable.clone()
+    far[_surroundings(hole)] = False
+    if not bool(far.any()):
+        return []
+    rows, columns = torch.nonzero(far.any(1)).flatten(), torch.nonzero(far.any(0)).flatten()
+    inside = ..., slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return [torch.where(usable[inside], image[inside].float(), float("nan"))]
+
+
 def _known_picture(values: Tensor) -> Picture:
-    known = torch.ones(values.shape[-2:], dtype=torch.bool, device=values.device)
-    return Picture(values, known, known)
+    known = torch.isfinite(values).all(0)
+    return Picture(torch.where(known, values, 0.0), known, known)
 
 
 def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
@@ -256,15 +272,16 @@ class _Completion:
             start = before.doubled(rows, columns, canvas)
         place = placed(centers, size)
 
-        def voted(match: Tensor) -> Tensor:
+        def voted(match: Tensor, last: bool = False) -> Tensor:
             filled = level.values.clone()
-            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, canvas.values, RADIUS)
+            agreement = AGREEMENT if last and index == 0 else 1
+            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, canvas.values, RADIUS, agreement)
             return filled
 
         if before is not None:
             target = voted(start)
         if canvas.valid.numel() > MAX_SOURCE_PIXELS:
-            return voted(start), _Matches(size, place, start, canvas)
+            return voted(start, last=True), _Matches(size, place, start, canvas)
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
         kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)
         vectors = project(canvas.values, kernel)
@@ -272,14 +289,15 @@ class _Completion:
         if self.guides is not None:
             vectors, extra = self._guided(index, vectors, canvas, centers)
         field = Field(centers, size, canvas.valid, vectors, start, self.generator)
-        for _ in range(ROUNDS):
+        rounds = max(ROUNDS[min(index, len(ROUNDS) - 1)], min(ROUNDS[-1], CHEAP // len(centers)))
+        for number in range(1, rounds + 1):
             looks = project(target, kernel)[centers]
             field.look_at(looks if extra is None else torch.cat([looks, extra], dim=1))
             for reverse in (False, True):
                 if self.check is not None:
                     self.check()
                 field.improve(reverse)
-            target = voted(field.match)
+            target = voted(field.match, last=number == rounds)
         return target, _Matches(size, place, field.match, canvas)
 
     def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centers: Tensor) -> tuple[Tensor, Tensor]:

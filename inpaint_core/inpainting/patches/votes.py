@@ -5,10 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 18  # pixels voted on at once
+CHUNK = 1 << 14  # pixels voted on at once: their proposals stay in the processor's cache
 
 
-def vote(pixels: Tensor, size: tuple[int, int], place: Tensor, match: Tensor, source: Tensor, radius: int) -> Tensor:
+def vote(
+    pixels: Tensor,
+    size: tuple[int, int],
+    place: Tensor,
+    match: Tensor,
+    source: Tensor,
+    radius: int,
+    agreement: int = 1,
+) -> Tensor:
     """Mean of the values that the patches around each pixel propose.
 
     Parameters
@@ -25,34 +33,58 @@ def vote(pixels: Tensor, size: tuple[int, int], place: Tensor, match: Tensor, so
         `[C,Hs,Ws]`.
     radius
         Of a patch, in pixels.
+    agreement
+        Each proposal weighs as much as the number of patches that propose the same source pixel, to this power less
+        one: the larger, the more is copied and the less is mixed.
 
     Returns
     -------
     Tensor
         `[C,P]`: exactly the common value where all patches agree.
     """
-    parts = [_vote(part, size, place, match, source, radius) for part in pixels.split(CHUNK)]
-    return torch.cat(parts, dim=1)
-
-
-def _vote(pixels: Tensor, size: tuple[int, int], place: Tensor, match: Tensor, source: Tensor, radius: int) -> Tensor:
-    height, width = size
     values = source.flatten(1).T.contiguous()
+    width = source.shape[-1]
+    chunk = CHUNK if pixels.device.type == "cpu" else max(1, len(pixels))
+    parts = [_vote(part, size, place, match, values, width, radius, agreement) for part in pixels.split(chunk)]
+    return torch.cat(parts).T
+
+
+def _vote(
+    pixels: Tensor,
+    size: tuple[int, int],
+    place: Tensor,
+    match: Tensor,
+    values: Tensor,
+    source_width: int,
+    radius: int,
+    agreement: int,
+) -> Tensor:
+    height, width = size
     rows, columns = pixels // width, pixels % width
-    total = values.new_zeros(len(pixels), values.shape[1])
-    votes = values.new_zeros(len(pixels), 1)
     # Differences from one patch's proposal are summed: where all patches agree, they are exactly 0.
     inner_rows, inner_columns = rows.clamp(radius, height - 1 - radius), columns.clamp(radius, width - 1 - radius)
     home = match.index_select(0, place.index_select(0, inner_rows * width + inner_columns))
-    first = values.index_select(0, home + (rows - inner_rows) * source.shape[-1] + columns - inner_columns)
+    first = values.index_select(0, home + (rows - inner_rows) * source_width + columns - inner_columns)
+    proposals, present = [], []
     reach = range(-radius, radius + 1)
     for down, right in ((down, right) for down in reach for right in reach):
         y, x = rows - down, columns - right
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
         patch = place.index_select(0, (y * width + x).clamp_(0, height * width - 1))
-        has = (inside & (patch >= 0))[:, None]
-        proposed = match.index_select(0, patch.clamp_(min=0)) + (down * source.shape[-1] + right)
-        value = values.index_select(0, proposed)
-        total.addcmul_(value.sub_(first), has.to(value.dtype))
-        votes += has
-    return (first + total / votes).T
+        present.append(inside & (patch >= 0))
+        proposals.append(match.index_select(0, patch.clamp_(min=0)) + (down * source_width + right))
+    proposed, weights = torch.stack(proposals), torch.stack(present).to(values.dtype)
+    if agreement > 1:
+        weights = _by_agreement(proposed, weights, agreement)
+    total = torch.zeros_like(first)
+    for source, weight in zip(proposed, weights, strict=True):
+        total.addcmul_(values.index_select(0, source).sub_(first), weight[:, None])
+    return first + total / weights.sum(0)[:, None]
+
+
+def _by_agreement(proposals: Tensor, present: Tensor, agreement: int) -> Tensor:
+    """Weights `[N,P]`: how many present ones propose the same, to the power less one; 0 where not present."""
+    support = torch.zeros_like(present)
+    for proposed, weight in zip(proposals, present, strict=True):
+        support += (proposals == proposed) * weight
+    return present * support.pow(agreement - 1)

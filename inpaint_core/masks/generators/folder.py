@@ -29,9 +29,9 @@ class FolderOptions(Options):
     hole_is_white: bool = Field(True, description="Off: black marks the hole.")
     flip: bool = Field(False, description="Mirror at random, along both axes.")
 
-    def look_at_files(self) -> list[str]:
-        """See `look_at_masks`."""
-        return look_at_masks(self.folder)
+    def check_files(self) -> list[str]:
+        """See `check_masks`."""
+        return check_masks(self.folder)
 
 
 def draw(request: Request, options: FolderOptions, rng: np.random.Generator) -> Canvas:
@@ -84,7 +84,7 @@ def masks_of(listing: Listing) -> tuple[Path, ...]:
     return tuple(sorted([*beside, *(path for path in listing.pictures if path not in owners)]))
 
 
-def look_at_masks(folder: Path) -> list[str]:
+def check_masks(folder: Path) -> list[str]:
     """Check every mask of a folder once, before they are needed.
 
     Returns

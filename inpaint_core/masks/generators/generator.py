@@ -87,7 +87,7 @@ class Generator:
         try:
             return self.options.model_validate(values)
         except ValidationError as error:
-            raise ValueError(f"mask {self.name!r} refuses {describe(error)}") from None
+            raise ValueError(f"mask {self.name!r}: {describe(error)}") from None
 
     def options_from_controls(self, values: Mapping[str, object]) -> dict[str, object]:
         """Options by name, from the values of the controls by the controls' names.

@@ -88,7 +88,7 @@ class MaskMix(BaseModel):
         """Whether any family follows the picture, so that `draw` needs the picture or its superpixels."""
         return any(find_generator(source.name).divide is not None for source in self.sources)
 
-    def look_at_files(self) -> list[str]:
+    def check_files(self) -> list[str]:
         """Check mask files once, before they are needed; returns a sentence for each unusable one.
 
         Raises
@@ -96,7 +96,7 @@ class MaskMix(BaseModel):
         ValueError
             A folder has no usable mask.
         """
-        return [sentence for source in self.sources for sentence in source._options.look_at_files()]
+        return [sentence for source in self.sources for sentence in source._options.check_files()]
 
     def draw(
         self, size: tuple[int, int], seed: Seed, image: Tensor | None = None, labels: Tensor | None = None

@@ -59,7 +59,7 @@ GENERATOR = Generator(
         Control(
             "count",
             name="most",
-            tooltip="Largest number of rectangles; at least one.",
+            tooltip="Maximum number of rectangles; there is at least one.",
             kind=int,
             default=1,
             minimum=1,

@@ -40,7 +40,7 @@ class Options(BaseModel):
         """Whether finished masks are augmented."""
         return self.dilate > 0.0 or self.rotate > 0.0 or self.crop < 1.0
 
-    def look_at_files(self) -> list[str]:
+    def check_files(self) -> list[str]:
         """Check all mask files once, before they are needed; returns a sentence for each unusable one.
 
         Raises
