@@ -144,7 +144,7 @@ def inpaint(
         `model` is not a Completer.
     ValueError
         Invalid shapes or options; if batch sizes do not match, both are named. `allowed` or `sources` are given, but no
-        patches are copied.
+        patches are copied. The fill is not finite.
     MemoryError
         Memory ran out, and fewer windows at once, smaller ones or the CPU did not help, or were not tried because
         `size` or `frames_per_batch` was given. The message says what was tried.
@@ -168,6 +168,10 @@ def inpaint(
     material = Material(output, unknown, allowed, sources)
     work = _Work(model, output, hole, unknown, settings, allowance, material, progress)
     work.run(more=len(output) if detail == "patches" else 0)
+    if not bool(torch.isfinite(output[:, :3].masked_fill(hole < 0.5, 0.0)).all()):
+        raise ValueError(
+            "the model's fill has values that are not finite; its weights are damaged, use another checkpoint"
+        )
     if detail == "patches":
         for index, picture in enumerate(output):
             plane, show = hole[index % len(hole), 0], partial(work.show, index)

@@ -69,7 +69,7 @@ def translate(
     Raises
     ------
     ValueError
-        Invalid shapes or options.
+        Invalid shapes or options, or an output that is not finite.
     """
     if frames_per_batch < 1:
         raise ValueError(f"frames_per_batch is {frames_per_batch}: expected at least 1")
@@ -162,7 +162,10 @@ class FrameTranslator:
         view = self._view(frames)
         cuts = self._cuts(view)
         self.seen = self.smooth_input(self._prepare(view), cuts)
-        output = self.smooth_output(self._predict(self.seen, cuts), cuts)
+        predicted = self._predict(self.seen, cuts)
+        if not bool(torch.isfinite(predicted).all()):
+            raise ValueError("the model's output is not finite; its weights are damaged, use another checkpoint")
+        output = self.smooth_output(predicted, cuts)
         return self._unview(output, height, width).to(frames.device)
 
     def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:

@@ -9,8 +9,10 @@ import struct
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from inpaint_core import CheckpointError, load_model, save_model
@@ -83,6 +85,22 @@ def test_a_number_that_float32_does_not_hold_is_refused(model, value):
 def test_weights_whose_output_is_not_finite_are_refused(model):
     rewrite(model, {key: torch.full_like(v, 3e38) for key, v in load_file(model).items() if v.ndim == 4})
     assert "not finite" in refusal(model)
+
+
+def test_a_fill_that_overflows_for_some_pictures_alone_is_refused_and_not_written(model, tmp_path, capsys):
+    weights = load_file(model)
+    key = next(key for key in weights if key.startswith("decoder") and weights[key].ndim == 4)
+    weights[key].view(-1)[0] = 3e38
+    rewrite(model, weights)
+    picture = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    hole = np.zeros((40, 48), np.uint8)
+    hole[10:25, 12:30] = 255
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    Image.fromarray(hole).save(tmp_path / "m.png")
+    files = ["--image", str(tmp_path / "a.png"), "--mask", str(tmp_path / "m.png"), "--out", str(tmp_path / "b.png")]
+    assert main(["inpaint", "--model", str(model), *files]) == 2
+    assert "not finite" in capsys.readouterr().err
+    assert not (tmp_path / "b.png").exists()
 
 
 def test_a_variance_below_zero_is_refused(model):

@@ -443,7 +443,7 @@ def test_a_fill_that_is_not_finite_is_not_scored():
         def complete(self, image, mask):
             return image / 0.0
 
-    with pytest.raises(ValueError, match="broken: its fill has values that are not finite"):
+    with pytest.raises(ValueError, match="broken: the model's fill has values that are not finite"):
         Method("broken", Broken()).fill(torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
 
 

@@ -255,3 +255,12 @@ def test_shapes_that_are_not_frames_are_refused() -> None:
             translate(model_of(Texture()), frames)
     with pytest.raises(ValueError, match=r"torch\.uint8"):
         translate(model_of(Texture()), torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_an_output_that_is_not_finite_is_refused() -> None:
+    class Broken(Texture):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * torch.nan
+
+    with pytest.raises(ValueError, match="not finite"):
+        translate(model_of(Broken()), noise(2, 3, 32, 32))

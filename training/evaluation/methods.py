@@ -65,14 +65,14 @@ class Method:
         Raises
         ------
         ValueError
-            A value is not finite and cannot be scored.
+            As `inpaint`; the message names the method.
         """
-        filled = inpaint(
-            self.completer, image, mask, strategy, feather=0, detail=self.detail, frames_per_batch=len(image)
-        )
-        if not torch.isfinite(filled).all():
-            raise ValueError(f"{self.name}: its fill has values that are not finite, so the model cannot be measured")
-        return filled
+        try:
+            return inpaint(
+                self.completer, image, mask, strategy, feather=0, detail=self.detail, frames_per_batch=len(image)
+            )
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
 
 def method_names(models: Sequence[str]) -> list[str]:
