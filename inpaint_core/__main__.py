@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from .commands.notes import print_any_name
 from .files.atomic import unwritten
+from .inpainting.memory import is_out_of_memory
+from .text import MAX_MESSAGE_LENGTH, one_line
 
 COMMANDS = {
     "inpaint": "fill the holes of a picture or a folder of pictures",
@@ -47,11 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
         sentence = unwritten(error) if isinstance(error, OSError) else str(error)
         # Standard error may be a file on the disk that is full; the exit code tells as much.
         with suppress(OSError):
-            print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+            print(one_line(f"error: {sentence or 'out of memory'}", MAX_MESSAGE_LENGTH), file=sys.stderr)
         return 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 MAX_LINE_LENGTH = 1000
+MAX_MESSAGE_LENGTH = 4000  # of an error
 
 
 def one_line(text: str, longest: int = MAX_LINE_LENGTH) -> str:

@@ -24,6 +24,7 @@ from torch import Tensor
 from inpaint_core.checkpoints.embedded import embedded_models
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.checkpoints.translation_model import TranslationModel
+from inpaint_core.files.folders import is_hidden, list_pictures
 from inpaint_core.files.images import to_bytes, write_image
 from inpaint_core.masks.normalise import normalize_mask
 
@@ -340,7 +341,7 @@ def _subfolders(folder: Path, name: str, levels: int) -> list[str]:
         return []
     found: list[str] = []
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        names = sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
     for child in names:
         try:
             found.append(f"{name}/{safe_name(child)}")
@@ -365,14 +366,19 @@ def picture_folder(text: str) -> Path:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """A value that changes if a file in a folder is added, removed, renamed or written, based on names, sizes and
-    times."""
+    """Changes when a picture below a folder is added, removed, renamed or written, told by names, sizes and times.
+
+    Pictures are what a training takes for them; files that it passes over change nothing.
+    """
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        state = path.stat()
-        digest.update(
-            f"{path.relative_to(folder)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
-        )
+    listing = list_pictures(folder, recursive=True)
+    for path in sorted([*listing.pictures, *(mask for masks in listing.masks.values() for mask in masks)]):
+        try:
+            state = path.stat()
+            known = f"{state.st_size}\0{state.st_mtime_ns}"
+        except OSError:  # a link that leads nowhere
+            known = "gone"
+        digest.update(f"{path.relative_to(folder)}\0{known}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

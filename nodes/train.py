@@ -11,6 +11,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
+from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 from inpaint_core.translation.sensitivity import Sensitivity
 
 from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names
@@ -227,7 +228,8 @@ class Watcher:
         elif isinstance(event, Preview):
             self.progress.update(self._done, labeled(event))
         elif isinstance(event, Message):
-            logger.log(logging.WARNING if event.level == "warning" else logging.INFO, worded(event.text, widget))
+            level = logging.WARNING if event.level == "warning" else logging.INFO
+            logger.log(level, one_line(worded(event.text, widget), MAX_MESSAGE_LENGTH))
 
 
 def widget(field: str) -> str:

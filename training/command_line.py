@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from inpaint_core.files.atomic import unwritten
+from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
 from .errors import SettingError
 
@@ -78,7 +79,7 @@ def end(command: str, code: int, problem: str | Exception) -> int:
     if is_first_process():
         # Standard error may be a file on a full disk; the exit code says the same.
         with suppress(OSError):
-            print(f"{command}: {' '.join(sentence.split())}", file=sys.stderr)
+            print(one_line(f"{command}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
     return code
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
+from inpaint_core.checkpoints.card import MAX_SIDE
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.files.opening import pixel_limit
 from inpaint_core.losses.adversarial import AdversarialLoss
@@ -60,7 +61,7 @@ class DataConfig(Section):
     """The part to repair (white): never used, so that training learns from the rest."""
     recursive: bool = False
     """Include subfolders."""
-    size: int = Field(128, ge=16, le=2048)
+    size: int = Field(128, ge=16, le=MAX_SIDE)
     """Side in pixels of the training crops."""
     shorter_side: int | None = Field(None, ge=16, le=8192)
     """Larger pictures are reduced until their shorter side has this many pixels; None for twice `size`."""

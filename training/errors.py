@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from inpaint_core.text import one_line
-
-MAX_MESSAGE_LENGTH = 4000  # characters of a message
+from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
 
 class SettingError(ValueError):

@@ -25,6 +25,7 @@ from inpaint_core.foreign.completers import open_completer
 from inpaint_core.inpainting.classical import FILL_NAMES
 from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks.generators.registry import names_without_options
+from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .evaluation import report as reports
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(sentence: str) -> None:
-    tqdm.write(f"training.evaluate: {' '.join(sentence.split())}", file=sys.stderr)
+    tqdm.write(one_line(f"{COMMAND}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
 
 
 def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ from .runs.lock import hold_lock
 
 LOCK = ".prepare.lock"
 MAX_THRESHOLD = 32  # half of the bits: unrelated pictures differ in as many
-SIZES = (16, 2048)
+SIZES = (16, WHOLE)
 
 
 def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:

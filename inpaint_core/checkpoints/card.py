@@ -15,6 +15,7 @@ from .prepare_settings import PrepareSettings
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, Field(max_length=2000), AfterValidator(partial(one_line, longest=2000))]
 FORMAT: Literal[1] = 1
+MAX_SIDE = 16384  # pixels, of the squares of a training; what a pass may cost is bounded by `check_pass`
 
 
 def pack_version() -> str:
@@ -44,7 +45,7 @@ class ModelCard(BaseModel):
     """RGB in 0..1 that the hole is filled with before the network sees a picture."""
     prepare: PrepareSettings | None = None
     """How a translation network's input is made from a picture; None for one that reads pictures as they are."""
-    trained_size: int = Field(256, ge=1, le=2048)
+    trained_size: int = Field(256, ge=1, le=MAX_SIDE)
     """Side in pixels of the squares it was trained on."""
     steps: int = Field(0, ge=0)
     name: Text = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +20,9 @@ FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloa
 WHOLE = {"I64", "I32", "int64", "int32"}
 BYTES = {"U8", "uint8"}
 PROBE_SIDE = 64  # pixels; smaller than anything networks are trained on
-MAX_PASS_BYTES = 16 * 2**30
+MAX_PASS_GIB = 16.0
+PASS_VARIABLE = "LIMINAL_PASS_GIB"
+"""Environment variable that replaces `MAX_PASS_GIB`: GiB that one pass at a model's training size may take."""
 HELD_AT_ONCE = 4  # activations as large as the largest one
 
 
@@ -95,8 +99,9 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
     Raises
     ------
     CheckpointError
-        `name` is that of the file.
+        `name` is that of the file, or what the model is called.
     """
+    limit = pass_limit()
     largest = 0
 
     def measure(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -119,12 +124,33 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
             handle.remove()
     if not bool(torch.isfinite(output).all()):
         raise CheckpointError(f"{name}: its network's output is not finite; use an earlier checkpoint")
-    needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2
-    if needed > MAX_PASS_BYTES:
+    needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2 / 2**30
+    if needed > limit:
         raise CheckpointError(
-            f"{name}: one pass at its training size of {card.trained_size} pixels would take about "
-            f"{needed / 2**30:.0f} GiB; the file was edited, or save the model with a smaller size"
+            f"{name}: one pass at its training size of {card.trained_size} pixels takes about {needed:.0f} GiB, "
+            f"{limit:g} are allowed; if that size is meant, set the environment variable {PASS_VARIABLE} to "
+            f"{math.ceil(needed)} or more"
         )
+
+
+def pass_limit() -> float:
+    """GiB that one pass of a model at its training size may take.
+
+    Raises
+    ------
+    CheckpointError
+        `PASS_VARIABLE` is set to something else than a number above 0.
+    """
+    text = os.environ.get(PASS_VARIABLE, "")
+    if not text.strip():
+        return MAX_PASS_GIB
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not limit > 0.0:
+        raise CheckpointError(f"the environment variable {PASS_VARIABLE} is {text[:40]!r}; give GiB, a number above 0")
+    return limit
 
 
 def _round_up(side: int, multiple: int) -> int:

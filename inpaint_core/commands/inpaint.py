@@ -149,7 +149,12 @@ def run(arguments: argparse.Namespace) -> int:
         notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
         notes.say(target, write_image(target, result[0], like=picture))
 
-    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read])
+    def look(source: Path) -> None:
+        header = read_header(source, limit)
+        if masks is not None:
+            read_mask(_mask_file(arguments, source, masks, header.transparent), max_pixels=limit)
+
+    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read], look=look)
 
 
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
@@ -191,13 +196,18 @@ def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | No
     Raises
     ------
     ImageFileError
-        The mask for all pictures is not a picture, or the folder has no masks.
+        The mask for all pictures cannot be read or is ambiguous, or the folder has no masks.
     """
     path = Path(arguments.mask)
     if arguments.mask in names_without_options():
         return None, []
+    if not os.path.lexists(path):
+        generators = ", ".join(names_without_options())
+        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is none of {generators}")
     if not path.is_dir():
         read_header(path, limit)
+        if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may be meant
+            read_mask(path, max_pixels=limit)
         return None, [path]
     listing = list_pictures(path, recursive=True)
     files = [*listing.pictures, *(mask for masks in listing.masks.values() for mask in masks)]
@@ -210,18 +220,29 @@ def _mask_for(
     arguments: argparse.Namespace, source: Path, picture: Picture, masks: Listing | None, notes: Notes
 ) -> Tensor:
     """The hole `[1,1,H,W]` of a picture."""
-    root = arguments.image if arguments.image.is_dir() else source.parent
     if arguments.mask in names_without_options():
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
         # Seeded by name: each picture of a folder gets a mask of its own, which does not depend on the other files.
-        name = os.fsencode(source.relative_to(root).as_posix())
+        name = os.fsencode(source.relative_to(_root(arguments, source)).as_posix())
         seed = arguments.seed + (zlib.crc32(name) if arguments.image.is_dir() else 0)
         hole = generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.cut_out)
         return 1.0 - hole if arguments.invert else hole
-    path = Path(arguments.mask) if masks is None else find_partner(source, root, masks)
-    if masks is None and picture.alpha is None and path.exists() and source.samefile(path):
-        raise ImageFileError(f"{source}: given as its own mask; give the file that the hole is drawn in")
+    path = _mask_file(arguments, source, masks, picture.alpha is not None)
     mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
     notes.say(path, mask.remarks)
     return mask.hole
+
+
+def _mask_file(arguments: argparse.Namespace, source: Path, masks: Listing | None, transparent: bool) -> Path:
+    """The file that the hole of a picture is drawn in: itself only where that has transparency."""
+    if masks is not None:
+        return find_partner(source, _root(arguments, source), masks)
+    path = Path(arguments.mask)
+    if not transparent and path.exists() and source.samefile(path):
+        raise ImageFileError(f"{source}: given as its own mask; give the file that the hole is drawn in")
+    return path
+
+
+def _root(arguments: argparse.Namespace, source: Path) -> Path:
+    return arguments.image if arguments.image.is_dir() else source.parent

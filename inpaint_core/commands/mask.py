@@ -93,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
             written.append(path)
 
     if folder:
-        return picture_folders.run_jobs(jobs, arguments.out, work)
+        look = picture_folders.look_at_headers(arguments.max_megapixels)
+        return picture_folders.run_jobs(jobs, arguments.out, work, look)
     (job,) = jobs
     job.target.parent.mkdir(parents=True, exist_ok=True)
     work(job.source, job.target)
@@ -180,7 +181,9 @@ def _check_out(out: Path, several: bool) -> None:
 
 def _write_sheet(arguments: argparse.Namespace) -> int:
     refuse_inputs([arguments.out], [arguments.image])
-    image = decode_image(arguments.image, pixel_limit(arguments.max_megapixels)).visible()
+    picture = decode_image(arguments.image, pixel_limit(arguments.max_megapixels))
+    Notes().say(arguments.image, picture.remarks)
+    image = picture.visible()
     factor = arguments.side / max(image.shape[1:])
     if factor < 1.0:
         size = [max(1, round(side * factor)) for side in image.shape[1:]]

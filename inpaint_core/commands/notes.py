@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..files.atomic import unwritten
+from ..text import MAX_MESSAGE_LENGTH, one_line
+
 
 class Notes:
     """Prints every remark about a file once, however often the file is used."""
@@ -21,7 +24,7 @@ class Notes:
         for sentence in sentences:
             if (str(path), sentence) not in self._said:
                 self._said.add((str(path), sentence))
-                tqdm.write(f"note: {path}: {sentence}", file=sys.stderr)
+                tqdm.write(one_line(f"note: {path}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
 
 
 def print_any_name() -> None:
@@ -33,5 +36,6 @@ def print_any_name() -> None:
 
 def blamed(path: Path, error: BaseException) -> str:
     """An error's message in one line that names the file at fault."""
-    message = " ".join(str(error).split()) or type(error).__name__
-    return message if path.name in message else f"{path}: {message}"
+    said = unwritten(error) if isinstance(error, OSError) else str(error)
+    message = one_line(said or type(error).__name__, MAX_MESSAGE_LENGTH)
+    return message if one_line(path.name) in message else one_line(f"{path}: {message}", MAX_MESSAGE_LENGTH)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ..files.folders import READABLE_SUFFIXES, Listing, list_pictures
+from ..files.folders import Listing, list_pictures
 from ..files.images import WRITABLE_SUFFIXES
 from ..files.naming import Wanted, distinct_names, refuse_inputs, refuse_inside
-from ..files.opening import ImageFileError, add_limit_argument
-from ..files.videos import READABLE_CLIPS
+from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
+from ..files.suffixes import READABLE_CLIPS, READABLE_SUFFIXES
 from .notes import Notes, blamed
 
 
@@ -106,6 +108,8 @@ def plan(
     else:
         if not out.is_dir() and out.suffix.lower() in READABLE_SUFFIXES | READABLE_CLIPS:
             raise ImageFileError(f"{out}: {image} is a folder, so --out must be a folder, too, not a file")
+        if out.exists() and not out.is_dir():
+            raise ImageFileError(f"{out}: {image} is a folder, so --out must be a folder, too; this is a file")
         refuse_inside(out, image, listing.recursive, option)
         names = output_names(listing.pictures, image, keep_format, suffixes, companions)
         jobs = [Job(source, out / name) for source, name in zip(listing.pictures, names, strict=True)]
@@ -122,10 +126,12 @@ def run_over(
     *,
     also_read: Iterable[Path] = (),
     companions: Sequence[str] = (),
+    look: Callable[[Path], object] | None = None,
 ) -> int:
     """Call `work(source, target)` for one picture, or for every picture of a folder.
 
-    In a folder, pictures that fail are listed and the rest are done. See `plan` for `also_read` and `companions`.
+    In a folder, pictures that fail are listed and the rest are done. See `plan` for `also_read` and `companions`, and
+    `run_jobs` for `look`, which by default reads headers.
 
     Returns
     -------
@@ -145,37 +151,77 @@ def run_over(
         return 0
     listing = search(arguments.image, arguments.recursive, notes)
     jobs = plan(arguments.image, arguments.out, listing, **options)
-    return run_jobs(jobs, arguments.out, work, skip_existing=arguments.skip_existing)
+    look = look or look_at_headers(arguments.max_megapixels)
+    return run_jobs(jobs, arguments.out, work, look, skip_existing=arguments.skip_existing)
 
 
-def run_jobs(jobs: Sequence[Job], out: Path, work: Callable[[Path, Path], None], *, skip_existing: bool = False) -> int:
+def look_at_headers(max_megapixels: float | None) -> Callable[[Path], object]:
+    """For `run_jobs`: check that a file is a picture and not too large."""
+    limit = pixel_limit(max_megapixels)
+    return lambda source: read_header(source, limit)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    out: Path,
+    work: Callable[[Path, Path], None],
+    look: Callable[[Path], object],
+    *,
+    skip_existing: bool = False,
+) -> int:
     """Do the jobs of a folder one by one; failures are listed and the rest are done.
+
+    Parameters
+    ----------
+    work
+        Called with source and target.
+    look
+        Called with every source before the first one is worked on, in threads: what it raises is told at once.
+    skip_existing
+        Leave out what is there already.
 
     Returns
     -------
     int
         0, or 2 if a picture failed.
     """
-    for folder in sorted({out, *(job.target.parent for job in jobs)}):
+    waiting = [job for job in jobs if not (skip_existing and job.target.is_file())]
+    skipped = len(jobs) - len(waiting)
+    waiting, failures = _look_at_all(waiting, look)
+    for folder in sorted({out, *(job.target.parent for job in waiting)}):
         folder.mkdir(parents=True, exist_ok=True)
-    failures: list[str] = []
-    skipped = 0
-    with tqdm(total=len(jobs), unit="picture", disable=None) as bar:
-        for job in jobs:
-            if skip_existing and job.target.is_file():
-                skipped += 1
-            else:
-                try:
-                    work(job.source, job.target)
-                except (ValueError, OSError, MemoryError) as error:
-                    failures.append(blamed(job.source, error))
-                    tqdm.write(f"failed: {failures[-1]}", file=sys.stderr)
+    with tqdm(total=len(waiting), unit="picture", disable=None) as bar:
+        for job in waiting:
+            try:
+                work(job.source, job.target)
+            except (ValueError, OSError, MemoryError) as error:
+                failures.append(blamed(job.source, error))
+                tqdm.write(f"failed: {failures[-1]}", file=sys.stderr)
             bar.update()
     done = len(jobs) - len(failures) - skipped
     print(f"wrote {done} of {len(jobs)} pictures to {out}" + f", {skipped} already there" * (skipped > 0))
     if failures:
         print(f"{len(failures)} failed:", *failures, sep="\n  ", file=sys.stderr)
     return 2 if failures else 0
+
+
+def _look_at_all(jobs: Sequence[Job], look: Callable[[Path], object]) -> tuple[list[Job], list[str]]:
+    """Jobs whose files can be read, and what is wrong with the others, which is said."""
+
+    def problem(job: Job) -> str | None:
+        try:
+            look(job.source)
+        except (ValueError, OSError, MemoryError) as error:
+            return blamed(job.source, error)
+        return None
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        looks = pool.map(problem, jobs)
+        problems = list(tqdm(looks, "looking", len(jobs), unit="picture", disable=None, leave=False))
+    failures = [found for found in problems if found is not None]
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    return [job for job, found in zip(jobs, problems, strict=True) if found is None], failures
 
 
 def output_names(

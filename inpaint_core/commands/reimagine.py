@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..files.images import check_writable, decode_image, write_image
 from ..files.masks import read_mask
-from ..files.opening import pixel_limit, read_header
+from ..files.opening import pixel_limit
 from ..foreign.completers import open_completer
 from ..inpainting.inpaint import BLENDS
 from ..inpainting.reimagine import PARTS, Strip, reimagine
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
     if arguments.protect is not None:
-        read_header(arguments.protect, limit)
+        read_mask(arguments.protect, max_pixels=limit)
 
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)

@@ -19,14 +19,14 @@ from ..checkpoints.files import load_model
 from ..checkpoints.inference_form import optimize
 from ..checkpoints.translation_model import TranslationModel
 from ..devices import find_device
-from ..files.folders import READABLE_SUFFIXES, Listing
+from ..files.folders import Listing
 from ..files.images import decode_image, write_image
 from ..files.naming import refuse_inputs
-from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
+from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
+from ..files.suffixes import READ_BY, READABLE_CLIPS, READABLE_SUFFIXES
 from ..files.videos import (
     ASSUMED_RATE,
     CODECS,
-    READABLE_CLIPS,
     ClipWriter,
     VideoError,
     VideoReader,
@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         return task.folder(source)
     if source.suffix.lower() in READABLE_CLIPS:
         return task.live(LoopedClip(source)) if arguments.out == "window" else task.clip(source)
-    if source.suffix.lower() in READABLE_SUFFIXES:
+    if source.suffix.lower() in READABLE_SUFFIXES | READ_BY.keys():
         return task.picture(source)
     raise VideoError(f"{source}: give a picture, a folder, a video ({', '.join(sorted(READABLE_CLIPS))}) or camera:N")
 
@@ -170,12 +170,12 @@ class _Task:
         def work(picture: Path, target: Path) -> None:
             write_image(target, self._translate_picture(picture))
 
-        return picture_folders.run_jobs(jobs, out, work)
+        look = picture_folders.look_at_headers(self.arguments.max_megapixels)
+        return picture_folders.run_jobs(jobs, out, work, look)
 
     def frames(self, listing: Listing, out: Path) -> int:
         """Pictures of a folder, in order of name, as the frames of a clip."""
-        first = decode_image(listing.pictures[0], self._limit).image
-        height, width = first.shape[-2:]
+        height, width = self._common_size(listing)
         translator = self._translator()
         with (
             write_clip(out, self.arguments.rate, height, width) as clip,
@@ -184,22 +184,28 @@ class _Task:
             count = self.arguments.frames_per_batch
             for start in range(0, len(listing.pictures), count):
                 chunk = listing.pictures[start : start + count]
-                frames = torch.stack([self._frame(path, height, width) for path in chunk])
+                frames = torch.stack([self._frame(path) for path in chunk])
                 for frame in translator(frames):
                     clip.write(frame)
                 bar.update(len(chunk))
         print(f"{out}: {clip.written} frames, {self.arguments.rate:g} per second, {width}x{height}")
         return 0
 
-    def _frame(self, path: Path, height: int, width: int) -> Tensor:
+    def _common_size(self, listing: Listing) -> tuple[int, int]:
+        """Height and width of the frames, looked at before the first is translated."""
+        first = read_header(listing.pictures[0], self._limit)
+        for path in listing.pictures:
+            header = read_header(path, self._limit)
+            if (header.height, header.width) != (first.height, first.width):
+                raise ImageFileError(
+                    f"{path}: {header.width}x{header.height} pixels, but the first frame has "
+                    f"{first.width}x{first.height}; all frames of a video must have one size"
+                )
+        return first.height, first.width
+
+    def _frame(self, path: Path) -> Tensor:
         picture = decode_image(path, self._limit)
         self._notes.say(path, picture.remarks)
-        if tuple(picture.image.shape[-2:]) != (height, width):
-            size = f"{picture.image.shape[-1]}x{picture.image.shape[-2]}"
-            raise ImageFileError(
-                f"{path}: {size} pixels, but the first frame has {width}x{height}; all frames of a video must have "
-                f"one size"
-            )
         return picture.visible()
 
     def _translate_picture(self, source: Path) -> Tensor:

@@ -1,7 +1,7 @@
 """Folders of pictures: one search for all commands, and which mask or input belongs to which picture.
 
-Hidden files and files left behind by archives and operating systems are ignored. A file called `cat_mask.png` or
-`cat_mask001.png` beside `cat.png` (LaMa's layout) is that picture's mask, not a picture.
+Hidden files and files left behind by archives and operating systems are ignored. A file called `cat_mask.png`,
+`cat_mask001.png` (LaMa's layout) or `mask_cat.png` beside `cat.png` is that picture's mask, not a picture.
 """
 
 from __future__ import annotations
@@ -16,29 +16,17 @@ from functools import cached_property
 from pathlib import Path
 
 from .opening import ImageFileError
+from .suffixes import READABLE_CLIPS, READABLE_SUFFIXES, spell_others
 
-READABLE_SUFFIXES = frozenset(
-    {
-        *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
-        *(".ppm", ".pgm", ".pbm", ".pnm"),
-    }
-)
-# Packages that read files with these suffixes; none of them is used here.
-RAW_PHOTOGRAPHS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef")
-READ_BY: dict[str, str] = {
-    ".heic": "pillow-heif",
-    ".heif": "pillow-heif",
-    ".hif": "pillow-heif",
-    ".avif": "pillow-avif-plugin",
-    ".jxl": "pillow-jxl-plugin",
-    ".psd": "psd-tools",
-    ".exr": "OpenEXR",
-    ".dcm": "pydicom",
-    ".jp2": "glymur",
-    **dict.fromkeys(RAW_PHOTOGRAPHS, "rawpy"),
-}
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
-MASK_STEM = re.compile(r"(.+)[ _.-]masks?[ _-]?\d*", re.IGNORECASE | re.DOTALL)
+# The word for mask in file names, in several languages.
+MASK_WORDS = (
+    *("masks?", "masken?", "masker", "maska", "masques?", "m[a\u00e1]scaras?", "maschera", "maschere"),
+    "\u043c\u0430\u0441\u043a[\u0430\u0438]",
+    *("\u30de\u30b9\u30af", "\u8499\u7248", "\u906e\u7f69", "\u63a9\u819c", "\u63a9\u7801", "\ub9c8\uc2a4\ud06c"),
+)
+MASK_STEM = re.compile(rf"(.+)[ _.-](?:{'|'.join(MASK_WORDS)})[ _-]?\d*", re.IGNORECASE | re.DOTALL)
+MASK_PREFIX = re.compile(rf"(?:{'|'.join(MASK_WORDS)})[ _.-](.+)", re.IGNORECASE | re.DOTALL)
 MAX_COUNTED = 20_000  # entries of subfolders that are counted but not searched
 MAX_NAMED = 3
 
@@ -85,19 +73,23 @@ class Listing:
         return sentences
 
     @cached_property
-    def by_name(self) -> tuple[Index, Index]:
-        """Pictures by name, and masks by the name of their picture: see `fold`."""
-        named: Index = {}
+    def by_name(self) -> tuple[Index, Index, Index]:
+        """Masks by the name of their picture, pictures by their name, and pictures named after a whole file
+        (`cat.jpg.png`) by the name of that file: see `fold`."""
         marked: Index = {}
+        named: Index = {}
+        suffixed: Index = {}
         for path in self.pictures:
             self._add(named, path.stem, path)
+            if Path(path.stem).suffix.lower() in READABLE_SUFFIXES:
+                self._add(suffixed, Path(path.stem).stem, path)
             owner = mask_owner(path.stem)
             if owner is not None:
                 self._add(marked, owner, path)
         for owner_path, masks in self.masks.items():
             for mask in masks:
                 self._add(marked, owner_path.stem, mask)
-        return named, marked
+        return marked, named, suffixed
 
     def _add(self, index: Index, stem: str, path: Path) -> None:
         position = path.parent.relative_to(self.folder).parts
@@ -125,7 +117,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
     """
     top = Path(folder)
     if not top.is_dir():
-        raise ImageFileError(f"{top}: no such folder")
+        raise ImageFileError(f"{top}: {_not_a_folder(top)}")
     others = Counter[str]()
     files, subfolders = _split_entries(top, others, top=True)
     deeper = 0
@@ -152,8 +144,9 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
 def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask") -> Path:
     """The mask or input that belongs to a picture: the file of the same name at the same relative path.
 
-    Names are compared without suffix, ignoring case and how accents are encoded; `cat_mask`, `cat_mask001` and the like
-    belong to `cat`, and take precedence over a file called `cat`. A picture is never its own partner.
+    Names are compared without suffix, ignoring case and how accents are encoded; `cat_mask`, `cat_mask001`, `mask_cat`
+    and the like (see `MASK_WORDS`) belong to `cat` and take precedence over a file called `cat`, and that over
+    `cat.jpg.png`. A picture is never its own partner.
 
     Parameters
     ----------
@@ -190,9 +183,9 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
 def find_partners(picture: Path, root: Path, partners: Listing) -> list[Path]:
     """All candidates for `find_partner`."""
     place = picture.parent.relative_to(root).parts
-    named, marked = (index.get(fold(picture.stem), {}) for index in partners.by_name)
     # In the picture's own folder, a file of the same name is another picture.
-    for found in (marked,) if _same_file(root, partners.folder) else (marked, named):
+    indices = partners.by_name[:1] if _same_file(root, partners.folder) else partners.by_name
+    for found in (index.get(fold(picture.stem), {}) for index in indices):
         apart = {where: [path for path in paths if not _same_file(path, picture)] for where, paths in found.items()}
         if apart.get(place):
             return sorted(apart[place])
@@ -203,8 +196,12 @@ def find_partners(picture: Path, root: Path, partners: Listing) -> list[Path]:
 
 def mask_owner(stem: str) -> str | None:
     """The stem of the picture that a mask with this stem belongs to; None if the name is not a mask's."""
-    match = MASK_STEM.fullmatch(stem)
-    return None if match is None else match[1]
+    composed = unicodedata.normalize("NFC", stem)
+    match = MASK_STEM.fullmatch(composed) or MASK_PREFIX.fullmatch(composed)
+    if match is None:
+        return None
+    owner = Path(match[1])
+    return owner.stem if owner.suffix.lower() in READABLE_SUFFIXES else match[1]
 
 
 def fold(name: str) -> str:
@@ -212,19 +209,20 @@ def fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def spell_others(others: Mapping[str, int]) -> str:
-    """`3 .heic (the package pillow-heif reads them; save them as PNG or JPEG first), 1 .txt`."""
-    parts = []
-    for suffix, count in others.items():
-        package = READ_BY.get(suffix)
-        advice = f" (the package {package} reads them; save them as PNG or JPEG first)" if package else ""
-        parts.append(f"{count} {suffix}{advice}")
-    return ", ".join(parts)
-
-
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is ignored by its name: hidden, or left behind by an archive or operating system."""
     return name.startswith(".") or name.casefold() in LITTER
+
+
+def _not_a_folder(path: Path) -> str:
+    """What a path is that should be a folder of pictures."""
+    if not path.is_file():
+        return "no such folder"
+    if path.suffix.lower() in READABLE_CLIPS:
+        return (
+            "this is a video, not a folder of pictures; save its frames as pictures first (training.run reads videos)"
+        )
+    return "this is a file, not a folder; give the folder that contains it"
 
 
 def _split_entries(folder: Path, others: Counter[str], top: bool = False) -> tuple[list[Path], list[Path]]:

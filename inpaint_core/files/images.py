@@ -28,6 +28,7 @@ from .opening import (
     describe,
     open_picture,
     orientation_of,
+    remark_on_frames,
 )
 from .samples import Samples
 
@@ -264,10 +265,7 @@ def _of_values(deep: samples.DeepPicture, header: Header, metadata: Metadata, pr
 
 
 def _remarks(header: Header, values: Samples | None, problems: Any) -> tuple[str, ...]:
-    remarks = list(problems)
-    if header.frames > 1:
-        kind = "pages" if header.format == "TIFF" else "frames"
-        remarks.append(f"it holds {header.frames} {kind}, of which only the first is used")
+    remarks = [*problems, *remark_on_frames(header)]
     if header.unnamed_band:
         remarks.append("its last channel is unnamed and is taken as alpha")
     if values is not None and values.stretched:

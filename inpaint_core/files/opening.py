@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+
+from ..text import MAX_MESSAGE_LENGTH, one_line
+from .suffixes import what_else
 
 # Formats Pillow may try; its other decoders (PostScript, FITS, ...) are not safe for untrusted files.
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -19,6 +23,7 @@ MAX_PIXELS = 89_478_485
 MAX_BYTES = 2 * 2**30  # of a file; more than MAX_PIXELS need at any depth
 BYTES_PER_PIXEL = 24
 ORIENTATION = 0x0112  # EXIF tag
+PHOTOMETRIC = 262  # TIFF tag
 # Transpositions that make a stored picture upright, by EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,7 +37,17 @@ TURNS = {
 
 
 class ImageFileError(ValueError):
-    """A picture cannot be read or written; the message is one line that names the file and the reason."""
+    """A picture cannot be read or written; the message is one line that names the file and the reason.
+
+    Names are what others chose, so they are cleaned: see `inpaint_core.text.one_line`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, MAX_MESSAGE_LENGTH))
+
+    def without(self, path: str | os.PathLike[str]) -> str:
+        """The reason alone, where the message begins with this file's name."""
+        return str(self).removeprefix(one_line(f"{os.fspath(path)}: ", MAX_MESSAGE_LENGTH) + " ")
 
 
 class TooManyPixelsError(ImageFileError):
@@ -57,6 +72,8 @@ class Header:
         Whether there is an alpha channel or a transparent color.
     unnamed_band
         Whether it is a TIFF that does not say what its last channel is, which is then taken as alpha.
+    zero_is_white
+        Whether it is a TIFF that says that 0 is white (MinIsWhite).
     """
 
     format: str
@@ -67,6 +84,7 @@ class Header:
     frames: int = 1
     transparent: bool = False
     unnamed_band: bool = False
+    zero_is_white: bool = False
 
 
 def add_limit_argument(parser: Any) -> None:
@@ -147,11 +165,41 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
     with blame(path), open(path, "rb") as file:
         try:
             picture = _identify(file)
+            if picture.format == "PNG":
+                check_chunks(path, file)
         except UnidentifiedImageError:
-            raise ImageFileError(f"{path}: not a picture that can be read ({', '.join(READABLE_FORMATS)})") from None
+            known = what_else(Path(path).suffix) or ", ".join(READABLE_FORMATS)
+            raise ImageFileError(f"{path}: not a picture that can be read ({known})") from None
         check_size(path, picture.width, picture.height, max_pixels)
         with picture:
             yield picture
+
+
+def check_chunks(path: str | os.PathLike[str], file: BinaryIO) -> None:
+    """Refuse a PNG of which something that the pixels depend on has changed; the decoder does not look.
+
+    A file that ends too early is left to the decoder.
+
+    Raises
+    ------
+    ImageFileError
+        A checksum is wrong.
+    """
+    place = file.tell()
+    file.seek(8)
+    while len(start := file.read(8)) == 8:
+        length, name = int.from_bytes(start[:4], "big"), start[4:]
+        checksum = zlib.crc32(name)
+        while length > 0 and (part := file.read(min(length, 1 << 20))):
+            checksum = zlib.crc32(part, checksum)
+            length -= len(part)
+        stored = file.read(4)
+        needed = name[:1].isupper() or name == b"tRNS"
+        if needed and len(stored) == 4 and int.from_bytes(stored, "big") != checksum:
+            raise ImageFileError(f"{path}: the picture is damaged (the checksum of {ascii(name)[2:-1]} is wrong)")
+        if name == b"IEND":
+            break
+    file.seek(place)
 
 
 def check_size(path: str | os.PathLike[str], width: int, height: int, max_pixels: int) -> None:
@@ -189,6 +237,15 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
         return describe(picture)
 
 
+def remark_on_frames(header: Header) -> list[str]:
+    """That a file holds more pictures than the one that is used, and how many."""
+    if header.frames <= 1:
+        return []
+    return [
+        f"it holds {header.frames} {'pages' if header.format == 'TIFF' else 'frames'}, of which only the first is used"
+    ]
+
+
 def describe(picture: Image.Image) -> Header:
     """The header of a picture that Pillow has opened but not decoded."""
     orientation = orientation_of(picture)
@@ -203,6 +260,7 @@ def describe(picture: Image.Image) -> Header:
         orientation,
         getattr(picture, "n_frames", 1),
         picture.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info,
+        zero_is_white=getattr(picture, "tag_v2", {}).get(PHOTOMETRIC) == 0,
     )
 
 

@@ -17,7 +17,6 @@ from .images import to_bytes
 
 # Codecs that OpenCV's wheels can write, by suffix.
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
-READABLE_CLIPS = frozenset({*CODECS, ".webm", ".m4v", ".mpg", ".mpeg"})
 ASSUMED_RATE = 25.0  # if a camera or file does not say
 
 

@@ -57,7 +57,8 @@ def translate(
         Share (0 or more, below 1) of the previous frame that is blended into the network's input and output. Restarts
         at a cut.
     frames_per_batch
-        Frames that the network sees at once; affects memory, not results.
+        Frames that are worked on at once: what memory allows. On a CPU no result depends on it, elsewhere the last bits
+        may.
     progress
         Called with (frames done, total frames) after each batch; exceptions propagate to the caller.
 
@@ -170,7 +171,10 @@ class FrameTranslator:
         steadiness = self.smooth_output.amount
         if not self._model.network.continues or steadiness == 0.0:
             self._latest = None
-            return self._model.predict(seen)
+            if seen.device.type != "cpu":
+                return self._model.predict(seen)
+            # Convolutions of several frames round otherwise than those of one, and gain nothing here.
+            return torch.cat([self._model.predict(frame) for frame in seen.split(1)])
         outputs = []
         for frame, cut in zip(seen.split(1), cuts, strict=True):
             if cut or self._latest is None or self._latest.shape[-2:] != frame.shape[-2:]:

@@ -1,4 +1,4 @@
-"""Run a command of the project with a fault injected into one of its system calls."""
+"""Run a command of the project, and do something to one of its system calls."""
 
 from __future__ import annotations
 
@@ -8,40 +8,27 @@ import json
 import multiprocessing
 import os
 import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WRITING = "write,pwrite64,writev,ftruncate,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat"
+from .tracing import Answer, Call, Tracer, hand_over_writes
+
 SECONDS = 120
 UNCOMPARED = re.compile(r"/state/\d+\.json$|scatter\.png$")  # they contain the run's random name, and times
 TIMINGS = re.compile(r"second|images_per|share_of_time|duration|\brun\b|date|created|mtime|peak|time")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
+# What is not imported here every process imports anew, which takes seconds; pytest is what their main module asks for.
 _CONTEXT.set_forkserver_preload(
     [
         *("training.run", "training.evaluate", "training.sweep", "training.prepare", "training.engine.session"),
         *("inpaint_core.__main__", "inpaint_core.commands.inpaint", "cv2"),
+        *("torch._dynamo", "skimage.restoration", "scipy.ndimage", "tifffile", "pytest"),
     ]
 )
-
-
-def available() -> bool:
-    """Whether faults can be injected on this machine: strace must be allowed to attach to another process."""
-    if sys.platform != "linux" or shutil.which("strace") is None:
-        return False
-    victim = subprocess.Popen(["sleep", "5"])
-    probe = subprocess.Popen(["strace", "-p", str(victim.pid)], stderr=subprocess.PIPE, text=True)
-    assert probe.stderr is not None
-    attached = "attached" in probe.stderr.readline()
-    victim.kill()
-    victim.wait()
-    probe.wait()
-    return attached
 
 
 @dataclass(frozen=True)
@@ -56,18 +43,23 @@ class Outcome:
         return "Traceback (most recent call last)" in self.said
 
 
-def _child(line: Sequence[str], log: str, ready: Any, go: Any) -> None:
+def _child(line: Sequence[str], log: str, traced: bool, ready: Any, go: Any) -> None:
     os.setsid()
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(stream, 1)
     os.dup2(stream, 2)
+    module, *arguments = line
+    command = importlib.import_module(module).main
     ready.send(os.getpid())
     go.recv()
-    module, *arguments = line
-    sys.exit(importlib.import_module(module).main(arguments))
+    if traced:
+        hand_over_writes()
+    sys.exit(command(arguments))
 
 
-def run(line: Sequence[str], log: Path, inject: str | None = None) -> Outcome:
+def run(
+    line: Sequence[str], log: Path, answer: Callable[[Call], Answer] | None = None, watched: Path | None = None
+) -> Outcome:
     """Run `[module, argument, ...]` in a fresh process.
 
     Parameters
@@ -76,31 +68,29 @@ def run(line: Sequence[str], log: Path, inject: str | None = None) -> Outcome:
         A module with a `main(arguments) -> int`, and its arguments.
     log
         File for both output streams.
-    inject
-        The fault in strace's syntax, after the system calls: `signal=KILL:when=7`, `error=ENOSPC:when=3+`.
+    answer, watched
+        Asked before each system call that changes something in this folder: see `Tracer`.
     """
     ready, tell_ready = _CONTEXT.Pipe(duplex=False)
     wait_go, go = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_child, args=(list(line), str(log), tell_ready, wait_go))
+    traced = answer is not None
+    process = _CONTEXT.Process(target=_child, args=(list(line), str(log), traced, tell_ready, wait_go))
     process.start()
     pid = ready.recv()
-    tracer = None
-    if inject is not None:
-        options = ["-f", "-qq", "-o", "/dev/null", "-e", f"trace={WRITING}", "-e", f"inject={WRITING}:{inject}"]
-        tracer = subprocess.Popen(["strace", *options, "-p", str(pid)], stderr=subprocess.DEVNULL)
-        while f"TracerPid:\t{tracer.pid}" not in Path(f"/proc/{pid}/status").read_text():
-            if tracer.poll() is not None:
-                raise RuntimeError("strace could not attach")
-    go.send(True)
-    process.join(SECONDS)
+    if answer is None:
+        go.send(True)
+        process.join(SECONDS)
+    else:
+        tracer = Tracer(pid, str(watched), answer)
+        go.send(True)
+        tracer.follow(SECONDS)
+        process.join(SECONDS)
     if process.is_alive():
         process.kill()
         process.join()
-        raise AssertionError(f"{line} hung with {inject}: {log.read_text(errors='replace')[-2000:]}")
-    if tracer is not None:
-        tracer.wait()
+        raise AssertionError(f"{line} hung: {log.read_text(errors='replace')[-2000:]}")
     assert process.exitcode is not None
-    return Outcome(process.exitcode, log.read_text(errors="replace"))
+    return Outcome(process.exitcode, log.read_text(errors="replace") if log.is_file() else "")
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -1,13 +1,19 @@
 """A kill or a disk fault at any writing system call loses nothing and leaves nothing behind.
 
-`pytest -m attack` tests every moment that `LIMINAL_ATTACK_STRIDE` does not skip (1: all of them).
+`pytest -m attack` tries every moment. `LIMINAL_ATTACK_STRIDE` takes every so manyth alone, from `LIMINAL_ATTACK_START`
+on, so that the whole can be done in parts.
+
+What a kill leaves is the folder as it is at that moment: one undisturbed run is stopped before each of its calls and
+the folder copied; the command is then repeated on every copy that differs from the one before it.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,26 +21,30 @@ import yaml
 
 from ..training.conftest import draw_picture, tiny_values
 from . import faults
+from .tracing import KILL, REMOVING, Answer, Call, supported
 
-pytestmark = [pytest.mark.attack]
+pytestmark = [
+    pytest.mark.attack,
+    pytest.mark.skipif(not supported(), reason="system calls are stopped on Linux on x86-64 alone"),
+]
 
 STRIDE = int(os.environ.get("LIMINAL_ATTACK_STRIDE", "1"))
-KILLS = range(1, 401, STRIDE)
-FAULTS = range(1, 101, STRIDE)
+START = int(os.environ.get("LIMINAL_ATTACK_START", "1"))
+KILLS = range(START, 401, STRIDE)
+FAULTS = range(START, 101, STRIDE)
+COMMANDS = ("run", "prepare", "evaluate", "sweep", "inpaint")
 
 Line = Callable[[Path], list[str]]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _injection() -> None:
-    if not faults.available():
-        pytest.skip("needs strace, and leave to attach it")
-
-
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the inputs of the commands: pictures, masks, a recipe, a sweep and a model."""
-    base = tmp_path_factory.mktemp("ground")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See `lay_ground`."""
+    return lay_ground(tmp_path_factory.mktemp("ground"))
+
+
+def lay_ground(base: Path) -> Path:
+    """Pictures, a recipe, a sweep and a model in an empty folder: what the commands read."""
     for folder, count in (("pictures", 8), ("few", 3)):
         (base / folder).mkdir()
         for number in range(count):
@@ -42,7 +52,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     values = tiny_values(base / "pictures")
     (base / "tiny.yaml").write_text(yaml.safe_dump(values))
     losses = {name: {"objective": {"loss": name}} for name in ("l1", "mse")}
-    base_values = {name: value for name, value in values.items() if name != "name"}
+    short = {"steps": 3, "preview_every": 3, "checkpoint_every": 3}
+    base_values = {name: value for name, value in (values | short).items() if name != "name"}
     sweep = {"base": base_values, "axes": {"loss": losses}, "seeds": [0], "test": {"share": 0.2, "samples": 4}}
     (base / "sweep.yaml").write_text(yaml.safe_dump(sweep))
     first = faults.run(
@@ -76,53 +87,132 @@ def lines(base: Path) -> dict[str, Line]:
 @pytest.fixture(scope="module")
 def references(ground: Path) -> dict[str, dict[str, str]]:
     """The results of undisturbed commands, by name."""
-    found = {}
-    for name, line in lines(ground).items():
-        out = ground / f"quiet {name}"
-        out.mkdir()
-        outcome = faults.run(line(out), ground / "log")
-        assert outcome.code == 0, outcome.said
-        found[name] = faults.contents(out)
+    return {name: leave(line, ground, ground / f"quiet {name}") for name, line in lines(ground).items()}
+
+
+def leave(line: Line, ground: Path, out: Path) -> dict[str, str]:
+    """What an undisturbed command leaves in a new folder: see `faults.contents`."""
+    out.mkdir()
+    outcome = faults.run(line(out), ground / "log")
+    assert outcome.code == 0, outcome.said
+    return faults.contents(out)
+
+
+def raw(folder: Path) -> str:
+    """Digest of all names and bytes below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        digest.update(f"{path.relative_to(folder)}\0".encode())
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def left_by_kills(line: Line, ground: Path, work: Path) -> dict[int, Path]:
+    """Copies of what the command has written when it makes one of the calls `KILLS`; equal ones once."""
+    out, found, latest = work / "out", {}, ""
+    out.mkdir()
+
+    def look(call: Call) -> Answer:
+        nonlocal latest
+        if call.number in KILLS and raw(out) != latest:
+            latest = raw(out)
+            found[call.number] = work / f"at {call.number}"
+            shutil.copytree(out, found[call.number])
+        return None
+
+    outcome = faults.run(line(out), ground / "log", look, work)
+    assert outcome.code == 0, outcome.said
+    shutil.rmtree(out)
     return found
 
 
-@pytest.mark.parametrize("name", ["run", "prepare", "evaluate", "sweep", "inpaint"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_kill_at_any_write_loses_nothing(name: str, ground: Path, references, tmp_path: Path) -> None:
-    wrong = []
-    for number in KILLS:
-        out = tmp_path / "out"
-        out.mkdir()
-        killed = faults.run(lines(ground)[name](out), tmp_path / "log", f"signal=KILL:when={number}")
-        again = faults.run(lines(ground)[name](out), tmp_path / "log") if killed.code else killed
-        wrong += complaints(f"kill at {number}", again, out, references[name])
-        if killed.traceback:
-            wrong.append(f"kill at {number}: traceback before it")
+    wrong, line, out = [], lines(ground)[name], tmp_path / "out"
+    found = left_by_kills(line, ground, tmp_path)
+    for number, left in found.items():
+        left.rename(out)
+        wrong += complaints(f"killed at {number}", faults.run(line(out), ground / "log"), out, references[name])
         shutil.rmtree(out)
-        if killed.code == 0:
-            break  # it has fewer writes than this
+    print(f"{name}: {len(found)} different states, {len(wrong)} wrong")
+    assert found
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_a_kill_leaves_is_what_was_copied(ground: Path, tmp_path: Path) -> None:
+    line, out = lines(ground)["run"], tmp_path / "out"
+    for number, left in list(left_by_kills(line, ground, tmp_path).items())[:60:10]:
+        out.mkdir()
+        killed = faults.run(
+            line(out), ground / "log", lambda call, at=number: KILL if call.number == at else None, tmp_path
+        )
+        assert killed.code == -9
+        assert sorted(nameless(out)) == sorted(nameless(left))
+        shutil.rmtree(out)
+
+
+def nameless(folder: Path) -> list[str]:
+    """Names below a folder, without what is random in those of temporary files."""
+    names = [str(path.relative_to(folder)) for path in folder.rglob("*")]
+    return [name.rsplit(".", 3)[0] + "part" if ".part" in name else name for name in names]
+
+
+def disturb(
+    line: Line, number: int, lasting: bool, ground: Path, work: Path, reference: dict[str, str]
+) -> tuple[bool, list[str]]:
+    """Let a command's call of this number fail (and all after it), then repeat the command: whether there is such a
+    call, and what was wrong."""
+    met: list[Call] = []
+
+    def answer(call: Call) -> Answer:
+        if call.number != number and not (lasting and call.number > number):
+            return None
+        met.append(call)
+        return errno.EIO if call.name in REMOVING else errno.ENOSPC
+
+    out = work / "out"
+    out.mkdir()
+    hurt = faults.run(line(out), ground / "log", answer, work)
+    wrong = []
+    if met:
+        at = f"{'from' if lasting else 'at'} {number} ({met[0].name} {Path(met[0].path).name})"
+        if hurt.traceback or "Errno" in hurt.said:
+            wrong.append(f"{at}: {hurt.said[-300:]}")
+        if hurt.code == 0:
+            wrong += complaints(f"{at}, exit code 0", hurt, out, reference)
+        else:
+            if not hurt.said.strip():
+                wrong.append(f"{at}: exit code {hurt.code} without a word")
+            wrong += complaints(f"{at}, repeated", faults.run(line(out), ground / "log"), out, reference)
+    shutil.rmtree(out)
+    return bool(met), wrong
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for-ever"])
-@pytest.mark.parametrize("name", ["run", "prepare", "evaluate", "sweep", "inpaint"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_disk_fault_at_any_write_is_reported_or_recovered_from(
     name: str, lasting: bool, ground: Path, references, tmp_path: Path
 ) -> None:
-    wrong = []
+    wrong, count = [], 0
     for number in FAULTS:
-        out = tmp_path / "out"
-        out.mkdir()
-        fault = f"error=ENOSPC:when={number}{'+' if lasting else ''}"
-        hurt = faults.run(lines(ground)[name](out), tmp_path / "log", fault)
-        if hurt.traceback:
-            wrong.append(f"{fault}: traceback {hurt.said[-300:]}")
-        if hurt.code == 0:
-            wrong += complaints(f"{fault}, exit code 0", hurt, out, references[name])
-        else:
-            again = faults.run(lines(ground)[name](out), tmp_path / "log")
-            wrong += complaints(f"{fault}, repeated", again, out, references[name])
-        shutil.rmtree(out)
+        there, found = disturb(lines(ground)[name], number, lasting, ground, tmp_path, references[name])
+        if not there:
+            break  # it has fewer calls than this
+        wrong += found
+        count += 1
+    print(f"{name}: {count} faults, {len(wrong)} wrong")
+    assert count
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_output_that_cannot_be_printed_loses_nothing(name: str, ground: Path, references, tmp_path: Path) -> None:
+    line, out = lines(ground)[name], tmp_path / "out"
+    out.mkdir()
+    mute = faults.run(line(out), Path("/dev/full"))
+    again = faults.run(line(out), ground / "log") if mute.code else mute
+    assert not complaints(f"exit code {mute.code}, repeated", again, out, references[name])
 
 
 def complaints(when: str, outcome: faults.Outcome, out: Path, reference: dict[str, str]) -> list[str]:

@@ -91,18 +91,29 @@ def test_a_variance_below_zero_is_refused(model):
     assert "variance" in refusal(model)
 
 
-@pytest.mark.parametrize("size", [2049, 8192, 10**9])
+@pytest.mark.parametrize("size", [0, 16385, 10**9])
 def test_a_card_cannot_ask_for_an_endless_picture(model, size):
     rewrite(model, trained_size=size)
     assert "trained_size" in refusal(model)
 
 
 def test_a_pass_that_costs_too_much_is_refused_before_it_is_made(model, monkeypatch):
-    monkeypatch.setattr("inpaint_core.checkpoints.weights.MAX_PASS_BYTES", 64 * 2**20)
     rewrite(model, trained_size=512)
-    load_model(model)  # four times 4 channels of 512x512 floats are 16 MiB
-    rewrite(model, trained_size=2048)
-    assert "one pass at its training size of 2048 pixels" in refusal(model)
+    load_model(model)  # four times 8 channels of 512x512 floats are 32 MiB
+    rewrite(model, trained_size=8192)  # with 8 channels, of 8192x8192 8 GiB
+    load_model(model)
+    monkeypatch.setenv("LIMINAL_PASS_GIB", "7.5")
+    said = refusal(model)
+    assert "one pass at its training size of 8192 pixels takes about 8 GiB, 7.5 are allowed" in said
+    assert "set the environment variable LIMINAL_PASS_GIB to 8 or more" in said
+    monkeypatch.setenv("LIMINAL_PASS_GIB", "8")
+    load_model(model)
+
+
+@pytest.mark.parametrize("value", ["much", "0", "-1", "nan"])
+def test_a_limit_that_is_no_number_above_0_is_named(model, monkeypatch, value):
+    monkeypatch.setenv("LIMINAL_PASS_GIB", value)
+    assert f"LIMINAL_PASS_GIB is '{value}'" in refusal(model)
 
 
 def test_a_header_of_megabytes_is_refused_before_it_is_parsed(model):

@@ -19,6 +19,9 @@ from inpaint_core.files.atomic import UNFINISHED, atomic_path, remove_unfinished
 from inpaint_core.files.folders import find_partner, fold, list_pictures
 from inpaint_core.files.naming import MAX_NAME_BYTES, Wanted, distinct_names, fit_name
 from inpaint_core.files.opening import ImageFileError
+from training.evaluate import main as evaluate
+from training.prepare import main as prepare
+from training.run import main as train
 
 
 def photo(seed: int, height: int = 40, width: int = 48) -> np.ndarray:
@@ -224,7 +227,7 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
     other = save(tmp_path / "a.png", 1)
     before = other.read_bytes()
     assert fill(tmp_path / "a.jpg", save_mask(tmp_path / "m" / "mask.png"), tmp_path) == 2
-    assert "already exists beside the picture" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert other.read_bytes() == before
 
 
@@ -246,7 +249,7 @@ def test_frames_of_a_folder_become_a_clip(tmp_path, capsys):
     assert sum(1 for _ in iter(lambda: clip.read()[0], False)) == 5
     Image.fromarray(photo(9, 20, 20)).save(tmp_path / "in" / "9.png")
     assert main([*command, "--out", str(tmp_path / "other.avi")]) == 2
-    assert "9.png: 20x20 pixels, but the first frame has" in capsys.readouterr().err
+    assert "9.png: 20x20 pixels, but the first frame" in capsys.readouterr().err
 
 
 LONG = ("x" * 251 + ".png", "\u6f22" * 83 + ".png", "y" * 250 + ".webp")
@@ -328,3 +331,163 @@ def test_a_mask_that_cannot_be_read_is_refused_before_the_first_picture(tmp_path
     assert fill(tmp_path / "in", tmp_path / "mask.png", tmp_path / "out") == 2
     assert capsys.readouterr().err.count("mask.png") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_bad_pictures_and_masks_of_a_folder_are_told_before_the_first_picture_is_filled(tmp_path, capsys, monkeypatch):
+    for number in range(5):
+        save(tmp_path / "in" / f"{number}.png", number)
+        save_mask(tmp_path / "masks" / f"{number}.png")
+    whole = (tmp_path / "masks" / "3.png").read_bytes()
+    (tmp_path / "masks" / "3.png").write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(photo(0)).save(tmp_path / "masks" / "2.png")
+    (tmp_path / "in" / "1.png").write_bytes(b"no picture")
+    (tmp_path / "masks" / "4.png").unlink()
+    said: list[str] = []
+
+    def remember(*arguments, **options):
+        said.append(capsys.readouterr().err)
+        return arguments[1]
+
+    monkeypatch.setattr("inpaint_core.commands.inpaint.inpaint", remember)
+    assert fill(tmp_path / "in", tmp_path / "masks", tmp_path / "out") == 2
+    assert files(tmp_path / "out") == ["0.png"]
+    (before,) = said
+    assert len([line for line in before.splitlines() if line.startswith("failed: ")]) == 4
+    for sentence in ("in/1.png: not a picture", "masks/2.png: the mask holds", "masks/3.png: ", "no masks named 4"):
+        assert sentence in before
+    assert "wrote 1 of 5 pictures" in capsys.readouterr().out
+
+
+def test_a_protecting_mask_is_read_before_the_first_picture(tmp_path, capsys):
+    save(tmp_path / "in" / "0.png")
+    Image.fromarray(photo(0)).save(tmp_path / "colors.png")
+    command = ["reimagine", "--model", "mean", "--image", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert main([*command, "--protect", str(tmp_path / "colors.png")]) == 2
+    assert "colors.png: the mask holds" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_frames_of_a_clip_are_looked_at_before_it_is_begun(tmp_path, capsys):
+    for number in range(3):
+        save(tmp_path / "in" / f"{number}.png", number)
+    (tmp_path / "in" / "2.png").write_bytes(b"no picture")
+    command = ["translate", "--model", "see-flowers", "--size", "64", "--input", str(tmp_path / "in")]
+    assert main([*command, "--out", str(tmp_path / "clip.avi")]) == 2
+    assert "2.png: not a picture" in capsys.readouterr().err
+    assert files(tmp_path) == ["in/0.png", "in/1.png", "in/2.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("clip.mp4", "a video"), ("clip.MOV", "a video"), ("photo.png", "the folder that contains it")]
+)
+def test_a_file_where_a_folder_is_needed_is_called_what_it_is(tmp_path, capsys, name, word):
+    (tmp_path / name).write_bytes(b"x")
+    path, out = str(tmp_path / name), str(tmp_path / "out")
+    jobs = [
+        (evaluate, ["--model", "mean", "--data", path, "--masks", "rectangles", "--out", out]),
+        (prepare, ["--data", path, "--out", out]),
+    ]
+    if word != "a video":  # a training reads those
+        jobs.append((train, ["--config", "demo", "--steps", "1", "--data", path, "--out", out]))
+    for command, arguments in jobs:
+        assert command(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert path in line
+        assert word in line
+        assert not Path(out).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("a.heic", "pillow-heif"), ("a.NEF", "rawpy"), ("a.mp4", "a video"), ("a.txt", "PNG, JPEG")]
+)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_single_file_that_is_no_picture_is_called_what_it_is(tmp_path, capsys, command, name, word):
+    if command == "translate" and name in ("a.mp4", "a.txt"):
+        pytest.skip("a video can be translated, and other suffixes are told from cameras")
+    (tmp_path / name).write_bytes(b"x" * 100)
+    parts = {"mask": save_mask(tmp_path / "mask.png"), "image": tmp_path / name, "out": tmp_path / "o.png"}
+    assert main([part.format(**parts) for part in COMMANDS[command]]) == 2
+    assert word in capsys.readouterr().err
+
+
+NAMES_OF_MASKS = (
+    *("{}_mask", "{}-mask", "{} mask", "{}.mask", "{}_Masks", "{}_mask001", "{}_MASK_2", "mask_{}", "Mask-{}"),
+    *("{}_maske", "{}_Masken", "{}_masker", "{}_maska", "{}_masque", "{}_mascara", "{}_m\u00e1scara", "{}.jpg_mask"),
+    *("{}_ma\u0301scara", "{}_maschera", "{}_\u043c\u0430\u0441\u043a\u0430", "{}_\u30de\u30b9\u30af"),
+    *("{}_\u8499\u7248", "{}_\u906e\u7f69", "{}_\ub9c8\uc2a4\ud06c"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES_OF_MASKS)
+def test_masks_are_known_by_their_names_in_many_languages(tmp_path, name):
+    for stem in ("cat", "\u5199\u771f"):
+        save(tmp_path / "both" / f"{stem}.jpg")
+        save_mask(tmp_path / "both" / f"{name.format(stem)}.png")
+    listing = list_pictures(tmp_path / "both")
+    assert sorted(path.name for path in listing.pictures) == ["cat.jpg", "\u5199\u771f.jpg"]
+    for picture in listing.pictures:
+        found = find_partner(picture, tmp_path / "both", listing)
+        assert unicodedata.normalize("NFC", found.stem) == unicodedata.normalize("NFC", name.format(picture.stem))
+
+
+@pytest.mark.parametrize("name", ["masked_{}", "unmask_{}", "{}mask", "{}_masked", "{}_maskara"])
+def test_words_that_only_begin_or_end_like_mask_make_no_mask(tmp_path, name):
+    save(tmp_path / "cat.png")
+    save(tmp_path / f"{name.format('cat')}.png", 1)
+    assert len(list_pictures(tmp_path).pictures) == 2
+
+
+def test_a_mask_called_after_the_whole_file_is_found_when_no_other_is(tmp_path):
+    picture = save(tmp_path / "in" / "cat.jpg")
+    save_mask(tmp_path / "masks" / "cat.jpg.png")
+    masks = list_pictures(tmp_path / "masks")
+    assert find_partner(picture, tmp_path / "in", masks).name == "cat.jpg.png"
+    save_mask(tmp_path / "masks" / "cat.png")
+    masks = list_pictures(tmp_path / "masks")
+    assert find_partner(picture, tmp_path / "in", masks).name == "cat.png"
+
+
+def test_a_mask_that_is_nothing_at_all_is_told_with_what_could_be_meant(tmp_path, capsys):
+    picture = save(tmp_path / "a.png")
+    assert fill(picture, Path("rectangels"), tmp_path / "o.png") == 2
+    said = capsys.readouterr().err
+    assert "rectangels: there is no such picture or folder" in said
+    assert "rectangles" in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_folder_of_results_that_is_a_file_is_refused(tmp_path, capsys, command):
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "file").write_bytes(b"mine")
+    parts = {"mask": save_mask(tmp_path / "mask.png"), "image": tmp_path / "in", "out": tmp_path / "file"}
+    assert main([part.format(**parts) for part in COMMANDS[command]]) == 2
+    assert "folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_a_full_disk_is_told_by_the_name_of_the_file_without_the_number_of_the_error(tmp_path, capsys, monkeypatch):
+    save(tmp_path / "in" / "a.png")
+
+    def full(path, *_, **__):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("inpaint_core.commands.inpaint.write_image", full)
+    assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'out' / 'a.png'}: No space left on device" in said
+    assert "Errno" not in said
+
+
+def test_a_clip_is_not_translated_onto_itself(tmp_path, capsys):
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 40))
+    for number in range(3):
+        writer.write(photo(number))
+    writer.release()
+    before = clip.read_bytes()
+    (tmp_path / "link.avi").symlink_to(clip)
+    for out in ("clip.avi", "link.avi"):
+        command = ["translate", "--model", "see-flowers", "--size", "64", "--input", str(clip)]
+        assert main([*command, "--out", str(tmp_path / out)]) == 2
+        assert "--out" in capsys.readouterr().err
+        assert clip.read_bytes() == before

@@ -10,6 +10,7 @@ from inpaint_core.__main__ import main
 from inpaint_core.files.images import decode_image
 from inpaint_core.files.masks import read_mask
 from inpaint_core.files.opening import ImageFileError
+from training.evaluation.pairs import Pairs
 
 HEIGHT, WIDTH = 30, 40
 HOLE = np.zeros((HEIGHT, WIDTH), bool)
@@ -156,3 +157,29 @@ def test_reimagine_reads_its_protecting_mask_the_same_way(tmp_path):
     arguments = ["reimagine", "--model", "smooth", "--image", str(tmp_path / "a.png"), "--out", str(out)]
     assert main([*arguments, "--rounds", "1", "--protect", str(tmp_path / "m.png")]) == 0
     assert torch.equal(*(decode_image(file).image[:, HOLE] for file in (tmp_path / "a.png", out)))
+
+
+def test_a_mask_in_which_0_is_white_is_read_as_it_is_seen_and_that_is_said(tmp_path):
+    hole = np.zeros((40, 48), bool)
+    hole[10:20, 12:30] = True
+    tifffile.imwrite(tmp_path / "m.tif", hole, photometric="miniswhite")
+    with Image.open(tmp_path / "m.tif") as seen:
+        white = np.asarray(seen.convert("L")) > 127
+    mask = read_mask(tmp_path / "m.tif")
+    assert np.array_equal(mask.hole[0, 0].numpy() > 0.5, white)
+    assert np.array_equal(white, ~hole)
+    assert "0 is white" in " ".join(mask.remarks)
+
+
+def test_an_evaluation_inverts_its_folder_of_masks_when_asked(tmp_path):
+    for folder in ("pictures", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(
+        tmp_path / "pictures" / "a.png"
+    )
+    known = np.full((64, 64), 255, np.uint8)
+    known[10:30, 20:40] = 0
+    Image.fromarray(known).save(tmp_path / "masks" / "m.png")
+    pairs = Pairs(tmp_path / "pictures", str(tmp_path / "masks"), size=64, invert=True)
+    _, mask = pairs.load(pairs[0])
+    assert np.array_equal(mask[0].numpy() > 0.5, known == 0)

@@ -21,6 +21,8 @@ from training.evaluate import main as evaluate
 from training.prepare import main as prepare
 from training.run import main as train
 
+from ..training.conftest import tiny_values
+
 COLORS = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 
 
@@ -155,6 +157,62 @@ def test_further_frames_are_counted_and_reported(tmp_path):
     assert "several frames" in said
 
 
+def test_every_command_says_how_many_frames_a_file_holds(tmp_path, capsys):
+    folder, masks = tmp_path / "d", tmp_path / "masks"
+    folder.mkdir()
+    masks.mkdir()
+    frames = [Image.fromarray(np.roll(COLORS, shift, 1)) for shift in range(0, 40, 8)]
+    for name in ("a.gif", "b.webp", "c.tif"):
+        frames[0].save(folder / name, save_all=True, append_images=frames[1:])
+    with Image.open(mask_file(tmp_path / "m.png")) as mask:
+        holes = [mask.copy() for _ in range(3)]
+    holes[0].save(masks / "m.tif", save_all=True, append_images=holes[1:])
+    config = tmp_path / "tiny.yaml"
+    config.write_text(json.dumps(tiny_values(folder)))
+    data, out = ["--data", str(folder)], ["--out", str(tmp_path / "o")]
+    picture, tif = ["--image", str(folder / "a.gif")], str(masks / "m.tif")
+    single = ["--data.picture", str(folder / "a.gif"), "--data.picture_mask", tif, "--data.folder", "null"]
+    source = json.dumps([{"name": "folder", "options": {"folder": str(masks)}}])
+    five, three = "5 frames", "3 pages"
+    jobs = [
+        (
+            main,
+            ["inpaint", "--model", "mean", *picture, "--mask", tif, "--out", str(tmp_path / "1.png")],
+            (five, three),
+        ),
+        (main, ["reimagine", "--model", "mean", "--rounds", "1", *picture, "--out", str(tmp_path / "1.png")], (five,)),
+        (
+            main,
+            ["translate", "--model", "see-flowers", "--input", picture[1], "--out", str(tmp_path / "1.png")],
+            (five,),
+        ),
+        (main, ["mask", "strokes", *picture, "--out", str(tmp_path / "1.png")], (five,)),
+        (main, ["mask", "sheet", *picture, "--out", str(tmp_path / "1.png")], (five,)),
+        (
+            evaluate,
+            ["--model", "mean", *data, "--masks", str(masks), *out, "--size", "32", "--count", "2"],
+            (five, three),
+        ),
+        (prepare, [*data, "--out", str(tmp_path / "p"), "--size", "32"], ("a.gif has 5", "c.tif has 5")),
+        (
+            train,
+            ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "r")],
+            ("a.gif has 5", "c.tif has 5"),
+        ),
+        (train, ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "s"), *single], (five, three)),
+        (
+            train,
+            ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "t"), "--masks.sources", source],
+            (three,),
+        ),
+    ]
+    for command, arguments, words in jobs:
+        assert command(arguments) == 0, (arguments, capsys.readouterr().err)
+        captured = capsys.readouterr()
+        for word in words:
+            assert word in captured.err + captured.out, (arguments, word)
+
+
 def test_too_many_pixels_are_one_sentence_with_the_way_out_in_every_command(tmp_path, capsys):
     folder = good(tmp_path / "d")
     big = folder / "big.png"
@@ -233,3 +291,67 @@ def test_opencv_fills_thin_pictures_from_known_pixels_alone(method, size):
         junk = torch.rand(4096)
         assert torch.equal(ClassicalFill(method).complete(image, mask), filled)
         del junk
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere names hold no control characters")
+def test_control_characters_in_names_forge_no_line_and_reach_no_terminal(tmp_path, capsys):
+    folder = good(tmp_path / "d", 4)
+    (folder / "\x1b[31mred.png").write_bytes(b"no picture")
+    (folder / "two\nerror: lines.png").write_bytes(b"no picture")
+    frames = [Image.fromarray(np.roll(COLORS, shift, 1)) for shift in (0, 9)]
+    frames[0].save(folder / "three\n\x1b[2J.gif", save_all=True, append_images=frames[1:])
+    config = tmp_path / "tiny.yaml"
+    config.write_text(json.dumps(tiny_values(folder)))
+    data, mask = ["--data", str(folder)], str(mask_file(tmp_path / "m.png"))
+    image, size = ["--image", str(folder), "--out"], ["--size", "32"]
+    jobs = [
+        (main, ["inpaint", "--model", "mean", "--mask", mask, *image, str(tmp_path / "1")], 2),
+        (main, ["reimagine", "--model", "mean", "--rounds", "1", *image, str(tmp_path / "2")], 2),
+        (main, ["mask", "strokes", *image, str(tmp_path / "3")], 2),
+        (main, ["translate", "--model", "see-flowers", "--input", str(folder), "--out", str(tmp_path / "4")], 2),
+        (main, ["info", str(folder / "two\nerror: lines.png")], 2),
+        (
+            evaluate,
+            ["--model", "mean", *data, "--masks", "rectangles", "--out", str(tmp_path / "5"), *size],
+            0,
+        ),
+        (prepare, [*data, "--out", str(tmp_path / "6"), *size], 0),
+        (train, ["--config", str(config), "--steps", "1", "--out", str(tmp_path / "7")], 0),
+    ]
+    for command, arguments, code in jobs:
+        assert command(arguments) == code, arguments
+        captured = capsys.readouterr()
+        assert "\x1b" not in captured.out + captured.err, arguments
+        assert not [line for line in captured.err.splitlines() if line.startswith("error: lines")], arguments
+
+
+def png_chunks(content):
+    place = 8
+    while place < len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        yield content[place + 4 : place + 8], place + 8, length
+        place += 12 + length
+
+
+@pytest.mark.parametrize("values", [COLORS, COLORS.astype(np.uint16)[..., 0] * 257, COLORS[..., 0] > 99])
+def test_any_flipped_bit_that_the_pixels_of_a_png_depend_on_is_found(tmp_path, values):
+    Image.fromarray(values).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    chance = random.Random(0)
+    for name, start, length in png_chunks(content):
+        for _ in range(min(8 * (length + 4), 40)):
+            bit = chance.randrange(8 * (length + 4))
+            flipped = bytearray(content)
+            flipped[start + bit // 8] ^= 1 << bit % 8
+            (tmp_path / "b.png").write_bytes(flipped)
+            with pytest.raises(ImageFileError, match=r"b\.png: "):
+                decode_image(tmp_path / "b.png")
+        assert name in (b"IHDR", b"IDAT", b"IEND")
+
+
+def test_what_stands_behind_a_png_or_is_missing_at_its_end_changes_nothing(tmp_path):
+    Image.fromarray(COLORS).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for changed in (content + b"more" * 40, content[:-12], content[:-3]):
+        (tmp_path / "b.png").write_bytes(changed)
+        assert torch.equal(decode_image(tmp_path / "b.png").image, decode_image(tmp_path / "a.png").image)

@@ -11,7 +11,9 @@ from inpaint_core.files.images import decode_image
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.masks import generate, posterize, segment_masks, select_segments, slic_labels, snap_to_labels
 from training.config import DataConfig
+from training.dataset.pairs import read_pair
 from training.dataset.scan import load_dataset
+from training.evaluation.pairs import Pairs
 from training.prepare import main as prepare
 
 GREEN = (40, 140, 60)
@@ -139,3 +141,45 @@ def test_a_fully_hidden_picture_is_skipped_in_training(tmp_path):
     sprite(tmp_path / "a.png")
     dataset = load_dataset(DataConfig(folder=str(tmp_path), size=32))
     assert [item.file for item in dataset.left_out] == ["clear.png"]
+
+
+@pytest.mark.parametrize("hidden", [(255, 0, 255), (0, 0, 0)])
+def test_a_translation_sees_the_colors_around_transparent_parts_and_says_that_they_become_opaque(
+    tmp_path, capsys, hidden
+):
+    sprite(tmp_path / "a.png", hidden)
+    Image.new("RGB", (64, 64), GREEN).save(tmp_path / "plain.png")
+    command = ["translate", "--model", "see-flowers", "--size", "64", "--input"]
+    for name in ("a", "plain"):
+        assert main([*command, str(tmp_path / f"{name}.png"), "--out", str(tmp_path / f"{name}.out.png")]) == 0
+    assert (
+        "a.png: its transparent parts are filled with the colors around them and become opaque"
+        in capsys.readouterr().err
+    )
+    with Image.open(tmp_path / "a.out.png") as one, Image.open(tmp_path / "plain.out.png") as other:
+        assert one.mode == "RGB"
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_an_evaluation_and_pairs_see_the_colors_around_transparent_parts(tmp_path):
+    sprite(tmp_path / "a.png")
+    pairs = Pairs(tmp_path, "rectangles", size=64, count=1)
+    image, _ = pairs.load(pairs[0])
+    assert (image * 255 - torch.tensor(GREEN).view(3, 1, 1)).abs().max() <= 1.0
+    (tmp_path / "inputs").mkdir()
+    sprite(tmp_path / "inputs" / "a.png", (0, 0, 255))
+    pair = read_pair(tmp_path / "a.png", DataConfig(folder=str(tmp_path), input_folder=str(tmp_path / "inputs")))
+    for part in (pair.picture, pair.given):
+        assert (part * 255 - torch.tensor(GREEN).view(3, 1, 1)).abs().max() <= 1.0
+
+
+@pytest.mark.parametrize("hidden", [(255, 0, 255), (0, 0, 0)])
+def test_reimagine_takes_nothing_from_transparent_parts_and_leaves_them(tmp_path, hidden):
+    sprite(tmp_path / "a.png", hidden)
+    command = ["reimagine", "--model", "smooth", "--rounds", "2", "--image", str(tmp_path / "a.png")]
+    assert main([*command, "--out", str(tmp_path / "b.png")]) == 0
+    with Image.open(tmp_path / "a.png") as one, Image.open(tmp_path / "b.png") as other:
+        before, after = np.asarray(one), np.asarray(other)
+    assert np.array_equal(before[..., 3], after[..., 3])
+    assert np.array_equal(before[~DISC], after[~DISC])
+    assert np.abs(after[DISC][:, :3].astype(int) - GREEN).max() <= 2

@@ -28,6 +28,10 @@ VALUES = {
     "int32": RNG.integers(-2000, 2000, SIZE).astype(np.int32),
     "int16": RNG.integers(-2000, 2000, SIZE).astype(np.int16),
     "uint32": RNG.integers(0, 2**32, SIZE).astype(np.uint32),
+    "int8": RNG.integers(-128, 128, SIZE).astype(np.int8),
+    "int64": RNG.integers(-(2**52), 2**52, SIZE).astype(np.int64),
+    "uint64": RNG.integers(0, 2**52, SIZE).astype(np.uint64) * 1000 + 1,
+    "float of 8 bits": RNG.integers(0, 256, SIZE).astype(np.float32),
     "unit float": RNG.random(SIZE).astype(np.float32),
     "large float": (RNG.random(SIZE) * 1e6 - 3e5).astype(np.float32),
     "double": RNG.random(SIZE) * 10,
@@ -144,3 +148,107 @@ def test_colors_that_would_be_converted_are_refused_by_name(tmp_path):
     for name, reason in (("lab", "CIELAB"), ("premultiplied", "straight alpha"), ("bands", "5 channels")):
         with pytest.raises(ImageFileError, match=f"{name}.tif: .*{reason}"):
             decode_image(tmp_path / f"{name}.tif")
+
+
+def test_complex_numbers_are_refused_by_name(tmp_path):
+    tifffile.imwrite(tmp_path / "c.tif", np.ones((8, 9), np.complex64))
+    with pytest.raises(ImageFileError, match=r"c\.tif: its values are complex"):
+        decode_image(tmp_path / "c.tif")
+
+
+EIGHT_BITS = RNG.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tif", "a.bmp", "a.ppm", "a.pgm", "a.gif"])
+def test_pictures_of_eight_bits_are_read_as_they_are(tmp_path, name):
+    gray, palette = name.endswith("pgm"), name.endswith("gif")
+    picture = Image.fromarray(EIGHT_BITS[..., 0] if gray else EIGHT_BITS)
+    picture = picture.quantize(200) if palette else picture
+    picture.save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+    read = decode_image(tmp_path / name)
+    assert np.array_equal((read.image * 255).round().permute(1, 2, 0).numpy(), np.asarray(picture.convert("RGB")))
+    assert read.gray == gray
+
+
+def sixteen_bits(folder, name):
+    shape = {"gray": (), "color": (3,), "gray and alpha": (2,), "color and alpha": (4,)}[name.rsplit(" ", 1)[0]]
+    suffix = name.rsplit(" ", 1)[1]
+    values = RNG.integers(1, 65536, (*SIZE, *shape)).astype(np.uint16)
+    path = folder / f"a{suffix}"
+    if suffix == ".tif":
+        extra = ["unassalpha"] if "alpha" in name else None
+        tifffile.imwrite(path, values, photometric="rgb" if "color" in name else "minisblack", extrasamples=extra)
+    elif suffix == ".pgm":
+        path.write_bytes(b"P5 %d %d 65535\n" % (SIZE[1], SIZE[0]) + values.astype(">u2").tobytes())
+    elif values.ndim == 3:
+        cv2.imwrite(str(path), values[..., [2, 1, 0, 3][: values.shape[2]]])
+    else:
+        cv2.imwrite(str(path), values)
+    return path, values
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("gray .png", "color .png", "color and alpha .png"),
+        *("gray .tif", "color .tif", "gray and alpha .tif", "color and alpha .tif", "gray .pgm", "color .ppm"),
+    ],
+)
+def test_sixteen_bits_of_every_kind_are_kept_exactly_outside_the_hole(tmp_path, name):
+    path, values = sixteen_bits(tmp_path, name)
+    target = "b.tif" if path.suffix == ".tif" else "b.png"
+    assert inpaint(tmp_path, path.name, target) == 0
+    if target == "b.tif":
+        after = tifffile.imread(tmp_path / target)
+    else:
+        after = cv2.imread(str(tmp_path / target), cv2.IMREAD_UNCHANGED)
+        after = after[..., [2, 1, 0, 3][: after.shape[2]]] if after.ndim == 3 else after
+    assert after.dtype == np.uint16
+    assert np.array_equal(after[~HOLE], values[~HOLE])
+    assert (after[HOLE] != values[HOLE]).any()
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
+def test_sixteen_bits_that_a_format_does_not_hold_are_reduced_and_that_is_said(tmp_path, capsys, suffix):
+    path, values = sixteen_bits(tmp_path, "color .png")
+    assert inpaint(tmp_path, path.name, f"b{suffix}") == 0
+    assert "8 bits" in capsys.readouterr().err
+    if suffix != ".jpg":
+        with Image.open(tmp_path / f"b{suffix}") as after:
+            difference = np.abs(np.asarray(after.convert("RGB")) - values / 257.0)[~HOLE]
+        assert difference.max() <= 0.51
+
+
+def test_eight_bits_in_a_file_of_sixteen_are_taken_for_eight(tmp_path):
+    values = RNG.integers(0, 256, SIZE).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    picture = decode_image(tmp_path / "a.png")
+    assert np.allclose(picture.image[0].numpy(), values / 255.0)
+    assert "255" in " ".join(picture.remarks)
+
+
+@pytest.mark.parametrize("greatest", [1.0, 255.0])
+def test_floats_in_the_usual_ranges_are_taken_as_they_are(tmp_path, greatest):
+    values = (RNG.random(SIZE) * 0.4 * greatest + 0.3 * greatest).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+    assert np.allclose(decode_image(tmp_path / "a.tif").image[0].numpy(), values / greatest, atol=1e-6)
+
+
+def test_cmyk_is_converted_and_that_is_said(tmp_path):
+    Image.fromarray(EIGHT_BITS).convert("CMYK").save(tmp_path / "a.tif")
+    picture = decode_image(tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as opened:
+        expected = np.asarray(opened.convert("RGB"))
+    assert np.array_equal((picture.image * 255).round().permute(1, 2, 0).numpy(), expected)
+    assert "CMYK" in " ".join(picture.remarks)
+
+
+def test_zero_as_white_is_read_in_eight_bits_and_refused_above(tmp_path):
+    for depth in (np.uint8, np.uint16):
+        tifffile.imwrite(tmp_path / "w.tif", EIGHT_BITS[..., 0].astype(depth), photometric="miniswhite")
+        if depth == np.uint8:
+            read = decode_image(tmp_path / "w.tif").image[0]
+            assert np.array_equal((read * 255).round().numpy(), 255 - EIGHT_BITS[..., 0])
+        else:
+            with pytest.raises(ImageFileError, match="MinIsWhite"):
+                decode_image(tmp_path / "w.tif")

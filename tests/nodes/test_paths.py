@@ -159,7 +159,14 @@ def test_a_run_folder_that_links_elsewhere_is_refused(host, tmp_path):
 
 def test_folders_are_listed_two_levels_deep_without_hidden_ones_and_runs(host):
     roots = host.allowed_roots()
-    for folder in ("input/a/b/c", "input/.git", "input/x:y", "output/frames", "output/liminal/run/samples"):
+    for folder in (
+        "input/a/b/c",
+        "input/.git",
+        "input/x:y",
+        "input/__MACOSX",
+        "output/frames",
+        "output/liminal/run/samples",
+    ):
         (roots[folder.split("/")[0]] / folder.split("/", 1)[1]).mkdir(parents=True)
     assert host.picture_folders() == ["input/a", "input/a/b", "output/frames"]
 

@@ -171,7 +171,19 @@ def test_training_again_happens_only_when_the_folder_changed(nodes, host):
     first = fingerprint(folder="input/flowers", steps=3)
     assert fingerprint(folder="input/flowers", steps=3) == first
     (folder / "b.png").write_bytes(b"two")
-    assert fingerprint(folder="input/flowers") != first
+    second = fingerprint(folder="input/flowers")
+    assert second != first
+    for name in (".DS_Store", "notes.txt", "._a.png", "__MACOSX/._a.png", "Thumbs.db"):  # no training looks at these
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    (folder / "gone.png").symlink_to("nowhere.png")
+    third = fingerprint(folder="input/flowers")
+    assert third != second
+    (folder / "gone.png").unlink()
+    assert fingerprint(folder="input/flowers") == second
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a_mask.jpeg").write_bytes(b"three")
+    assert fingerprint(folder="input/flowers") != second
     assert fingerprint(folder=nodes.train.CONNECTED) == fingerprint(folder=nodes.train.CONNECTED)
 
 

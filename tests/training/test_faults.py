@@ -19,7 +19,7 @@ from inpaint_core.losses.reconstruction import ELEMENTWISE
 from training.callbacks.metrics_log import MetricsLog
 from training.config import ReconstructionConfig, TrainConfig
 from training.engine.session import run_training
-from training.errors import DivergedError, OutOfMemoryError
+from training.errors import DivergedError, OutOfMemoryError, SettingError
 from training.events import CheckpointSaved, Event, Message, RolledBack, StepDone
 from training.runs.folder import Resume
 from training.runs.state import load_newest_state
@@ -371,3 +371,13 @@ def test_a_tracker_that_fails_is_disabled(
     config = tiny.model_copy(update={"trackers": (tracker,), "steps": 2})
     assert run_training(config, out=tmp_path / "run", callbacks=[log]).steps == 2
     assert any(f"{tracker} is disabled" in message for message in log.messages)
+
+
+def test_a_training_whose_model_could_not_be_loaded_is_refused_before_it_begins(
+    tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = tiny.model_copy(update={"data": tiny.data.model_copy(update={"size": 4096})})
+    monkeypatch.setenv("LIMINAL_PASS_GIB", "1")
+    with pytest.raises(SettingError, match=r"4096 pixels takes about 2 GiB.*LIMINAL_PASS_GIB to 2"):
+        run_training(large, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

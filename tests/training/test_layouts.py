@@ -265,3 +265,20 @@ def test_a_recipe_that_is_a_folder_is_refused(tmp_path):
     (tmp_path / "r.yaml").mkdir()
     with pytest.raises(ConfigError, match="is not a file"):
         read_recipe(tmp_path / "r.yaml")
+
+
+def test_pictures_that_are_only_black_and_white_among_others_are_named_as_likely_masks(tmp_path):
+    for number in range(3):
+        draw_picture(number).save(tmp_path / f"{number}.png")
+        hole = np.zeros((56, 64), np.uint8)
+        hole[10:30, 12 + number : 40] = 255
+        Image.fromarray(hole).save(tmp_path / f"{number}_m.png")
+    config = DataConfig(folder=str(tmp_path), size=32)
+    said = " ".join(load_dataset(config).remarks())
+    assert "3 of 6 pictures are only black and white" in said
+    assert "0_m.png, 1_m.png, 2_m.png" in said
+    report = prepare(Settings(tmp_path, tmp_path.parent / f"{tmp_path.name} out", 32))
+    assert "only black and white" in " ".join(report["remarks"])
+    for number in range(3):
+        (tmp_path / f"{number}.png").unlink()
+    assert "black and white" not in " ".join(load_dataset(config).remarks())

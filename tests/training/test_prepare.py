@@ -335,7 +335,7 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
     assert "no such folder" in refused(capsys, "--data", tmp_path / "none", "--out", out)
     assert "three shares" in refused(capsys, "--data", albums, "--out", out, "--split", "80/20")
     assert "first above 0" in refused(capsys, "--data", albums, "--out", out, "--split", "0/50/50")
-    assert "16 to 2048" in refused(capsys, "--data", albums, "--out", out, "--size", "8")
+    assert "16 to 8192" in refused(capsys, "--data", albums, "--out", out, "--size", "8")
     assert "--out DIR is missing" in refused(capsys, "--data", albums)
     assert "--tiles" in refused(capsys, "--data", albums, "--out", out, "--shorter-side", "300")
     assert "44 tiny" in refused(capsys, "--data", albums, "--out", out, "--size", "512", "--recursive")

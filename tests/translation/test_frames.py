@@ -118,15 +118,15 @@ def test_result_does_not_depend_on_how_many_frames_the_network_sees_at_once() ->
     frames = torch.cat([panned(photograph(1), 7), panned(photograph(2), 4)])
     options = {"smooth_input": 0.3, "smooth_output": 0.5, "controls": LiveControls(stretch="percentile")}
     outputs = [translate(model_of(Texture()), frames, frames_per_batch=count, **options) for count in (1, 4, 50)]
-    torch.testing.assert_close(outputs[0], outputs[1], atol=2e-5, rtol=0.0)
-    torch.testing.assert_close(outputs[0], outputs[2], atol=2e-5, rtol=0.0)
+    assert torch.equal(outputs[0], outputs[1])
+    assert torch.equal(outputs[0], outputs[2])
 
 
-def test_the_network_never_sees_more_frames_at_once_than_asked_for() -> None:
+def test_on_a_cpu_the_network_sees_frame_by_frame_and_the_progress_comes_in_batches() -> None:
     network = Texture()
     done: list[tuple[int, int]] = []
     translate(model_of(network), noise(10, 3, 32, 32), frames_per_batch=4, progress=lambda *now: done.append(now))
-    assert network.batches == [4, 4, 2]
+    assert network.batches == [1] * 10
     assert done == [(4, 10), (8, 10), (10, 10)]
 
 
@@ -141,7 +141,7 @@ def test_what_the_progress_hook_raises_passes_through() -> None:
 
     with pytest.raises(CancelledError):
         translate(model_of(network), noise(10, 3, 32, 32), frames_per_batch=2, progress=cancel)
-    assert network.batches == [2]
+    assert network.batches == [1, 1]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.6])

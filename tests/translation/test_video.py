@@ -214,7 +214,7 @@ def test_video_to_video_keeps_count_rate_and_size(
     assert main(["translate", "--model", str(model_file), "--input", str(clip), "--out", str(out), *options]) == 0
     reader = VideoReader(out)
     assert (len(list(reader)), reader.rate, reader.height, reader.width) == (30, 24.0, 70, 90)
-    assert "30 frames, 24 a second, 90x70" in capsys.readouterr().out
+    assert "30 frames, 24 per second, 90x70" in capsys.readouterr().out
 
 
 def test_pictures_and_folders_are_translated(tmp_path: Path, model_file: Path) -> None:

@@ -41,7 +41,8 @@ class Batch:
     given
         The input of a translation, float32 `[B,3,S,S]` in 0..1; None if pictures are not paired.
     unknown
-        float32 `[B,1,S,S]`, 1 where the truth is unknown, which is always in the hole; None if all of it is known.
+        float32 `[B,1,S,S]`, 1 where the truth is unknown, which is always in the hole if there is one; None if all of
+        it is known.
     """
 
     image: Tensor
@@ -132,7 +133,7 @@ class Samples:
         image, given = values.picture, values.given
         unknown = None if values.unknown is None else (values.unknown > 0.0).float()
         if self._masks is None:
-            return Batch(image, torch.zeros_like(image[:, :1]), files, given)
+            return Batch(image, torch.zeros_like(image[:, :1]), files, given, unknown)
         seeds = [derive_seed(self._seed, "mask", number) for number in range(start, start + len(files))]
         pictures = image.cpu() if self._masks.uses_picture else None
         mask = self._masks.batch((self._size, self._size), seeds, pictures).to(self._device)

@@ -11,9 +11,9 @@ import importlib.util
 import os
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,15 +22,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core.eight_bit import to_uint8
-from inpaint_core.files.folders import spell_others
 from inpaint_core.files.images import Picture, decode_image
 from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
-from inpaint_core.files.videos import READABLE_CLIPS
+from inpaint_core.files.suffixes import READABLE_CLIPS, spell_others
 
 from ..config import DataConfig
 from ..errors import SettingError
 from .layout import Layout, find_layout
-from .pairs import UnpairedError, odd_one_out, read_pair, unpaired_inputs
+from .pairs import UnpairedError, input_path, odd_one_out, read_pair, unpaired_inputs
 from .pixels import Pixels
 
 # Photographs in scikit-image's wheel, the second row gray; motorcycle_right is omitted because it shows the same scene
@@ -57,6 +56,7 @@ NoteKind = Literal[
     "several frames",
     "rotated",
     "transparent",
+    "black and white",
 ]
 Progress = Callable[[int, int], None]
 
@@ -92,6 +92,8 @@ class Record:
         What was unusual about the file.
     spread
         Difference between its brightest and darkest value, in 0..1.
+    frames
+        Pictures in the file, of which the first is used.
     """
 
     file: str
@@ -103,6 +105,7 @@ class Record:
     pixels: Pixels | None = None
     notes: tuple[NoteKind, ...] = ()
     spread: float = 1.0
+    frames: int = 1
 
 
 @dataclass
@@ -141,14 +144,7 @@ class Dataset:
         if too_large is not None:
             sentences.append(f"{too_large.file}: {too_large.reason}")
         records = [*self.train, *self.held_out]
-        several = sum("animated" in record.notes or "several frames" in record.notes for record in records)
-        if several:
-            sentences.append(f"{several} files hold several frames or pages; only the first of each is used")
-        stretched = sum("stretched" in record.notes for record in records)
-        if stretched:
-            sentences.append(
-                f"{stretched} pictures hold values other than 8 or 16 bits; each is stretched to its own range"
-            )
+        sentences += remark_on_kinds((record.file, record.notes, record.frames) for record in records)
         widest = max((record.spread for record in records), default=1.0)
         if widest < FAINT:
             sentences.append(
@@ -177,6 +173,27 @@ class Dataset:
             "mean_color": [round(value, 4) for value in self.mean],
             "fingerprint": self.fingerprint,
         }
+
+
+def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[str]:
+    """Sentences about what is not used as it is: of each picture its name, notes and the number of its frames."""
+    found = list(pictures)
+    sentences = []
+    several = sorted(f"{file} has {frames}" for file, _, frames in found if frames > 1)
+    if several:
+        named = ", ".join(several[:MAX_LISTED]) + ", ..." * (len(several) > MAX_LISTED)
+        files = f"{len(several)} files hold" if len(several) > 1 else "1 file holds"
+        sentences.append(f"{files} several frames or pages; only the first of each is used: {named}")
+    drawn = sorted(file for file, notes, _ in found if "black and white" in notes)
+    if drawn and len(drawn) < len(found):
+        named = ", ".join(drawn[:MAX_LISTED]) + ", ..." * (len(drawn) > MAX_LISTED)
+        sentences.append(f"{len(drawn)} of {len(found)} pictures are only black and white (masks?): {named}")
+    stretched = sum("stretched" in notes for _, notes, _ in found)
+    if stretched:
+        sentences.append(
+            f"{stretched} pictures hold values other than 8 or 16 bits; each is stretched to its own range"
+        )
+    return sentences
 
 
 def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int = 0) -> Dataset:
@@ -378,6 +395,9 @@ def scan_file(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
         digest = _digest(path)
         if config.paired:
             pixels, notes = read_pixels(path, config), _notes(header)
+            if config.input_folder is not None:
+                given = read_header(input_path(path, config), config.max_pixels)
+                header = replace(header, frames=max(header.frames, given.frames))
         else:
             picture = decode_image(path, config.max_pixels)
             if bool(picture.unknown.all()):
@@ -385,12 +405,12 @@ def scan_file(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
             pixels = to_training_pixels(picture.visible(), picture.unknown, config)
             notes = _notes(header, picture)
     except TooManyPixelsError as error:
-        return LeftOut(name, "bomb", str(error).removeprefix(f"{path}: "))
+        return LeftOut(name, "bomb", error.without(path))
     except UnpairedError as error:
-        return LeftOut(name, "unpaired", str(error).removeprefix(f"{path}: "))
+        return LeftOut(name, "unpaired", error.without(path))
     except ImageFileError as error:
-        return LeftOut(name, "broken", str(error).removeprefix(f"{path}: "))
-    return make_record(name, path, digest, pixels, tuple(notes))
+        return LeftOut(name, "broken", error.without(path))
+    return replace(make_record(name, path, digest, pixels, tuple(notes)), frames=header.frames)
 
 
 def make_record(name: str, path: Path, digest: str, pixels: Pixels, notes: tuple[NoteKind, ...] = ()) -> Record:
@@ -428,11 +448,17 @@ def _notes(header: Header, picture: Picture | None = None) -> list[NoteKind]:
         notes.append("palette")
     if header.transparent:
         notes.append("transparent")
+    if picture is not None and _is_black_and_white(picture.image):
+        notes.append("black and white")
     if header.frames > 1:
         notes.append("several frames" if header.format == "TIFF" else "animated")
     if header.orientation != 1:
         notes.append("rotated")
     return notes
+
+
+def _is_black_and_white(image: Tensor) -> bool:
+    return bool(((image == 0.0) | (image == 1.0)).all()) and bool(image.min() < image.max())
 
 
 def _name_left_out(item: LeftOut) -> str:

@@ -35,6 +35,8 @@ class Source:
         Files written from it.
     partial
         Whether part of it is unknown (transparent).
+    frames
+        Pictures in the file, of which the first is used.
     """
 
     file: str
@@ -50,6 +52,7 @@ class Source:
     split: str = ""
     written: list[str] = field(default_factory=list)
     partial: bool = False
+    frames: int = 1
 
 
 def choose(

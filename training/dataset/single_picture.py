@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,10 +29,14 @@ def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Data
     """
     try:
         picture = decode_image(path, config.max_pixels)
-        mask = read_mask(mask_path, picture, max_pixels=config.max_pixels).hole
+        mask = read_mask(mask_path, picture, max_pixels=config.max_pixels)
     except ImageFileError as error:
         raise DatasetError(str(error)) from None
-    return single_picture(picture.visible()[None], torch.maximum(mask, picture.unknown.float()), config, path.name)
+    unknown = torch.maximum(mask.hole, picture.unknown.float())
+    dataset = single_picture(picture.visible()[None], unknown, config, path.name)
+    remarks = [f"{path}: {sentence}" for sentence in picture.remarks]
+    remarks += [f"{mask_path}: {sentence}" for sentence in mask.remarks]
+    return replace(dataset, notes=tuple(remarks))
 
 
 def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = "picture") -> Dataset:

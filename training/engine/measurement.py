@@ -40,12 +40,12 @@ def holes(config: TrainConfig) -> MaskMix | None:
 def measure(
     objective: Objective, batches: Sequence[Batch], should_stop: Callable[[], bool] = lambda: False
 ) -> dict[str, float] | None:
-    """Mean of every measurement over all pictures of the batches; None if asked to stop before the last one."""
+    """Mean of every measurement over all pictures of the batches that have it (NaN: they do not); None when asked to
+    stop before the last one."""
     measured = []
     for batch in batches:
         if should_stop():
             return None
         measured.append(objective.evaluate(batch))
-    return {
-        name: torch.cat([values[name] for values in measured]).clamp(max=MAX_PSNR).mean().item() for name in measured[0]
-    }
+    together = {name: torch.cat([values[name] for values in measured]) for name in measured[0]}
+    return {name: values.clamp(max=MAX_PSNR).nanmean().item() for name, values in together.items()}

@@ -8,7 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.errors import CheckpointError
 from inpaint_core.checkpoints.files import load_model
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
+from inpaint_core.checkpoints.weights import check_pass
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import build_model, find_architecture
 from inpaint_core.validation import describe
@@ -83,6 +87,21 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
         f"{dict(initial.card.arguments)}, but the configuration says {model.architecture} {arguments}",
         "model.init_from",
     )
+
+
+def check_cost(card: ModelCard, network: Network) -> None:
+    """Refuse a training whose model `load_model` would refuse for what a pass costs, before it begins.
+
+    Raises
+    ------
+    ConfigError
+        The message says how the limit is raised.
+    """
+    model = TranslationModel(card, network) if card.task == "translation" else InpaintingModel(card, network)
+    try:
+        check_pass(card.name, card, model)
+    except CheckpointError as error:
+        raise ConfigError(str(error), "data.size") from None
 
 
 def ignored_settings(config: TrainConfig, card: ModelCard) -> list[str]:

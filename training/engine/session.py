@@ -27,7 +27,7 @@ from ..runs.lock import hold_lock
 from .loop import Clock, agree, is_due, train
 from .measurement import fixed_batches, holes, measure
 from .model_file import ModelFile
-from .network import build_network, ignored_settings, make_card
+from .network import build_network, check_cost, ignored_settings, make_card
 from .outcome import StoppedError, TrainResult, write_summary
 from .placing import choose_together
 from .progress import Progress
@@ -128,6 +128,7 @@ class _Session:
         self._folder, self._concluded = choose_together(self._placement, out, resume, config, kind, fingerprint)
         state = self._folder.state
         card = make_card(config, arguments, self._dataset, initial, None if state is None else state.values["card"])
+        check_cost(card, network)
         self._ignored = ignored_settings(config, card)
         self._objective: Objective = build_objective(config, card, network, self._placement)
         self._measured, self._shown = fixed_batches(self._dataset, config, self._placement.device)

@@ -15,7 +15,7 @@ from torch import Tensor
 from inpaint_core.eight_bit import from_uint8, to_uint8
 from inpaint_core.files.folders import Listing
 from inpaint_core.files.images import decode_image
-from inpaint_core.files.masks import read_mask
+from inpaint_core.files.masks import Mask, read_mask
 from inpaint_core.files.opening import MAX_PIXELS, ImageFileError
 from inpaint_core.masks import GENERATORS, generate
 from inpaint_core.masks.generators.folder import list_masks
@@ -172,7 +172,7 @@ class Pairs:
         image = from_uint8(cut_planes(pixels, self._crop(pair, pixels.shape[1], pixels.shape[2]), self._size))
         size = (self._size, self._size)
         if pair.mask_seed is None:
-            return image, self._read_mask(Path(self._masks) / pair.mask)[0]
+            return image, self._fit_mask(self._read_mask(Path(self._masks) / pair.mask))[0]
         cell = self.cells[pair.cell]
         border = BORDER if cell.border else None
         return image, generate(pair.mask, size, cell.bucket, border, pair.mask_seed, image)[0]
@@ -191,22 +191,28 @@ class Pairs:
     def _usable(self, paths: Sequence[Path], progress: Callable[[Sequence[Path]], Any]) -> list[Path]:
         """Readable pictures, checked before measuring, so that no bad file ends a long evaluation."""
 
-        def problem(path: Path) -> str | None:
+        def look(path: Path) -> tuple[str | None, tuple[str, ...]]:
+            """Why it cannot be used, and what else is to be said about it."""
             try:
                 picture = decode_image(path, self._max_pixels)
             except ImageFileError as error:
-                return str(error)
-            return f"{path}: no part of it is known" if bool(picture.unknown.all()) else None
+                return str(error), ()
+            return f"{path}: no part of it is known" if bool(picture.unknown.all()) else None, picture.remarks
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            problems = list(pool.map(problem, progress(paths)))
-        for found in problems:
-            if found is not None:
-                self._say(f"skipped: {found}")
-        return [path for path, found in zip(paths, problems, strict=True) if found is None]
+            looks = list(pool.map(look, progress(paths)))
+        for path, (problem, remarks) in zip(paths, looks, strict=True):
+            for sentence in remarks if problem is None else ():
+                self._say(f"{path}: {sentence}")
+            if problem is not None:
+                self._say(f"left out: {problem}")
+        return [path for path, (problem, _) in zip(paths, looks, strict=True) if problem is None]
 
-    def _read_mask(self, path: Path) -> Tensor:
-        return normalize_mask(read_mask(path, invert=self._invert).hole, (self._size, self._size))
+    def _read_mask(self, path: Path) -> Mask:
+        return read_mask(path, invert=self._invert, max_pixels=self._max_pixels)
+
+    def _fit_mask(self, mask: Mask) -> Tensor:
+        return normalize_mask(mask.hole, (self._size, self._size))
 
     def _crop(self, pair: Pair, height: int, width: int) -> Crop:
         largest = min(height, width)
@@ -237,10 +243,13 @@ class Pairs:
         found: list[list[str]] = [[] for _ in self.cells]
         for path in progress(list_masks(folder)):
             try:
-                hole = self._read_mask(path)[0, 0]
+                mask = self._read_mask(path)
             except ImageFileError as error:
                 self._say(f"skipped: {error}")
                 continue
+            for sentence in mask.remarks:
+                self._say(f"{path}: {sentence}")
+            hole = self._fit_mask(mask)[0, 0]
             ratio = int(hole.sum()) / hole.numel()
             inside = hole[margin : self._size - margin, margin : self._size - margin]
             keeps_border = bool(inside.sum() == hole.sum())

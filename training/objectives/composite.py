@@ -12,7 +12,7 @@ from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
 from inpaint_core.losses.features import FeatureExtractor
 from inpaint_core.losses.perceptual import perceptual_and_style
-from inpaint_core.losses.reconstruction import hole_and_valid, l1
+from inpaint_core.losses.reconstruction import l1
 from inpaint_core.losses.total_variation import hole_total_variation
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.pconv_unet import PConvUNet
@@ -23,7 +23,7 @@ from ..placement import Placement
 from .feature_view import feature_view
 from .features import build_features
 from .hole_discriminator import build_hole_discriminator, feature_logits, patch_logits
-from .inpainting import InpaintingObjective, composite
+from .inpainting import InpaintingObjective, composite, judged_part
 from .joint_step import step_together
 from .optimization import Trainable
 
@@ -107,11 +107,12 @@ class Composite(InpaintingObjective):
         objective = self._objective
         output = self._complete(batch)
         merged = composite(output, batch.image, batch.mask)
-        hole, valid = hole_and_valid(l1(output, batch.image), batch.mask)
-        variation = hole_total_variation(merged, batch.mask)
+        judged = judged_part(batch)
+        hole, valid = self._hole_and_valid(l1(output, batch.image), batch)
+        variation = hole_total_variation(merged, judged, batch.unknown)
         terms = {"hole": hole, "valid": valid, "total_variation": variation}
         loss = objective.hole * hole + objective.valid * valid + objective.total_variation * variation
-        real, fake, seen_mask = [batch.image], [merged], batch.mask
+        real, fake, seen_mask = [batch.image], [merged], judged
         if self._features is not None:
             looked_at = [merged] if objective.features_of == "composite" else [merged, output]
             made, wanted, mask = self._extract(self._features, looked_at, batch, step)
@@ -149,7 +150,9 @@ class Composite(InpaintingObjective):
         self, features: FeatureExtractor, looked_at: Sequence[Tensor], batch: Batch, step: int
     ) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
         """Feature maps of each of `looked_at` and of the truth, and the mask of the part that was used."""
-        (*views, truth), mask = feature_view([*looked_at, batch.image], batch.mask, self._objective.features_side, step)
+        (*views, truth), mask = feature_view(
+            [*looked_at, batch.image], judged_part(batch), self._objective.features_side, step
+        )
         with self._generator.autocast():
             with torch.no_grad():
                 wanted = features(truth)

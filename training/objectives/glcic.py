@@ -10,7 +10,7 @@ from torch import Tensor
 
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.losses.adversarial import discriminator_loss, generator_loss
-from inpaint_core.losses.reconstruction import hole_and_valid, mse
+from inpaint_core.losses.reconstruction import mse
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.global_local_discriminator import hole_centers
 
@@ -19,7 +19,7 @@ from ..dataset.samples import Batch, shares
 from ..placement import Placement
 from .collapse_guard import CollapseGuard
 from .discriminator import build_discriminator
-from .inpainting import InpaintingObjective, composite
+from .inpainting import InpaintingObjective, composite, judged_part
 from .optimization import Trainable
 from .tally import Tally
 
@@ -87,7 +87,7 @@ class Glcic(InpaintingObjective):
             with torch.no_grad():
                 fake = composite(self._complete(part), part.image, part.mask)
             with self._discriminator.gathering(last), torch.set_grad_enabled(learns):
-                centers = hole_centers(part.mask)
+                centers = hole_centers(judged_part(part))
                 with self._discriminator.autocast():
                     real_logits = self._discriminator.forward(part.image, centers)
                     fake_logits = self._discriminator.forward(fake, centers)
@@ -105,14 +105,14 @@ class Glcic(InpaintingObjective):
 
     def _completion_terms(self, batch: Batch, adversarial: bool) -> dict[str, Tensor]:
         output = self._complete(batch)
-        error, _ = hole_and_valid(mse(output, batch.image), batch.mask)
+        error, _ = self._hole_and_valid(mse(output, batch.image), batch)
         if not adversarial:
             return {"loss": error, "hole": error}
         discriminator = self._discriminator
         discriminator.network.requires_grad_(False)
         with discriminator.autocast():
             # The plain network: its gradients are not needed, so processes must not exchange any.
-            logits = discriminator.network(composite(output, batch.image, batch.mask), hole_centers(batch.mask))
+            logits = discriminator.network(composite(output, batch.image, batch.mask), hole_centers(judged_part(batch)))
         g_loss = generator_loss(logits.float(), "logistic")
         weight = self._objective.alpha * (
             self._balance(error, g_loss, output) if self._objective.adaptive_weight else 1.0

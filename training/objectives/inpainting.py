@@ -13,6 +13,7 @@ from inpaint_core.checkpoints.inpainting_model import InpaintingModel, to_unit
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.eight_bit import round_to_8_bits
 from inpaint_core.inpainting.classical import ClassicalFill, ClassicalMethod
+from inpaint_core.losses.reconstruction import hole_and_valid
 from inpaint_core.metrics import MAX_PSNR, psnr
 from inpaint_core.models.architecture import Network
 from inpaint_core.models.registry import find_architecture
@@ -35,6 +36,11 @@ def composite(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask > 0.5, output, image)
 
 
+def judged_part(batch: Batch) -> Tensor:
+    """`[B,1,S,S]`, 1 in the part of the holes of which the truth is known: the rest is neither learned nor measured."""
+    return batch.mask if batch.unknown is None else batch.mask * (1.0 - batch.unknown)
+
+
 def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
     """`[B,5,3,S,S]` in the order of `COLUMNS`, made by the same call that completes pictures after training."""
     output = model.complete(batch.image, batch.mask)
@@ -44,9 +50,9 @@ def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
 
 
 def hole_measurements(model: InpaintingModel, batch: Batch) -> dict[str, Tensor]:
-    """PSNR in dB in the hole, of the output rounded to 8 bits as in a file."""
+    """PSNR in dB in the hole, of 8-bit output as it would be written to a file; NaN where no truth is known in it."""
     output = round_to_8_bits(model.complete(batch.image, batch.mask))
-    return {"hole_psnr": psnr(output, batch.image, batch.mask)}
+    return {"hole_psnr": psnr(output, batch.image, judged_part(batch))}
 
 
 def measure_fills(batches: Sequence[Batch]) -> dict[str, float]:
@@ -58,8 +64,8 @@ def measure_fills(batches: Sequence[Batch]) -> dict[str, float]:
         for batch in batches:
             image, mask = batch.image.cpu(), batch.mask.cpu()
             output = round_to_8_bits(fill.complete(image, mask))
-            values.append(psnr(output, image, mask).clamp(max=MAX_PSNR))
-        results[method] = torch.cat(values).mean().item()
+            values.append(psnr(output, image, judged_part(batch).cpu()).clamp(max=MAX_PSNR))
+        results[method] = torch.cat(values).nanmean().item()
     return results
 
 
@@ -110,10 +116,21 @@ class InpaintingObjective:
         raise NotImplementedError
 
     def _complete(self, batch: Batch) -> Tensor:
-        """The network's prediction, `[B,3,S,S]` in 0..1 without clamping, with gradients."""
+        """The network's prediction, `[B,3,S,S]` in 0..1 without clamping, with gradients.
+
+        Where the truth is unknown it is what the batch holds there, so that no loss says anything about it.
+        """
         with self._generator.autocast():
             output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
-        return to_unit(output.float(), self._card.value_range)
+        output = to_unit(output.float(), self._card.value_range)
+        return output if batch.unknown is None else torch.where(batch.unknown > 0.5, batch.image, output)
+
+    @staticmethod
+    def _hole_and_valid(error: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """`hole_and_valid` of an elementwise error `[B,C,S,S]`, without what is unknown."""
+        if batch.unknown is not None:
+            error = error * (1.0 - batch.unknown)
+        return hole_and_valid(error, batch.mask)
 
     def _model(self) -> InpaintingModel:
         return InpaintingModel(self._card, self._generator.result)

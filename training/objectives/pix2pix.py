@@ -79,6 +79,8 @@ class Pix2Pix(TranslationObjective):
         truth = to_range(batch.image, card.value_range)
         with self._generator.autocast():
             made = self._generator.forward(given)
+        if batch.unknown is not None:
+            made = torch.where(batch.unknown > 0.5, truth.to(made.dtype), made)
         l1 = (_reduced(made.float(), objective.l1_reduction) - _reduced(truth, objective.l1_reduction)).abs().mean()
         loss, terms = objective.l1 * l1, {"l1": l1}
         with ExitStack() as frozen:

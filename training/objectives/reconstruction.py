@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from inpaint_core.checkpoints.card import ModelCard
-from inpaint_core.losses.reconstruction import ELEMENTWISE, hole_and_valid
+from inpaint_core.losses.reconstruction import ELEMENTWISE
 from inpaint_core.models.architecture import Network
 
 from ..config import ReconstructionConfig, TrainConfig
@@ -31,8 +31,6 @@ class Reconstruction(InpaintingObjective):
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         error = self._loss(self._complete(batch), batch.image)
-        if batch.unknown is not None:
-            error = error * (1.0 - batch.unknown)
-        hole, valid = hole_and_valid(error, batch.mask)
+        hole, valid = self._hole_and_valid(error, batch)
         loss = self._objective.hole * hole + self._objective.valid * valid
         return {"loss": loss, "hole": hole, "valid": valid}

@@ -10,7 +10,7 @@ from torch import Tensor
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
-from inpaint_core.metrics import psnr
+from inpaint_core.metrics import mean_over, psnr
 from inpaint_core.models.architecture import Network
 from inpaint_core.translation import measure_clip, prepare
 from inpaint_core.translation.sensitivity import Sensitivity, measure_sensitivity
@@ -74,7 +74,9 @@ class TranslationObjective:
         model = self._model()
         given = self._inputs(batch)
         output = model.predict(given)
-        measured = {"psnr": psnr(output, batch.image), "l1": (output - batch.image).abs().mean((1, 2, 3))}
+        known = None if batch.unknown is None else 1.0 - batch.unknown
+        error = mean_over((output - batch.image).abs(), known)
+        measured = {"psnr": psnr(output, batch.image, known), "l1": error}
         # A single picture is replaced by itself upside down.
         sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
         return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}

@@ -45,7 +45,11 @@ def scan_files(
         digest = hashlib.sha256(f"{record.height} {record.width} ".encode() + pixels.to_bytes()).hexdigest()
         seen = appearance(pixels.picture)
         partial = pixels.unknown is not None
-        return Source(record.file, path, record.width, record.height, digest, seen, record.notes, partial=partial)
+        return Source(
+            *(record.file, path, record.width, record.height, digest, seen, record.notes),
+            partial=partial,
+            frames=record.frames,
+        )
 
     sources, left_out = [], []
     for found in _in_threads(scan, paths, "scanning", quiet):
@@ -80,7 +84,7 @@ def write_squares(sources: Sequence[Source], settings: Settings, ledger: Ledger,
         try:
             pixels = read_pixels(source.path, settings.cutting)
         except ImageFileError as error:
-            return LeftOut(source.file, "unreadable", str(error).removeprefix(f"{source.path}: "))
+            return LeftOut(source.file, "unreadable", error.without(source.path))
         height, width = pixels.height, pixels.width
         places = tile_places(height, width, size) if settings.tiles else [((height - size) // 2, (width - size) // 2)]
         if len(places) != len(source.written):

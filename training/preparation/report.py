@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from inpaint_core.files.folders import Listing
+from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
-from ..dataset.scan import LeftOut
+from ..dataset.scan import LeftOut, remark_on_kinds
 from ..dataset.selection import SPLITS, Source
 from .settings import PrepareError, Settings
 
@@ -54,7 +55,10 @@ def make_report(
             "masks": sum(map(len, listing.masks.values())),
             "in_subfolders": listing.deeper,
         },
-        "remarks": listing.remarks(),
+        "remarks": [
+            *listing.remarks(),
+            *remark_on_kinds((source.file, source.notes, source.frames) for source in sources),
+        ],
         "files": sorted(files, key=lambda line: line["file"]),
     }
 
@@ -82,10 +86,10 @@ def summarize(report: Mapping[str, Any], out: Path) -> str:
     if outcomes:
         parts = [f"{count} {names.get(kind, kind)}" for kind, count in outcomes.items()]
         lines.append(f"skipped: {', '.join(parts)} (details in {REPORT})")
-    lines += report["remarks"]
+    lines += [one_line(remark, MAX_MESSAGE_LENGTH) for remark in report["remarks"]]
     too_large = next((line for line in report["files"] if line["outcome"] == "bomb"), None)
     if too_large is not None:
-        lines.append(f"{too_large['file']}: {too_large['reason']}")
+        lines.append(one_line(f"{too_large['file']}: {too_large['reason']}", MAX_MESSAGE_LENGTH))
     for split, found in counts["splits"].items():
         lines.append(f"  {split:<6} {found['pictures']:>6} pictures {found['squares']:>7} squares")
     shares = zip(counts["splits"].items(), report["settings"]["split"], strict=True)

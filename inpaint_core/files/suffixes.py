@@ -1,0 +1,45 @@
+"""What files of which name are: pictures and clips that can be read here, and what reads the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+READABLE_SUFFIXES = frozenset(
+    {
+        *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".jpe", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
+    }
+)
+READABLE_CLIPS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
+# What files with these suffixes are read with; none of these packages is used here.
+RAW_PHOTOGRAPHS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef")
+READ_BY: dict[str, str] = {
+    ".heic": "pillow-heif",
+    ".heif": "pillow-heif",
+    ".hif": "pillow-heif",
+    ".avif": "pillow-avif-plugin",
+    ".jxl": "pillow-jxl-plugin",
+    ".psd": "psd-tools",
+    ".exr": "OpenEXR",
+    ".dcm": "pydicom",
+    ".jp2": "glymur",
+    **dict.fromkeys(RAW_PHOTOGRAPHS, "rawpy"),
+}
+
+
+def spell_others(others: Mapping[str, int]) -> str:
+    """`3 .heic (the package pillow-heif reads them; save them as PNG or JPEG first), 1 .txt`."""
+    parts = []
+    for suffix, count in others.items():
+        package = READ_BY.get(suffix)
+        advice = f" (the package {package} reads them; save them as PNG or JPEG first)" if package else ""
+        parts.append(f"{count} {suffix}{advice}")
+    return ", ".join(parts)
+
+
+def what_else(suffix: str) -> str:
+    """What a file of this suffix, which is no picture that can be read, is and what to do; empty where that is open."""
+    if suffix.lower() in READABLE_CLIPS:
+        return "a video; save its frames as pictures first"
+    package = READ_BY.get(suffix.lower())
+    return "" if package is None else f"the package {package} reads it; save it as PNG or JPEG first"
