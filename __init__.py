@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .nodes import LiminalExtension
 
-# At the end, so that the host's own `nodes` and other packs' modules keep their names; only `inpaint_core` is needed
-# from it.
+WEB_DIRECTORY = "./web"
+"""What the interface loads: help pages and `js/`."""
+
+# At the end, so that the host's own `nodes` and other packs' modules keep their names; only `inpaint_core` is wanted.
 _ROOT = str(Path(__file__).resolve().parent)
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)

@@ -119,7 +119,7 @@ def patch_fills() -> Path:
 
 
 def see_flowers() -> Path:
-    """A picture, what the network sees of it, what the embedded models make of it."""
+    """A picture, what the network sees of it, and the output of the embedded models."""
     models = [load_model(name) for name in EMBEDDED_TRANSLATION]
     rows = []
     for name in ("coffee.png", "rocket.jpg", "astronaut.png"):

@@ -1,25 +1,33 @@
-"""Take screenshots of the example workflows in a running ComfyUI, each after pressing Run.
+"""Run the example workflows in a running ComfyUI, each by a press on Run, and make their thumbnails: before and after.
 
     python docs/take_screenshots.py http://127.0.0.1:8188
 
-Each is saved beside its `.json`. Needs `pip install playwright`, and Chromium at /usr/bin/chromium or $CHROMIUM.
+A thumbnail lands beside its `.json`; `--graphs FOLDER` keeps a picture of every graph as well. Needs
+`pip install playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page, sync_playwright
 
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
+MAX_BYTES = 190_000
+GAP, TEXT = 8, 22  # pixels between before and after, and of the words on them
+WORDS = {"Before": "before", "After": "after", "Input, fills and truth": ""}
+"""Titles of the nodes whose pictures make a thumbnail, and what is written on them."""
 MAX_SCALE = 1.2
 LEFT, TOP = 150, 150  # pixels of the window that the interface covers
 PATIENCE = 900  # seconds that a workflow may run
@@ -60,8 +68,8 @@ def open_interface(page: Page, server: str) -> None:
         page.evaluate(SETTINGS)
 
 
-def run(page: Page, server: str, workflow: Path) -> None:
-    """Open a workflow, press Run, wait until it is done."""
+def run(page: Page, server: str, workflow: Path) -> dict[str, Any]:
+    """Open a workflow, press Run, wait until it is done; what its nodes gave, by their numbers."""
     page.evaluate(LOAD, json.loads(workflow.read_text(encoding="utf-8")))
     page.wait_for_timeout(2000)
     before = ask(server, "history").keys()
@@ -76,10 +84,11 @@ def run(page: Page, server: str, workflow: Path) -> None:
     done = found.keys() - before
     if not done:
         raise RuntimeError(f"{workflow.name} was refused by the server; its log says why")
-    status = found[done.pop()]["status"]
-    if status["status_str"] != "success":
-        raise RuntimeError(f"{workflow.name}: {json.dumps(status)[-1500:]}")
+    entry = found[done.pop()]
+    if entry["status"]["status_str"] != "success":
+        raise RuntimeError(f"{workflow.name}: {json.dumps(entry['status'])[-1500:]}")
     page.wait_for_timeout(3000)
+    return entry["outputs"]
 
 
 def photograph(page: Page, target: Path) -> None:
@@ -95,8 +104,42 @@ def photograph(page: Page, target: Path) -> None:
     page.screenshot(path=target, type="jpeg", quality=80, clip=clip)
 
 
-def take(server: str, names: list[str]) -> Iterator[Path]:
-    """Take every requested screenshot."""
+def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
+    """Write what the nodes called Before and After show, side by side, as the workflow's thumbnail."""
+    titles = {str(node["id"]): node.get("title") for node in json.loads(workflow.read_text(encoding="utf-8"))["nodes"]}
+    shown = {title: outputs[number]["images"][0] for number, title in titles.items() if title in WORDS}
+    pictures = []
+    for title, word in WORDS.items():
+        if title in shown:
+            with urllib.request.urlopen(f"{server}/view?{urllib.parse.urlencode(shown[title])}", timeout=60) as answer:
+                pictures.append((folded(Image.open(io.BytesIO(answer.read())).convert("RGB")), word))
+    width = (WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
+    scaled = [picture.resize((width, round(width * picture.height / picture.width))) for picture, _ in pictures]
+    page = Image.new("RGB", (WIDTH, max(picture.height for picture in scaled)), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
+    for index, (picture, (_, word)) in enumerate(zip(scaled, pictures, strict=True)):
+        left = index * (width + GAP)
+        page.paste(picture, (left, 0))
+        draw.text((left + 12, 10), word, fill="white", font=font, stroke_width=2, stroke_fill="black")
+    for quality in (80, 60):
+        page.save(workflow.with_suffix(".jpg"), quality=quality, optimize=True)
+        if workflow.with_suffix(".jpg").stat().st_size < MAX_BYTES:
+            break
+
+
+def folded(picture: Image.Image) -> Image.Image:
+    """A long row of pictures as two rows; any other as it is."""
+    if picture.width < 4 * picture.height:
+        return picture
+    half = picture.width // 2
+    page = Image.new("RGB", (half, 2 * picture.height), "white")
+    page.paste(picture, (0, 0))
+    page.paste(picture.crop((half, 0, picture.width, picture.height)), (0, picture.height))
+    return page
+
+
+def take(server: str, names: list[str], graphs: Path | None) -> Iterator[Path]:
+    """Run every workflow that is asked for; its thumbnail."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS
@@ -105,8 +148,9 @@ def take(server: str, names: list[str]) -> Iterator[Path]:
         for workflow in (WORKFLOWS / f"{name}.json" for name in names):
             page.set_viewport_size({"width": 1600, "height": 1000})
             open_interface(page, server)
-            run(page, server, workflow)
-            photograph(page, workflow.with_suffix(".jpg"))
+            compare(server, workflow, run(page, server, workflow))
+            if graphs is not None:
+                photograph(page, graphs / f"{workflow.stem}.jpg")
             yield workflow.with_suffix(".jpg")
         browser.close()
 
@@ -116,9 +160,10 @@ if __name__ == "__main__":
     workflows = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
     parser.add_argument("server", metavar="URL", help="address of a ComfyUI with this pack and no other")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(workflows)} (default: all)")
+    parser.add_argument("--graphs", type=Path, metavar="FOLDER", help="where to write pictures of the graphs")
     options = parser.parse_args()
     unknown = set(options.names) - set(workflows)
     if unknown:
         parser.error(f"no such workflow: {', '.join(sorted(unknown))}; choose from {', '.join(workflows)}")
-    for made in take(options.server.rstrip("/"), options.names or workflows):
+    for made in take(options.server.rstrip("/"), options.names or workflows, options.graphs):
         print(made)

@@ -8,7 +8,10 @@ from .evaluate import EvaluateModel
 from .inpaint import ClassicalFillNode, Inpaint
 from .masks import MaskFromSLIC, RandomMask, SnapMaskToSLIC
 from .models import LoadModel, ModelInfo
+from .refine import RefineMask
 from .reimagine import Reimagine
+from .samples import SamplePicture
+from .seamless import MakeSeamless
 from .train import TrainModel
 from .translate import LearningToSeePrepare, LearningToSeeTranslate
 
@@ -18,12 +21,15 @@ class LiminalExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
+            SamplePicture,
             MaskFromSLIC,
             SnapMaskToSLIC,
             RandomMask,
+            RefineMask,
             LoadModel,
             Inpaint,
             ClassicalFillNode,
+            MakeSeamless,
             Reimagine,
             LearningToSeePrepare,
             LearningToSeeTranslate,

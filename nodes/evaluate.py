@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,15 +12,14 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Detail, Strategy, inpaint
 
-from ..training.evaluation.drawings import draw_grid, with_hole
-from ..training.evaluation.methods import Scores, score, unique
-from ..training.evaluation.report import short_table, summarize
-from . import host
+from . import host, shown
 from .inpaint import DETAIL_TOOLTIP, INVERT_TOOLTIP, MASK_TOOLTIP
+
+if TYPE_CHECKING:
+    from ..training.evaluation.methods import Scores
 
 MODELS = ("model_1", "model_2", "model_3", "model_4")
 
@@ -29,7 +29,7 @@ class EvaluateModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_EvaluateModel",
             display_name="Evaluate / Compare",
             category="Liminal/models",
@@ -97,6 +97,7 @@ class EvaluateModel(io.ComfyNode):
                 io.Image.Output("grid", tooltip="The input with its hole, every fill, and the original, side by side."),
             ],
         )
+        return host.searchable(schema, "compare", "evaluate", "psnr", "ssim", "benchmark")
 
     @classmethod
     def execute(
@@ -118,6 +119,11 @@ class EvaluateModel(io.ComfyNode):
         patches: bool = False,
         detail: Detail = "network",
     ) -> io.NodeOutput:
+        # Not needed before somebody compares, and the host's start waits for every import.
+        from ..training.evaluation.drawings import draw_grid, with_hole
+        from ..training.evaluation.methods import unique
+        from ..training.evaluation.report import short_table, summarize
+
         colors = host.image_planes(image)[:, :3]
         holes = host.hole_planes(mask, colors, invert=invert_mask)
         truth, hole = paired(colors.expand(-1, 3, -1, -1), holes, ("images", "masks"))
@@ -133,14 +139,14 @@ class EvaluateModel(io.ComfyNode):
             "patches": patches,
         }
         classical = [method for method in CLASSICAL_METHODS if chosen[method]]
-        names = unique([model.model.card.name or model.model.card.architecture for model in models] + classical)
+        names = unique([model.name for model in models] + classical)
 
         bar = host.Progress(len(names) * len(truth))
         measured, columns = [], []
         for number, name in enumerate(names):
             completer: Completer
             if number < len(models):
-                completer = host.on_device(models[number], truth[:1], InpaintingModel)
+                completer = host.inpainter(models[number], truth[:1])
             else:
                 completer = ClassicalFill(classical[number - len(models)])
             chosen_detail: Detail = detail if number < len(models) else "network"
@@ -151,10 +157,10 @@ class EvaluateModel(io.ComfyNode):
             measured.append({"name": name, "seconds": statistics.median(seconds), "summary": summary})
             columns.append(fills[:rows])
         pictures = [with_hole(*pair) for pair in zip(truth[:rows], hole[:rows], strict=True)]
-        shown = zip(pictures, *columns, truth[:rows], strict=True)
-        grid = draw_grid(["input", *names, "truth"], [("", row) for row in shown])
+        compared = zip(pictures, *columns, truth[:rows], strict=True)
+        grid = draw_grid(["input", *names, "truth"], [("", row) for row in compared])
         planes = torch.from_numpy(np.array(grid)).permute(2, 0, 1)[None].float() / 255.0
-        return io.NodeOutput(short_table(measured), host.host_image(planes))
+        return io.NodeOutput(short_table(measured), host.host_image(planes), ui=shown.pictures(planes))
 
 
 def fill_and_measure(
@@ -185,6 +191,8 @@ def fill_and_measure(
     InterruptProcessingException
         Cancel was pressed.
     """
+    from ..training.evaluation.methods import score
+
     scores, seconds, fills = [], [], []
     for number in range(len(truth)):
         one = slice(number, number + 1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import secrets
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import comfy.model_management as model_management
 import folder_paths
@@ -22,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from inpaint_core.checkpoints.embedded import embedded_models
+from inpaint_core.checkpoints.files import PICKLE_SUFFIXES
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.files.folders import is_hidden, list_pictures
@@ -33,13 +35,25 @@ LiminalModel = io.Custom("LIMINAL_MODEL")
 """The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""
 
 MODEL_FOLDER = "liminal"
+OTHERS_FOLDER = "inpaint"
 ADVANCED = {"advanced": True}
 """For `extra_dict`: newer frontends collapse such inputs; 0.8.0 has no argument for it and ignores the entry."""
+
+MAX_SEED = 2**64 - 1
+"""Of every seed on a node, as on the host's own."""
 
 # float32 activations per pixel of a small network, a generous estimate: 256 planes of 4 bytes.
 ACTIVATION_BYTES_PER_PIXEL = 1024
 # Networks run on crops and tiles beyond this, see inpaint_core.completion.
 MAX_PASS_PIXELS = 2048 * 2048
+
+
+def searchable(schema: io.Schema, *words: str) -> io.Schema:
+    """Let a node be found by other words as well, where the host has a place for them (0.11 and newer)."""
+    if hasattr(schema, "search_aliases"):
+        schema.search_aliases = list(words)
+    return schema
+
 
 # --- tensors ---------------------------------------------------------------------------------------------------------
 
@@ -97,8 +111,21 @@ def hole_planes(mask: Tensor, image: Tensor, threshold: float = 0.5, invert: boo
     return 1.0 - hole if invert and not absent else hole
 
 
-def remark_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> None:
-    """Log why a result may look unexpected: no hole, nothing known, another aspect ratio, an invisible fill.
+def soft_planes(mask: Tensor) -> Tensor:
+    """Turn a host MASK `[H,W]`, `[B,H,W]` or `[B,1,H,W]` into `[B,1,H,W]`, soft values kept, within 0..1.
+
+    Raises
+    ------
+    ValueError
+        Another rank, or no pixels.
+    """
+    if mask.ndim not in (2, 3, 4) or mask.numel() == 0:
+        raise ValueError(f"a MASK is [batch, height, width], this one is {list(mask.shape)}")
+    return mask.float().nan_to_num(0.0).clamp(0.0, 1.0).reshape(-1, 1, mask.shape[-2], mask.shape[-1])
+
+
+def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
+    """What somebody who looks for an effect should know: no hole, nothing known, another shape, a hidden fill.
 
     Parameters
     ----------
@@ -106,23 +133,37 @@ def remark_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> None:
         As given by the host.
     hole
         The result of `hole_planes` for `image` `[B,C,H,W]`.
+
+    Returns
+    -------
+    list of str
+        Sentences, which are logged as well.
     """
     height, width = image.shape[-2:]
     rows, columns = mask.shape[-2:]
+    remarks = []
     if not bool(hole.any()):
-        logger.warning("the mask has no hole: nothing is filled (invert_mask swaps black and white)")
-        return
-    if bool(hole.all()):
-        logger.warning("the mask covers everything, so no part of the picture is known (did you mean invert_mask?)")
-    if max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
-        logger.warning(
-            "the mask has %dx%d pixels and was stretched over a picture of %dx%d, which has another aspect ratio",
-            *(columns, rows, width, height),
+        remarks.append(
+            "The mask is empty, so nothing is filled: white is what is filled. To fill the black parts, turn on "
+            "invert_mask."
+        )
+    elif bool(hole.all()):
+        remarks.append(
+            "The mask covers the whole picture, so nothing is known to fill it from. Is it inverted? Then turn on "
+            "invert_mask."
+        )
+    elif max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
+        remarks.append(
+            f"The mask is {columns}x{rows} pixels and was stretched over a picture of {width}x{height}, which has "
+            "another aspect ratio."
         )
     if image.shape[1] == 4 and bool(((hole > 0.5) & (image[:, 3:] <= 0.0)).any()):
-        logger.warning(
-            "part of the hole is fully transparent, so the fill is invisible there: remove the alpha channel"
+        remarks.append(
+            "A part of the hole is fully transparent, where the fill stays invisible: drop the alpha channel."
         )
+    for remark in remarks:
+        logger.warning(remark)
+    return remarks
 
 
 def host_mask(mask: Tensor) -> Tensor:
@@ -133,15 +174,27 @@ def host_mask(mask: Tensor) -> Tensor:
 # --- models and devices ----------------------------------------------------------------------------------------------
 
 
+if TYPE_CHECKING:
+    from inpaint_core.foreign.external_models import ExternalModel
+
+    Model = InpaintingModel | TranslationModel | ExternalModel
+
+
 @dataclass(frozen=True)
 class HostedModel:
     """The value of a LIMINAL_MODEL link: a model, and the host's handle to its memory. Receivers must not change it."""
 
-    model: InpaintingModel | TranslationModel
+    model: Model
     patcher: ModelPatcher
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        card = getattr(self.model, "card", None)  # what others trained has none
+        return self.model.name if card is None else card.name or card.architecture
 
-def hosted(model: InpaintingModel | TranslationModel) -> HostedModel:
+
+def hosted(model: Model) -> HostedModel:
     """Put a model under the host's memory management, initially in main memory."""
     patcher = ModelPatcher(
         model.network,
@@ -151,27 +204,35 @@ def hosted(model: InpaintingModel | TranslationModel) -> HostedModel:
     return HostedModel(model, patcher)
 
 
-Kind = TypeVar("Kind", InpaintingModel, TranslationModel)
-
-
-def on_device(model: HostedModel, image: Tensor, kind: type[Kind]) -> Kind:
-    """Load a model for a picture `[B,3,H,W]`; the host evicts others as needed and this one later.
+def inpainter(model: HostedModel, image: Tensor) -> InpaintingModel | ExternalModel:
+    """Load a model that fills holes for a picture `[B,3,H,W]`; the host evicts others as needed and this one later.
 
     Raises
     ------
     ValueError
-        The model is of another kind.
+        It fills no holes.
     """
-    if not isinstance(model.model, kind):
-        raise ValueError(
-            f"this model {model.model.does}, but this node needs one that {kind.does}: connect such a model"
-        )
+    card = getattr(model.model, "card", None)  # what others trained has none
+    if card is not None and card.task != "inpainting":
+        raise ValueError("this model translates pictures: connect one that fills holes")
+    _bring(model, image)
+    return model.model
+
+
+def translator(model: HostedModel, image: Tensor) -> TranslationModel:
+    """The same for one that translates pictures."""
+    if not isinstance(model.model, TranslationModel):
+        raise ValueError("this model fills holes: connect one that translates pictures")
+    _bring(model, image)
+    return model.model
+
+
+def _bring(model: HostedModel, image: Tensor) -> None:
     pixels = min(image.shape[-1] * image.shape[-2], MAX_PASS_PIXELS) * image.shape[0]
     model_management.load_models_gpu(
         [model.patcher], memory_required=pixels * ACTIVATION_BYTES_PER_PIXEL, force_full_load=True
     )
     model.model.to(model.patcher.load_device)
-    return model.model
 
 
 @contextmanager
@@ -200,6 +261,7 @@ class Progress:
     """
 
     def __init__(self, total: int) -> None:
+        self.total = total
         self._bar = ProgressBar(total)
         self._interrupt: model_management.InterruptProcessingException | None = None
 
@@ -235,6 +297,11 @@ FORBIDDEN_CHARACTERS = set('<>:"\\|?*')
 MAX_NAME_BYTES = 200
 MAX_PATH_LENGTH = 1000
 MAX_FOLDERS_LISTED = 500
+# Where the host and the interface keep pictures and models of their own.
+NOT_LISTED = (
+    "output/liminal",
+    *(f"input/{name}" for name in ("3d", "clipspace", "painter", "pasted", "threed", "webcam")),
+)
 
 
 def register_model_folder() -> None:
@@ -244,6 +311,21 @@ def register_model_folder() -> None:
     )
     paths, extensions = folder_paths.folder_names_and_paths[MODEL_FOLDER]
     folder_paths.folder_names_and_paths[MODEL_FOLDER] = (paths, {*extensions, ".safetensors"})
+
+
+def others_models() -> dict[str, Path]:
+    """Files in `models/inpaint`, where other packs keep LaMa and MAT, by the name that a list shows.
+
+    Those that are no safetensors are shown as well, so that choosing one says what to do with it.
+    """
+    folders = folder_paths.folder_names_and_paths.get(OTHERS_FOLDER, ([], set()))[0]
+    folders = folders or [os.path.join(folder_paths.models_dir, OTHERS_FOLDER)]
+    found: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if file.suffix.lower() in (".safetensors", *PICKLE_SUFFIXES) and file.is_file():
+                found.setdefault(f"{OTHERS_FOLDER}/{file.name}", file)
+    return found
 
 
 def allowed_roots() -> dict[str, Path]:
@@ -333,7 +415,7 @@ def picture_folders() -> list[str]:
         if name not in ("input", "output") and root.is_dir():
             found.append(name)
         found += _subfolders(root, name, levels=2)
-    return [folder for folder in found if not folder.startswith("output/liminal")][:MAX_FOLDERS_LISTED]
+    return [folder for folder in found if not folder.startswith(NOT_LISTED)][:MAX_FOLDERS_LISTED]
 
 
 def _subfolders(folder: Path, name: str, levels: int) -> list[str]:
@@ -366,9 +448,10 @@ def picture_folder(text: str) -> Path:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """Changes when a picture below a folder is added, removed, renamed or written, told by names, sizes and times.
+    """A value that changes if a picture in a folder is added, removed, renamed or written, based on names, sizes and
+    times.
 
-    Pictures are what a training takes for them; files that it passes over change nothing.
+    Only files that count as pictures in training matter.
     """
     digest = hashlib.sha256()
     listing = list_pictures(folder, recursive=True)
@@ -376,7 +459,7 @@ def folder_fingerprint(folder: Path) -> str:
         try:
             state = path.stat()
             known = f"{state.st_size}\0{state.st_mtime_ns}"
-        except OSError:  # a link that leads nowhere
+        except OSError:  # a broken link
             known = "gone"
         digest.update(f"{path.relative_to(folder)}\0{known}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
@@ -394,6 +477,15 @@ def store_pictures(pictures: list[Tensor]) -> Path:
     return folder
 
 
+def store_shown(picture: Image.Image) -> dict[str, str]:
+    """Write a picture into ComfyUI's temp under a new name; how the interface is told to show it."""
+    folder = Path(folder_paths.get_temp_directory(), "liminal")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{secrets.token_hex(8)}.png"
+    picture.save(folder / name, compress_level=1)
+    return {"filename": name, "subfolder": "liminal", "type": "temp"}
+
+
 def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
     """UI output that shows the newest pictures of a folder inside the output folder."""
     output = os.path.realpath(folder_paths.get_output_directory())
@@ -402,12 +494,12 @@ def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
 
 
 def model_names() -> list[str]:
-    """Models that can be loaded: embedded ones, files in `models/liminal`, runs as `output/liminal/<run>`, newest
-    first."""
+    """What can be loaded: the pack's own, files in `models/liminal`, runs (newest first), and others' models."""
     runs = Path(folder_paths.get_output_directory(), "liminal").glob("*/model.safetensors")
     newest = sorted(runs, key=lambda file: file.stat().st_mtime_ns, reverse=True)
     stored = folder_paths.get_filename_list(MODEL_FOLDER)
-    return [*embedded_models(), *stored, *(f"output/liminal/{file.parent.name}" for file in newest)]
+    trained = (f"output/liminal/{file.parent.name}" for file in newest)
+    return [*embedded_models(), *stored, *trained, *others_models()]
 
 
 def model_file(name: str) -> Path:
@@ -423,6 +515,9 @@ def model_file(name: str) -> Path:
     embedded = embedded_models()
     if name in embedded:
         return embedded[name]
+    others = others_models()
+    if name in others:
+        return others[name]
     if name in folder_paths.get_filename_list(MODEL_FOLDER):
         return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
     return run_folder(name.removeprefix("output/liminal/")) / "model.safetensors"

@@ -7,12 +7,14 @@ from typing import Any
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import FILL_NAMES, ClassicalFill, ClassicalMethod
+from inpaint_core.inpainting.clips import inpaint_clip
 from inpaint_core.inpainting.copying import Sources
-from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Detail, Strategy, inpaint
+from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Completer, Detail, Strategy, inpaint
+from inpaint_core.masks.morphology import grow as grow_mask
+from inpaint_core.masks.morphology import shrink as shrink_mask
 
-from . import host
+from . import host, shown
 from .live_preview import LivePreview
 
 MASK_TOOLTIP = (
@@ -68,11 +70,12 @@ class Inpaint(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_Inpaint",
             display_name="Inpaint (Liminal)",
             category="Liminal/inpaint",
             description="Fills holes in pictures with a small network. All other pixels stay bit-identical.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 host.LiminalModel.Input("model", tooltip="An inpainting model, loaded or freshly trained."),
                 io.Image.Input("image", tooltip="Pictures of any size: gray, RGB or RGBA. Alpha is unchanged."),
@@ -144,7 +147,7 @@ class Inpaint(io.ComfyNode):
                     "grain_seed",
                     default=0,
                     min=0,
-                    max=2**31 - 1,
+                    max=host.MAX_SEED,
                     tooltip="Seed of the grain and of the search for patches.",
                     extra_dict=host.ADVANCED,
                 ),
@@ -158,8 +161,26 @@ class Inpaint(io.ComfyNode):
                 ),
                 io.Combo.Input("detail", options=list(DETAILS), default="auto", optional=True, tooltip=DETAIL_TOOLTIP),
                 *copying_inputs(),
+                io.Boolean.Input(
+                    "clip",
+                    default=False,
+                    optional=True,
+                    tooltip="The pictures are frames of a clip: each fill follows the motion around the hole from "
+                    "frame to frame instead of being made anew, so that it does not flicker. Restarts at a cut.",
+                ),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
+        )
+        return host.searchable(
+            schema,
+            "inpaint",
+            "remove object",
+            "object removal",
+            "outpaint",
+            "fill hole",
+            "watermark",
+            "lama",
+            "patchmatch",
         )
 
     @classmethod
@@ -184,30 +205,40 @@ class Inpaint(io.ComfyNode):
         sources: Tensor | None = None,
         allowed: Tensor | None = None,
         copy_frames: bool = False,
+        clip: bool = False,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        host.remark_on_hole(mask, hole, planes)
-        completer = host.on_device(model, planes, InpaintingModel)
-        filled = inpaint(
-            completer,
-            planes,
-            hole,
-            strategy,
-            grow,
-            feather,
-            blend,
-            color_match,
-            detail,
-            **copying(planes, sources, allowed, copy_frames),
-            size=size or None,
-            context=context,
-            grain=grain,
-            seed=grain_seed,
-            frames_per_batch=frames_per_batch or None,
-            progress=LivePreview(),
-        )
-        return io.NodeOutput(host.host_image(filled))
+        remarks = host.remarks_on_hole(mask, hole, planes)
+        completer = host.inpainter(model, planes)
+
+        def fill(completer: Completer, frames: Tensor, holes: Tensor, anew: bool = True, grow: int = 0) -> Tensor:
+            return inpaint(
+                completer,
+                frames,
+                holes,
+                strategy if anew else "whole",
+                grow,
+                feather,
+                blend,
+                color_match,
+                detail if anew else "network",
+                **(copying(frames, sources, allowed, copy_frames) if anew else {}),
+                size=size or None,
+                context=context,
+                grain=grain if anew else 0.0,
+                seed=grain_seed,
+                frames_per_batch=frames_per_batch or None,
+                progress=None if clip else LivePreview(),
+            )
+
+        if clip:
+            grown = grow_mask(hole, grow) if grow >= 0 else shrink_mask(hole, -grow)
+            filled = inpaint_clip(completer, planes.cpu(), grown.cpu(), fill, LivePreview())
+        else:
+            filled = fill(completer, planes, hole, grow=grow)
+        shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
+        return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
 
 
 class ClassicalFillNode(io.ComfyNode):
@@ -215,12 +246,13 @@ class ClassicalFillNode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_ClassicalFill",
             display_name="Classical Fill",
             category="Liminal/inpaint",
             description="Fills holes without a network. Often good enough for scratches, dust and text, and a baseline "
             "for networks.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures of any size: gray, RGB or RGBA. Alpha is unchanged."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
@@ -248,6 +280,16 @@ class ClassicalFillNode(io.ComfyNode):
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
         )
+        return host.searchable(
+            schema,
+            "telea",
+            "navier-stokes",
+            "biharmonic",
+            "opencv inpaint",
+            "patchmatch",
+            "resynthesizer",
+            "content-aware fill",
+        )
 
     @classmethod
     def execute(
@@ -264,7 +306,7 @@ class ClassicalFillNode(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        host.remark_on_hole(mask, hole, planes)
+        remarks = host.remarks_on_hole(mask, hole, planes)
         filled = inpaint(
             ClassicalFill(method),
             planes,
@@ -274,4 +316,5 @@ class ClassicalFillNode(io.ComfyNode):
             **copying(planes, sources, allowed, copy_frames),
             progress=LivePreview(pictures=False),
         )
-        return io.NodeOutput(host.host_image(filled))
+        shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
+        return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))

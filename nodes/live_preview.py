@@ -22,6 +22,7 @@ class LivePreview:
         self._pictures = pictures
         self._bar: host.Progress | None = None
         self._last = time.monotonic()
+        self._shown = False
 
     def __call__(self, done: int, total: int, picture: Tensor) -> None:
         """Show `done` of `total` and the picture `[C,H,W]`.
@@ -33,7 +34,9 @@ class LivePreview:
         """
         self._bar = self._bar or host.Progress(total)
         preview = None
-        if self._pictures and time.monotonic() - self._last >= SECONDS:
+        # The last one stays on the node: it must be the result.
+        if self._pictures and (time.monotonic() - self._last >= SECONDS or (self._shown and done >= total)):
+            self._shown = True
             preview = Image.fromarray(to_bytes(picture[:3].expand(3, -1, -1)))
             self._last = time.monotonic()
         self._bar.update(done, preview)

@@ -10,11 +10,20 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-from inpaint_core.masks import boundary_overlay, label_map, posterize, select_segments, slic_labels, snap_to_labels
+from inpaint_core.masks import (
+    boundary_overlay,
+    coordinate_grid,
+    label_map,
+    numbered_overlay,
+    posterize,
+    select_segments,
+    slic_labels,
+    snap_to_labels,
+)
 
-from . import host
+from . import host, shown
 from .families import draw, families
-from .selection import criteria, selections
+from .selection import PICKED, check_range, criteria, remarks, selections
 
 COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": torch.maximum,
@@ -25,7 +34,10 @@ PICTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "borders": boundary_overlay,
     "mean colors": lambda image, labels, _: posterize(image, labels),
     "numbers as colors": lambda image, labels, _: label_map(labels),
+    "numbers": numbered_overlay,
 }
+LinkedPoints = io.Custom("STRING,POINT,POINTS")
+LinkedBoxes = io.Custom("STRING,BBOX,BBOXES,BOUNDING_BOX")
 MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
 
 
@@ -61,12 +73,13 @@ class MaskFromSLIC(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_MaskFromSLIC",
-            display_name="Mask from SLIC",
+            display_name="Mask from Superpixels (SLIC)",
             category="Liminal/mask",
             description="Divides pictures into superpixels (regions of similar color) and makes a mask of the selected "
             "ones.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures to segment. Alpha is ignored."),
                 io.Int.Input("segments", **SEGMENTS),
@@ -81,7 +94,7 @@ class MaskFromSLIC(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=2**64 - 1,
+                    max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the random selection. The same seed gives the same mask.",
                 ),
@@ -97,7 +110,8 @@ class MaskFromSLIC(io.ComfyNode):
                     options=list(PICTURES),
                     default="borders",
                     tooltip="What the picture output shows: borders with the mask in red, each superpixel in its mean "
-                    "color, or each superpixel in a distinct color.",
+                    "color, each superpixel in a distinct color, or borders with the numbers that index takes (small "
+                    "superpixels are enlarged until they are legible).",
                 ),
                 io.Boolean.Input(
                     "split",
@@ -115,6 +129,24 @@ class MaskFromSLIC(io.ComfyNode):
                     extra_dict=host.ADVANCED,
                 ),
                 io.Mask.Input("mask", optional=True, tooltip="A mask to combine with, white (1) = hole."),
+                io.Boolean.Input(
+                    "coordinates",
+                    default=False,
+                    optional=True,
+                    tooltip="Draw a grid of pixel coordinates over the picture output, for points and boxes.",
+                    extra_dict=host.ADVANCED,
+                ),
+                LinkedPoints.Input(
+                    "points",
+                    optional=True,
+                    tooltip="More points for select = points, from another node: x, y in pixels, as text or as a list.",
+                ),
+                LinkedBoxes.Input(
+                    "boxes",
+                    optional=True,
+                    tooltip="Boxes for select = box, from another node, in place of the one that is typed: x, y, width "
+                    "and height, or left, top, right and bottom in pixels.",
+                ),
             ],
             outputs=[
                 io.Mask.Output("MASK", tooltip="1 in the selected superpixels, 0 elsewhere."),
@@ -122,6 +154,7 @@ class MaskFromSLIC(io.ComfyNode):
                 io.Int.Output("count", tooltip="Actual number of superpixels; for a batch, the largest."),
             ],
         )
+        return host.searchable(schema, "superpixel", "segmentation", "select by color", "click mask", "SLIC")
 
     @classmethod
     def execute(
@@ -139,17 +172,36 @@ class MaskFromSLIC(io.ComfyNode):
         refine: bool,
         clip: bool,
         mask: Tensor | None = None,
+        coordinates: bool = False,
+        points: object = None,
+        boxes: object = None,
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         labels = slic_labels(planes, segments, compactness, max_side, refine, stable=clip)
+        count = int(labels.max()) + 1
+        wanted = criteria(select, (planes.shape[-2], planes.shape[-1]), count, points, boxes)
         frame = 0 if clip else None
-        chosen = select_segments(labels, **criteria(select), image=planes, seed=seed, all_but=all_but, frame=frame)
+        parts = [select_segments(labels, **one, image=planes, seed=seed, frame=frame) for one in wanted]
+        chosen = torch.stack(parts).amax(0)
+        if all_but:
+            chosen = 1.0 - chosen
         if mask is not None:
             chosen = COMBINE[combine](*paired(host.hole_planes(mask, planes), chosen, ("masks", "images")))
-        shown = PICTURES[picture](planes, labels, chosen)
+        drawn = PICTURES[picture](planes, labels, chosen)
+        if coordinates:
+            drawn = coordinate_grid(drawn, (planes.shape[-2], planes.shape[-1]))
+        shown.say(
+            cls,
+            *remarks(select, points, boxes, wanted),
+            f"{count} superpixels, {shown.share(chosen)} of the picture selected.",
+        )
+        if select["select"] in PICKED:
+            seen = shown.superpixels(planes[0], labels if labels.ndim == 2 else labels[0])
+        else:
+            seen = shown.pictures(drawn)
         if split:
             chosen = split_mask(chosen, labels)
-        return io.NodeOutput(host.host_mask(chosen), host.host_image(shown), int(labels.max()) + 1)
+        return io.NodeOutput(host.host_mask(chosen), host.host_image(drawn), count, ui=seen)
 
 
 def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
@@ -169,12 +221,13 @@ class SnapMaskToSLIC(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_SnapMaskToSLIC",
             display_name="Snap Mask to Superpixels",
             category="Liminal/mask",
             description="Snaps a roughly painted mask to the picture's edges: superpixels sufficiently covered by the "
             "mask become the hole.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures that the mask belongs to. Alpha is ignored."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
@@ -197,6 +250,7 @@ class SnapMaskToSLIC(io.ComfyNode):
                 io.Image.Output("picture", tooltip="Superpixel borders, with the new mask in red."),
             ],
         )
+        return host.searchable(schema, "superpixel", "snap mask to edges", "tidy mask", "refine mask edges")
 
     @classmethod
     def execute(
@@ -212,8 +266,14 @@ class SnapMaskToSLIC(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         labels = slic_labels(planes, segments, compactness, max_side, refine)
-        snapped = snap_to_labels(host.hole_planes(mask, planes, invert=invert_mask), labels, overlap)
-        return io.NodeOutput(host.host_mask(snapped), host.host_image(boundary_overlay(planes, labels, snapped)))
+        rough = host.hole_planes(mask, planes, invert=invert_mask)
+        snapped = snap_to_labels(rough, labels, overlap)
+        drawn = boundary_overlay(planes, labels, snapped)
+        found = host.remarks_on_hole(mask, rough, planes)
+        if not found and not bool(snapped.any()):
+            found = [f"No superpixel is covered to {100.0 * overlap:g} %: lower overlap, or use more segments."]
+        shown.say(cls, *(found or [f"{shown.share(snapped)} of the picture selected."]))
+        return io.NodeOutput(host.host_mask(snapped), host.host_image(drawn), ui=shown.pictures(drawn))
 
 
 class RandomMask(io.ComfyNode):
@@ -222,11 +282,12 @@ class RandomMask(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         share = dict(min=0.0, max=1.0, step=0.01)
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_RandomMask",
             display_name="Random Mask",
             category="Liminal/mask",
             description="Draws random holes of a given hole ratio, from the families that models are trained on.",
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.DynamicCombo.Input("generator", options=families(), tooltip="What the holes look like."),
                 io.Float.Input("at_least", default=0.1, **share, tooltip="Minimum share of the picture that is hole."),
@@ -240,7 +301,7 @@ class RandomMask(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=2**64 - 1,
+                    max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="The same seed gives the same masks.",
                 ),
@@ -286,6 +347,9 @@ class RandomMask(io.ComfyNode):
             ],
             outputs=[io.Mask.Output("MASK", tooltip="Exactly 1 in holes and 0 elsewhere.")],
         )
+        return host.searchable(
+            schema, "mask generator", "irregular mask", "brush strokes", "scratches", "outpaint border"
+        )
 
     @classmethod
     def execute(
@@ -308,6 +372,8 @@ class RandomMask(io.ComfyNode):
             count = len(planes)
         if count * size[0] * size[1] > MAX_MASK_PIXELS:
             raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: choose fewer, or smaller ones")
+        if at_most > 0.0:
+            check_range(at_least, at_most)
         ratio = (at_least, at_most) if at_most > 0.0 else None
         changes = {"dilate": dilate, "rotate": rotate}
         masks = []
@@ -315,4 +381,5 @@ class RandomMask(io.ComfyNode):
             host.raise_if_cancelled()
             picture = None if planes is None else planes[index % len(planes)]
             masks.append(draw(generator, changes, size, ratio, margin or None, [seed, index], picture))
-        return io.NodeOutput(host.host_mask(torch.cat(masks)))
+        drawn = torch.cat(masks)
+        return io.NodeOutput(host.host_mask(drawn), ui=shown.pictures(drawn))

@@ -6,9 +6,11 @@ import torch
 from comfy_api.v0_0_2 import io, ui
 
 from inpaint_core.checkpoints.description import describe_model
-from inpaint_core.checkpoints.files import load_model
+from inpaint_core.checkpoints.files import PICKLE_SUFFIXES, load_model
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.translation_model import TranslationModel
 
-from . import host
+from . import host, shown
 
 NO_MODEL = "(none yet: train one)"
 
@@ -18,23 +20,24 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_LoadModel",
             display_name="Load Liminal Model",
             category="Liminal/models",
-            description="Loads a bundled model, a file in models/liminal, or the result of a training run. Files "
-            "describe themselves, so there is nothing else to set.",
+            description="Loads a bundled model, a file in models/liminal, the result of a training run, or a LaMa or "
+            "MAT in models/inpaint. There is nothing else to set.",
             inputs=[
                 io.Combo.Input(
                     "name",
                     options=host.model_names() or [NO_MODEL],
-                    tooltip="A model bundled with the pack, a .safetensors file in ComfyUI's models/liminal, or a "
-                    "training run as output/liminal/<run>. Other formats are refused because opening them can execute "
-                    "code.",
+                    tooltip="A model bundled with the pack, a .safetensors file in ComfyUI's models/liminal, a run as "
+                    "output/liminal/<run>, or a LaMa or MAT in models/inpaint. Other formats are refused because "
+                    "opening them can execute code.",
                 )
             ],
             outputs=[host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The model.")],
         )
+        return host.searchable(schema, "load inpaint model", "load lama", "load mat", "load pix2pix")
 
     @classmethod
     def fingerprint_inputs(cls, name: str) -> tuple[str, int, int]:
@@ -43,8 +46,17 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
+        # Few need them, and the host's start waits for every import.
+        from inpaint_core.foreign.external_models import is_external, load_external_model
+
+        file = host.model_file(name)
+        if file.suffix.lower() in PICKLE_SUFFIXES:
+            raise ValueError(
+                f"{name} can execute code when it is opened, so nodes refuse it: convert it with python -m "
+                f"inpaint_core convert {file.name} --out {file.stem}.safetensors, and choose that"
+            )
         with torch.inference_mode(False):
-            return io.NodeOutput(host.hosted(load_model(host.model_file(name))))
+            return io.NodeOutput(host.hosted(load_external_model(file) if is_external(file) else load_model(file)))
 
 
 class ModelInfo(io.ComfyNode):
@@ -52,17 +64,28 @@ class ModelInfo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_ModelInfo",
             display_name="Model Info",
             category="Liminal/models",
             description="Shows a model's card: architecture, size, training data and scores.",
+            hidden=[io.Hidden.unique_id],
             is_output_node=True,
             inputs=[host.LiminalModel.Input("model", tooltip="Any Liminal model.")],
             outputs=[io.String.Output("text", tooltip="The model's card, one property per line.")],
         )
+        return host.searchable(schema, "model card", "checkpoint info")
 
     @classmethod
     def execute(cls, model: host.HostedModel) -> io.NodeOutput:
-        text = describe_model(model.model)
+        text = describe(model.model)
+        shown.say(cls, text)
         return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
+def describe(model: host.Model) -> str:
+    """What a model is, one fact a line."""
+    if isinstance(model, (InpaintingModel, TranslationModel)):
+        return describe_model(model)
+    parameters = sum(parameter.numel() for parameter in model.network.parameters())
+    return f"name          {model.name}\ntask          inpainting\nparameters    {parameters:,}\nopened by     spandrel"

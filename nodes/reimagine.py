@@ -5,11 +5,10 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, Blend, Detail
 from inpaint_core.inpainting.reimagine import PARTS, Parts, Strip, reimagine
 
-from . import host
+from . import host, shown
 from .inpaint import DETAIL_TOOLTIP, FEATHER_TOOLTIP
 from .live_preview import LivePreview
 
@@ -19,7 +18,7 @@ class Reimagine(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_Reimagine",
             display_name="Reimagine",
             category="Liminal/inpaint",
@@ -56,7 +55,7 @@ class Reimagine(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=2**31 - 1,
+                    max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the selection and the order of the parts.",
                 ),
@@ -90,6 +89,7 @@ class Reimagine(io.ComfyNode):
                 io.Image.Output("strip", tooltip="The first picture, before and after each round, side by side."),
             ],
         )
+        return host.searchable(schema, "liminal", "repaint", "variation")
 
     @classmethod
     def execute(
@@ -108,7 +108,7 @@ class Reimagine(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         kept = None if protect is None else host.hole_planes(protect, planes, 0.5, False)
-        completer = host.on_device(model, planes, InpaintingModel)
+        completer = host.inpainter(model, planes)
         strip, preview = Strip(planes[0], rounds), LivePreview()
 
         def show(done: int, total: int, picture: Tensor) -> None:
@@ -129,4 +129,4 @@ class Reimagine(io.ComfyNode):
             detail=detail,
             progress=show,
         )
-        return io.NodeOutput(host.host_image(result), host.host_image(strip.picture()[None]))
+        return io.NodeOutput(host.host_image(result), host.host_image(strip.picture()[None]), ui=shown.pictures(result))

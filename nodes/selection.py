@@ -1,16 +1,19 @@
-"""Ways to select superpixels on a node: their inputs, and parsing of the text typed into them."""
+"""Ways to select superpixels on a node: their inputs, and what `select_segments` is asked for."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from typing import Any
 
 from comfy_api.v0_0_2 import io
 
-MAX_POINTS = 10_000
-MAX_INDEX = 1_000_000
+from . import places
+
+PICKED = ("points", "index")
+"""Ways in which superpixels are clicked on the node."""
+NOWHERE = (0.0, 0.0, 0.0, 0.0)
+NO_POINTS = (
+    "No points yet, so nothing is selected: click superpixels on the node, write x, y into points, or connect some."
+)
 
 
 def selections() -> list[io.DynamicCombo.Option]:
@@ -60,7 +63,12 @@ def selections() -> list[io.DynamicCombo.Option]:
         io.DynamicCombo.Option(
             "color",
             [
-                io.String.Input("color", default="#3060c0", tooltip="Color as hex digits: #rrggbb."),
+                io.String.Input(
+                    "color",
+                    default="#3060c0",
+                    tooltip="Color as hex digits: #rrggbb.",
+                    extra_dict={"widgetType": "COLOR"},
+                ),
                 io.Float.Input(
                     "tolerance",
                     default=20.0,
@@ -136,107 +144,97 @@ def selections() -> list[io.DynamicCombo.Option]:
     ]
 
 
-def criteria(select: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of `select_segments` from the node's selection."""
+def criteria(
+    select: dict[str, Any],
+    size: tuple[int, int],
+    count: int,
+    points: object = None,
+    boxes: object = None,
+) -> list[dict[str, Any]]:
+    """Arguments of `select_segments` from the node's selection.
+
+    Parameters
+    ----------
+    select
+        The choice on the node with its settings.
+    size, count
+        Height and width of the pictures in pixels, and how many superpixels they have.
+    points, boxes
+        From other nodes, None where nothing is connected: see `places`.
+
+    Returns
+    -------
+    list of dict
+        What one of these selects is selected.
+
+    Raises
+    ------
+    ValueError
+        A setting that cannot be understood, a place outside the pictures, a number that no superpixel has, or a
+        minimum above its maximum.
+    """
     match select:
         case {"select": "random" | "brightness" | "size" as how, "at_least": low, "at_most": high}:
-            return {{"random": "hole_ratio", "brightness": "brightness", "size": "area"}[how]: (low, high)}
-        case {"select": "points", "points": points, "not_points": others}:
-            return {"points": parse_points(points), "negative_points": parse_points(others)}
+            check_range(low, high, may_be_equal=how != "random")
+            return [{{"random": "hole_ratio", "brightness": "brightness", "size": "area"}[how]: (low, high)}]
+        case {"select": "points", "points": typed, "not_points": others}:
+            taken = places.inside([*places.parse_points(typed), *places.linked_points(points)], size)
+            return [{"points": taken, "negative_points": places.inside(places.parse_points(others), size)}]
         case {"select": "box", "x": x, "y": y, "width": width, "height": height, "inside": inside}:
-            return {"box": (x, y, x + width, y + height), "box_share": inside}
+            found = [(x, y, x + width, y + height)] if boxes is None else places.linked_boxes(boxes) or [NOWHERE]
+            return [{"box": box, "box_share": inside} for box in found]
         case {"select": "color", "color": color, "tolerance": tolerance}:
-            return {"color": parse_color(color), "color_tolerance": tolerance}
-        case {"select": "largest" | "smallest" as how, "count": count}:
-            return {how: count}
+            return [{"color": places.parse_color(color), "color_tolerance": tolerance}]
+        case {"select": "largest" | "smallest" as how, "count": wanted}:
+            return [{how: wanted}]
         case {"select": "border", "touching": touching}:
-            return {"touching_border": touching}
+            return [{"touching_border": touching}]
         case {"select": "index", "numbers": numbers}:
-            return {"indices": parse_indices(numbers)}
+            return [{"indices": known_numbers(places.parse_indices(numbers), count)}]
         case {"select": "all"}:
-            return {}
+            return [{}]
         case _:
             raise ValueError(f"select cannot be {str(select)[:100]}")
 
 
-def parse_points(text: str) -> list[tuple[float, float]]:
-    """Read points in pixels.
-
-    Parameters
-    ----------
-    text
-        JSON, `[{"x": 5, "y": 7}, ...]` or `[[5, 7], ...]`, or plain `5, 7` separated by line breaks or semicolons.
-        Empty means no points.
+def known_numbers(numbers: list[int], count: int) -> list[int]:
+    """`numbers`, if each is that of one of `count` superpixels.
 
     Raises
     ------
     ValueError
-        Anything else, more than `MAX_POINTS` points, or a coordinate that is not finite.
+        One is not.
     """
-    if not text.strip():
-        return []
-    if text.strip().startswith(("[", "{")):
-        points = _parse_json(text)
-    else:
-        points = [re.split(r"[,\s]+", part.strip()) for part in re.split(r"[;\n]", text) if part.strip()]
-    if len(points) > MAX_POINTS:
-        raise ValueError(f"{len(points)} points are too many: at most {MAX_POINTS} are accepted")
-    return [_point(point) for point in points]
+    missing = sorted({number for number in numbers if number >= count})
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ValueError(
+            f"numbers: there is no superpixel {missing[0]}{more}; this picture has {count}, numbered 0 to {count - 1}"
+        )
+    return numbers
 
 
-def _parse_json(text: str) -> list[object]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):  # including numbers with too many digits
-        raise ValueError(f"{text.strip()[:60]!r} is not JSON; write points as: 5, 7; 20, 30") from None
-    return value if isinstance(value, list) else [value]
-
-
-def _point(value: object) -> tuple[float, float]:
-    pair = [value.get("x"), value.get("y")] if isinstance(value, dict) else value
-    try:
-        if not isinstance(pair, list):
-            raise TypeError
-        x, y = (float(number) for number in pair)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f'{str(value)[:60]!r} is not a point; write 5, 7 or {{"x": 5, "y": 7}}') from None
-    if not (math.isfinite(x) and math.isfinite(y)):
-        raise ValueError(f"{x}, {y} is not a point in a picture")
-    return x, y
-
-
-def parse_indices(text: str) -> list[int]:
-    """Read numbers and ranges, as in `0, 4, 10-15`; a range includes both ends.
+def check_range(low: float, high: float, may_be_equal: bool = False) -> None:
+    """Refuse a minimum that is above its maximum.
 
     Raises
     ------
     ValueError
-        Anything else, or a number above `MAX_INDEX`.
+        It is, or is equal where that leaves nothing.
     """
-    indices: list[int] = []
-    spaced = " ".join(text.split()).replace(" -", "-").replace("- ", "-")
-    for part in re.split(r"[,; ]+", spaced):
-        match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", part, re.ASCII)
-        if match is None or int(match[2] or match[1]) > MAX_INDEX:
-            raise ValueError(f"{part[:60]!r} is not a number or a range; write, for example: 0, 4, 10-15")
-        indices += range(int(match[1]), int(match[2] or match[1]) + 1)
-        if len(indices) > MAX_INDEX:
-            raise ValueError(f"more than {MAX_INDEX} numbers")
-    return indices
+    if low > high or (low == high and not may_be_equal):
+        rule = "may not be above" if may_be_equal else "must be below"
+        raise ValueError(
+            f"at_least is {low:g} and at_most is {high:g}: at_least {rule} at_most; exchange them or change one"
+        )
 
 
-def parse_color(text: str) -> tuple[float, float, float]:
-    """Read `#rrggbb` or `#rgb` as RGB in 0..1.
-
-    Raises
-    ------
-    ValueError
-        Anything else.
-    """
-    digits = text.strip().removeprefix("#")
-    if len(digits) == 3:
-        digits = "".join(2 * digit for digit in digits)
-    if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
-        raise ValueError(f"{text[:60]!r} is not a color; write, for example: #3060c0")
-    red, green, blue = bytes.fromhex(digits)
-    return red / 255.0, green / 255.0, blue / 255.0
+def remarks(select: dict[str, Any], points: object, boxes: object, chosen: list[dict[str, Any]]) -> list[str]:
+    """What somebody who sees nothing selected, or looks for the effect of a link, should know."""
+    how, found = select.get("select"), []
+    if how == "points" and not chosen[0]["points"]:
+        found.append(NO_POINTS)
+    for name, link, wanted in (("points", points, "points"), ("boxes", boxes, "box")):
+        if link is not None and how != wanted:
+            found.append(f"The connected {name} are not used while select is {how}: set it to {wanted}.")
+    return found

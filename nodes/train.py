@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,39 +10,27 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
-from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 from inpaint_core.translation.sensitivity import Sensitivity
 
 from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names
-from ..training.errors import SettingError, worded
-from ..training.events import Event, Message, Preview, StepDone
+from ..training.errors import SettingError, TrainingError, worded
 from ..training.layers import layered
 from . import host
 from .pictures import MIN_SIDE, known_squares
+from .training_status import TrainingStatus, widget
 
 if TYPE_CHECKING:
     from ..training.engine.session import TrainResult
-
-logger = logging.getLogger("liminal")
 
 CONNECTED = "(connected images)"
 PHOTOGRAPHS = "(photographs of scikit-image)"
 AS_RECIPE = "as the recipe says"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
+BOTH = "The pictures of {} are learned from; the connected ones are not: choose (connected images) in folder for them."
 LEFT_OUT = (
     "trained without the recipe's perceptual and style terms: they need a VGG, and nodes do not download anything; "
     "use python -m training.run for them"
 )
-WIDGETS = {
-    "optimizer.learning_rate": "learning_rate",
-    "optimizer.name": "optimizer",
-    "data.recursive": "subfolders",
-    "data.folder": "folder",
-    "data.size": "size",
-    "out": "run_name",
-    "name": "run_name",
-}
-"""Widgets whose names differ from the configuration field they set."""
 RESUME: dict[str, Literal["same", "auto", "none"]] = {"if nothing changed": "same", "always": "auto", "never": "none"}
 
 
@@ -52,12 +39,13 @@ class TrainModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_TrainModel",
             display_name="Train Model (Liminal)",
             category="Liminal/training",
             description="Trains a small network in minutes, on a folder of pictures or on connected images. Cancel "
             "saves the progress, and the next run continues from there.",
+            hidden=[io.Hidden.unique_id],
             is_output_node=True,
             inputs=[
                 io.Combo.Input(
@@ -72,7 +60,9 @@ class TrainModel(io.ComfyNode):
                     options=[CONNECTED, PHOTOGRAPHS, *host.picture_folders()],
                     default=CONNECTED,
                     tooltip="What to train on: the images connected to this node, a few photographs included in every "
-                    "installation, or a folder inside ComfyUI's input, output or datasets folders.",
+                    "installation, or a folder inside ComfyUI's input, output or datasets folders. A folder counts "
+                    "more "
+                    "than connected pictures.",
                 ),
                 io.String.Input(
                     "run_name",
@@ -88,7 +78,12 @@ class TrainModel(io.ComfyNode):
                     tooltip="Total number of steps, including those before a resume. 0: as in the recipe.",
                 ),
                 io.Int.Input(
-                    "batch_size", default=0, min=0, max=512, tooltip="Pictures per step. 0: as in the recipe."
+                    "batch_size",
+                    default=0,
+                    min=0,
+                    max=512,
+                    tooltip="Pictures per step. 0: as in the recipe.",
+                    extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
                     "size",
@@ -97,6 +92,7 @@ class TrainModel(io.ComfyNode):
                     max=1024,
                     step=16,
                     tooltip="Side in pixels of the training crops. 0: as in the recipe.",
+                    extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
                     "learning_rate",
@@ -112,29 +108,33 @@ class TrainModel(io.ComfyNode):
                     options=[AS_RECIPE, *OPTIMIZERS],
                     default=AS_RECIPE,
                     tooltip="The algorithm that updates the weights.",
+                    extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
                     "seed",
                     default=0,
                     min=0,
-                    max=2**53 - 1,
+                    max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same "
-                    "model.",
+                    "model. A "
+                    "run that goes on keeps the seed that it began with.",
+                    extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
                     "preview_every",
                     default=50,
                     min=1,
                     max=100_000,
-                    tooltip="Number of steps between the sample pictures shown on the node.",
+                    tooltip="Number of steps between the sample pictures shown on the node; the first one comes early.",
+                    extra_dict=host.ADVANCED,
                 ),
                 io.Combo.Input(
                     "resume",
                     options=list(RESUME),
                     tooltip="Whether to resume an existing run of this name. if nothing changed: resume if settings "
-                    "and pictures are the same (steps may be increased), otherwise start a new run beside it. always: "
-                    "resume even if they differ. never: start a new run beside it.",
+                    "and pictures are the same (steps may be increased, and the seed does not count), otherwise start "
+                    "a new run beside it. always: resume even if they differ. never: start a new run beside it.",
                 ),
                 io.Boolean.Input(
                     "subfolders",
@@ -158,20 +158,23 @@ class TrainModel(io.ComfyNode):
                 io.String.Output("report", tooltip="A summary of the training, with scores compared to simple fills."),
             ],
         )
+        return host.searchable(schema, "train", "trainer", "training", "fine-tune", "pix2pix", "learn from images")
 
     @classmethod
-    def validate_inputs(cls, folder: str, run_name: str) -> bool | str:
+    def validate_inputs(cls, run_name: str) -> bool | str:
+        # The host repeats what this returns for every input that is named here; folder is checked against its list.
         try:
-            host.run_folder(run_name)
-            if folder not in (CONNECTED, PHOTOGRAPHS):
-                host.picture_folder(folder)
+            run_folder(run_name)
         except ValueError as error:
             return str(error)
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str, **others: Any) -> str:
-        return folder if folder in (CONNECTED, PHOTOGRAPHS) else host.folder_fingerprint(host.picture_folder(folder))
+    def fingerprint_inputs(cls, folder: str, run_name: str = "", **others: Any) -> tuple[str, int]:
+        pictures = (
+            folder if folder in (CONNECTED, PHOTOGRAPHS) else host.folder_fingerprint(host.picture_folder(folder))
+        )
+        return pictures, FINISHED.times_lost(run_name)
 
     @classmethod
     def execute(
@@ -185,23 +188,31 @@ class TrainModel(io.ComfyNode):
     ) -> io.NodeOutput:
         # Imported late: only training needs it, and every import delays the host's start.
         from ..training.engine.session import StoppedError, run_training
+        from ..training.runs.folder import seed_of_same
 
-        out = host.run_folder(run_name)
+        out = run_folder(run_name)
         source = picture_source(folder, images, mask)
+        remarks = [BOTH.format(folder)] if images is not None and folder != CONNECTED else []
         with host.training_device() as device:
             try:
                 wanted = configuration(out.name, source, str(device), **settings)
+                if RESUME[resume] != "none":
+                    wanted = wanted.model_copy(update={"seed": seed_of_same(out, without_download(wanted))})
                 config = without_download(wanted)
-                watcher = Watcher(config.steps)
+                remarks += [] if config.objective == wanted.objective else [LEFT_OUT]
+                watcher = TrainingStatus(cls, config.steps, list(remarks))
                 stop = watcher.progress.cancelled
                 result = run_training(config, out=out, resume=RESUME[resume], callbacks=[watcher], should_stop=stop)
             except StoppedError:
+                watcher.stopped()
                 watcher.progress.raise_if_cancelled()
                 raise
             except SettingError as error:
                 raise ValueError(error.named(widget)) from error
+            except TrainingError as error:
+                raise type(error)(worded(str(error), widget)) from error
         watcher.progress.raise_if_cancelled()
-        remarks = [] if config.objective == wanted.objective else [LEFT_OUT]
+        FINISHED.add(run_name, result.path)
         return io.NodeOutput(
             host.hosted(result.model),
             {"loss": [loss for loss in result.losses if math.isfinite(loss)]},
@@ -212,29 +223,41 @@ class TrainModel(io.ComfyNode):
         )
 
 
-class Watcher:
-    """Shows the progress of training on the node."""
+class FinishedRuns:
+    """Models that this process has trained, so that a run that somebody deletes is noticed and trained again."""
 
-    def __init__(self, steps: int) -> None:
-        self.progress = host.Progress(steps)
-        self._done = 0
+    def __init__(self) -> None:
+        self._files: dict[str, Path] = {}
+        self._lost: dict[str, int] = {}
 
-    def __call__(self, event: Event) -> None:
-        from ..training.callbacks.sample_sheets import labeled
+    def add(self, run_name: str, file: Path) -> None:
+        """Remember the model of a run."""
+        self._files[run_name] = file
 
-        if isinstance(event, StepDone):
-            self._done = event.step
-            self.progress.update(self._done)
-        elif isinstance(event, Preview):
-            self.progress.update(self._done, labeled(event))
-        elif isinstance(event, Message):
-            level = logging.WARNING if event.level == "warning" else logging.INFO
-            logger.log(level, one_line(worded(event.text, widget), MAX_MESSAGE_LENGTH))
+    def times_lost(self, run_name: str) -> int:
+        """How often the model of this name was found to be gone."""
+        file = self._files.get(run_name)
+        if file is not None and not file.is_file():
+            del self._files[run_name]
+            self._lost[run_name] = self._lost.get(run_name, 0) + 1
+        return self._lost.get(run_name, 0)
 
 
-def widget(field: str) -> str:
-    """The node's name for a configuration field."""
-    return WIDGETS.get(field, field)
+FINISHED = FinishedRuns()
+
+
+def run_folder(run_name: str) -> Path:
+    """Where the run of this name lives.
+
+    Raises
+    ------
+    ValueError
+        It is no name; the sentence begins with the widget's.
+    """
+    try:
+        return host.run_folder(run_name)
+    except ValueError as error:
+        raise ValueError(f"run_name: {error}") from None
 
 
 def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> Path | None:

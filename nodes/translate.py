@@ -9,7 +9,7 @@ from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.translation import FITS, Fit, FrameTranslator, LiveControls, prepare, translate
 
-from . import host
+from . import host, shown
 
 STRETCHES = ("none", "percentile", "clahe")
 PREPARED = PrepareSettings(reduction=1)
@@ -21,7 +21,7 @@ class LearningToSeePrepare(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_LearningToSeePrepare",
             display_name="Learning to See: Prepare",
             category="Liminal/learning to see",
@@ -118,6 +118,7 @@ class LearningToSeePrepare(io.ComfyNode):
                 io.Image.Output("IMAGE", tooltip="Gray pictures, at the input's size."),
             ],
         )
+        return host.searchable(schema, "learning to see", "pix2pix", "edges", "abstract")
 
     @classmethod
     def execute(
@@ -157,7 +158,7 @@ class LearningToSeePrepare(io.ComfyNode):
             seen = FrameTranslator(model.model, controls=controls).look(frames)
         else:
             raise ValueError("this model fills holes: connect a translation model, or nothing")
-        return io.NodeOutput(host.host_image(seen))
+        return io.NodeOutput(host.host_image(seen), ui=shown.pictures(seen))
 
 
 class LearningToSeeTranslate(io.ComfyNode):
@@ -165,7 +166,7 @@ class LearningToSeeTranslate(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        schema = io.Schema(
             node_id="Liminal_LearningToSeeTranslate",
             display_name="Learning to See: Translate",
             category="Liminal/learning to see",
@@ -223,6 +224,7 @@ class LearningToSeeTranslate(io.ComfyNode):
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="One picture per input picture, at the same size.")],
         )
+        return host.searchable(schema, "learning to see", "pix2pix", "image to image", "webcam", "live")
 
     @classmethod
     def execute(
@@ -237,7 +239,7 @@ class LearningToSeeTranslate(io.ComfyNode):
         prepared: bool,
     ) -> io.NodeOutput:
         frames = host.image_planes(image)
-        translator = host.on_device(model, frames[:frames_per_batch], TranslationModel)
+        translator = host.translator(model, frames[:frames_per_batch])
         progress = host.Progress(len(frames))
 
         def show(done: int, total: int) -> None:
@@ -255,4 +257,4 @@ class LearningToSeeTranslate(io.ComfyNode):
             frames_per_batch=frames_per_batch,
             progress=show,
         )
-        return io.NodeOutput(host.host_image(translated))
+        return io.NodeOutput(host.host_image(translated), ui=shown.pictures(translated))

@@ -172,7 +172,7 @@ class ObjectiveConfig(Section):
     single_picture
         Whether it can ignore unknown parts of a picture, so that it can train on a single damaged one.
     learns
-        What kind of network it trains, see `Architecture.learns`.
+        Kind of network it trains, see `Architecture.learns`.
     """
 
     task: ClassVar[Literal["inpainting", "translation"]] = "inpainting"
@@ -271,7 +271,7 @@ class GlcicConfig(ObjectiveConfig):
 
 
 class TranslationConfig(ObjectiveConfig):
-    """Base of the settings of objectives for translation networks."""
+    """Base class of the settings of objectives for translation networks."""
 
     task: ClassVar[Literal["inpainting", "translation"]] = "translation"
     draws_holes: ClassVar[bool] = False
@@ -321,17 +321,17 @@ class Pix2PixConfig(TranslationConfig):
 
 
 class ExemplarsConfig(TranslationConfig):
-    """Choice of the pictures that a network remembers."""
+    """Choice of the pictures in a network's memory."""
 
     learns: ClassVar[Learning] = "exemplars"
 
     name: Literal["exemplars"] = "exemplars"
     prepare: PrepareSettings = PrepareSettings(reduction=12)
-    """How the input is made of the picture."""
+    """How a picture is turned into the input."""
     color: Weight = 2.0
-    """Of colors, beside forms, where pictures are compared."""
+    """Weight of colors relative to shapes in comparing pictures."""
     focus: Weight = 0.01
-    """Of fine detail: above 0 pictures in focus are preferred to blurred ones."""
+    """Weight of fine detail: above 0, pictures in focus are preferred to blurred ones."""
 
 
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
@@ -378,7 +378,7 @@ class TrainConfig(Section):
     """A complete training."""
 
     name: str = Field("run", min_length=1, max_length=100, pattern=r"^[\w .-]+$")
-    seed: int = Field(0, ge=0, lt=2**53)
+    seed: int = Field(0, ge=0, lt=2**64)
     steps: int = Field(1000, ge=1, le=100_000_000)
     batch_size: int = Field(16, ge=1, le=4096)
     """Pictures per step and process."""

@@ -20,13 +20,14 @@ class Scanning:
 
 @dataclass(frozen=True)
 class Started:
-    """Sent once, before the first step; `step` is above 0 if the run was resumed."""
+    """Sent once, before the first step; `step` is above 0 when the run was resumed, `run` its folder's name."""
 
     step: int
     steps: int
     pictures: int
     held_out: int
     device: str
+    run: str = ""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Placement:
         return values
 
     def gather(self, values: Tensor) -> Tensor:
-        """What all processes have, one after the other along the first axis; of the same shape in each."""
+        """The values of all processes, concatenated along the first axis; of the same shape in each."""
         if self.processes == 1:
             return values
         parts = [torch.empty_like(values) for _ in range(self.processes)]
@@ -68,7 +68,7 @@ class Placement:
         return torch.cat(parts)
 
     def gather_names(self, names: list[str]) -> list[str]:
-        """The same for words."""
+        """The same for strings."""
         if self.processes == 1:
             return names
         parts: list[list[str]] = [[] for _ in range(self.processes)]

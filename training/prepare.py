@@ -142,7 +142,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--format", choices=("jpg", "png"), default=Settings.format)
     parser.add_argument("--quality", type=_whole(1, 100), default=Settings.quality)
     parser.add_argument("--threshold", type=_whole(0, MAX_THRESHOLD), default=Settings.threshold)
-    parser.add_argument("--seed", type=_whole(0, 2**53), default=Settings.seed)
+    parser.add_argument("--seed", type=_whole(0, 2**64 - 1), default=Settings.seed)
     parser.add_argument("-h", "--help", action="store_true")
     add_limit_argument(parser)
     known = vars(parser.parse_args(arguments))

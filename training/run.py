@@ -28,7 +28,7 @@ from inpaint_core.commands.notes import print_any_name
 from inpaint_core.files.atomic import unwritten
 
 from .allocation import keep_freed_memory
-from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end, option
 from .config import (
     ConfigError,
     ReconstructionConfig,
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
     from .engine.session import StoppedError, run_training
-    from .errors import TrainingError
+    from .errors import TrainingError, worded
     from .placement import process_group
 
     print_any_name()
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError as error:
         return end(COMMAND, INTERRUPTED, error)
     except TrainingError as error:
-        return end(COMMAND, FAILED, error)
+        return end(COMMAND, FAILED, worded(str(error), option))
     except OSError as error:
         return end(
             COMMAND, FAILED, f"{unwritten(error)}; everything saved before is intact; repeat the command to continue"
@@ -113,8 +113,8 @@ def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resu
         Unknown options, values out of bounds, no such recipe.
     """
     parser = OneLineParser(prog="training.run", add_help=False, allow_abbrev=False)
-    for option in ("--config", "--data", "--out", "--steps", "--resume"):
-        parser.add_argument(option)
+    for name in ("--config", "--data", "--out", "--steps", "--resume"):
+        parser.add_argument(name)
     parser.add_argument("-h", "--help", action="store_true")
     known, rest = parser.parse_known_args(arguments)
     if known.help:

@@ -37,10 +37,10 @@ class TranslationModel(DescribedModel):
             What the network was trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
             for it, color `[B,3,H,W]` otherwise; any size from 1x1, on any device.
         previous
-            Output `[1,3,H,W]` in 0..1 for the frame before the first of `inputs`. Only networks that say so
-            (`Network.continues`) make use of it: their choices stay more alike from frame to frame.
+            Output `[1,3,H,W]` in 0..1 for the frame before the first of `inputs`. Only used by networks with
+            `Network.continues`, whose choices then change less from frame to frame.
         steadiness
-            How much, from 0 to 1.
+            Strength of that, from 0 to 1.
 
         Returns
         -------

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..checkpoints.files import save_model
 from ..foreign import convert_checkpoint
+from ..foreign.external_models import store_as_safetensors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, write, and report what became of the weights."""
+    family = store_as_safetensors(arguments.file, arguments.out)
+    if family is not None:
+        print(f"layout: {family}, whose weights stay as they are: it runs where spandrel is installed")
+        print(f"written: {arguments.out}")
+        return 0
     conversion = convert_checkpoint(arguments.file, fill=arguments.fill)
     save_model(conversion.model, arguments.out, half=arguments.half)
     print(conversion.report())

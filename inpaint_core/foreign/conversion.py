@@ -21,6 +21,7 @@ from ..checkpoints.weights import check_weight, to_finite
 from ..models.registry import build_empty
 from ..validation import describe
 from . import glcic_layouts, landscape_layouts, partial_conv_layouts, pix2pix_layouts
+from .external_models import EXTERNAL_FAMILIES
 from .layout import Layout, Mapping, Refusal
 from .reading import read_weights, without_prefixes
 
@@ -35,8 +36,7 @@ WITH_SPANDREL = "it loads without conversion where spandrel is installed"
 REFUSALS: tuple[Refusal, ...] = (
     *glcic_layouts.REFUSALS,
     *pix2pix_layouts.REFUSALS,
-    Refusal("LaMa", lambda keys: any(".ffc.convl2l.weight" in key for key in keys), WITH_SPANDREL),
-    Refusal("MAT", lambda keys: any(key.endswith("conv_first.conv.resample_filter") for key in keys), WITH_SPANDREL),
+    *(Refusal(name, is_one, WITH_SPANDREL) for name, is_one in EXTERNAL_FAMILIES.items()),
 )
 Family = TypeVar("Family", Layout, Refusal)
 

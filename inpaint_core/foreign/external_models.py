@@ -5,23 +5,30 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..checkpoints.files import CARD_KEY, PICKLE_SUFFIXES, CheckpointError
 from ..checkpoints.inference_form import fold_batch_norm
 from ..checkpoints.inpainting_model import fill_hole
+from ..files.atomic import write_bytes
 from ..models.padding import crop_padding, pad_to_multiple
 from ..randomness import isolated_randomness
 from .reading import is_torchscript, read_weights
 
 SEED = 0  # these networks use the global random state: MAT for its noise, all of them in their constructors
 GRAY = (0.5, 0.5, 0.5)
+EXTERNAL_FAMILIES: dict[str, Callable[[Collection[str]], bool]] = {
+    "LaMa": lambda keys: any(".ffc.convl2l.weight" in key for key in keys),
+    "MAT": lambda keys: any(key.endswith("conv_first.conv.resample_filter") for key in keys),
+}
+"""How the weights of networks of other projects that spandrel loads are told."""
 TRAINED_SIZES = {"LaMa": 256, "MAT": 512}  # training size of the published weights
 
 
@@ -179,6 +186,33 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
     if not isinstance(descriptor, getattr(spandrel, "MaskedImageModelDescriptor", ())):
         raise CheckpointError(f"{source.name}: spandrel supports this model, but it does not fill holes")
     return ExternalModel(descriptor, source.stem)
+
+
+def store_as_safetensors(source: Path, target: Path) -> str | None:
+    """Write the weights of a LaMa or MAT, which stay as they are, into a file that nodes may open.
+
+    Parameters
+    ----------
+    source
+        As for `load_external_model`.
+    target
+        A `.safetensors` file; replaced once the new one is complete.
+
+    Returns
+    -------
+    str or None
+        Which of them it is; None for any other file, of which nothing is written.
+
+    Raises
+    ------
+    CheckpointError
+        The file cannot be read.
+    """
+    weights = _read(source)
+    family = next((name for name, is_one in EXTERNAL_FAMILIES.items() if is_one(weights)), None)
+    if family is not None:
+        write_bytes(target, save({key: value.detach().clone().contiguous() for key, value in weights.items()}))
+    return family
 
 
 def _register_extra_architectures() -> None:

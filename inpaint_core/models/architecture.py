@@ -14,7 +14,7 @@ Task = Literal["inpainting", "translation", "discriminator"]
 ValueRange = Literal["unit", "signed", "imagenet"]
 """Range of a network's input and output: 0..1, -1..1, or ImageNet-normalized."""
 Learning = Literal["gradients", "exemplars"]
-"""How a network is trained: by gradients of its weights, or by choosing the pictures that it remembers."""
+"""How a network is trained: by gradients of its weights, or by choosing the pictures in its memory."""
 
 
 class Arguments(BaseModel):
@@ -35,10 +35,10 @@ class Network(nn.Module):
     multiple, minimum
         Height and width of the input must be multiples of `multiple` and at least `minimum`.
     exact
-        Its decisions depend on small differences, so it is never run in half precision.
+        Whether its decisions depend on small differences, so that it must not run in half precision.
     continues
-        Its forward pass takes the output for the previous frame as `previous`, and as `steadiness`, 0 to 1, how much it
-        is to keep of that one's choices.
+        Whether its forward pass accepts `previous`, the output for the previous frame, and `steadiness`, 0 to 1, how
+        strongly it keeps that frame's choices.
     """
 
     multiple: int = 1

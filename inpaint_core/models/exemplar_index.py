@@ -1,4 +1,4 @@
-"""What is looked up in a memory of photographs: their windows, reduced as inputs are, and their details."""
+"""Index of a memory of photographs: their windows, reduced like inputs, and their details."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 CELL = 8  # pixels
-FORM = 6  # windows are compared as FORM x FORM values and their mean
+FORM = 6  # windows are compared by FORM x FORM values and their mean
 BRIGHTNESS = 0.5  # weight of that mean
-REDUCTION = 12  # details that inputs do not have are taken off the memory as well
+REDUCTION = 12  # details that inputs lack are removed from the memory as well
 LUMA = (0.299, 0.587, 0.114)
 
 
 class ExemplarIndex:
-    """Everything that is derived from a memory, on its device.
+    """Everything derived from a memory, on its device.
 
-    Pictures `n` and `n + N` are the same one, the second mirrored.
+    Pictures `n` and `n + N` are the same, the second one mirrored.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class ExemplarIndex:
     Attributes
     ----------
     grid
-        Cells of a side.
+        Cells per side.
     guides, colors
-        Brightness as inputs show it, `[2N*g*g]`, and mean color, `[2N*g*g,3]`, of every cell.
+        Brightness as in inputs, `[2N*g*g]`, and mean color, `[2N*g*g,3]`, of every cell.
     brightness
         All values of `guides`, sorted; `mean` and `spread` are their mean and standard deviation.
     """
@@ -59,11 +59,12 @@ class ExemplarIndex:
 
     @staticmethod
     def windows(side: int) -> tuple[int, int]:
-        """Sides, in cells, of the windows that are looked up for a memory of pictures of `side` pixels."""
+        """Sides, in cells, of the windows looked up in a memory of pictures with `side` pixels."""
         return 3 * side // (8 * CELL), 5 * side // (8 * CELL)
 
     def look_up(self, guide: Tensor, count: int) -> Tensor:
-        """The best place in each of the `count` best pictures for every window of a guide, windows overlapping by half.
+        """For every window of a guide, with windows overlapping by half, the best place in each of the `count` best
+        pictures.
 
         Parameters
         ----------
@@ -73,7 +74,7 @@ class ExemplarIndex:
         Returns
         -------
         Tensor
-            int64 `[L,3]`, each once: picture, and the row and column of it that lie at the guide's origin.
+            int64 `[L,3]` without duplicates: picture, and its row and column at the guide's origin.
         """
         found = []
         for window, (forms, squares) in self._banks.items():
@@ -91,7 +92,7 @@ class ExemplarIndex:
         return torch.cat(found).unique(dim=0)
 
     def cells(self, labels: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Where labels `[L,3]` reach, bool `[L,h,w]`, and which cell lies there, an index into `colors`.
+        """Extent of labels `[L,3]`, bool `[L,h,w]`, and the cell at each place, an index into `colors`.
 
         Beyond its border a picture is mirrored.
         """
@@ -102,7 +103,7 @@ class ExemplarIndex:
         return inside, (picture * self.grid + _mirrored(row, self.grid)) * self.grid + _mirrored(column, self.grid)
 
     def details(self, labels: Tensor, which: Tensor) -> Tensor:
-        """Details `[3,H,W]` around 0 of the label that `which` `[H,W]` names for every pixel."""
+        """Details `[3,H,W]` around 0 of the label given by `which` `[H,W]` for every pixel."""
         height, width = which.shape
         picture, down, right = (part[which] for part in labels.unbind(1))
         row = _mirrored(torch.arange(height, device=which.device)[:, None] + down * CELL, self.side)
@@ -127,19 +128,19 @@ def _gaussian(side: int, sigma: float, device: torch.device) -> Tensor:
 
 
 def _mirrored(place: Tensor, length: int) -> Tensor:
-    """Places on a line that goes on as its own mirror image at both ends."""
+    """Positions on a line mirrored at both ends."""
     place = place.remainder(2 * length)
     return torch.minimum(place, 2 * length - 1 - place)
 
 
 def _starts(side: int, window: int, device: torch.device) -> Tensor:
-    """Where windows begin that overlap by half, the last one at the end."""
+    """Starts of windows overlapping by half, with the last one at the end."""
     last = side - window
     return torch.tensor(sorted({*range(0, last, max(1, window // 2)), last}), device=device)
 
 
 def _forms(windows: Tensor) -> Tensor:
-    """What windows `[N,k,k]` are compared by, `[N,f*f+1]`: squared distances are mean squares over a window."""
+    """Descriptors of windows `[N,k,k]`, `[N,f*f+1]`, whose squared distances are mean squares over a window."""
     mean = windows.mean((1, 2), keepdim=True)
     side = min(FORM, windows.shape[-1])
     form = F.adaptive_avg_pool2d((windows - mean)[:, None], side).flatten(1) / side

@@ -1,4 +1,4 @@
-"""Learning to See from a memory of photographs: pieces of them, cut along seams, that follow the forms of the input."""
+"""Learning to See from a memory of photographs: pieces of them, cut along seams, follow the shapes of the input."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch.nn import functional as F
 from .architecture import Architecture, Arguments, Network
 from .exemplar_index import CELL, ExemplarIndex, blurred
 
-CANDIDATES = 2  # pictures for every window
-PIECES = 6  # for an output as large as a picture of the memory
+CANDIDATES = 2  # pictures per window
+PIECES = 6  # for an output the size of a picture of the memory
 ROUNDS = 12
-PRUNED = (2, 4, 6, 8, 10)  # rounds before which the smallest labels are given up
-RELATED = 2.0  # cells around a cell whose brightness is compared too
-COLOR = 0.4  # weight of colors that do not continue those around them
-SMOOTH = 0.1  # weight of a cell's disagreement with its neighbours
-LARGE = 0.006  # advantage of pieces that already cover much
-OUTSIDE = 1.0  # cost of a cell that a picture does not reach
-MARGIN = 0.05  # cost of cells close to those: seams should not be the straight border of a picture
+PRUNED = (2, 4, 6, 8, 10)  # rounds at whose start the smallest labels are dropped
+RELATED = 2.0  # cells around a cell whose brightness is also compared
+COLOR = 0.4  # weight of colors that do not match their surroundings
+SMOOTH = 0.1  # weight of a cell's disagreement with its neighbors
+LARGE = 0.006  # advantage of pieces that already cover a large area
+OUTSIDE = 1.0  # cost of a cell outside a picture
+MARGIN = 0.05  # cost of cells close to those: seams should not follow the straight border of a picture
 STEADY = 0.5  # weight of colors that differ from the previous frame's
-HEAT, COLD, COOLING = 0.02, 0.001, 0.6  # temperatures of the labelling
+HEAT, COLD, COOLING = 0.02, 0.001, 0.6  # temperatures of the labeling
 SHARP = 4.0  # exponent that narrows the seams of details
 RELIGHT = 0.7  # exponent of the correction of brightness
 DARKEST = 0.08  # added to brightness before it is divided
@@ -35,22 +35,22 @@ class ExemplarMontageArguments(Arguments):
 
     input_channels: Literal[1] = 1
     pictures: int = Field(72, ge=1, le=128)
-    """Pictures that are remembered; 98 kB each at 256 pixels."""
+    """Number of pictures in the memory; 98 kB each at 256 pixels."""
     side: int = Field(256, ge=64, le=256, multiple_of=64)
-    """Their side in pixels."""
+    """Side of each picture in pixels."""
 
 
 class ExemplarMontage(Network):
     """A montage of remembered photographs (image analogies: Hertzmann et al. 2001, section 3).
 
-    The input's brightness is matched to that of the memory. Windows of it are looked up among all windows of the
-    memory, reduced and mirrored likewise; the pictures found there, each shifted to its place, are the labels of a
-    labelling of the output in cells of 8 pixels. Its energy asks for similar brightness and for seams where colors
-    agree (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimised by mean-field annealing, in which fewer and
-    fewer labels remain. Details come from one picture, colors blend over the seams (two bands of the multiresolution
-    spline of Burt & Adelson 1983), and the brightness is drawn towards that of the input.
+    The input's brightness is matched to that of the memory. Its windows are looked up among all windows of the memory,
+    reduced in the same way, and mirrored ones; the pictures found, each shifted into place, are the labels of a
+    labeling of the output in cells of 8 pixels. Its energy favors similar brightness, and seams where colors agree
+    (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimized by mean-field annealing, in which fewer and fewer
+    labels remain. Details come from one picture, colors blend over the seams (two bands of the multiresolution spline
+    of Burt & Adelson 1983), and the brightness is moved towards that of the input.
 
-    Nothing in it is random, and no weight takes gradients: it is trained by choosing pictures.
+    Nothing in it is random, and no weight has gradients: it is trained by choosing pictures.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class ExemplarMontage(Network):
         self.minimum = max(ExemplarIndex.windows(side)) * CELL
 
     def initialize(self, generator: torch.Generator) -> None:
-        """A memory of soft spots from `generator`."""
+        """A memory of blurred spots from `generator`."""
         count, side = self.luma.shape[:2]
         spots = torch.rand(count, 3, 8, 8, generator=generator)
         self.remember(F.interpolate(spots, (side, side), mode="bilinear", align_corners=False))
@@ -96,7 +96,7 @@ class ExemplarMontage(Network):
         pictures
             `[K,3,S,S]` in 0..1, RGB.
         at
-            Number of the first one that is replaced.
+            Index of the first one to replace.
         """
         red, green, blue = (pictures * 255.0).unbind(1)
         luma = 0.299 * red + 0.587 * green + 0.114 * blue
@@ -123,9 +123,10 @@ class ExemplarMontage(Network):
         frames
             `[B,1,H,W]` in 0..1, H and W multiples of `multiple` and at least `minimum`; of three channels the mean.
         previous
-            The output for the frame before, `[1,3,H,W]`: each frame then keeps to the colors of the one before it.
+            The output for the previous frame, `[1,3,H,W]`: each frame then stays close to the colors of the previous
+            one.
         steadiness
-            How much, from 0 to 1.
+            Strength of that, from 0 to 1.
 
         Returns
         -------
@@ -167,14 +168,14 @@ def _montage(index: ExemplarIndex, frame: Tensor, previous: Tensor | None, stead
 
 
 def _levelled(guide: Tensor, index: ExemplarIndex) -> Tensor:
-    """Brightness `[h,w]` as the memory has it: half matched by rank, half by mean and standard deviation."""
+    """Brightness `[h,w]` matched to the memory: half by rank, half by mean and standard deviation."""
     ranked = guide.flatten().sort().values
     first, last = (torch.searchsorted(ranked, guide.contiguous(), right=right) for right in (False, True))
     rank = (first + last - 1).float() / (2.0 * max(guide.numel() - 1, 1))
     by_rank = index.brightness[(rank * (len(index.brightness) - 1)).long()]
     spread = guide.std(correction=0)
     by_moments = (guide - guide.mean()) * (index.spread / (spread + 0.03)) + index.mean
-    # What is flat has no order: all of it is in the middle.
+    # Flat areas have no rank order: all their values get the middle rank.
     return torch.lerp(by_moments, by_rank, LEVELLING * float(spread / (spread + 0.01)))
 
 
@@ -200,7 +201,7 @@ def _label(
             keep = remaining if number == PRUNED[-1] else max(remaining, round(len(share) * 0.7))
             chosen = share.mean((1, 2)).topk(min(keep, len(share))).indices.sort().values
             data, colors, labels = data[chosen], colors[chosen], labels[chosen]
-            # Shares anew, because a cell may have lost all of its labels.
+            # Recomputed shares, because a cell may have lost all of its labels.
             share = share[chosen] + 1e-6
             share = share / share.sum(0)
         mean = (share[..., None] * colors).sum(0)
@@ -228,7 +229,7 @@ def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, 
 
 
 def _relit(output: Tensor, guide: Tensor) -> Tensor:
-    """The output with its brightness drawn towards the guide's."""
+    """The output with its brightness moved towards the guide's."""
     reduced = F.avg_pool2d(output, CELL)[0]
     luma = blurred(0.299 * reduced[:1] + 0.587 * reduced[1:2] + 0.114 * reduced[2:], 1.0)
     gain = ((blurred(guide[None], 1.0) + DARKEST) / (luma + DARKEST).clamp(min=DARKEST)).clamp(0.5, 1.8) ** RELIGHT

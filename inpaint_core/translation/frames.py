@@ -57,8 +57,7 @@ def translate(
         Share (0 or more, below 1) of the previous frame that is blended into the network's input and output. Restarts
         at a cut.
     frames_per_batch
-        Frames that are worked on at once: what memory allows. On a CPU no result depends on it, elsewhere the last bits
-        may.
+        Frames processed at once, as memory allows. On a CPU results do not depend on it; elsewhere the last bits may.
     progress
         Called with (frames done, total frames) after each batch; exceptions propagate to the caller.
 
@@ -167,13 +166,13 @@ class FrameTranslator:
         return self._unview(output, height, width).to(frames.device)
 
     def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:
-        """What the network makes of frames; one that can continue is told what it made of the frame before."""
+        """The network's output for frames; a network that can continue also gets its output for the previous frame."""
         steadiness = self.smooth_output.amount
         if not self._model.network.continues or steadiness == 0.0:
             self._latest = None
             if seen.device.type != "cpu":
                 return self._model.predict(seen)
-            # Convolutions of several frames round otherwise than those of one, and gain nothing here.
+            # Convolutions of several frames round differently than those of one, and are no faster here.
             return torch.cat([self._model.predict(frame) for frame in seen.split(1)])
         outputs = []
         for frame, cut in zip(seen.split(1), cuts, strict=True):

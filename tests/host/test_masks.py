@@ -161,7 +161,7 @@ def test_awkward_pictures_are_divided(comfyui, awkward, name):
         ({"select": "points", "points": "here", "not_points": ""}, "is not a point"),
         ({"select": "color", "color": "pink", "tolerance": 5.0}, "is not a color"),
         ({"select": "index", "numbers": "first"}, "is not a number or a range"),
-        ({"select": "random", "at_least": 0.4, "at_most": 0.2}, "hole_ratio"),
+        ({"select": "random", "at_least": 0.4, "at_most": 0.2}, "at_least is 0.4 and at_most is 0.2"),
     ],
     ids=lambda value: str(value)[:24],
 )

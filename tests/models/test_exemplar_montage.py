@@ -1,4 +1,4 @@
-"""The montage of remembered photographs: lookups against brute force, pictures that it knows, frames in a row."""
+"""The montage of remembered photographs: lookups against brute force, known pictures, consecutive frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS = PrepareSettings(reduction=12)
 
 
 def rough(count, side, seed=0):
-    """Pictures with forms of all sizes, no two alike."""
+    """Distinct pictures with shapes of all sizes."""
     generator = torch.Generator().manual_seed(seed)
     picture = torch.zeros(count, 3, side, side)
     for octave in range(1, 7):
@@ -130,7 +130,7 @@ def test_a_memory_of_other_numbers_than_bytes_is_refused(tmp_path):
         metadata = file.metadata()
     tensors = load_file(tmp_path / "m.safetensors")
     save_file({**tensors, "luma": tensors["luma"].float()}, tmp_path / "m.safetensors", metadata=metadata)
-    with pytest.raises(CheckpointError, match="'luma' is stored as F32, but whole numbers of 8 bits"):
+    with pytest.raises(CheckpointError, match="'luma' is stored as F32, but unsigned 8-bit integers"):
         load_model(tmp_path / "m.safetensors")
 
 

@@ -57,6 +57,23 @@ def host(nodes: ModuleType, tmp_path: Path) -> ModuleType:
     return module
 
 
+@pytest.fixture
+def said(nodes: ModuleType, host: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the nodes write on themselves, as sent to somebody who watches a graph in which they all have number 7."""
+    from comfy_api.v0_0_2 import io
+    from server import PromptServer
+
+    monkeypatch.setattr(io.ComfyNode, "hidden", io.HiddenHolder(unique_id="7"))
+    sent: list[str] = []
+
+    def record(text: str, node_id: str, sid: str | None = None) -> None:
+        assert (node_id, sid) == ("7", "watcher")
+        sent.append(text)
+
+    monkeypatch.setattr(PromptServer.instance, "send_progress_text", record)
+    return sent
+
+
 @pytest.fixture(scope="session")
 def api_form() -> ModuleType:
     """The converter of workflows that the tests against a real host use."""

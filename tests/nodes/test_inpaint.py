@@ -145,8 +145,8 @@ def test_a_mask_without_effect_is_logged(nodes, caplog):
     image = random(1, 40, 56, 4)
     image[:, 10:20, :, 3] = 0.0
     cases = {
-        "no hole": torch.zeros(1, 40, 56),
-        "covers everything": torch.ones(1, 40, 56),
+        "The mask is empty": torch.zeros(1, 40, 56),
+        "covers the whole picture": torch.ones(1, 40, 56),
         "another aspect ratio": hole(40, 40),
         "invisible": hole(40, 56),
     }

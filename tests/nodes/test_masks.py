@@ -154,7 +154,7 @@ def test_a_picture_of_one_pixel_and_one_of_one_color_divide(nodes, host):
         (dict(select="color", color="reddish", tolerance=1.0), "not a color"),
         (dict(select="index", numbers="all"), "not a number or a range"),
         (dict(select="index", numbers="0-9999999"), "not a number or a range"),
-        (dict(select="random", at_least=0.5, at_most=0.2), "hole_ratio"),
+        (dict(select="random", at_least=0.5, at_most=0.2), "at_least is 0.5 and at_most is 0.2"),
         (dict(select="magic"), "select cannot be"),
     ],
     ids=lambda value: str(value)[:40],
@@ -174,13 +174,13 @@ def test_a_picture_with_nan_is_a_sentence(nodes, host):
     ["1.5, 2; 3, 4", "1.5 2\n3 4\n", '[{"x": 1.5, "y": 2}, {"x": 3, "y": 4}]', "[[1.5, 2], [3, 4]]", " 1.5,2 ;3,4; "],
 )
 def test_points_are_read_in_every_form_in_use(nodes, text):
-    assert nodes.selection.parse_points(text) == [(1.5, 2.0), (3.0, 4.0)]
+    assert nodes.places.parse_points(text) == [(1.5, 2.0), (3.0, 4.0)]
 
 
 def test_colors_and_ranges_are_read(nodes):
-    assert nodes.selection.parse_color("#ff8000") == nodes.selection.parse_color(" FF8000") == (1.0, 128 / 255, 0.0)
-    assert nodes.selection.parse_color("#f80") == (1.0, 136 / 255, 0.0)
-    assert nodes.selection.parse_indices("0, 4 10 - 12;7") == [0, 4, 10, 11, 12, 7]
+    assert nodes.places.parse_color("#ff8000") == nodes.places.parse_color(" FF8000") == (1.0, 128 / 255, 0.0)
+    assert nodes.places.parse_color("#f80") == (1.0, 136 / 255, 0.0)
+    assert nodes.places.parse_indices("0, 4 10 - 12;7") == [0, 4, 10, 11, 12, 7]
 
 
 def test_numbers_of_any_length_and_any_blanks_are_a_sentence_at_once(nodes):
@@ -189,11 +189,11 @@ def test_numbers_of_any_length_and_any_blanks_are_a_sentence_at_once(nodes):
     began = time.process_time()
     for text in (f"[[{'9' * 400}, 1]]", f"[[{'9' * 5000}, 1]]", f'{{"x": {"9" * 400}, "y": 1}}', f"{'9' * 400}, 1"):
         with pytest.raises(ValueError, match="point"):
-            nodes.selection.parse_points(text)
-    assert nodes.selection.parse_indices("1" + " " * 60_000 + "2") == [1, 2]
-    assert nodes.selection.parse_indices("1 " + "- " + " " * 60_000 + "3") == [1, 2, 3]
+            nodes.places.parse_points(text)
+    assert nodes.places.parse_indices("1" + " " * 60_000 + "2") == [1, 2]
+    assert nodes.places.parse_indices("1 " + "- " + " " * 60_000 + "3") == [1, 2, 3]
     with pytest.raises(ValueError, match="number"):
-        nodes.selection.parse_indices("-" * 60_000)
+        nodes.places.parse_indices("-" * 60_000)
     assert time.process_time() - began < 1.0
 
 
@@ -307,7 +307,11 @@ def test_outpainting_uses_the_sides_that_are_chosen(nodes, host, sides, expected
     ("family", "changes", "sentence"),
     [
         (dict(generator="slic", segments=10), {}, "give image"),
-        (dict(generator="strokes", brush="thin"), dict(at_least=0.5, at_most=0.2), "hole_ratio"),
+        (
+            dict(generator="strokes", brush="thin"),
+            dict(at_least=0.5, at_most=0.2),
+            "at_least is 0.5 and at_most is 0.2",
+        ),
         (dict(generator="magic"), {}, "unknown mask"),
         (dict(generator="strokes", brush="thin"), dict(width=16384, height=16384, count=5), "too many"),
     ],

@@ -157,3 +157,28 @@ def test_a_new_optional_widget_may_not_shift_another(published):
 def test_nodes_open_no_network_no_process_and_no_pickle(word):
     for file in (Path(__file__).resolve().parents[2] / "nodes").glob("*.py"):
         assert word not in file.read_text(), file.name
+
+
+def test_every_node_can_be_searched_for_where_the_host_has_words_for_it(pack, host, monkeypatch):
+    """The host of 0.8.0 has no place for them: `io.Schema` refuses the argument, and nothing is set."""
+    from comfy_api.v0_0_2 import io
+
+    classes = asyncio.run(asyncio.run(pack.comfy_entrypoint()).get_node_list())
+    assert not any(hasattr(cls.define_schema(), "search_aliases") for cls in classes)
+    monkeypatch.setattr(io.Schema, "search_aliases", None, raising=False)
+    words = {cls.define_schema().node_id: cls.define_schema().search_aliases for cls in classes}
+    assert all(len(found) >= 2 for found in words.values()), words
+    assert {"remove object", "outpaint"} <= set(words["Liminal_Inpaint"])
+    assert "superpixel" in words["Liminal_MaskFromSLIC"]
+    assert "telea" in words["Liminal_ClassicalFill"]
+    assert "pix2pix" in words["Liminal_LearningToSeeTranslate"]
+
+
+def test_every_seed_has_the_hosts_largest(schemas):
+    found = {
+        options["max"]
+        for info in schemas.values()
+        for name, _, options in inputs(info["input"])
+        if name in ("seed", "grain_seed")
+    }
+    assert found == {2**64 - 1}

@@ -330,7 +330,7 @@ def test_results_of_other_settings_or_models_are_not_mixed(pictures, tmp_path, c
 
 BAD = {
     "no such folder": {"--data": "{tmp}/nowhere"},
-    "no pictures in this folder": {"--data": "{tmp}/empty"},
+    "no readable pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
     "give the folder itself": {"--masks": "folder"},
     "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; give other --buckets": {

@@ -1,4 +1,4 @@
-"""Training by choosing pictures: the exchange against brute force, resuming, what is remembered."""
+"""Training by choosing pictures: the exchange against brute force, resuming, the memory's content."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from ..randomness import derive_seed
 from .validation import Verdict
 
 RECENT_STEPS = 50
+FIRST_PREVIEW = 5  # step after which somebody who watches may see that something is learned
 SKIPPED_IN_A_ROW = 10
 ROLLBACKS = 3
 
@@ -143,8 +144,8 @@ def train(
                 if skipped == SKIPPED_IN_A_ROW:
                     if rollbacks == ROLLBACKS:
                         raise DivergedError(
-                            f"stopped at step {step}: {error}, even after going back {ROLLBACKS} times; lower the "
-                            f"learning rate, or set a smaller optimizer.clip_norm"
+                            f"stopped at step {step}: {error}, also after going back {ROLLBACKS} times; "
+                            "lower `optimizer.learning_rate`, or set a smaller `optimizer.clip_norm`"
                         ) from None
                     step, skipped, rollbacks = keeper.roll_back(), 0, rollbacks + 1
                 continue
@@ -158,7 +159,7 @@ def train(
             left = clock.seconds_left(config.steps - step)
             keeper.emit(StepDone(step, config.steps, losses, rate, clock.images_per_second(images), left))
             last = step == config.steps
-            if is_due(step, config.preview_every, config.steps):
+            if is_due(step, config.preview_every, config.steps) or step == FIRST_PREVIEW:
                 keeper.preview(step)
             if is_due(step, config.validation.every, config.steps):
                 verdict = agree(keeper.validate(step), placement)
@@ -211,8 +212,8 @@ def _learn(
         # Outside the handler, which keeps the failed step's tensors alive.
         if parts >= len(batch):
             raise OutOfMemoryError(
-                f"even a single picture does not fit into memory at data.size {config.data.size} ({reason}); choose a "
-                f"smaller data.size or a smaller network"
+                f"one picture at a time does not fit into memory at `data.size` {config.data.size} ({reason}); "
+                "choose a smaller `data.size` or a smaller network"
             )
         if placement.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -242,7 +242,8 @@ class _Session:
         for sentence in (*self._dataset.remarks(), *self._bad_masks, *self._ignored):
             self.emit(Message(sentence, "warning"))
         device = str(self._placement.device)
-        self.emit(Started(start, self._config.steps, len(self._dataset.train), len(self._dataset.held_out), device))
+        train, held_out = len(self._dataset.train), len(self._dataset.held_out)
+        self.emit(Started(start, self._config.steps, train, held_out, device, self._folder.path.name))
 
     def _train(self, start: int) -> tuple[int, bool]:
         """Train from the steps already done to the end, or until stopped."""

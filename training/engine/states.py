@@ -108,7 +108,9 @@ class States:
         """Go back to the newest saved state, but continue with other samples; returns its step."""
         state = load_newest_state(self._folder.states)
         if state is None:
-            raise DivergedError("losses are not finite, and no state was saved to go back to; lower the learning rate")
+            raise DivergedError(
+                "losses are not finite, and no state was saved to go back to; lower `optimizer.learning_rate`"
+            )
         self._objective.load_state_dict(state.values["objective"])
         samples, skipped = self._progress.samples, self._progress.skipped
         self._progress.restore(state.values["progress"])

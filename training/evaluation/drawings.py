@@ -16,6 +16,7 @@ from ..charts import BLUE, GRID, INK, ticks
 Box = tuple[float, float, float, float]
 
 GAP, HEADER, MARGIN = 6, 26, 84
+TEXT, LINES_ACROSS = 15, 60  # pixels of the columns' names: a share of a wide page, which is looked at reduced
 HOLE = 1.0
 MIN_CELL, MAX_CELL = 160, 512  # longer side of a picture in the grid
 WIDTH, HEIGHT = 960, 600
@@ -40,13 +41,16 @@ def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]
     """
     height, width = _shown_size(*rows[0][1][0].shape[-2:])
     margin = MARGIN if any(name for name, _ in rows) else GAP
-    page = Image.new("RGB", (margin + len(columns) * (width + GAP), HEADER + len(rows) * (height + GAP)), "white")
+    page_width = margin + len(columns) * (width + GAP)
+    text = max(TEXT, min(page_width // LINES_ACROSS, width // 8))
+    header = round(HEADER * text / TEXT)
+    page = Image.new("RGB", (page_width, header + len(rows) * (height + GAP)), "white")
     draw = ImageDraw.Draw(page)
     for number, name in enumerate(columns):
         left = margin + number * (width + GAP)
-        draw.text((left + width / 2, HEADER / 2), fit(name, width), fill=INK, font=_font(15), anchor="mm")
+        draw.text((left + width / 2, header / 2), fit(name, width, text), fill=INK, font=_font(text), anchor="mm")
     for row, (name, pictures) in enumerate(rows):
-        top = HEADER + row * (height + GAP)
+        top = header + row * (height + GAP)
         draw.multiline_text((margin / 2, top + height / 2), name, fill=INK, font=_font(13), anchor="mm", align="center")
         for number, picture in enumerate(pictures):
             page.paste(_resized(picture, width, height), (margin + number * (width + GAP), top))

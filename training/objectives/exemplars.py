@@ -1,4 +1,4 @@
-"""Exemplars: a network that works with a memory of pictures, trained by choosing which ones it remembers."""
+"""Exemplars: a network with a memory of pictures, trained by choosing its content."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ..dataset.samples import Batch
 from ..placement import Placement
 from .translation import TranslationObjective
 
-FORM, COLORS = 16, 4  # values along a side of what pictures are compared by
+FORM, COLORS = 16, 4  # values along a side of the pictures' descriptors
 SEEN = 512  # pictures that a choice is measured on: the latest ones
 
 
 class Exemplars(TranslationObjective):
-    """k-medoids: the memory is to hold, for every training picture, one of similar forms and colors.
+    """k-medoids: for every training picture, the memory should hold one of similar shapes and colors.
 
-    Each step exchanges remembered pictures for pictures of the batch as long as that lowers the mean squared distance
-    of the latest training pictures from the nearest remembered one (CLARANS: Ng and Han 2002; the gain of all exchanges
+    Each step swaps pictures of the memory for pictures of the batch as long as this lowers the mean squared distance of
+    the latest training pictures from the nearest one in the memory (CLARANS: Ng and Han 2002; the gain of all exchanges
     at once as in FastPAM1: Schubert and Rousseeuw 2019, arXiv 1810.05691, eq. 9).
     """
 
@@ -43,11 +43,11 @@ class Exemplars(TranslationObjective):
     ) -> None:
         super().__init__(card)
         if not isinstance(network, ExemplarMontage):
-            raise ConfigError(f"{card.architecture!r} remembers no pictures", "model.architecture")
+            raise ConfigError(f"{card.architecture!r} has no memory of pictures", "model.architecture")
         if network.side != config.data.size:
             raise ConfigError(
-                f"{config.data.size} was given, but the network remembers pictures of {network.side} pixels: set "
-                "model.arguments.side to the same number",
+                f"{config.data.size} was given, but the network's memory has pictures of {network.side} pixels: set "
+                f"model.arguments.side to the same number",
                 "data.size",
             )
         self._objective = objective
@@ -94,8 +94,8 @@ class Exemplars(TranslationObjective):
         return {"loss": float(distance), "exchanged": float(swaps), "sharpness": float(self._sharpness.mean())}
 
     def _penalty(self, sharp: Tensor, names: Sequence[str]) -> Tensor:
-        """`[N,K]`: what exchanges cost beside their distances; a photograph that is held already only takes its own
-        place."""
+        """`[N,K]`: additional costs of exchanges; a photograph that is already in the memory may only replace
+        itself."""
         penalty = self._objective.focus * (self._sharpness[:, None] - sharp[None]) / len(self._names)
         held = set(self._names)
         twice = [[new in held and new != old for new in names] for old in self._names]
@@ -109,7 +109,7 @@ class Exemplars(TranslationObjective):
         self._names[place] = names[number]
 
     def _describe(self, pictures: Tensor) -> Tensor:
-        """`[B,D]`: forms as the network sees them, and colors; squared distances are mean squared differences."""
+        """`[B,D]`: shapes as seen by the network, and colors; squared distances are mean squared differences."""
         assert self._card.prepare is not None
         forms = F.adaptive_avg_pool2d(prepare(pictures, self._card.prepare), FORM).flatten(1)
         forms = (forms - forms.mean(1, keepdim=True)) / (forms.std(1, keepdim=True, correction=0) + 0.05)
@@ -141,7 +141,8 @@ class Exemplars(TranslationObjective):
 
 
 def best_exchange(held: Tensor, offered: Tensor, penalty: Tensor) -> tuple[float, int, int]:
-    """The exchange of a remembered picture for an offered one that changes the mean distance to the nearest most.
+    """The exchange of a picture in the memory for an offered one that reduces the mean distance to the nearest one
+    most.
 
     Parameters
     ----------
@@ -150,16 +151,16 @@ def best_exchange(held: Tensor, offered: Tensor, penalty: Tensor) -> tuple[float
     offered
         Distances `[S,K]` from the offered ones.
     penalty
-        `[N,K]`: added to the change of the mean that an exchange makes.
+        `[N,K]`: added to the change of the mean caused by an exchange.
 
     Returns
     -------
     tuple of float, int and int
-        That change with the penalty, what goes and what comes.
+        That change including the penalty, the index to remove and the one to add.
     """
     nearest, which = held.min(1)
     others = held.scatter(1, which[:, None], torch.inf).amin(1)
-    # Whoever keeps the nearest picture can only gain; whoever loses it goes to the next best or to the new one.
+    # Pictures that keep their nearest one can only gain; others move to the second nearest or to the new one.
     gain = (offered - nearest[:, None]).clamp(max=0.0)
     loss = torch.minimum(offered, others[:, None]) - nearest[:, None] - gain
     owner = F.one_hot(which, held.shape[1]).to(held.dtype)
@@ -170,7 +171,7 @@ def best_exchange(held: Tensor, offered: Tensor, penalty: Tensor) -> tuple[float
 
 
 def sharpness(pictures: Tensor) -> Tensor:
-    """`[B]`: which share of the contrast of pictures `[B,3,S,S]`, from 0 to 1, is fine detail."""
+    """`[B]`: share of the contrast of pictures `[B,3,S,S]` that is fine detail, from 0 to 1."""
     gray = pictures.mean(1, keepdim=True)
     fine = gray - F.avg_pool2d(gray, 5, 1, 2, count_include_pad=False)
     return fine.std((1, 2, 3), correction=0) / (gray.std((1, 2, 3), correction=0) + 0.02)

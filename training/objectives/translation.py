@@ -1,4 +1,4 @@
-"""What all objectives for translation networks share: the inputs, previews, measurements, the exported model."""
+"""Base of the objectives for translation networks: inputs, previews, measurements and the exported model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEASURED_PICTURES = 256
 
 
 class TranslationObjective:
-    """Base of the objectives for translation networks: a subclass needs `step`, the state, and `_result`.
+    """Base class of the objectives for translation networks: a subclass needs `step`, the state, and `_result`.
 
     Attributes
     ----------
@@ -54,11 +54,11 @@ class TranslationObjective:
         raise NotImplementedError
 
     def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
-        """What the network is given, in 0..1: made of the truth, or its partner."""
+        """The network's input, in 0..1: made from the truth, or its partner."""
         if batch.given is not None:
             return batch.given
         if self._card.prepare is None:
-            raise RuntimeError("a batch without inputs needs settings to make them")
+            raise RuntimeError("a batch without inputs needs settings to prepare them")
         return prepare(batch.image, self._card.prepare, generator=draws)
 
     def _model(self) -> TranslationModel:
@@ -77,7 +77,7 @@ class TranslationObjective:
         known = None if batch.unknown is None else 1.0 - batch.unknown
         error = mean_over((output - batch.image).abs(), known)
         measured = {"psnr": psnr(output, batch.image, known), "l1": error}
-        # A single picture is replaced by itself upside down.
+        # A single picture is replaced with itself upside down.
         sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
         return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}
 
@@ -130,7 +130,7 @@ class TranslationObjective:
 
 
 def training_pictures(config: TrainConfig, dataset: Dataset) -> Tensor:
-    """`[N,3,S,S]`: some training pictures, always the same ones, without augmentation."""
+    """`[N,3,S,S]`: a fixed selection of training pictures, without augmentation."""
     count = min(len(dataset.train), MEASURED_PICTURES)
     cpu = torch.device("cpu")
     return Samples(dataset.train, config.data, None, seed=0, device=cpu, augment=False).batch(0, count).image

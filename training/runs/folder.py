@@ -151,7 +151,7 @@ class RunFolder:
 
 def cannot_write(path: Path, error: OSError) -> str:
     """One sentence for an unusable output folder."""
-    return f"{path}: cannot write there ({error.strerror or error}); choose another `out`"
+    return f"{path}: cannot be written ({error.strerror or error}); choose another `out`"
 
 
 def check_writable(path: Path) -> None:
@@ -169,9 +169,9 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         raise RunError(cannot_write(path, error)) from None
     if not existing.is_dir():
-        raise RunError(f"{path}: cannot write there ({existing} is not a folder); choose another `out`")
+        raise RunError(f"{path}: cannot be written ({existing} is not a folder); choose another `out`")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise RunError(f"{path}: cannot write there (no permission in {existing}); choose another `out`")
+        raise RunError(f"{path}: cannot be written (no permission in {existing}); choose another `out`")
 
 
 def check_apart(out: Path, data: Path, recursive: bool) -> None:
@@ -273,6 +273,28 @@ def _is_same(folder: Path, config: TrainConfig) -> bool:
     except ConfigError:
         return False
     return saved.model_dump(exclude=ASIDE) == config.model_dump(exclude=ASIDE)
+
+
+def seed_of_same(out: Path, config: TrainConfig) -> int:
+    """The seed of the newest run in `out` or beside it that `config` describes but for its seed; else that of `config`.
+
+    For those who want to go on with a run whatever seed they would begin a new one with.
+    """
+    aside: dict[str, Any] = {**ASIDE, "seed": True}
+    seeds: list[int] = []
+    for number in range(1, 10_000):
+        folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
+        if not folder.is_dir():
+            break
+        if number > 1 and folder.is_symlink():
+            continue
+        try:
+            saved = load_recipe(RunFolder(folder).config)
+        except ConfigError:
+            continue
+        if saved.model_dump(exclude=aside) == config.model_dump(exclude=aside):
+            seeds.append(saved.seed)
+    return seeds[-1] if seeds and config.seed not in seeds else config.seed
 
 
 def _identity_of(state: SavedState) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Schemas: inputs, outputs and their JSON, with the signatures and defaults of ComfyUI 0.8.0."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 # Arguments whose name in the JSON is another one.
 JSON_NAMES = {
@@ -219,6 +220,21 @@ def input_info(inputs):
     return info
 
 
+class Hidden(Enum):
+    """What a node may ask for that is no input."""
+
+    unique_id = "UNIQUE_ID"
+    prompt = "PROMPT"
+    extra_pnginfo = "EXTRA_PNGINFO"
+
+
+@dataclass
+class HiddenHolder:
+    """What it gets."""
+
+    unique_id: str = None
+
+
 @dataclass
 class Schema:
     """The description of a node."""
@@ -255,6 +271,8 @@ class NodeOutput:
 class ComfyNode:
     """Base class of all nodes."""
 
+    hidden = None
+
     @classmethod
     def define_schema(cls):
         """Overridden: the schema."""
@@ -280,8 +298,11 @@ class ComfyNode:
         """The node's entry in /object_info."""
         schema = cls.define_schema()
         info = input_info(schema.inputs)
+        hidden = list(schema.hidden)
         if schema.is_output_node:
-            info["hidden"] = {"prompt": ("PROMPT",), "extra_pnginfo": ("EXTRA_PNGINFO",)}
+            hidden += [item for item in (Hidden.prompt, Hidden.extra_pnginfo) if item not in hidden]
+        if hidden:
+            info["hidden"] = {item.name: (item.value,) for item in hidden}
         return {
             "input": info,
             "input_order": {kind: list(inputs) for kind, inputs in info.items()},

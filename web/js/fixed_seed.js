@@ -1,0 +1,14 @@
+// A new Train Model keeps its seed: training goes on where it stopped, and does not begin anew with another seed.
+
+import { app } from "../../../scripts/app.js"
+
+app.registerExtension({
+  name: "Liminal.FixedSeed",
+
+  nodeCreated(node) {
+    if (node.comfyClass !== "Liminal_TrainModel") return
+    // The value of a saved workflow is read after this.
+    const control = node.widgets?.find((widget) => widget.name === "control_after_generate")
+    if (control) control.value = "fixed"
+  },
+})
