@@ -73,7 +73,7 @@ def test_a_small_hole_in_a_large_picture_costs_a_twentieth_of_the_whole() -> Non
     model = unet()
     image, mask = picture(4096)
     times = seconds(
-        {name: lambda name=name: inpaint(model, image, mask, name) for name in ("auto", "whole")},  # type: ignore[misc]
+        {name: lambda name=name: inpaint(model, image, mask, name, detail="network") for name in ("auto", "whole")},  # type: ignore[misc]
         rounds=1,
     )
     print(f"\n4096x4096, 256-pixel hole: auto {times['auto']:.2f} s, whole {times['whole']:.2f} s")
@@ -94,10 +94,10 @@ from bench_inpaint import gibibytes, picture, unet
 from inpaint_core import inpaint
 torch.set_num_threads(1)
 model = unet()
-inpaint(model, *picture(512))
+inpaint(model, *picture(512), detail="network")
 idle = gibibytes("VmRSS")
 image, mask = picture(4096)
-inpaint(model, image, mask)
+inpaint(model, image, mask, detail="network")
 print(gibibytes("VmHWM") - idle)
 """
 
@@ -114,7 +114,7 @@ peaks = []
 def note(done, total, picture):
     if done % 16 == 0:
         peaks.append(gibibytes("VmHWM"))
-inpaint(unet(), image, mask, frames_per_batch=16, progress=note)
+inpaint(unet(), image, mask, detail="network", frames_per_batch=16, progress=note)
 print(peaks[0], peaks[-1])
 """
 

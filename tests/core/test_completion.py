@@ -298,7 +298,13 @@ def test_windows_that_overlap_fill_their_own_holes_only(network):
 def test_progress_reports_windows_done_and_shows_the_picture(network):
     image, mask = random_case(60, 60, batch=3, kind="pixel")
     calls = []
-    output = inpaint(network, image, mask, progress=lambda done, total, picture: calls.append((done, total, picture)))
+    output = inpaint(
+        network,
+        image,
+        mask,
+        detail="network",
+        progress=lambda done, total, picture: calls.append((done, total, picture)),
+    )
     assert [call[:2] for call in calls] == [(1, 3), (2, 3), (3, 3)]
     for index, (_, _, picture) in enumerate(calls):
         assert torch.equal(picture, output[index])
@@ -317,7 +323,7 @@ def test_what_progress_raises_ends_the_work(network):
 
     image, mask = random_case(60, 60, batch=5, kind="pixel")
     with pytest.raises(CancelledError):
-        inpaint(network, image, mask, progress=cancel)
+        inpaint(network, image, mask, detail="network", progress=cancel)
     assert calls == [1, 2]
 
 
