@@ -203,10 +203,10 @@ def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | No
         return None, []
     if not os.path.lexists(path):
         generators = ", ".join(names_without_options())
-        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is none of {generators}")
+        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is not one of {generators}")
     if not path.is_dir():
         read_header(path, limit)
-        if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may be meant
+        if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may mark the hole
             read_mask(path, max_pixels=limit)
         return None, [path]
     listing = list_pictures(path, recursive=True)
@@ -235,7 +235,7 @@ def _mask_for(
 
 
 def _mask_file(arguments: argparse.Namespace, source: Path, masks: Listing | None, transparent: bool) -> Path:
-    """The file that the hole of a picture is drawn in: itself only where that has transparency."""
+    """The file that a picture's hole is drawn in: the picture itself only if it has transparency."""
     if masks is not None:
         return find_partner(source, _root(arguments, source), masks)
     path = Path(arguments.mask)
