@@ -164,7 +164,7 @@ class TrainModel(io.ComfyNode):
     def validate_inputs(cls, run_name: str) -> bool | str:
         # The host repeats what this returns for every input that is named here; folder is checked against its list.
         try:
-            run_folder(run_name)
+            host.run_folder(run_name)  # the host puts the widget's name in front
         except ValueError as error:
             return str(error)
         return True

@@ -65,13 +65,13 @@ def test_the_webcam_workflow_translates_what_the_camera_stored(comfyui, prompt):
     assert sum(len(outputs[number]["images"]) for number in outputs) == 4  # before, prepared, translated, after
 
 
-def test_a_clip_is_translated_frame_by_frame_and_smoothed(comfyui, prompt):
+def test_a_clip_is_translated_frame_by_frame(comfyui, prompt):
     workflow = prompt("learning_to_see")
     translate = workflow[node(workflow, "Liminal_LearningToSeeTranslate")]["inputs"]
     image = [node(workflow, "Liminal_SamplePicture"), 0]
-    translate |= {"smooth_output": 0.5, "frames_per_batch": 2, "image": ["100", 0]}
+    translate |= {"frames_per_batch": 2, "image": ["100", 0]}
     workflow["100"] = {"class_type": "RepeatImageBatch", "inputs": {"image": image, "amount": 6}}  # whole batches
     saved_frames = comfyui.run(workflow)[node(workflow, "SaveImage")]["images"]
-    frames = [np.asarray(Image.open(comfyui.file(frame))) for frame in saved_frames]
+    frames = [np.asarray(Image.open(comfyui.file(frame))).astype(int) for frame in saved_frames]
     assert len(frames) == 6
-    assert all(np.array_equal(frame, frames[0]) for frame in frames)  # a still picture stays still
+    assert all(np.abs(frame - frames[0]).max() <= 1 for frame in frames)  # a still picture stays still

@@ -51,13 +51,13 @@ def mask():
 
 
 def test_the_table_holds_the_means_over_all_pictures(nodes, model, network, image, mask):
-    table = nodes.EvaluateModel.execute(model, image, mask, **DEFAULTS)[0]
+    table = nodes.EvaluateModel.execute(model, image, mask, **DEFAULTS, detail="network")[0]
     header, *lines = table.splitlines()
     assert header.split()[:3] == ["method", "L1", "(%)"]
     assert [line.split()[0] for line in lines] == ["small", "mean", "telea"]
     truth, hole = image.movedim(-1, 1)[:, :3], mask[:, None]
     for line, completer in zip(lines, (network, ClassicalFill("mean"), ClassicalFill("telea")), strict=True):
-        filled = inpaint(completer, truth, hole, "whole", feather=0)
+        filled = inpaint(completer, truth, hole, "whole", feather=0, detail="network")
         wanted = [metric(filled, truth, where) for where in (None, hole) for metric in (l1_percent, psnr, ssim)]
         printed = [float(value) for value in line.split()[1:-1]]
         assert printed == pytest.approx([value.mean().item() for value in wanted], abs=0.0051)

@@ -51,7 +51,9 @@ def test_the_bar_moves_and_cancel_ends_the_work(nodes, host, model, node):
     mask = torch.ones(1, 40, 60)
     calls = {
         "Reimagine": lambda: nodes.Reimagine.execute(model, image(), **DEFAULTS),
-        "Inpaint": lambda: nodes.Inpaint.execute(model, image(), mask, "auto", 0, 8, "alpha", False, False, 0.5),
+        "Inpaint": lambda: nodes.Inpaint.execute(
+            model, image(), mask, "auto", 0, 8, "alpha", False, False, 0.5, detail="network"
+        ),
         "ClassicalFillNode": lambda: nodes.ClassicalFillNode.execute(image(), mask, "mean", 0, False, 0.5),
     }
     calls[node]()

@@ -189,8 +189,8 @@ def test_training_again_happens_only_when_the_folder_changed(nodes, host):
 def test_folders_and_names_are_checked_before_anything_runs(nodes, host):
     validate = nodes.TrainModel.validate_inputs
     assert validate(run_name="a run") is True
-    assert validate(run_name="../run") == "run_name: '../run' contains a character that is not allowed in a name"
-    assert validate(run_name="") == "run_name: '' is empty or too long for a name"
+    assert validate(run_name="../run") == "'../run' contains a character that is not allowed in a name"
+    assert validate(run_name="") == "'' is empty or too long for a name"
     for name in ("flowers/roses", "3d", "clipspace/more", "pasted", "webcam"):
         (host.allowed_roots()["input"] / name).mkdir(parents=True)
     (folder,) = [item for item in nodes.TrainModel.define_schema().inputs if item.id == "folder"]
