@@ -448,9 +448,10 @@ def picture_folder(text: str) -> Path:
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """Changes when a picture below a folder is added, removed, renamed or written, told by names, sizes and times.
+    """A value that changes if a picture in a folder is added, removed, renamed or written, based on names, sizes and
+    times.
 
-    Pictures are what a training takes for them; files that it passes over change nothing.
+    Only files that count as pictures in training matter.
     """
     digest = hashlib.sha256()
     listing = list_pictures(folder, recursive=True)
@@ -458,7 +459,7 @@ def folder_fingerprint(folder: Path) -> str:
         try:
             state = path.stat()
             known = f"{state.st_size}\0{state.st_mtime_ns}"
-        except OSError:  # a link that leads nowhere
+        except OSError:  # a broken link
             known = "gone"
         digest.update(f"{path.relative_to(folder)}\0{known}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

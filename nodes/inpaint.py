@@ -32,15 +32,15 @@ DETAIL_TOOLTIP = (
     "network: use the network's own fill. patches: the network's fill guides the structure, and detail is copied from "
     "the surroundings; sharper, but slower. auto: patches for Liminal's own networks, network for all others."
 )
-SOURCES_TOOLTIP = "Pictures that patches may be copied from, besides the picture itself."
-ALLOWED_TOOLTIP = "White (1) is where patches may be copied from. Empty or unconnected: everywhere outside the hole."
-FRAMES_TOOLTIP = "Patches may also be copied from other frames of the clip, where they have no hole."
+SOURCES_TOOLTIP = "More pictures to copy patches from, besides the picture itself."
+ALLOWED_TOOLTIP = "Patches are only copied from white (1). If empty or unconnected: from everywhere outside the hole."
+FRAMES_TOOLTIP = "Also copy patches from other frames of the clip, outside their holes."
 INVERT_TOOLTIP = "Repaint the black parts of the mask instead."
 THRESHOLD_TOOLTIP = "Mask values above this are hole."
 
 
 def copying_inputs() -> list[io.Input]:
-    """What patches may be copied from."""
+    """Sources of patches."""
     return [
         io.Image.Input("sources", optional=True, tooltip=SOURCES_TOOLTIP),
         io.Mask.Input("allowed", optional=True, tooltip=ALLOWED_TOOLTIP),
@@ -49,16 +49,17 @@ def copying_inputs() -> list[io.Input]:
 
 
 def copying(planes: Tensor, sources: Tensor | None, allowed: Tensor | None, copy_frames: bool) -> dict[str, Any]:
-    """The same, as `inpaint` takes it.
+    """The same, as arguments of `inpaint`.
 
     Raises
     ------
     ValueError
-        Both pictures and frames are to be copied from.
+        Both pictures and frames are given as sources.
     """
     if copy_frames and sources is not None:
         raise ValueError(
-            "patches are copied from sources or from the clip's frames: disconnect sources, or turn copy_frames off"
+            "patches can be copied from sources or from the clip's frames, not both: disconnect sources, or turn "
+            "copy_frames off"
         )
     pictures: Sources = () if sources is None else list(host.image_planes(sources))
     where = None if allowed is None or not bool(allowed.any()) else host.hole_planes(allowed, planes)

@@ -15,7 +15,7 @@ from .prepare_settings import PrepareSettings
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Text = Annotated[str, Field(max_length=2000), AfterValidator(partial(one_line, longest=2000))]
 FORMAT: Literal[1] = 1
-MAX_SIDE = 16384  # pixels, of the squares of a training; what a pass may cost is bounded by `check_pass`
+MAX_SIDE = 16384  # pixels, of the training crops; the cost of a pass is bounded by `check_pass`
 
 
 def pack_version() -> str:

@@ -64,7 +64,7 @@ class InpaintingModel(DescribedModel):
     Attributes
     ----------
     detail
-        `"patches"`: `inpaint` uses the fills as guides of patches unless told otherwise.
+        `"patches"`: by default, `inpaint` uses the fills to guide patches.
     """
 
     does = "fills holes"

@@ -99,7 +99,7 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
     Raises
     ------
     CheckpointError
-        `name` is that of the file, or what the model is called.
+        `name` is that of the file or model.
     """
     limit = pass_limit()
     largest = 0
@@ -127,19 +127,19 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
     needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2 / 2**30
     if needed > limit:
         raise CheckpointError(
-            f"{name}: one pass at its training size of {card.trained_size} pixels takes about {needed:.0f} GiB, "
-            f"{limit:g} are allowed; if that size is meant, set the environment variable {PASS_VARIABLE} to "
+            f"{name}: one pass at its training size of {card.trained_size} pixels takes about {needed:.0f} GiB, but "
+            f"only {limit:g} are allowed; if this size is intended, set the environment variable {PASS_VARIABLE} to "
             f"{math.ceil(needed)} or more"
         )
 
 
 def pass_limit() -> float:
-    """GiB that one pass of a model at its training size may take.
+    """Limit in GiB for one pass of a model at its training size.
 
     Raises
     ------
     CheckpointError
-        `PASS_VARIABLE` is set to something else than a number above 0.
+        `PASS_VARIABLE` is not a number above 0.
     """
     text = os.environ.get(PASS_VARIABLE, "")
     if not text.strip():
@@ -149,7 +149,9 @@ def pass_limit() -> float:
     except ValueError:
         limit = 0.0
     if not limit > 0.0:
-        raise CheckpointError(f"the environment variable {PASS_VARIABLE} is {text[:40]!r}; give GiB, a number above 0")
+        raise CheckpointError(
+            f"the environment variable {PASS_VARIABLE} is {text[:40]!r}; it must be a number of GiB above 0"
+        )
     return limit
 
 

@@ -65,10 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_detail_argument(parser, "auto")
     parser.add_argument(
-        "--sources", type=Path, metavar="FOLDER", help="more pictures to copy patches from; a folder or one file"
+        "--sources", type=Path, metavar="FOLDER", help="more pictures to copy patches from: a folder or a file"
     )
     parser.add_argument(
-        "--allowed", type=Path, metavar="MASK", help="a picture, white where patches may be copied from (default: all)"
+        "--allowed",
+        type=Path,
+        metavar="MASK",
+        help="a mask picture: patches may only be copied from white areas (default: everywhere)",
     )
     parser.add_argument("--color-match", action="store_true", help="match the fill's color to the hole's surroundings")
     parser.add_argument(
@@ -103,7 +106,7 @@ def add_detail_argument(parser: argparse.ArgumentParser, default: Detail) -> Non
         choices=DETAILS,
         default=default,
         help="network: use the model's fill; patches: use it to guide patches copied from the surroundings; auto: "
-        f"patches for the networks of the pack, network for all other models (default: {default})",
+        "patches for the embedded models, network for all others (default: {default})",
     )
 
 
@@ -174,12 +177,12 @@ def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor
 
 
 def _read_sources(path: Path | None, limit: int, notes: Notes) -> tuple[list[Tensor], list[Path]]:
-    """Pictures that may be copied from, and their files.
+    """Pictures to copy from, and their files.
 
     Raises
     ------
     ImageFileError
-        A file that is no picture, or a folder without any.
+        A file is not a picture, or a folder has none.
     """
     if path is None:
         return [], []
@@ -203,10 +206,10 @@ def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | No
         return None, []
     if not os.path.lexists(path):
         generators = ", ".join(names_without_options())
-        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is none of {generators}")
+        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is not one of {generators}")
     if not path.is_dir():
         read_header(path, limit)
-        if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may be meant
+        if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may mark the hole
             read_mask(path, max_pixels=limit)
         return None, [path]
     listing = list_pictures(path, recursive=True)
@@ -235,7 +238,7 @@ def _mask_for(
 
 
 def _mask_file(arguments: argparse.Namespace, source: Path, masks: Listing | None, transparent: bool) -> Path:
-    """The file that the hole of a picture is drawn in: itself only where that has transparency."""
+    """The file that a picture's hole is drawn in: the picture itself only if it has transparency."""
     if masks is not None:
         return find_partner(source, _root(arguments, source), masks)
     path = Path(arguments.mask)

@@ -176,9 +176,9 @@ def run_jobs(
     work
         Called with source and target.
     look
-        Called with every source before the first one is worked on, in threads: what it raises is told at once.
+        Called with every source, in threads, before work on the first one starts: its errors are reported at once.
     skip_existing
-        Leave out what is there already.
+        Skip existing files.
 
     Returns
     -------
@@ -206,7 +206,7 @@ def run_jobs(
 
 
 def _look_at_all(jobs: Sequence[Job], look: Callable[[Path], object]) -> tuple[list[Job], list[str]]:
-    """Jobs whose files can be read, and what is wrong with the others, which is said."""
+    """Jobs whose files can be read, and the errors of the others, which are reported."""
 
     def problem(job: Job) -> str | None:
         try:

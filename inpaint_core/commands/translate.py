@@ -192,7 +192,7 @@ class _Task:
         return 0
 
     def _common_size(self, listing: Listing) -> tuple[int, int]:
-        """Height and width of the frames, looked at before the first is translated."""
+        """Height and width of the frames, checked before the first one is translated."""
         first = read_header(listing.pictures[0], self._limit)
         for path in listing.pictures:
             header = read_header(path, self._limit)

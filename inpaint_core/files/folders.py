@@ -215,7 +215,7 @@ def is_hidden(name: str) -> bool:
 
 
 def _not_a_folder(path: Path) -> str:
-    """What a path is that should be a folder of pictures."""
+    """What a path is instead of a folder of pictures."""
     if not path.is_file():
         return "no such folder"
     if path.suffix.lower() in READABLE_CLIPS:

@@ -75,7 +75,7 @@ def read_mask(
     picture = decode_image(source, max_pixels)
     remarks = [f"{remark}" for remark in picture.remarks if "values are taken" not in remark and "CMYK" not in remark]
     if picture.header is not None and picture.header.zero_is_white:
-        remarks.append("0 is white in it (MinIsWhite), so the hole is what is 0 (--invert swaps black and white)")
+        remarks.append("0 means white (MinIsWhite), so the hole is where it is 0 (--invert swaps black and white)")
     hole, remark = _find_hole(source, picture)
     remarks += remark
     mask = torch.from_numpy(hole)[None, None].float()

@@ -39,14 +39,14 @@ TURNS = {
 class ImageFileError(ValueError):
     """A picture cannot be read or written; the message is one line that names the file and the reason.
 
-    Names are what others chose, so they are cleaned: see `inpaint_core.text.one_line`.
+    Names are untrusted, so they are sanitized: see `inpaint_core.text.one_line`.
     """
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message, MAX_MESSAGE_LENGTH))
 
     def without(self, path: str | os.PathLike[str]) -> str:
-        """The reason alone, where the message begins with this file's name."""
+        """The reason alone, without this file's name at the start."""
         return str(self).removeprefix(one_line(f"{os.fspath(path)}: ", MAX_MESSAGE_LENGTH) + " ")
 
 
@@ -176,9 +176,9 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 
 
 def check_chunks(path: str | os.PathLike[str], file: BinaryIO) -> None:
-    """Refuse a PNG of which something that the pixels depend on has changed; the decoder does not look.
+    """Refuse a PNG with a corrupt chunk that the pixels depend on; the decoder does not check.
 
-    A file that ends too early is left to the decoder.
+    Truncated files are left to the decoder.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
 
 
 def remark_on_frames(header: Header) -> list[str]:
-    """That a file holds more pictures than the one that is used, and how many."""
+    """A remark that a file holds more pictures than the one used, and how many."""
     if header.frames <= 1:
         return []
     return [

@@ -169,7 +169,7 @@ def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
         _refuse_foreign_colors(path, page)
         unnamed = _further_bands(page) == 1 and UNASSOCIATED not in _kinds_of_bands(page)
         if page.dtype is not None and page.dtype.kind == "c":
-            raise ImageFileError(f"{path}: its values are complex numbers; save their amounts as real numbers")
+            raise ImageFileError(f"{path}: its values are complex numbers; save their magnitudes instead")
         if page.dtype is None or page.dtype.kind == "b" or (page.dtype == np.uint8 and not unnamed):
             return None
         orientation = _orientation(page)

@@ -1,4 +1,4 @@
-"""What patches may be copied from, and detail copied into a fill."""
+"""Sources of patches, and copying detail into a fill."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from .surroundings import keep_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Sources = Sequence[Tensor] | Literal["frames"]
-MOST_FRAMES = 4  # of a clip that are copied from: the same ones for every frame, so that a still clip stays still
-PATCH_CONTEXT = 1.0  # patches are copied from this share of the hole's longer side on every side of it
-PATCH_WINDOW = 256  # and from windows of at least this side
+MOST_FRAMES = 4  # of a clip used as sources: the same ones for every frame, so that a static clip stays static
+PATCH_CONTEXT = 1.0  # on each side of the hole, patches are copied from this fraction of its longer side
+PATCH_WINDOW = 256  # and from windows with at least this side
 
 
 class Material:
-    """What may be copied into the holes of some pictures.
+    """Material to copy into the holes of pictures.
 
     Parameters
     ----------
     image
         `[B,C,H,W]`: the pictures.
     unknown
-        `[B,1,H,W]`, 1 = hole, or not known for other reasons.
+        `[B,1,H,W]`, 1 = hole, or unknown for other reasons.
     allowed
-        As `inpaint` takes it.
+        As for `inpaint`.
     sources
-        As `inpaint` takes them.
+        As for `inpaint`.
 
     Raises
     ------
     ValueError
-        A source that is no picture, or masks of another number than the pictures.
+        A source is not a picture, or the number of masks does not match the pictures.
     """
 
     def __init__(self, image: Tensor, unknown: Tensor, allowed: Tensor | None, sources: Sources) -> None:
@@ -44,7 +44,7 @@ class Material:
         if allowed is not None:
             planes = normalize_mask(allowed, (image.shape[-2], image.shape[-1])).to(image.device)
             if len(planes) not in (1, len(image)):
-                raise ValueError(f"{len(planes)} masks of what may be copied and {len(image)} pictures do not match")
+                raise ValueError(f"{len(planes)} masks of allowed sources and {len(image)} pictures do not match")
             self._allowed = planes.expand(len(image), -1, -1, -1)
         self._frames: Tensor | None = None
         self._pictures: list[Tensor] = []
@@ -59,20 +59,20 @@ class Material:
 
     @property
     def restricted(self) -> bool:
-        """Only a part of the pictures may be copied, which may lie far from the hole."""
+        """Whether only a part of the pictures may be copied, which may be far from the hole."""
         return self._allowed is not None
 
     @property
     def elsewhere(self) -> bool:
-        """There are sources besides the pictures themselves."""
+        """Whether there are sources besides the pictures themselves."""
         return self._frames is not None or bool(self._pictures)
 
     def allowed(self, picture: int, window: Window) -> Tensor | None:
-        """`[1,1,h,w]`, 1 = may be copied; None: all that is known."""
+        """`[1,1,h,w]`, 1 = may be copied; None: everything known."""
         return None if self._allowed is None else self._allowed[picture][window.inside][None]
 
     def sources(self, window: Window, channels: int) -> list[Tensor]:
-        """Other pictures `[channels,h,w]`; of frames, what lies in this window. What is unknown is NaN."""
+        """Other pictures `[channels,h,w]`; for frames, their part in this window. Unknown pixels are NaN."""
         if self._frames is not None:
             return [frame.expand(channels, -1, -1) for frame in self._frames[window.inside]]
         return [picture.expand(channels, -1, -1) for picture in self._pictures]
@@ -87,16 +87,16 @@ def copy_detail(
     seed: int,
     check: Callable[[], None],
 ) -> None:
-    """Replace the fills of `[C,H,W]`, in place, by patches that resemble them in the large.
+    """Replace the fills of `[C,H,W]`, in place, with patches that resemble them at a coarse scale.
 
     Parameters
     ----------
     plane
-        `[H,W]`, 1 = hole: what is replaced.
+        `[H,W]`, 1 = hole to replace.
     unknown
-        `[H,W]`: what besides may not be copied.
+        `[H,W]`: further pixels that must not be copied.
     index
-        Of the picture, for its material.
+        Index of the picture, for its material.
     check
         Called between passes.
     """
@@ -104,7 +104,7 @@ def copy_detail(
     filled = colors.clone()
     for region in _regions(plane, material):
         part = colors[region.window.inside][None].float().nan_to_num(0.0, 0.0, 0.0)
-        # What is unknown besides the hole is no source either; of its fill nothing is kept.
+        # Unknown pixels outside the hole are not used as sources either, and their fill is discarded.
         holes = unknown[region.window.inside][None, None]
         copied = fill_from_patches(
             part,
@@ -129,7 +129,7 @@ def _regions(plane: Tensor, material: Material) -> list[Region]:
 
 
 def _like(source: Tensor, image: Tensor) -> Tensor:
-    """Colours `[C,h,w]` of another picture with the channels of `image`; what is transparent becomes NaN."""
+    """Colors `[C,h,w]` of another picture with the channels of `image`; transparent pixels become NaN."""
     if source.ndim != 3 or source.shape[0] not in (1, 3, 4) or 0 in source.shape or not source.is_floating_point():
         raise ValueError(
             f"a source has shape {list(source.shape)} and type {source.dtype}: expected floating-point [C,H,W] with "

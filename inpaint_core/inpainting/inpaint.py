@@ -47,9 +47,9 @@ class Completer(Protocol):
     One with a `trained_size`, as an attribute or on its `card`, is shown windows of about that size, see `inpaint`; one
     with a `device` and a `to` can be moved to the CPU when memory runs out. Fills that are not networks may have
     `min_window` (pixels) and `min_context` (fraction of the hole's side), the least surroundings they use, and
-    `takes_check`: their `complete` accepts a `check` that is called between passes. With `takes_sources` it also
-    accepts `allowed` and `sources`, see `patches.fill_from_patches`, and sees windows at full size whatever `size` is.
-    A model whose `detail` is `"patches"` fills better with patches, see `inpaint`.
+    `takes_check`: their `complete` accepts a `check` that is called between passes. With `takes_sources`, it also
+    accepts `allowed` and `sources`, see `patches.fill_from_patches`, and sees windows at full size regardless of
+    `size`. A model whose `detail` is `"patches"` gives better fills with patches, see `inpaint`.
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -108,14 +108,14 @@ def inpaint(
         Shift the fill's mean color to that of a ring around the hole.
     detail
         `"network"`: the model's own fill. `"patches"`: the model's fill guides the structure and is replaced with
-        patches copied from the surroundings, see `patches.fill_from_patches`. `"auto"`: patches for the
-        networks of the pack, whose fills they improve, and the model's own fill for all others.
+        patches copied from the surroundings, see `patches.fill_from_patches`. `"auto"`: patches for the embedded
+        networks, whose fills they improve, and the model's own fill for all others.
     allowed
-        1 = patches may be copied from here, in any form that `mask` takes; None: from everything known. Only where
+        1 = patches may be copied from here, in any form accepted for `mask`; None: from everything known. Only if
         patches are copied: as the detail, or by the classical fill `"patches"`.
     sources
         Other pictures `[C,h,w]` of any size to copy patches from, except for pixels that are transparent or not finite.
-        `"frames"`: pictures of the batch, the frames of a clip, where they are known.
+        `"frames"`: the known parts of the other pictures of the batch, as the frames of a clip.
     size
         Longer side in pixels of what the model sees at once (not for `"whole"`). None: chosen from its training size
         and the available memory. An explicit size is never changed.
@@ -143,7 +143,7 @@ def inpaint(
     TypeError
         `model` is not a Completer.
     ValueError
-        Invalid shapes or options; if batch sizes do not match, both are named. `allowed` or `sources` are given, but no
+        Invalid shapes or options; if batch sizes do not match, both are named. `allowed` or `sources` is given, but no
         patches are copied.
     MemoryError
         Memory ran out, and fewer windows at once, smaller ones or the CPU did not help, or were not tried because
@@ -154,7 +154,7 @@ def inpaint(
     if detail == "auto":
         detail = getattr(model, "detail", "network")
     if (allowed is not None or len(sources)) and detail != "patches" and not getattr(model, "takes_sources", False):
-        raise ValueError('allowed and sources are for patches only: choose detail="patches", or the fill "patches"')
+        raise ValueError('allowed and sources are for patches only: use detail="patches", or the fill "patches"')
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = common_count(len(image), len(hole), ("images", "masks"))
     if grow > 0:

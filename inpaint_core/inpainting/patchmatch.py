@@ -1,4 +1,4 @@
-"""Patch completion by PyPatchMatch, a native library that need not be there (extra `patchmatch`, MIT)."""
+"""Patch completion by PyPatchMatch, an optional native library (extra `patchmatch`, MIT)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MISSING = (
 
 
 def check_patchmatch() -> None:
-    """Check that the library can be used.
+    """Check that the library is usable.
 
     Raises
     ------
@@ -40,19 +40,19 @@ def check_patchmatch() -> None:
 def fill_by_patchmatch(
     image: Tensor, mask: Tensor, *, allowed: Tensor | None = None, sources: Sequence[Tensor] = (), seed: int = 0
 ) -> Tensor:
-    """Fill holes as `patches.fill_from_patches` does, by PyPatchMatch (Barnes et al. 2009; Wexler et al. 2007).
+    """Fill holes like `patches.fill_from_patches`, with PyPatchMatch (Barnes et al. 2009; Wexler et al. 2007).
 
     Parameters
     ----------
     image, mask, allowed, sources
         As there; `[B,3,H,W]` in 0..1. Fills have 8 bits.
     seed
-        Of the random search, the same for every picture of a batch.
+        Seed of the random search, the same for every picture of a batch.
 
     Returns
     -------
     Tensor
-        `[B,3,H,W]`, equal to `image` bit for bit outside the hole; filled smoothly where there is no patch to copy.
+        `[B,3,H,W]`, equal to `image` bit for bit outside the hole; filled smoothly if there is no patch to copy.
 
     Notes
     -----
@@ -73,7 +73,7 @@ def _fill(picture: Tensor, hole: Tensor, usable: Tensor, sources: Sequence[Tenso
     height, width = hole.shape
     pictures = [torch.where(hole, 0.0, picture.float()), *(source.to(picture).float() for source in sources)]
     known = [usable, *(torch.isfinite(source).all(0) for source in pictures[1:])]
-    # One below the other, on a canvas that is at least a patch wide; what lies between is neither filled nor copied.
+    # Stacked vertically on a canvas at least a patch wide; the gaps between them are neither filled nor copied.
     wide = max(2 * RADIUS + 1, *(part.shape[-1] for part in pictures), 0)
     tall = max(0, 2 * RADIUS + 1 - sum(part.shape[-2] for part in pictures))
     values = torch.cat([F.pad(part.nan_to_num(0.0), (0, wide - part.shape[-1])) for part in pictures], 1)

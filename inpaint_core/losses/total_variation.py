@@ -17,7 +17,7 @@ def hole_total_variation(composite: Tensor, mask: Tensor, unknown: Tensor | None
     mask
         `[B,1,H,W]`, 1 = hole; the region is its dilation by one pixel (3x3), and both pixels of a pair must lie in it.
     unknown
-        `[B,1,H,W]`, 1 = left out of the region. None: nothing is.
+        `[B,1,H,W]`, 1 = excluded from the region. None: no exclusion.
 
     Returns
     -------

@@ -57,8 +57,7 @@ def translate(
         Share (0 or more, below 1) of the previous frame that is blended into the network's input and output. Restarts
         at a cut.
     frames_per_batch
-        Frames that are worked on at once: what memory allows. On a CPU no result depends on it, elsewhere the last bits
-        may.
+        Frames processed at once, as memory allows. On a CPU results do not depend on it; elsewhere the last bits may.
     progress
         Called with (frames done, total frames) after each batch; exceptions propagate to the caller.
 
@@ -173,7 +172,7 @@ class FrameTranslator:
             self._latest = None
             if seen.device.type != "cpu":
                 return self._model.predict(seen)
-            # Convolutions of several frames round otherwise than those of one, and gain nothing here.
+            # Convolutions of several frames round differently than those of one, and are no faster here.
             return torch.cat([self._model.predict(frame) for frame in seen.split(1)])
         outputs = []
         for frame, cut in zip(seen.split(1), cuts, strict=True):

@@ -1,4 +1,4 @@
-"""Run a command of the project, and do something to one of its system calls."""
+"""Run a command of the project, and tamper with one of its system calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNCOMPARED = re.compile(r"/state/\d+\.json$|scatter\.png$")  # they contain the 
 TIMINGS = re.compile(r"second|images_per|share_of_time|duration|\brun\b|date|created|mtime|peak|time")
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-# What is not imported here every process imports anew, which takes seconds; pytest is what their main module asks for.
+# Anything not imported here is imported by every process, which takes seconds; their main module needs pytest.
 _CONTEXT.set_forkserver_preload(
     [
         *("training.run", "training.evaluate", "training.sweep", "training.prepare", "training.engine.session"),
@@ -69,7 +69,7 @@ def run(
     log
         File for both output streams.
     answer, watched
-        Asked before each system call that changes something in this folder: see `Tracer`.
+        Called before each system call that changes something in this folder: see `Tracer`.
     """
     ready, tell_ready = _CONTEXT.Pipe(duplex=False)
     wait_go, go = _CONTEXT.Pipe(duplex=False)

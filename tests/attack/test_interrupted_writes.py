@@ -1,10 +1,10 @@
 """A kill or a disk fault at any writing system call loses nothing and leaves nothing behind.
 
-`pytest -m attack` tries every moment. `LIMINAL_ATTACK_STRIDE` takes every so manyth alone, from `LIMINAL_ATTACK_START`
-on, so that the whole can be done in parts.
+`pytest -m attack` tries every moment. `LIMINAL_ATTACK_STRIDE` tries only every n-th, from `LIMINAL_ATTACK_START` on, so
+that the whole can be done in parts.
 
-What a kill leaves is the folder as it is at that moment: one undisturbed run is stopped before each of its calls and
-the folder copied; the command is then repeated on every copy that differs from the one before it.
+A kill leaves the folder as it is at that moment: one undisturbed run is stopped before each of its calls and the folder
+copied; the command is then repeated on every copy that differs from the one before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .tracing import KILL, REMOVING, Answer, Call, supported
 
 pytestmark = [
     pytest.mark.attack,
-    pytest.mark.skipif(not supported(), reason="system calls are stopped on Linux on x86-64 alone"),
+    pytest.mark.skipif(not supported(), reason="system calls can only be stopped on Linux on x86-64"),
 ]
 
 STRIDE = int(os.environ.get("LIMINAL_ATTACK_STRIDE", "1"))
@@ -44,7 +44,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lay_ground(base: Path) -> Path:
-    """Pictures, a recipe, a sweep and a model in an empty folder: what the commands read."""
+    """Pictures, a recipe, a sweep and a model in an empty folder, as input of the commands."""
     for folder, count in (("pictures", 8), ("few", 3)):
         (base / folder).mkdir()
         for number in range(count):
@@ -91,7 +91,7 @@ def references(ground: Path) -> dict[str, dict[str, str]]:
 
 
 def leave(line: Line, ground: Path, out: Path) -> dict[str, str]:
-    """What an undisturbed command leaves in a new folder: see `faults.contents`."""
+    """The results of an undisturbed command in a new folder: see `faults.contents`."""
     out.mkdir()
     outcome = faults.run(line(out), ground / "log")
     assert outcome.code == 0, outcome.said
@@ -109,7 +109,7 @@ def raw(folder: Path) -> str:
 
 
 def left_by_kills(line: Line, ground: Path, work: Path) -> dict[int, Path]:
-    """Copies of what the command has written when it makes one of the calls `KILLS`; equal ones once."""
+    """Copies of what the command has written at each of the calls `KILLS`, without duplicates."""
     out, found, latest = work / "out", {}, ""
     out.mkdir()
 
@@ -153,7 +153,7 @@ def test_what_a_kill_leaves_is_what_was_copied(ground: Path, tmp_path: Path) -> 
 
 
 def nameless(folder: Path) -> list[str]:
-    """Names below a folder, without what is random in those of temporary files."""
+    """Names in a folder, without the random part of temporary files' names."""
     names = [str(path.relative_to(folder)) for path in folder.rglob("*")]
     return [name.rsplit(".", 3)[0] + "part" if ".part" in name else name for name in names]
 
@@ -161,8 +161,8 @@ def nameless(folder: Path) -> list[str]:
 def disturb(
     line: Line, number: int, lasting: bool, ground: Path, work: Path, reference: dict[str, str]
 ) -> tuple[bool, list[str]]:
-    """Let a command's call of this number fail (and all after it), then repeat the command: whether there is such a
-    call, and what was wrong."""
+    """Let a command's call of this number fail (and all after it), then repeat the command: returns whether there is
+    such a call, and what was wrong."""
     met: list[Call] = []
 
     def answer(call: Call) -> Answer:

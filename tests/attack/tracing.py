@@ -1,7 +1,7 @@
-"""Stop a process before each system call that changes a folder: look at the folder, let the call fail, or kill.
+"""Stop a process before each system call that changes a folder: inspect the folder, make the call fail, or kill.
 
 A tracer in a few lines (ptrace(2), seccomp(2)): the kernel stops the process at these calls alone, so that a traced
-command takes hardly longer than another. Linux on x86-64.
+command is hardly slower. Linux on x86-64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SET_SECCOMP, NO_NEW_PRIVILEGES, FILTER = 22, 38, 2
 AUDIT_X86_64 = 0xC000003E
 ALLOW, HAND_OVER = 0x7FFF0000, 0x7FF00000
 
-# Numbers of x86-64. What the first argument is: a descriptor, or what the others say about paths.
+# Numbers of x86-64. The first argument is a descriptor, or the others describe paths.
 BY_DESCRIPTOR = {1: "write", 18: "pwrite64", 20: "writev", 74: "fsync", 75: "fdatasync", 77: "ftruncate"}
 BY_PATH = {82: "rename", 83: "mkdir", 86: "link", 87: "unlink", 84: "rmdir"}
 BY_PATH_AT = {257: "openat", 258: "mkdirat", 263: "unlinkat", 264: "renameat", 265: "linkat", 316: "renameat2"}
@@ -50,16 +50,16 @@ class _Registers(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Call:
-    """A system call that is about to be made.
+    """A pending system call.
 
     Attributes
     ----------
     number
-        From 1, of those that change something below the folder that is watched.
+        From 1, among those that change something in the watched folder.
     name
-        As the manual calls it.
+        As in the manual.
     path
-        What it changes.
+        The path it changes.
     """
 
     number: int
@@ -68,17 +68,17 @@ class Call:
 
 
 Answer = int | None
-"""What becomes of a call: None: it is made; above 0: it fails with this error number; `KILL`: the process is killed."""
+"""The fate of a call: None: it is made; above 0: it fails with this error number; `KILL`: the process is killed."""
 KILL = -1
 
 
 def supported() -> bool:
-    """Whether this machine is of the kind that the tracer knows."""
+    """Whether the tracer supports this machine."""
     return sys.platform == "linux" and platform.machine() == "x86_64"
 
 
 def hand_over_writes() -> None:
-    """In the process that is traced, once its tracer has it: stop from now on before calls that change files."""
+    """In the traced process, once its tracer is attached: from now on, stop before calls that change files."""
     accepted = sorted({*BY_DESCRIPTOR, *BY_PATH, *BY_PATH_AT} - {OPENAT})
     # struct sock_filter: code, jump if true, jump if false, operand.
     load, equal, test, done = 0x20, 0x15, 0x45, 0x06
@@ -110,7 +110,7 @@ class Tracer:
     watched
         Only calls that change something at or below this folder count.
     answer
-        Asked before each of them; all threads stand still meanwhile.
+        Called before each of them, while all threads are stopped.
     """
 
     def __init__(self, pid: int, watched: str, answer: Callable[[Call], Answer]) -> None:
@@ -124,11 +124,11 @@ class Tracer:
 
     @property
     def calls(self) -> int:
-        """How many there were so far."""
+        """Number of calls so far."""
         return self._number
 
     def follow(self, seconds: int) -> None:
-        """Until the process and all that came of it have ended.
+        """Run until the process and all its descendants have ended.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Tracer:
         """
 
         def too_long(_signal: int, _frame: FrameType | None) -> None:
-            raise TimeoutError(f"not at its end after {seconds} s")
+            raise TimeoutError(f"not finished after {seconds} s")
 
         before = signal.signal(signal.SIGALRM, too_long)
         signal.alarm(seconds)
@@ -195,7 +195,7 @@ class Tracer:
         return interrupted
 
     def _describe(self, tid: int, registers: _Registers) -> tuple[str, str] | None:
-        """Name of the call and what it changes; None when that is nothing that is watched."""
+        """Name of the call and the path it changes; None if it is not in the watched folder."""
         number = registers.orig_rax
         try:
             if number in BY_DESCRIPTOR:

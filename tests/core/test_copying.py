@@ -1,4 +1,4 @@
-"""What patches may be copied from: allowed parts, other pictures, frames; and when inpaint copies at all."""
+"""Sources of patches: allowed parts, other pictures, frames; and when inpaint copies patches at all."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_what_is_unknown_in_a_source_is_never_copied(hide):
 def test_frames_are_copied_from_where_they_are_known(way):
     model, detail = WAYS[way]
     frames = noise(1, 3, 64, 64).expand(2, 3, 64, 64).clone()
-    frames[0, :, 20:40, 20:40] = RED[0]  # what is removed, in the first frame only
+    frames[0, :, 20:40, 20:40] = RED[0]  # the object to remove, in the first frame only
     masks = torch.cat([square_hole(64, 64, 20, 20, 20), square_hole(64, 64, 2, 2, 6)])
     alone = inpaint(model, frames, masks, feather=0, detail=detail)
     together = inpaint(model, frames, masks, feather=0, detail=detail, sources="frames")
@@ -129,7 +129,7 @@ def test_saying_what_may_be_copied_where_nothing_is_copied_is_refused():
         ({"sources": "clips"}, "sources is 'clips'"),
         ({"sources": [torch.zeros(1, 3, 8, 8)]}, r"a source has shape \[1, 3, 8, 8\]"),
         ({"sources": [torch.zeros(3, 8, 8, dtype=torch.uint8)]}, "torch.uint8"),
-        ({"allowed": torch.ones(3, 1, 20, 20)}, "3 masks of what may be copied and 2 pictures"),
+        ({"allowed": torch.ones(3, 1, 20, 20)}, "3 masks of allowed sources and 2 pictures"),
     ],
 )
 def test_material_that_does_not_fit_is_named(material, said):

@@ -1,4 +1,4 @@
-"""The fill by PyPatchMatch: a clear sentence where the library is missing, and otherwise what every fill promises."""
+"""The fill by PyPatchMatch: a clear error if the library is missing, and otherwise the promises of every fill."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_missing_library_is_a_sentence(monkeypatch):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 6), (7, 7), (30, 13), (64, 90)])
 @pytest.mark.parametrize("share", [0.1, 0.7, 1.0])
-def test_every_size_and_mask_is_filled_and_known_pixels_stay(fill, size, share):
+def test_every_size_and_mask_is_filled_and_known_pixels_are_kept(fill, size, share):
     image, mask = noise(2, 3, *size), (noise(1, 1, *size, seed=1) < share).float()
     mask[..., : size[0] // 2, : size[1] // 3] = 1.0
     filled = inpaint(fill, image, mask)

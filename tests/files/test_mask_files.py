@@ -168,7 +168,7 @@ def test_a_mask_in_which_0_is_white_is_read_as_it_is_seen_and_that_is_said(tmp_p
     mask = read_mask(tmp_path / "m.tif")
     assert np.array_equal(mask.hole[0, 0].numpy() > 0.5, white)
     assert np.array_equal(white, ~hole)
-    assert "0 is white" in " ".join(mask.remarks)
+    assert "0 means white" in " ".join(mask.remarks)
 
 
 def test_an_evaluation_inverts_its_folder_of_masks_when_asked(tmp_path):

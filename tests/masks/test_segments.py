@@ -154,10 +154,10 @@ def test_snapping_pairs_masks_and_pictures(labels: Tensor) -> None:
     ("arguments", "said"),
     [
         ({"color": (1.0, 0.0, 0.0)}, "give image"),
-        ({"brightness": (0.0, 1.0), "image": torch.zeros(3, 4, 4)}, "does not fit"),
+        ({"brightness": (0.0, 1.0), "image": torch.zeros(3, 4, 4)}, "does not match the labels"),
         ({"hole_ratio": (0.6, 0.7), "largest": 2}, "no choice among 2 superpixels"),
         ({"largest": 0}, "at least 1"),
-        ({"points": [(0, 0)], "frame": 3}, "frame 3"),
+        ({"points": [(0, 0)], "frame": 3}, "frame is 3"),
     ],
 )
 def test_impossible_selections_are_refused_in_one_sentence(labels: Tensor, arguments: dict, said: str) -> None:

@@ -41,7 +41,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "discriminator": {"width": 2, "global_layers": 3, "local_layers": 3},
     },
 }
-EXACT = [name for name in OBJECTIVES if "with" not in name]  # no other network looks at the colors
+EXACT = [name for name in OBJECTIVES if "with" not in name]  # no other network uses the colors
 
 
 def build(name: str, tmp_path: Path) -> InpaintingObjective:

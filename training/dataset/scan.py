@@ -176,7 +176,7 @@ class Dataset:
 
 
 def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[str]:
-    """Sentences about what is not used as it is: of each picture its name, notes and the number of its frames."""
+    """Sentences about pictures that are not used unchanged, given their names, notes and numbers of frames."""
     found = list(pictures)
     sentences = []
     several = sorted(f"{file} has {frames}" for file, _, frames in found if frames > 1)

@@ -40,7 +40,7 @@ def holes(config: TrainConfig) -> MaskMix | None:
 def measure(
     objective: Objective, batches: Sequence[Batch], should_stop: Callable[[], bool] = lambda: False
 ) -> dict[str, float] | None:
-    """Mean of every measurement over all pictures of the batches that have it (NaN: they do not); None when asked to
+    """Mean of every measurement over all pictures of the batches that have it (those with NaN do not); None if asked to
     stop before the last one."""
     measured = []
     for batch in batches:

@@ -90,12 +90,12 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
 
 
 def check_cost(card: ModelCard, network: Network) -> None:
-    """Refuse a training whose model `load_model` would refuse for what a pass costs, before it begins.
+    """Refuse, before it starts, a training whose model `load_model` would refuse for the cost of a pass.
 
     Raises
     ------
     ConfigError
-        The message says how the limit is raised.
+        The message says how to raise the limit.
     """
     model = TranslationModel(card, network) if card.task == "translation" else InpaintingModel(card, network)
     try:

@@ -192,7 +192,7 @@ class Pairs:
         """Readable pictures, checked before measuring, so that no bad file ends a long evaluation."""
 
         def look(path: Path) -> tuple[str | None, tuple[str, ...]]:
-            """Why it cannot be used, and what else is to be said about it."""
+            """Why it cannot be used, and further remarks about it."""
             try:
                 picture = decode_image(path, self._max_pixels)
             except ImageFileError as error:
@@ -205,7 +205,7 @@ class Pairs:
             for sentence in remarks if problem is None else ():
                 self._say(f"{path}: {sentence}")
             if problem is not None:
-                self._say(f"left out: {problem}")
+                self._say(f"skipped: {problem}")
         return [path for path, (problem, _) in zip(paths, looks, strict=True) if problem is None]
 
     def _read_mask(self, path: Path) -> Mask:

@@ -151,7 +151,7 @@ class RunFolder:
 
 def cannot_write(path: Path, error: OSError) -> str:
     """One sentence for an unusable output folder."""
-    return f"{path}: cannot write there ({error.strerror or error}); choose another `out`"
+    return f"{path}: cannot be written ({error.strerror or error}); choose another `out`"
 
 
 def check_writable(path: Path) -> None:
@@ -169,9 +169,9 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         raise RunError(cannot_write(path, error)) from None
     if not existing.is_dir():
-        raise RunError(f"{path}: cannot write there ({existing} is not a folder); choose another `out`")
+        raise RunError(f"{path}: cannot be written ({existing} is not a folder); choose another `out`")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise RunError(f"{path}: cannot write there (no permission in {existing}); choose another `out`")
+        raise RunError(f"{path}: cannot be written (no permission in {existing}); choose another `out`")
 
 
 def check_apart(out: Path, data: Path, recursive: bool) -> None:

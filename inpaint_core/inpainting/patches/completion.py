@@ -27,8 +27,8 @@ from .votes import vote
 RADIUS = 2  # pixels: patches are squares of 5 x 5
 MIN_LEVEL_SIDE = 16  # pixels: shortest side of the coarsest level
 DIMENSIONS = 32  # of the vectors used to compare patches
-ROUNDS = (3, 5, 8, 12, 16, 20)  # of matching and voting per level, from the finest; the coarse levels decide
-CHEAP = 1 << 16  # patches in all rounds of a level: small holes get more rounds, up to the largest of these
+ROUNDS = (3, 5, 8, 12, 16, 20)  # of matching and voting per level, from the finest; the coarse levels matter most
+CHEAP = 1 << 16  # patches over all rounds of a level: small holes get more rounds, up to the largest number above
 AGREEMENT = 2  # of the last votes, see `vote`
 MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the level before, to bound memory
 SURROUNDINGS = 1.0  # sources are taken from this fraction of the hole's longer side on every side of it,
@@ -131,7 +131,7 @@ def _surroundings(hole: Tensor) -> tuple[EllipsisType, slice, slice]:
 
 
 def _far(image: Tensor, hole: Tensor, usable: Tensor) -> list[Tensor]:
-    """What may be copied but is not among the surroundings of the hole, as another picture."""
+    """Allowed material outside the surroundings of the hole, as another picture."""
     if not bool(hole.any()):
         return []
     far = usable.clone()

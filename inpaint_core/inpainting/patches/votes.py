@@ -34,8 +34,8 @@ def vote(
     radius
         Of a patch, in pixels.
     agreement
-        Each proposal weighs as much as the number of patches that propose the same source pixel, to this power less
-        one: the larger, the more is copied and the less is mixed.
+        Each proposal is weighted by the number of patches that propose the same source pixel, to this power minus one:
+        larger values copy more and mix less.
 
     Returns
     -------
@@ -83,7 +83,8 @@ def _vote(
 
 
 def _by_agreement(proposals: Tensor, present: Tensor, agreement: int) -> Tensor:
-    """Weights `[N,P]`: how many present ones propose the same, to the power less one; 0 where not present."""
+    """Weights `[N,P]`: the number of present ones with the same proposal, to the power minus one; 0 where not
+    present."""
     support = torch.zeros_like(present)
     for proposed, weight in zip(proposals, present, strict=True):
         support += (proposals == proposed) * weight
