@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from .nodes import LiminalExtension
 
 WEB_DIRECTORY = "./web"
-"""What the interface loads: help pages and `js/`."""
+"""Folder loaded by the frontend: help pages and `js/`."""
 
-# At the end, so that the host's own `nodes` and other packs' modules keep their names; only `inpaint_core` is wanted.
+# At the end, so that the host's own `nodes` and other packs' modules keep their names; only `inpaint_core` is needed
+# from it.
 _ROOT = str(Path(__file__).resolve().parent)
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)

@@ -1,9 +1,9 @@
-"""Run the example workflows in a running ComfyUI, each by a press on Run, and make their thumbnails: before and after.
+"""Run the example workflows in a running ComfyUI, each by pressing Run, and make their thumbnails: before and after.
 
     python docs/take_screenshots.py http://127.0.0.1:8188
 
-A thumbnail lands beside its `.json`; `--graphs FOLDER` keeps a picture of every graph as well. Needs
-`pip install playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
+Each thumbnail is saved beside its `.json`; `--graphs FOLDER` also saves a picture of every graph. Needs `pip install
+playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from playwright.sync_api import Page, sync_playwright
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
 MAX_BYTES = 190_000
-GAP, TEXT = 8, 22  # pixels between before and after, and of the words on them
+GAP, TEXT = 8, 22  # pixels between before and after, and of their captions
 WORDS = {"Before": "before", "After": "after", "Input, fills and truth": ""}
-"""Titles of the nodes whose pictures make a thumbnail, and what is written on them."""
+"""Titles of the nodes whose pictures make a thumbnail, and their captions."""
 MAX_SCALE = 1.2
 LEFT, TOP = 150, 150  # pixels of the window that the interface covers
 PATIENCE = 900  # seconds that a workflow may run
@@ -69,7 +69,7 @@ def open_interface(page: Page, server: str) -> None:
 
 
 def run(page: Page, server: str, workflow: Path) -> dict[str, Any]:
-    """Open a workflow, press Run, wait until it is done; what its nodes gave, by their numbers."""
+    """Open a workflow, press Run, wait until it is done; returns the outputs of its nodes by number."""
     page.evaluate(LOAD, json.loads(workflow.read_text(encoding="utf-8")))
     page.wait_for_timeout(2000)
     before = ask(server, "history").keys()
@@ -105,7 +105,7 @@ def photograph(page: Page, target: Path) -> None:
 
 
 def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
-    """Write what the nodes called Before and After show, side by side, as the workflow's thumbnail."""
+    """Save the pictures of the nodes titled Before and After, side by side, as the workflow's thumbnail."""
     titles = {str(node["id"]): node.get("title") for node in json.loads(workflow.read_text(encoding="utf-8"))["nodes"]}
     shown = {title: outputs[number]["images"][0] for number, title in titles.items() if title in WORDS}
     pictures = []
@@ -139,7 +139,7 @@ def folded(picture: Image.Image) -> Image.Image:
 
 
 def take(server: str, names: list[str], graphs: Path | None) -> Iterator[Path]:
-    """Run every workflow that is asked for; its thumbnail."""
+    """Run every requested workflow and make its thumbnail."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS
@@ -160,7 +160,7 @@ if __name__ == "__main__":
     workflows = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
     parser.add_argument("server", metavar="URL", help="address of a ComfyUI with this pack and no other")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(workflows)} (default: all)")
-    parser.add_argument("--graphs", type=Path, metavar="FOLDER", help="where to write pictures of the graphs")
+    parser.add_argument("--graphs", type=Path, metavar="FOLDER", help="folder for pictures of the graphs")
     options = parser.parse_args()
     unknown = set(options.names) - set(workflows)
     if unknown:

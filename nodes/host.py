@@ -40,7 +40,7 @@ ADVANCED = {"advanced": True}
 """For `extra_dict`: newer frontends collapse such inputs; 0.8.0 has no argument for it and ignores the entry."""
 
 MAX_SEED = 2**64 - 1
-"""Of every seed on a node, as on the host's own."""
+"""Maximum of every seed, as on the host's own nodes."""
 
 # float32 activations per pixel of a small network, a generous estimate: 256 planes of 4 bytes.
 ACTIVATION_BYTES_PER_PIXEL = 1024
@@ -49,7 +49,7 @@ MAX_PASS_PIXELS = 2048 * 2048
 
 
 def searchable(schema: io.Schema, *words: str) -> io.Schema:
-    """Let a node be found by other words as well, where the host has a place for them (0.11 and newer)."""
+    """Add search aliases to a node, if the host supports them (0.11 and newer)."""
     if hasattr(schema, "search_aliases"):
         schema.search_aliases = list(words)
     return schema
@@ -112,7 +112,7 @@ def hole_planes(mask: Tensor, image: Tensor, threshold: float = 0.5, invert: boo
 
 
 def soft_planes(mask: Tensor) -> Tensor:
-    """Turn a host MASK `[H,W]`, `[B,H,W]` or `[B,1,H,W]` into `[B,1,H,W]`, soft values kept, within 0..1.
+    """Turn a host MASK `[H,W]`, `[B,H,W]` or `[B,1,H,W]` into `[B,1,H,W]`, keeping soft values within 0..1.
 
     Raises
     ------
@@ -120,12 +120,12 @@ def soft_planes(mask: Tensor) -> Tensor:
         Another rank, or no pixels.
     """
     if mask.ndim not in (2, 3, 4) or mask.numel() == 0:
-        raise ValueError(f"a MASK is [batch, height, width], this one is {list(mask.shape)}")
+        raise ValueError(f"a MASK must be [batch, height, width], but this one is {list(mask.shape)}")
     return mask.float().nan_to_num(0.0).clamp(0.0, 1.0).reshape(-1, 1, mask.shape[-2], mask.shape[-1])
 
 
 def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
-    """What somebody who looks for an effect should know: no hole, nothing known, another shape, a hidden fill.
+    """Why a result may look unexpected: no hole, nothing known, another aspect ratio, an invisible fill.
 
     Parameters
     ----------
@@ -144,12 +144,12 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     remarks = []
     if not bool(hole.any()):
         remarks.append(
-            "The mask is empty, so nothing is filled: white is what is filled. To fill the black parts, turn on "
+            "The mask is empty, so nothing is filled: only white parts are filled. To fill the black parts, turn on "
             "invert_mask."
         )
     elif bool(hole.all()):
         remarks.append(
-            "The mask covers the whole picture, so nothing is known to fill it from. Is it inverted? Then turn on "
+            "The mask covers the whole picture, so there is nothing to fill it from. If it is inverted, turn on "
             "invert_mask."
         )
     elif max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
@@ -159,7 +159,7 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
         )
     if image.shape[1] == 4 and bool(((hole > 0.5) & (image[:, 3:] <= 0.0)).any()):
         remarks.append(
-            "A part of the hole is fully transparent, where the fill stays invisible: drop the alpha channel."
+            "Part of the hole is fully transparent, so the fill is invisible there: remove the alpha channel."
         )
     for remark in remarks:
         logger.warning(remark)
@@ -189,8 +189,8 @@ class HostedModel:
 
     @property
     def name(self) -> str:
-        """For people."""
-        card = getattr(self.model, "card", None)  # what others trained has none
+        """Name for display."""
+        card = getattr(self.model, "card", None)  # third-party models have none
         return self.model.name if card is None else card.name or card.architecture
 
 
@@ -210,9 +210,9 @@ def inpainter(model: HostedModel, image: Tensor) -> InpaintingModel | ExternalMo
     Raises
     ------
     ValueError
-        It fills no holes.
+        It does not fill holes.
     """
-    card = getattr(model.model, "card", None)  # what others trained has none
+    card = getattr(model.model, "card", None)  # third-party models have none
     if card is not None and card.task != "inpainting":
         raise ValueError("this model translates pictures: connect one that fills holes")
     _bring(model, image)
@@ -220,7 +220,7 @@ def inpainter(model: HostedModel, image: Tensor) -> InpaintingModel | ExternalMo
 
 
 def translator(model: HostedModel, image: Tensor) -> TranslationModel:
-    """The same for one that translates pictures."""
+    """The same for a model that translates pictures."""
     if not isinstance(model.model, TranslationModel):
         raise ValueError("this model fills holes: connect one that translates pictures")
     _bring(model, image)
@@ -297,7 +297,7 @@ FORBIDDEN_CHARACTERS = set('<>:"\\|?*')
 MAX_NAME_BYTES = 200
 MAX_PATH_LENGTH = 1000
 MAX_FOLDERS_LISTED = 500
-# Where the host and the interface keep pictures and models of their own.
+# Folders where the host and the frontend keep their own pictures and models.
 NOT_LISTED = (
     "output/liminal",
     *(f"input/{name}" for name in ("3d", "clipspace", "painter", "pasted", "threed", "webcam")),
@@ -314,9 +314,9 @@ def register_model_folder() -> None:
 
 
 def others_models() -> dict[str, Path]:
-    """Files in `models/inpaint`, where other packs keep LaMa and MAT, by the name that a list shows.
+    """Files in `models/inpaint`, where other packs keep LaMa and MAT, by their name in lists.
 
-    Those that are no safetensors are shown as well, so that choosing one says what to do with it.
+    Files other than safetensors are listed as well, so that selecting one says what to do with it.
     """
     folders = folder_paths.folder_names_and_paths.get(OTHERS_FOLDER, ([], set()))[0]
     folders = folders or [os.path.join(folder_paths.models_dir, OTHERS_FOLDER)]
@@ -478,7 +478,7 @@ def store_pictures(pictures: list[Tensor]) -> Path:
 
 
 def store_shown(picture: Image.Image) -> dict[str, str]:
-    """Write a picture into ComfyUI's temp under a new name; how the interface is told to show it."""
+    """Write a picture to ComfyUI's temp folder under a new name; returns the UI entry that shows it."""
     folder = Path(folder_paths.get_temp_directory(), "liminal")
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{secrets.token_hex(8)}.png"
@@ -494,7 +494,8 @@ def newest_pictures(folder: Path, count: int) -> list[dict[str, str]]:
 
 
 def model_names() -> list[str]:
-    """What can be loaded: the pack's own, files in `models/liminal`, runs (newest first), and others' models."""
+    """Models that can be loaded: embedded ones, files in `models/liminal`, runs (newest first), and third-party
+    models."""
     runs = Path(folder_paths.get_output_directory(), "liminal").glob("*/model.safetensors")
     newest = sorted(runs, key=lambda file: file.stat().st_mtime_ns, reverse=True)
     stored = folder_paths.get_filename_list(MODEL_FOLDER)

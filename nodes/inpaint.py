@@ -166,8 +166,8 @@ class Inpaint(io.ComfyNode):
                     "clip",
                     default=False,
                     optional=True,
-                    tooltip="The pictures are frames of a clip: each fill follows the motion around the hole from "
-                    "frame to frame instead of being made anew, so that it does not flicker. Restarts at a cut.",
+                    tooltip="The pictures are frames of a clip: the fill follows the motion around the hole instead "
+                    "of being computed separately for every frame, so that it does not flicker. Restarts at a cut.",
                 ),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],

@@ -34,7 +34,7 @@ class LivePreview:
         """
         self._bar = self._bar or host.Progress(total)
         preview = None
-        # The last one stays on the node: it must be the result.
+        # The last one stays on the node, so it must be the result.
         if self._pictures and (time.monotonic() - self._last >= SECONDS or (self._shown and done >= total)):
             self._shown = True
             preview = Image.fromarray(to_bytes(picture[:3].expand(3, -1, -1)))

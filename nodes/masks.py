@@ -110,8 +110,8 @@ class MaskFromSLIC(io.ComfyNode):
                     options=list(PICTURES),
                     default="borders",
                     tooltip="What the picture output shows: borders with the mask in red, each superpixel in its mean "
-                    "color, each superpixel in a distinct color, or borders with the numbers that index takes (small "
-                    "superpixels are enlarged until they are legible).",
+                    "color, each superpixel in a distinct color, or borders with the numbers for index (enlarged if "
+                    "superpixels are too small for them).",
                 ),
                 io.Boolean.Input(
                     "split",
@@ -144,7 +144,7 @@ class MaskFromSLIC(io.ComfyNode):
                 LinkedBoxes.Input(
                     "boxes",
                     optional=True,
-                    tooltip="Boxes for select = box, from another node, in place of the one that is typed: x, y, width "
+                    tooltip="Boxes for select = box, from another node, in place of the typed one: x, y, width "
                     "and height, or left, top, right and bottom in pixels.",
                 ),
             ],
@@ -271,7 +271,7 @@ class SnapMaskToSLIC(io.ComfyNode):
         drawn = boundary_overlay(planes, labels, snapped)
         found = host.remarks_on_hole(mask, rough, planes)
         if not found and not bool(snapped.any()):
-            found = [f"No superpixel is covered to {100.0 * overlap:g} %: lower overlap, or use more segments."]
+            found = [f"The mask covers no superpixel by {100.0 * overlap:g} %: lower overlap, or use more segments."]
         shown.say(cls, *(found or [f"{shown.share(snapped)} of the picture selected."]))
         return io.NodeOutput(host.host_mask(snapped), host.host_image(drawn), ui=shown.pictures(drawn))
 

@@ -46,14 +46,14 @@ class LoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
-        # Few need them, and the host's start waits for every import.
+        # Imported late: few users need them, and every import delays the host's start.
         from inpaint_core.foreign.external_models import is_external, load_external_model
 
         file = host.model_file(name)
         if file.suffix.lower() in PICKLE_SUFFIXES:
             raise ValueError(
-                f"{name} can execute code when it is opened, so nodes refuse it: convert it with python -m "
-                f"inpaint_core convert {file.name} --out {file.stem}.safetensors, and choose that"
+                f"{name} can execute code when opened, so nodes refuse it: convert it with python -m inpaint_core "
+                f"convert {file.name} --out {file.stem}.safetensors, and select the result"
             )
         with torch.inference_mode(False):
             return io.NodeOutput(host.hosted(load_external_model(file) if is_external(file) else load_model(file)))
@@ -84,7 +84,7 @@ class ModelInfo(io.ComfyNode):
 
 
 def describe(model: host.Model) -> str:
-    """What a model is, one fact a line."""
+    """A description of a model, one fact per line."""
     if isinstance(model, (InpaintingModel, TranslationModel)):
         return describe_model(model)
     parameters = sum(parameter.numel() for parameter in model.network.parameters())

@@ -1,4 +1,4 @@
-"""Places, numbers and colors that people type into nodes or that other nodes send."""
+"""Places, numbers and colors typed into nodes or sent by other nodes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Box = tuple[float, float, float, float]
 
 
 def inside(points: list[Point], size: tuple[int, int]) -> list[Point]:
-    """`points` `(x, y)`, if all lie in pictures of `size` (height, width) pixels; their far edges count as inside.
+    """Check that all `points` `(x, y)` lie in pictures of `size` (height, width) pixels; the far edges count as inside.
 
     Raises
     ------
     ValueError
-        One lies outside.
+        A point lies outside.
     """
     height, width = size
     for x, y in points:
         if not (0 <= x <= width and 0 <= y <= height):
             raise ValueError(
-                f"the point {x:g}, {y:g} lies outside the picture, which is {width}x{height} pixels: x goes from 0 to "
+                f"the point {x:g}, {y:g} lies outside the picture of {width}x{height} pixels: x ranges from 0 to "
                 f"{width - 1}, y from 0 to {height - 1}"
             )
     return points
 
 
 def linked_points(value: object) -> list[Point]:
-    """Points from another node: None, a text as `parse_points` reads it, or what such a text stands for.
+    """Points from another node: None, text for `parse_points`, or its parsed form.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _points(values: Sequence[object]) -> list[Point]:
 def _parse_json(text: str, accepted: str) -> object:
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):  # also a number of too many digits
+    except (ValueError, RecursionError):  # including numbers with too many digits
         raise ValueError(f"{text.strip()[:60]!r} is not JSON; write {accepted}") from None
 
 
@@ -158,7 +158,7 @@ def parse_indices(text: str) -> list[int]:
     for part in re.split(r"[,; ]+", spaced) if spaced else []:
         match = re.fullmatch(r"(\d{1,7})(?:-(\d{1,7}))?", part, re.ASCII)
         if match is None or int(match[2] or match[1]) > MAX_INDEX:
-            raise ValueError(f"{part[:60]!r} is not a number or a range; write like: 0, 4, 10-15")
+            raise ValueError(f"{part[:60]!r} is not a number or a range; write, for example: 0, 4, 10-15")
         indices += range(int(match[1]), int(match[2] or match[1]) + 1)
         if len(indices) > MAX_INDEX:
             raise ValueError(f"more than {MAX_INDEX} numbers")
@@ -177,6 +177,6 @@ def parse_color(text: str) -> tuple[float, float, float]:
     if len(digits) == 3:
         digits = "".join(2 * digit for digit in digits)
     if not re.fullmatch(r"[0-9a-fA-F]{6}", digits):
-        raise ValueError(f"{text[:60]!r} is not a color; write like #3060c0")
+        raise ValueError(f"{text[:60]!r} is not a color; write, for example: #3060c0")
     red, green, blue = bytes.fromhex(digits)
     return red / 255.0, green / 255.0, blue / 255.0

@@ -15,7 +15,7 @@ from . import host, shown
 
 
 class RefineMask(io.ComfyNode):
-    """Clean a mask, change its size, soften it."""
+    """Clean, resize or soften a mask."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -37,24 +37,24 @@ class RefineMask(io.ComfyNode):
                         tooltip="Enlarge the white parts by this many pixels; negative values shrink them.",
                     ),
                     io.Boolean.Input(
-                        "fill_holes", default=False, tooltip="Make black parts that white encloses white as well."
+                        "fill_holes", default=False, tooltip="Also make black parts enclosed by white white."
                     ),
                     io.Int.Input(
                         "remove_specks",
                         default=0,
                         min=0,
                         max=10_000_000,
-                        tooltip="Remove white parts of fewer pixels than this.",
+                        tooltip="Remove white parts with fewer pixels than this.",
                     ),
                     io.Int.Input(
                         "feather",
                         default=0,
                         min=0,
                         max=1024,
-                        tooltip="Soften the edge outward over this many pixels. Inpaint has a feather of its own and "
-                        "needs a hard mask.",
+                        tooltip="Soften the edge outwards over this many pixels. Not needed for Inpaint, which has "
+                        "its own feather and needs a hard mask.",
                     ),
-                    io.Boolean.Input("invert_mask", default=False, tooltip="Exchange black and white first."),
+                    io.Boolean.Input("invert_mask", default=False, tooltip="Swap black and white first."),
                 ],
                 outputs=[io.Mask.Output("MASK", tooltip="The refined mask, at the size of the input.")],
             ),

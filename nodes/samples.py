@@ -1,4 +1,4 @@
-"""The node with photographs to begin with."""
+"""The node with sample photographs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from inpaint_core.files.images import decode_image
 from . import host, shown
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs")
-"""Each is a .jpg with a .png beside it, white where there is something to remove; SOURCES.md says whose they are."""
+"""Each is a .jpg with a .png mask beside it, white where there is something to remove; SOURCES.md credits their
+sources."""
 
 NAMES = ("beach", "boat", "corridor", "dunes", "lavender", "moss", "road", "wren")
 
 
 class SamplePicture(io.ComfyNode):
-    """Give a photograph that comes with the pack, and a mask for it."""
+    """Output a bundled photograph, and a mask for it."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -27,8 +28,8 @@ class SamplePicture(io.ComfyNode):
                 node_id="Liminal_SamplePicture",
                 display_name="Sample Picture",
                 category="Liminal/image",
-                description="A photograph that comes with the pack, with a mask of something in it that is worth "
-                "removing. For a first try; connect Load Image in its place for your own.",
+                description="A photograph bundled with the pack, with a mask of something to remove. For trying "
+                "things out; use Load Image instead for your own pictures.",
                 inputs=[
                     io.Combo.Input(
                         "picture",

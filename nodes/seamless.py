@@ -32,8 +32,8 @@ class MakeSeamless(io.ComfyNode):
                         "axes",
                         options=list(AXES),
                         default="both",
-                        tooltip="Along which it is to be repeated. horizontal: left and right join. vertical: top and "
-                        "bottom join.",
+                        tooltip="Directions in which it will be repeated. horizontal: left and right join. vertical: "
+                        "top and bottom join.",
                     ),
                     io.Float.Input(
                         "margin",
@@ -41,7 +41,7 @@ class MakeSeamless(io.ComfyNode):
                         min=0.01,
                         max=MAX_MARGIN,
                         step=0.01,
-                        tooltip="Width of what is replaced along each edge, as a fraction of the side.",
+                        tooltip="Width replaced along each edge, as a fraction of the side.",
                     ),
                     io.Int.Input(
                         "seed",
@@ -54,13 +54,13 @@ class MakeSeamless(io.ComfyNode):
                     host.LiminalModel.Input(
                         "model",
                         optional=True,
-                        tooltip="An inpainting model that fills the seam. If unconnected, patches of the picture do, "
-                        "which suits most textures.",
+                        tooltip="An inpainting model to fill the seam. If unconnected, it is filled with patches of "
+                        "the picture, which suits most textures.",
                     ),
                 ],
                 outputs=[
-                    io.Image.Output("IMAGE", tooltip="The texture, which tiles."),
-                    io.Image.Output("tiled", tooltip="The texture repeated twice along each side, to see the seams."),
+                    io.Image.Output("IMAGE", tooltip="The tileable texture."),
+                    io.Image.Output("tiled", tooltip="The texture repeated twice along each side, to check the seams."),
                 ],
             ),
             "seamless texture",

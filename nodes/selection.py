@@ -1,4 +1,4 @@
-"""Ways to select superpixels on a node: their inputs, and what `select_segments` is asked for."""
+"""Ways to select superpixels on a node: their inputs, and the resulting arguments of `select_segments`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from comfy_api.v0_0_2 import io
 from . import places
 
 PICKED = ("points", "index")
-"""Ways in which superpixels are clicked on the node."""
+"""Ways that support clicking superpixels on the node."""
 NOWHERE = (0.0, 0.0, 0.0, 0.0)
 NO_POINTS = (
-    "No points yet, so nothing is selected: click superpixels on the node, write x, y into points, or connect some."
+    "No points yet, so nothing is selected: click superpixels on the node, type x, y into points, or connect points."
 )
 
 
@@ -156,22 +156,21 @@ def criteria(
     Parameters
     ----------
     select
-        The choice on the node with its settings.
+        The selected way with its settings.
     size, count
-        Height and width of the pictures in pixels, and how many superpixels they have.
+        Height and width of the pictures in pixels, and their number of superpixels.
     points, boxes
-        From other nodes, None where nothing is connected: see `places`.
+        From other nodes, None if nothing is connected: see `places`.
 
     Returns
     -------
     list of dict
-        What one of these selects is selected.
+        Superpixels selected by any of these are selected.
 
     Raises
     ------
     ValueError
-        A setting that cannot be understood, a place outside the pictures, a number that no superpixel has, or a
-        minimum above its maximum.
+        An invalid setting, a place outside the pictures, a number without a superpixel, or a minimum above its maximum.
     """
     match select:
         case {"select": "random" | "brightness" | "size" as how, "at_least": low, "at_most": high}:
@@ -198,12 +197,12 @@ def criteria(
 
 
 def known_numbers(numbers: list[int], count: int) -> list[int]:
-    """`numbers`, if each is that of one of `count` superpixels.
+    """Check that all `numbers` belong to one of `count` superpixels.
 
     Raises
     ------
     ValueError
-        One is not.
+        One does not.
     """
     missing = sorted({number for number in numbers if number >= count})
     if missing:
@@ -215,22 +214,22 @@ def known_numbers(numbers: list[int], count: int) -> list[int]:
 
 
 def check_range(low: float, high: float, may_be_equal: bool = False) -> None:
-    """Refuse a minimum that is above its maximum.
+    """Refuse a minimum above its maximum.
 
     Raises
     ------
     ValueError
-        It is, or is equal where that leaves nothing.
+        It is above, or equal if that leaves nothing.
     """
     if low > high or (low == high and not may_be_equal):
-        rule = "may not be above" if may_be_equal else "must be below"
+        rule = "must not be above" if may_be_equal else "must be below"
         raise ValueError(
-            f"at_least is {low:g} and at_most is {high:g}: at_least {rule} at_most; exchange them or change one"
+            f"at_least is {low:g} and at_most is {high:g}: at_least {rule} at_most; swap them or change one"
         )
 
 
 def remarks(select: dict[str, Any], points: object, boxes: object, chosen: list[dict[str, Any]]) -> list[str]:
-    """What somebody who sees nothing selected, or looks for the effect of a link, should know."""
+    """Explain why nothing is selected, or why a link has no effect."""
     how, found = select.get("select"), []
     if how == "points" and not chosen[0]["points"]:
         found.append(NO_POINTS)

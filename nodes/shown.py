@@ -1,4 +1,4 @@
-"""What a node says and shows on itself."""
+"""Text and pictures shown on a node."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from inpaint_core.files.images import to_bytes
 from . import host
 
 MAX_SHOWN = 8  # pictures of a batch
-MAX_SHOWN_SIDE = 2048  # longer side in pixels; larger ones are shown reduced
+MAX_SHOWN_SIDE = 2048  # longer side in pixels; larger ones are reduced
 
 
 def say(node: type[io.ComfyNode], *sentences: str) -> None:
-    """Write sentences on a node, one a line, in place of what it said before; empty ones are left out.
+    """Show sentences on a node, one per line, replacing earlier ones; empty ones are skipped.
 
-    The node's schema must ask for the hidden `unique_id`. Without somebody who watches, nothing happens.
+    The node's schema must request the hidden `unique_id`. Nothing happens if no client is connected.
     """
     text = "\n".join(sentence for sentence in sentences if sentence)
     watcher = getattr(PromptServer.instance, "client_id", None)
@@ -31,14 +31,14 @@ def say(node: type[io.ComfyNode], *sentences: str) -> None:
 
 
 def as_markup(text: str) -> str:
-    """`text` for an interface that takes it for HTML and for [[label|link]]: names in it come from strangers."""
+    """`text` escaped for a frontend that interprets HTML and [[label|link]], because names in it are untrusted."""
     return html.escape(text).replace("[[", "[&#91;")
 
 
 def pictures(planes: Tensor) -> dict[str, Any]:
-    """What the `ui` of a node's output is, so that it shows the first few pictures `[B,C,H,W]` in 0..1.
+    """UI output that shows the first few pictures `[B,C,H,W]` in 0..1 on the node.
 
-    Not `ui.PreviewImage`, which draws the names of its files from the global random state.
+    Not `ui.PreviewImage`, which draws file names from the global random state.
     """
     files = []
     for plane in planes[:MAX_SHOWN]:
@@ -49,15 +49,15 @@ def pictures(planes: Tensor) -> dict[str, Any]:
 
 
 def share(hole: Tensor) -> str:
-    """How much of a picture a mask `[B,1,H,W]` takes, in words."""
+    """The share of a picture covered by a mask `[B,1,H,W]`, in words."""
     part = 100.0 * float(hole.mean())
     return f"{part:.2g} %" if part < 10 else f"{part:.0f} %"
 
 
 def superpixels(picture: Tensor, labels: Tensor) -> dict[str, Any]:
-    """What lets `web/js/superpixel_picker.js` show a picture `[C,H,W]` and tell which superpixel lies where.
+    """UI output for `web/js/superpixel_picker.js`: a picture `[C,H,W]` and its superpixels.
 
-    The labels `[H,W]` go as the bytes of a PNG's red (lowest), green and blue.
+    The labels `[H,W]` are encoded as the bytes of a PNG's red (lowest), green and blue.
     """
     numbers = torch.stack([(labels >> shift) & 255 for shift in (0, 8, 16)]).to(torch.uint8)
     files = {

@@ -26,7 +26,7 @@ CONNECTED = "(connected images)"
 PHOTOGRAPHS = "(photographs of scikit-image)"
 AS_RECIPE = "as the recipe says"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
-BOTH = "The pictures of {} are learned from; the connected ones are not: choose (connected images) in folder for them."
+BOTH = "Training uses the pictures of {}, not the connected ones: select (connected images) in folder to use those."
 LEFT_OUT = (
     "trained without the recipe's perceptual and style terms: they need a VGG, and nodes do not download anything; "
     "use python -m training.run for them"
@@ -117,8 +117,7 @@ class TrainModel(io.ComfyNode):
                     max=host.MAX_SEED,
                     control_after_generate=True,
                     tooltip="Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same "
-                    "model. A "
-                    "run that goes on keeps the seed that it began with.",
+                    "model. A resumed run keeps its original seed.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -162,7 +161,7 @@ class TrainModel(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, run_name: str) -> bool | str:
-        # The host repeats what this returns for every input that is named here; folder is checked against its list.
+        # The host repeats the returned message for every input named here; folder is checked against its list.
         try:
             host.run_folder(run_name)  # the host puts the widget's name in front
         except ValueError as error:
@@ -224,7 +223,7 @@ class TrainModel(io.ComfyNode):
 
 
 class FinishedRuns:
-    """Models that this process has trained, so that a run that somebody deletes is noticed and trained again."""
+    """Models trained by this process, so that a deleted run is noticed and trained again."""
 
     def __init__(self) -> None:
         self._files: dict[str, Path] = {}
@@ -235,7 +234,7 @@ class FinishedRuns:
         self._files[run_name] = file
 
     def times_lost(self, run_name: str) -> int:
-        """How often the model of this name was found to be gone."""
+        """How often the model of this name was found missing."""
         file = self._files.get(run_name)
         if file is not None and not file.is_file():
             del self._files[run_name]
@@ -247,12 +246,12 @@ FINISHED = FinishedRuns()
 
 
 def run_folder(run_name: str) -> Path:
-    """Where the run of this name lives.
+    """The folder of the run of this name.
 
     Raises
     ------
     ValueError
-        It is no name; the sentence begins with the widget's.
+        It is not a valid name; the message begins with the widget's name.
     """
     try:
         return host.run_folder(run_name)

@@ -1,4 +1,4 @@
-"""What a training says and shows on its node."""
+"""Status of a training on its node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import host, shown
 
 logger = logging.getLogger("liminal")
 
-SECONDS = 0.5  # between two texts
+SECONDS = 0.5  # between two updates of the text
 WIDGETS = {
     "optimizer.learning_rate": "learning_rate",
     "optimizer.name": "optimizer",
@@ -25,25 +25,25 @@ WIDGETS = {
     "out": "run_name",
     "name": "run_name",
 }
-"""Widgets that are not called like the field of the configuration that they set."""
+"""Widgets whose names differ from the configuration field they set."""
 
 
 def widget(field: str) -> str:
-    """What a field of the configuration is called on the node."""
+    """The node's name for a configuration field."""
     return WIDGETS.get(field, field)
 
 
 class TrainingStatus:
-    """Follows a training: bar, sample pictures and a few lines of text on the node.
+    """Shows the progress of training on the node: bar, sample pictures and a few lines of text.
 
     Parameters
     ----------
     node
         The node.
     steps
-        Steps wanted in all.
+        Total steps.
     remarks
-        Sentences that stay below the others.
+        Sentences that remain below the others.
     """
 
     def __init__(self, node: type[io.ComfyNode], steps: int, remarks: list[str]) -> None:
@@ -57,7 +57,7 @@ class TrainingStatus:
         from ..training.callbacks.sample_sheets import labeled
 
         if isinstance(event, Scanning):
-            self._say(f"looking at picture {event.done} of {event.total}", now=False)
+            self._say(f"scanning picture {event.done} of {event.total}", now=False)
         elif isinstance(event, Started):
             self._run, self._start = event.run, event.step
             self._say(self._beginning() or f"{event.run}: {event.pictures} pictures, {event.steps} steps")
@@ -76,7 +76,7 @@ class TrainingStatus:
             self._say(self._ending(event))
 
     def stopped(self) -> None:
-        """Say that nothing came of it."""
+        """Report that nothing was kept."""
         self._say("stopped before the first step: nothing was kept")
 
     def _beginning(self) -> str:
@@ -84,11 +84,11 @@ class TrainingStatus:
 
     def _ending(self, event: Finished) -> str:
         if event.interrupted:
-            return f"kept {event.step} of {self.progress.total} steps of {self._run}; Run goes on from there"
+            return f"kept {event.step} of {self.progress.total} steps of {self._run}; Run continues from there"
         if event.step == self._start:
             return (
-                f"all {event.step} steps of {self._run} were already done; for more, raise steps, choose another "
-                "run_name, or set resume to never"
+                f"all {event.step} steps of {self._run} were already done; for more, increase steps, choose another "
+                f"run_name, or set resume to never"
             )
         return f"{self._run}: {event.step} steps done"
 
@@ -99,7 +99,7 @@ class TrainingStatus:
 
 
 def status(event: StepDone) -> str:
-    """Where a training stands, in one line."""
+    """The progress of training in one line."""
     loss = event.losses.get("loss")
     parts = [f"step {event.step} of {event.steps}", "" if loss is None else f"loss {loss:.4g}"]
     if event.step < event.steps:

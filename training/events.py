@@ -20,7 +20,7 @@ class Scanning:
 
 @dataclass(frozen=True)
 class Started:
-    """Sent once, before the first step; `step` is above 0 when the run was resumed, `run` its folder's name."""
+    """Sent once, before the first step; `step` is above 0 if the run was resumed, `run` is its folder's name."""
 
     step: int
     steps: int

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert, write, and report what became of the weights."""
     family = store_as_safetensors(arguments.file, arguments.out)
     if family is not None:
-        print(f"layout: {family}, whose weights stay as they are: it runs where spandrel is installed")
+        print(f"layout: {family}, with unchanged weights: it runs where spandrel is installed")
         print(f"written: {arguments.out}")
         return 0
     conversion = convert_checkpoint(arguments.file, fill=arguments.fill)

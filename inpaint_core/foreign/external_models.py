@@ -28,7 +28,7 @@ EXTERNAL_FAMILIES: dict[str, Callable[[Collection[str]], bool]] = {
     "LaMa": lambda keys: any(".ffc.convl2l.weight" in key for key in keys),
     "MAT": lambda keys: any(key.endswith("conv_first.conv.resample_filter") for key in keys),
 }
-"""How the weights of networks of other projects that spandrel loads are told."""
+"""How the weights of third-party networks loaded by spandrel are recognized."""
 TRAINED_SIZES = {"LaMa": 256, "MAT": 512}  # training size of the published weights
 
 
@@ -189,7 +189,7 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
 
 
 def store_as_safetensors(source: Path, target: Path) -> str | None:
-    """Write the weights of a LaMa or MAT, which stay as they are, into a file that nodes may open.
+    """Write the unchanged weights of a LaMa or MAT to a file that nodes may open.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def store_as_safetensors(source: Path, target: Path) -> str | None:
     Returns
     -------
     str or None
-        Which of them it is; None for any other file, of which nothing is written.
+        Which of them it is; None for any other file, in which case nothing is written.
 
     Raises
     ------

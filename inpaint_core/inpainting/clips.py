@@ -1,4 +1,4 @@
-"""Filling the frames of a clip so that the fill follows the picture instead of flickering."""
+"""Filling the frames of a clip so that the fill follows the motion instead of flickering."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .inpaint import Completer
 Field = NDArray[np.float32]
 Fill = Callable[[Completer, Tensor, Tensor, bool], Tensor]
 
-STILL = 0.15  # pixels: slower motion between two frames counts as none, so that a still picture is not resampled
-CUT = 0.1  # mean absolute difference of known pixels, in 0..1, that motion does not explain: another scene begins
-DRIFT = 0.05  # the same around the hole, from which on positions are counted from the frame before again
-NEAR = 12  # pixels around a hole whose motion may be that of what is removed
-MIN_SIDE = 16  # pixels that the search for motion needs
+STILL = 0.15  # pixels: slower motion between two frames counts as none, so that a static picture is not resampled
+CUT = 0.1  # mean absolute difference of known pixels, in 0..1, not explained by motion, above which a new scene begins
+DRIFT = 0.05  # the same around the hole, above which positions restart from the previous frame
+NEAR = 12  # pixels around a hole whose motion may be that of the removed object
+MIN_SIDE = 16  # pixels needed by the motion search
 
 
 @dataclass
 class _Anchor:
-    """A filled frame, and where in it each pixel of the present frame lies: `x` and `y` as `[H,W]` each."""
+    """A filled frame, and the position in it of each pixel of the current frame: `x` and `y`, `[H,W]` each."""
 
     picture: Tensor
     x: Field
@@ -44,17 +44,17 @@ class _Anchor:
         return cls(picture, x, y)
 
     def moved(self, flow: Field) -> _Anchor:
-        """The same for the next frame, whose pixels lie at `flow` `[H,W,2]` from theirs in this one."""
+        """The same for the next frame, whose pixels are displaced by `flow` `[H,W,2]` in this one."""
         if not flow.any():
             return self
         here = _Anchor.at(self.picture)
         x, y = here.x + flow[..., 0], here.y + flow[..., 1]
-        # Beyond the edge the positions go on, so that what comes in there is known to lie outside the anchor.
+        # Positions continue beyond the edge, so that pixels entering there are known to be outside the anchor.
         outside = _sampled(np.stack([self.x - here.x, self.y - here.y], -1), x, y)
         return _Anchor(self.picture, x + outside[..., 0], y + outside[..., 1])
 
     def seen(self) -> Tensor:
-        """The anchor's picture `[1,C,H,W]` as it lies in the present frame."""
+        """The anchor's picture `[1,C,H,W]` warped to the current frame."""
         here = _Anchor.at(self.picture)
         if np.array_equal(self.x, here.x) and np.array_equal(self.y, here.y):
             return self.picture
@@ -63,14 +63,14 @@ class _Anchor:
         return torch.from_numpy(moved).permute(2, 0, 1)[None].clamp(0.0, 1.0)
 
     def covers(self) -> Tensor:
-        """Where `[1,1,H,W]` the anchor shows something of the present frame."""
+        """`[1,1,H,W]`, 1 where the anchor shows the current frame."""
         height, width = self.x.shape
         inside = (self.x >= -0.5) & (self.x <= width - 0.5) & (self.y >= -0.5) & (self.y <= height - 0.5)
         return torch.from_numpy(inside)[None, None]
 
 
 class _Carried:
-    """A Completer that knows what comes out already; `inpaint` joins it to the surroundings."""
+    """A Completer with a known result; `inpaint` blends it into the surroundings."""
 
     def __init__(self, picture: Tensor) -> None:
         self._picture = picture
@@ -83,25 +83,25 @@ class _Carried:
 def inpaint_clip(
     model: Completer, frames: Tensor, mask: Tensor, fill: Fill, progress: Callable[[int, int, Tensor], None]
 ) -> Tensor:
-    """Fill the holes of a clip's frames, each with what the frames before have shown or been filled with there.
+    """Fill the holes of a clip's frames, each with what earlier frames have shown or been filled with there.
 
     Motion is measured outside the hole (dense inverse search, Kroeger et al. 2016, arXiv 1603.03590) and continued
-    smoothly into it. Only what no earlier frame of the scene has shown is filled anew. Positions are followed back to
-    one frame, so that a fill is resampled once, not once a frame. At a cut everything begins anew.
+    smoothly into it. Only parts that no earlier frame of the scene has shown are filled by the model. Positions are
+    traced back to one frame, so that a fill is resampled once, not once per frame. Everything restarts at a cut.
 
     Parameters
     ----------
     model
-        Fills the first frame of every scene, and what comes into view later.
+        Fills the first frame of every scene, and parts that come into view later.
     frames
         `[T,C,H,W]`, 0..1, on the CPU.
     mask
-        1 = hole, one for all frames or one for each, as for `inpaint`.
+        1 = hole, one for all frames or one per frame, as for `inpaint`.
     fill
-        `fill(completer, image, hole, anew)`: `inpaint` with all other settings, and without enlarging the hole. Where
-        `anew` is false the fill is known, and neither patches nor grain are to be added.
+        `fill(completer, image, hole, anew)`: `inpaint` with all other settings, and without enlarging the hole. If
+        `anew` is false, the fill is already known, and neither patches nor grain must be added.
     progress
-        Called after each frame: frames done, frames in all, the frame `[C,H,W]`.
+        Called after each frame with frames done, total frames, and the frame `[C,H,W]`.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def inpaint_clip(
 
 
 def _carry(anchor: _Anchor, model: Completer, frame: Tensor, hole: Tensor, fill: Fill) -> tuple[Tensor, bool]:
-    """The frame with what the anchor shows in its hole, and whether that was enough."""
+    """The frame with its hole filled from the anchor, and whether that was enough."""
     seen, missing = anchor.seen(), hole * ~anchor.covers()
     if torch.equal(seen * (1.0 - hole), frame * (1.0 - hole)):
         return torch.cat([torch.where(hole > 0.5, seen, frame)[:, :3], frame[:, 3:]], 1), True
@@ -140,7 +140,7 @@ def _carry(anchor: _Anchor, model: Completer, frame: Tensor, hole: Tensor, fill:
 
 
 def _follow(anchor: _Anchor, before: Tensor, frame: Tensor, hole: Tensor) -> _Anchor | None:
-    """Where the pixels of a frame lie in the anchor; None when the frame shows another scene."""
+    """Positions of a frame's pixels in the anchor; None if the frame shows another scene."""
     flow = motion(before, frame, hole)
     near = grow_mask(hole, NEAR)
     known = (near < 0.5).expand_as(frame[:, :1])
@@ -164,9 +164,9 @@ def motion(before: Tensor, frame: Tensor, hole: Tensor) -> Field:
     Parameters
     ----------
     before, frame
-        `[1,C,H,W]`, 0..1: the frame before and the present one.
+        `[1,C,H,W]`, 0..1: the previous and the current frame.
     hole
-        `[1,1,H,W]`, 1 = what the frame shows there does not count; motion is continued into it from around it.
+        `[1,1,H,W]`, 1 = pixels to ignore; motion is continued into them from their surroundings.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def motion(before: Tensor, frame: Tensor, hole: Tensor) -> Field:
 
 
 def _continued(flow: Field, unknown: Tensor) -> Field:
-    """The same with what is unknown interpolated smoothly from around it."""
+    """The same with unknown values interpolated smoothly from their surroundings."""
     if not bool(unknown.any()) or bool(unknown.all()):
         return flow
     largest = max(float(np.abs(flow).max()), 1e-3)

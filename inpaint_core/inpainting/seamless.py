@@ -1,4 +1,4 @@
-"""Textures whose edges meet: what tiles without a seam."""
+"""Textures that tile without a seam."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .inpaint import Completer, Progress, inpaint
 Axes = Literal["both", "horizontal", "vertical"]
 AXES: tuple[Axes, ...] = ("both", "horizontal", "vertical")
 SHIFTED = {"both": (-2, -1), "horizontal": (-1,), "vertical": (-2,)}
-MAX_MARGIN = 0.25  # of a side, on each side of a seam: half of the picture stays to fill from
+MAX_MARGIN = 0.25  # of a side, on each side of a seam: half of the picture remains to fill from
 
 
 def make_seamless(
@@ -27,7 +27,7 @@ def make_seamless(
     """Make pictures tile.
 
     A picture is rolled by half its size, so that opposite edges meet in a cross; the cross is filled; the picture is
-    rolled back. Where it was filled last, edges continue each other.
+    rolled back. Opposite edges then continue each other.
 
     Parameters
     ----------
@@ -36,18 +36,18 @@ def make_seamless(
     image
         `[B,C,H,W]`, 0..1.
     axes
-        Along which the picture is to be repeated: `"horizontal"` joins left and right, `"vertical"` top and bottom.
+        Along which the picture will be repeated: `"horizontal"` joins left and right, `"vertical"` top and bottom.
     margin
-        Width of what is replaced along each edge, as a share of the side, above 0 and up to `MAX_MARGIN`.
+        Width replaced along each edge, as a fraction of the side, above 0 and up to `MAX_MARGIN`.
     seed
-        For the search of a fill by patches.
+        Seed for the patch search of a fill.
     progress
         See `Progress`.
 
     Returns
     -------
     Tensor
-        `[B,C,H,W]`. What is farther than the margin from the joined edges stays bit for bit.
+        `[B,C,H,W]`. Pixels farther than the margin from the joined edges are kept bit for bit.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def make_seamless(
     if axes not in AXES:
         raise ValueError(f"axes are {axes!r}: expected one of {', '.join(AXES)}")
     if not 0.0 < margin <= MAX_MARGIN:
-        raise ValueError(f"margin is {margin}: expected a share above 0 and up to {MAX_MARGIN}")
+        raise ValueError(f"margin is {margin}: expected a fraction above 0 and up to {MAX_MARGIN}")
     dims = SHIFTED[axes]
     halves = [image.shape[dim] // 2 for dim in dims]
     rolled = torch.roll(image, halves, dims)
@@ -66,7 +66,7 @@ def make_seamless(
 
 
 def seam(image: Tensor, axes: Axes, margin: float) -> Tensor:
-    """The cross, or line, `[1,1,H,W]` in which the edges of `image` `[B,C,H,W]` meet after it was rolled by half."""
+    """The cross or line `[1,1,H,W]` in which the edges of `image` `[B,C,H,W]` meet after rolling by half."""
     mask = image.new_zeros(1, 1, *image.shape[-2:], dtype=torch.float32)
     for dim in SHIFTED[axes]:
         side = image.shape[dim]

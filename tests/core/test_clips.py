@@ -1,4 +1,4 @@
-"""Clips: fills that follow the picture."""
+"""Clips: fills that follow the motion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inpaint_core.inpainting.inpaint import inpaint
 
 
 def texture(height: int, width: int, seed: int = 0) -> Tensor:
-    """Smooth noise, in which motion can be seen."""
+    """Smooth noise, in which motion can be measured."""
     import cv2
 
     noise = np.random.default_rng(seed).random((height, width, 3)).astype(np.float32)
@@ -23,7 +23,7 @@ def texture(height: int, width: int, seed: int = 0) -> Tensor:
 
 
 def panned(step: int, count: int, seed: int = 0) -> Tensor:
-    """A camera that moves to the right over a picture, `step` pixels a frame."""
+    """A camera that moves to the right over a picture, `step` pixels per frame."""
     wide = texture(96, 128 + step * count, seed)
     return torch.cat([wide[..., step * index : step * index + 128] for index in range(count)])
 
@@ -35,7 +35,7 @@ def hole() -> Tensor:
 
 
 class Flickering:
-    """Fills every picture with another color: what a network does to frames, made visible."""
+    """Fills every picture with another color, an exaggeration of what a network does to frames."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -59,7 +59,7 @@ def host(nodes: ModuleType, tmp_path: Path) -> ModuleType:
 
 @pytest.fixture
 def said(nodes: ModuleType, host: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the nodes write on themselves, as sent to somebody who watches a graph in which they all have number 7."""
+    """Texts shown on nodes, as sent to a client watching a graph in which they all have number 7."""
     from comfy_api.v0_0_2 import io
     from server import PromptServer
 

@@ -1,4 +1,4 @@
-"""Refine Mask, Make Seamless, and models that others keep in models/inpaint."""
+"""Refine Mask, Make Seamless, and third-party models in models/inpaint."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_nothing_left_is_told(nodes, host, said, ring):
 
 
 def stripes() -> torch.Tensor:
-    """Brighter and brighter to the right, so that its left and right edges do not meet."""
+    """Increasingly bright to the right, so that its left and right edges do not match."""
     ramp = torch.linspace(0.2, 0.8, 64).expand(1, 3, 48, 64)
     return (ramp + 0.05 * torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(0))).contiguous()
 
@@ -124,7 +124,7 @@ def test_models_of_others_are_listed_and_programs_are_named_with_the_way_to_conv
     with pytest.raises(
         ValueError,
         match=r"^inpaint/big-lama\.pt can execute code .* python -m inpaint_core convert big-lama\.pt --out "
-        r"big-lama\.safetensors, and choose that$",
+        r"big-lama\.safetensors, and select the result$",
     ):
         nodes.LoadModel.execute("inpaint/big-lama.pt")
 

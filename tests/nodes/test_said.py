@@ -1,4 +1,4 @@
-"""What nodes say on themselves, word for word, and what they show."""
+"""Texts and pictures shown on nodes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def middle() -> torch.Tensor:
 
 
 def shown(output, host) -> list[np.ndarray]:
-    """Pictures that an output shows on its node."""
+    """Pictures shown on the node by an output."""
     import folder_paths
 
     where = [Path(folder_paths.get_temp_directory(), item["subfolder"], item["filename"]) for item in output["images"]]
@@ -56,12 +56,12 @@ def shown(output, host) -> list[np.ndarray]:
         (middle(), "Filled 12 % of the picture."),
         (
             torch.zeros(1, 40, 56),
-            "The mask is empty, so nothing is filled: white is what is filled. To fill the black parts, turn on "
+            "The mask is empty, so nothing is filled: only white parts are filled. To fill the black parts, turn on "
             "invert_mask.",
         ),
         (
             torch.ones(1, 40, 56),
-            "The mask covers the whole picture, so nothing is known to fill it from. Is it inverted? Then turn on "
+            "The mask covers the whole picture, so there is nothing to fill it from. If it is inverted, turn on "
             "invert_mask.",
         ),
         (
@@ -93,11 +93,11 @@ def choose(nodes, image, select, **more):
     [
         (
             dict(select="points", points="9, 9; 100, 3", not_points=""),
-            "the point 100, 3 lies outside the picture, which is 56x40 pixels: x goes from 0 to 55, y from 0 to 39",
+            "the point 100, 3 lies outside the picture of 56x40 pixels: x ranges from 0 to 55, y from 0 to 39",
         ),
         (
             dict(select="points", points="9, 9", not_points="9, -1"),
-            "the point 9, -1 lies outside the picture, which is 56x40 pixels: x goes from 0 to 55, y from 0 to 39",
+            "the point 9, -1 lies outside the picture of 56x40 pixels: x ranges from 0 to 55, y from 0 to 39",
         ),
         (
             dict(select="index", numbers="0, 300, 302"),
@@ -105,15 +105,15 @@ def choose(nodes, image, select, **more):
         ),
         (
             dict(select="random", at_least=0.5, at_most=0.3),
-            "at_least is 0.5 and at_most is 0.3: at_least must be below at_most; exchange them or change one",
+            "at_least is 0.5 and at_most is 0.3: at_least must be below at_most; swap them or change one",
         ),
         (
             dict(select="random", at_least=0.3, at_most=0.3),
-            "at_least is 0.3 and at_most is 0.3: at_least must be below at_most; exchange them or change one",
+            "at_least is 0.3 and at_most is 0.3: at_least must be below at_most; swap them or change one",
         ),
         (
             dict(select="size", at_least=0.5, at_most=0.3),
-            "at_least is 0.5 and at_most is 0.3: at_least may not be above at_most; exchange them or change one",
+            "at_least is 0.5 and at_most is 0.3: at_least must not be above at_most; swap them or change one",
         ),
     ],
 )
@@ -134,7 +134,8 @@ def test_no_points_is_told_and_leaves_the_mask_empty(nodes, host, said, image):
     assert not mask.any()
     first, second = said[0].split("\n")
     assert first == (
-        "No points yet, so nothing is selected: click superpixels on the node, write x, y into points, or connect some."
+        "No points yet, so nothing is selected: click superpixels on the node, type x, y into points, or connect "
+        "points."
     )
     assert second.endswith("superpixels, 0 % of the picture selected.")
 
@@ -150,7 +151,7 @@ def test_a_snap_that_finds_nothing_names_overlap(nodes, host, said, image):
     dot[:, 20, 20] = 1.0
     nodes.SnapMaskToSLIC.execute(image, dot, **SNAP)
     nodes.SnapMaskToSLIC.execute(image, dot, **SNAP | {"overlap": 0.0})
-    assert said[0] == "No superpixel is covered to 50 %: lower overlap, or use more segments."
+    assert said[0] == "The mask covers no superpixel by 50 %: lower overlap, or use more segments."
     assert said[1].endswith("% of the picture selected.")
 
 

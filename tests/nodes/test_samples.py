@@ -1,4 +1,4 @@
-"""The photographs that come with the pack."""
+"""The bundled photographs."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def test_the_node_says_where_a_training_stands(train, said, monkeypatch):
             train(steps=6)
     assert re.fullmatch(r"run: \d+ pictures, 6 steps", said[-4])
     assert re.fullmatch(r"step 1 of 6, loss [\d.e-]+, \d+ s left", said[-3])
-    assert said[-1] == "kept 2 of 6 steps of run; Run goes on from there"
+    assert said[-1] == "kept 2 of 6 steps of run; Run continues from there"
     said.clear()
     train(steps=6)
     assert "continues run at step 2" in said
@@ -251,7 +251,8 @@ def test_the_node_says_where_a_training_stands(train, said, monkeypatch):
     said.clear()
     train(steps=6)
     assert said[-1] == (
-        "all 6 steps of run were already done; for more, raise steps, choose another run_name, or set resume to never"
+        "all 6 steps of run were already done; for more, increase steps, choose another run_name, or set resume to "
+        "never"
     )
 
 
@@ -270,8 +271,8 @@ def test_what_counts_of_a_folder_and_connected_pictures_is_told(train, said, hos
         nodes.train.host.write_image(folder / f"{number}.png", picture)
     assert train(folder="input/flowers")[0].model.card.data == "1 pictures of flowers"
     assert said[-1].endswith(
-        "\nThe pictures of input/flowers are learned from; the connected ones are not: choose (connected images) in "
-        "folder for them."
+        "\nTraining uses the pictures of input/flowers, not the connected ones: select (connected images) in folder "
+        "to use those."
     )
 
 

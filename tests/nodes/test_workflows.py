@@ -76,7 +76,7 @@ def test_every_example_has_a_thumbnail(file):
         assert min(picture.size) >= 300
 
 
-def test_widgets_get_their_names_and_companions_are_left_out(example, info, api_form):
+def test_widgets_get_their_names_and_companions_are_skipped(example, info, api_form):
     prompt = api_form.to_api(example, info)
     by_type = {entry["class_type"]: entry["inputs"] for entry in prompt.values()}
     train = by_type["Liminal_TrainModel"]

@@ -24,7 +24,7 @@ from ..randomness import derive_seed
 from .validation import Verdict
 
 RECENT_STEPS = 50
-FIRST_PREVIEW = 5  # step after which somebody who watches may see that something is learned
+FIRST_PREVIEW = 5  # step after which a first preview shows that something is learned
 SKIPPED_IN_A_ROW = 10
 ROLLBACKS = 3
 
@@ -144,7 +144,7 @@ def train(
                 if skipped == SKIPPED_IN_A_ROW:
                     if rollbacks == ROLLBACKS:
                         raise DivergedError(
-                            f"stopped at step {step}: {error}, also after going back {ROLLBACKS} times; "
+                            f"stopped at step {step}: {error}, even after going back {ROLLBACKS} times; "
                             "lower `optimizer.learning_rate`, or set a smaller `optimizer.clip_norm`"
                         ) from None
                     step, skipped, rollbacks = keeper.roll_back(), 0, rollbacks + 1
@@ -212,7 +212,7 @@ def _learn(
         # Outside the handler, which keeps the failed step's tensors alive.
         if parts >= len(batch):
             raise OutOfMemoryError(
-                f"one picture at a time does not fit into memory at `data.size` {config.data.size} ({reason}); "
+                f"even a single picture does not fit into memory at `data.size` {config.data.size} ({reason}); "
                 "choose a smaller `data.size` or a smaller network"
             )
         if placement.device.type == "cuda":

@@ -276,9 +276,10 @@ def _is_same(folder: Path, config: TrainConfig) -> bool:
 
 
 def seed_of_same(out: Path, config: TrainConfig) -> int:
-    """The seed of the newest run in `out` or beside it that `config` describes but for its seed; else that of `config`.
+    """The seed of the newest run in `out` or beside it that matches `config` except for the seed; otherwise that of
+    `config`.
 
-    For those who want to go on with a run whatever seed they would begin a new one with.
+    For resuming a run regardless of the seed for a new one.
     """
     aside: dict[str, Any] = {**ASIDE, "seed": True}
     seeds: list[int] = []

@@ -46,7 +46,7 @@ class SweepConfig(Section):
     """A recipe below the base; None: the defaults of a training."""
     base: Changes = Field(default_factory=dict)
     axes: dict[Label, dict[Label, Changes]] = Field(min_length=1, max_length=10)
-    """Name of each axis; name of each of its levels; fields of a training that this level sets."""
+    """Axes by name; levels by name; fields of a training set by the level."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**64)], ...] = Field((0, 1), min_length=1, max_length=1000)
     """Each combination is trained once with each of these."""
     test: TestConfig = TestConfig()

@@ -1,7 +1,7 @@
 // Click superpixels on Mask from Superpixels (SLIC), while its `select` is `points` or `index`.
 //
 // The node sends its picture and a map of label numbers (a PNG: red is the lowest byte, then green and blue). A click
-// writes into the node's own widgets, so that what is selected is saved with the workflow, and works without this file.
+// writes into the node's own widgets, so that the selection is saved with the workflow and works without this file.
 
 import { api } from "../../../scripts/api.js"
 import { app } from "../../../scripts/app.js"
@@ -12,7 +12,7 @@ const MAX_SIDE = 1024 // of the map that is drawn
 const HEIGHT = 300
 const TINTS = { plus: [255, 30, 30, 0.5], minus: [40, 90, 255, 0.5], hover: [255, 255, 255, 0.35] }
 const HINT = "Run once, then click superpixels here."
-const HELP = "Click: take or put back. Right-click or Shift: leave out (points)."
+const HELP = "Click: select or deselect. Right-click or Shift-click: exclude (points)."
 
 const address = (file) => api.apiURL(`/view?${new URLSearchParams(file)}`)
 

@@ -1,4 +1,4 @@
-"""Pictures of superpixels that one can read places from: their numbers, and a grid of coordinates."""
+"""Annotated pictures of superpixels: their numbers, and a grid of coordinates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .pictures import boundary_overlay
 if TYPE_CHECKING:
     from PIL.Image import Image as Page
 
-LEGIBLE = 30  # pixels of a superpixel's side that hold a number of three digits
+LEGIBLE = 30  # side of a superpixel in pixels that fits a number of three digits
 TEXT = 13  # pixels
 MAX_SIDE = 4096  # longer side in pixels of an enlarged picture
 TARGET_LINES = 8  # of the grid along the longer side
@@ -24,7 +24,7 @@ STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000, 10
 
 
 def numbered_overlay(image: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Draw the borders of superpixels over a picture, with the number of each in its widest place.
+    """Draw the borders of superpixels over a picture, with each number at the widest place of its superpixel.
 
     Parameters
     ----------
@@ -34,8 +34,7 @@ def numbered_overlay(image: Tensor, labels: Tensor, mask: Tensor | None = None) 
     Returns
     -------
     Tensor
-        float32 `[B,3,s H,s W]`: enlarged by a whole number s where superpixels would otherwise be too small to hold
-        their numbers.
+        float32 `[B,3,s H,s W]`: enlarged by an integer s if superpixels would otherwise be too small for their numbers.
     """
     planes = labels if labels.ndim == 3 else labels[None]
     drawn = boundary_overlay(image, planes, mask)
@@ -66,7 +65,7 @@ def _number(picture: Tensor, plane: NDArray[np.integer], scale: int) -> Tensor:
 
 
 def widest_places(plane: NDArray[np.integer]) -> dict[int, tuple[int, int]]:
-    """For every label of an int `[H,W]`, the pixel `(x, y)` of it that is farthest from all others."""
+    """For every label of an int `[H,W]`, its pixel `(x, y)` that is farthest from all other labels."""
     import cv2
 
     apart = np.pad(plane, 1, constant_values=-1)
@@ -90,14 +89,14 @@ def widest_places(plane: NDArray[np.integer]) -> dict[int, tuple[int, int]]:
 
 
 def coordinate_grid(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Draw lines at round pixel coordinates over pictures, with the coordinates at their ends.
+    """Draw lines at round pixel coordinates over pictures, labeled with their coordinates.
 
     Parameters
     ----------
     image
         `[B,3,H,W]`, 0..1.
     size
-        Height and width in the pixels to count, where the pictures are shown enlarged.
+        Height and width of the coordinate system, for enlarged pictures.
 
     Returns
     -------

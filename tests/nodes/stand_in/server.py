@@ -1,8 +1,8 @@
-"""The server, which sends what nodes say to the interface."""
+"""The server, which sends the texts of nodes to the frontend."""
 
 
 class PromptServer:
-    """Records what is said; somebody watches."""
+    """Records the texts; a client is connected."""
 
     instance = None
 

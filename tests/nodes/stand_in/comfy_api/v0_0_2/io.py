@@ -221,7 +221,7 @@ def input_info(inputs):
 
 
 class Hidden(Enum):
-    """What a node may ask for that is no input."""
+    """Hidden values that a node may request."""
 
     unique_id = "UNIQUE_ID"
     prompt = "PROMPT"
@@ -230,7 +230,7 @@ class Hidden(Enum):
 
 @dataclass
 class HiddenHolder:
-    """What it gets."""
+    """The hidden values."""
 
     unique_id: str = None
 
