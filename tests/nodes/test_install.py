@@ -62,7 +62,7 @@ def test_the_two_lists_of_dependencies_are_the_same_and_bound_versions_from_belo
 def test_every_package_that_is_imported_is_declared(install):
     """In the library and the trainer; exceptions from extras, scikit-image, ComfyUI or the user's choice are listed
     here."""
-    optional = {"tensorboard", "wandb", "tifffile", "spandrel", "torchvision"}
+    optional = {"tensorboard", "wandb", "tifffile", "spandrel", "torchvision", "patchmatch"}
     imported = set()
     for file in (path for package in ("inpaint_core", "training") for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
