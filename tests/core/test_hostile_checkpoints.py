@@ -122,7 +122,7 @@ def test_a_pass_that_costs_too_much_is_refused_before_it_is_made(model, monkeypa
     load_model(model)
     monkeypatch.setenv("LIMINAL_PASS_GIB", "7.5")
     said = refusal(model)
-    assert "one pass at its training size of 8192 pixels takes about 8 GiB, 7.5 are allowed" in said
+    assert "one pass at its training size of 8192 pixels takes about 8 GiB, but only 7.5 are allowed" in said
     assert "set the environment variable LIMINAL_PASS_GIB to 8 or more" in said
     monkeypatch.setenv("LIMINAL_PASS_GIB", "8")
     load_model(model)

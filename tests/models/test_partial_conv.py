@@ -183,5 +183,5 @@ def test_box_sums_are_average_pooling_times_the_windows_size(size, stride, paddi
 
 
 def test_a_window_larger_than_the_padded_picture_is_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="window of 7 does not fit into 4 pixels"):
+    with pytest.raises(ValueError, match="window of 7 pixels does not fit into 4"):
         box_sum(torch.ones(1, 1, 4, 4), 7)

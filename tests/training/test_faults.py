@@ -149,7 +149,7 @@ def test_out_of_memory_with_a_single_picture_says_what_to_do(
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
 
     monkeypatch.setitem(ELEMENTWISE, LOSS, loss)
-    with pytest.raises(OutOfMemoryError, match=r"smaller data\.size"):
+    with pytest.raises(OutOfMemoryError, match=r"smaller `data\.size`"):
         run_training(tiny, out=tmp_path / "run")
 
 

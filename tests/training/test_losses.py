@@ -217,7 +217,7 @@ def test_features_stay_frozen_and_let_gradients_through() -> None:
 
 
 def test_unusable_feature_files_are_named_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(FeaturesError, match="no such file"):
+    with pytest.raises(FeaturesError, match="no such VGG weights file"):
         load_features(tmp_path / "none.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(FeaturesError, match="damaged"):
