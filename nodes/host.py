@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as model_management
 import folder_paths
@@ -46,6 +46,11 @@ MAX_SEED = 2**64 - 1
 ACTIVATION_BYTES_PER_PIXEL = 1024
 # Networks run on crops and tiles beyond this, see inpaint_core.completion.
 MAX_PASS_PIXELS = 2048 * 2048
+
+
+def seed_input(tooltip: str, **more: Any) -> io.Input:
+    """The widget for a seed, with the host's control that changes it after each run."""
+    return io.Int.Input("seed", default=0, min=0, max=MAX_SEED, control_after_generate=True, tooltip=tooltip, **more)
 
 
 def searchable(schema: io.Schema, *words: str) -> io.Schema:

@@ -11,8 +11,7 @@ from inpaint_core.inpainting.classical import FILL_NAMES, ClassicalFill, Classic
 from inpaint_core.inpainting.clips import inpaint_clip
 from inpaint_core.inpainting.copying import Sources
 from inpaint_core.inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Blend, Completer, Detail, Strategy, inpaint
-from inpaint_core.masks.morphology import grow as grow_mask
-from inpaint_core.masks.morphology import shrink as shrink_mask
+from inpaint_core.masks.morphology import grow_or_shrink
 
 from . import host, shown
 from .live_preview import LivePreview
@@ -64,6 +63,12 @@ def copying(planes: Tensor, sources: Tensor | None, allowed: Tensor | None, copy
     pictures: Sources = () if sources is None else list(host.image_planes(sources))
     where = None if allowed is None or not bool(allowed.any()) else host.hole_planes(allowed, planes)
     return {"sources": "frames" if copy_frames else pictures, "allowed": where}
+
+
+def filled_output(node: type[io.ComfyNode], filled: Tensor, hole: Tensor, remarks: list[str]) -> io.NodeOutput:
+    """Output and show pictures whose `hole` was filled, with the remarks or, without any, how much that was."""
+    shown.say(node, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
+    return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
 
 
 class Inpaint(io.ComfyNode):
@@ -234,12 +239,11 @@ class Inpaint(io.ComfyNode):
             )
 
         if clip:
-            grown = grow_mask(hole, grow) if grow >= 0 else shrink_mask(hole, -grow)
-            filled = inpaint_clip(completer, planes.cpu(), grown.cpu(), fill, LivePreview())
+            grown = grow_or_shrink(hole, grow).cpu()
+            filled = inpaint_clip(completer, planes.cpu(), grown, fill, LivePreview())
         else:
             filled = fill(completer, planes, hole, grow=grow)
-        shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
-        return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
+        return filled_output(cls, filled, hole, remarks)
 
 
 class ClassicalFillNode(io.ComfyNode):
@@ -317,5 +321,4 @@ class ClassicalFillNode(io.ComfyNode):
             **copying(planes, sources, allowed, copy_frames),
             progress=LivePreview(pictures=False),
         )
-        shown.say(cls, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
-        return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
+        return filled_output(cls, filled, hole, remarks)

@@ -90,14 +90,7 @@ class MaskFromSLIC(io.ComfyNode):
                 io.Boolean.Input(
                     "all_but", default=False, tooltip="Invert the selection: select all other superpixels."
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=host.MAX_SEED,
-                    control_after_generate=True,
-                    tooltip="Seed of the random selection. The same seed gives the same mask.",
-                ),
+                host.seed_input("Seed of the random selection. The same seed gives the same mask."),
                 io.Combo.Input(
                     "combine",
                     options=list(COMBINE),
@@ -297,14 +290,7 @@ class RandomMask(io.ComfyNode):
                     **share,
                     tooltip="Maximum share of the picture that is hole. 0: no limit; the generator decides.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=host.MAX_SEED,
-                    control_after_generate=True,
-                    tooltip="The same seed gives the same masks.",
-                ),
+                host.seed_input("The same seed gives the same masks."),
                 io.Int.Input("width", default=512, min=1, max=16384, tooltip="Width, if no image is connected."),
                 io.Int.Input("height", default=512, min=1, max=16384, tooltip="Height, if no image is connected."),
                 io.Int.Input(

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from inpaint_core.masks.morphology import feather as feather_mask
 from inpaint_core.masks.morphology import fill_holes as fill_islands
-from inpaint_core.masks.morphology import grow as grow_mask
+from inpaint_core.masks.morphology import grow_or_shrink
 from inpaint_core.masks.morphology import remove_specks as without_specks
-from inpaint_core.masks.morphology import shrink as shrink_mask
 
 from . import host, shown
 
@@ -76,7 +75,7 @@ class RefineMask(io.ComfyNode):
         planes = without_specks(planes, remove_specks)
         if fill_holes:
             planes = fill_islands(planes)
-        planes = grow_mask(planes, grow) if grow >= 0 else shrink_mask(planes, -grow)
+        planes = grow_or_shrink(planes, grow)
         planes = feather_mask(planes, feather, inward=False)
         said = f"{shown.share(planes)} of the mask is white."
         shown.say(cls, said if bool(planes.any()) else "Nothing is left of the mask: remove fewer specks, or grow it.")

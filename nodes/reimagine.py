@@ -51,14 +51,7 @@ class Reimagine(io.ComfyNode):
                     tooltip="Few rounds remove more at once: bolder, with less detail. Many rounds keep more of the "
                     "structure.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=host.MAX_SEED,
-                    control_after_generate=True,
-                    tooltip="Seed of the selection and the order of the parts.",
-                ),
+                host.seed_input("Seed of the selection and the order of the parts."),
                 io.Combo.Input(
                     "parts",
                     options=list(PARTS),

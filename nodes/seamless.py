@@ -43,14 +43,7 @@ class MakeSeamless(io.ComfyNode):
                         step=0.01,
                         tooltip="Width replaced along each edge, as a fraction of the side.",
                     ),
-                    io.Int.Input(
-                        "seed",
-                        default=0,
-                        min=0,
-                        max=host.MAX_SEED,
-                        control_after_generate=True,
-                        tooltip="Seed of the search for patches.",
-                    ),
+                    host.seed_input("Seed of the search for patches."),
                     host.LiminalModel.Input(
                         "model",
                         optional=True,

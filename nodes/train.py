@@ -110,13 +110,8 @@ class TrainModel(io.ComfyNode):
                     tooltip="The algorithm that updates the weights.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=host.MAX_SEED,
-                    control_after_generate=True,
-                    tooltip="Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same "
+                host.seed_input(
+                    "Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same "
                     "model. A resumed run keeps its original seed.",
                     extra_dict=host.ADVANCED,
                 ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import chain
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -24,9 +24,6 @@ class DescribedModel:
     network
         Its mode is left alone.
     """
-
-    does: ClassVar[str]
-    """What the model is for, as the predicate of a sentence about it."""
 
     def __init__(self, card: ModelCard, network: Network) -> None:
         self.card = card

@@ -67,7 +67,6 @@ class InpaintingModel(DescribedModel):
         `"patches"`: by default, `inpaint` uses the fills to guide patches.
     """
 
-    does = "fills holes"
     detail = "patches"
 
     def prepare(self, image: Tensor, mask: Tensor) -> Tensor:

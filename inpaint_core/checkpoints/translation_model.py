@@ -25,8 +25,6 @@ class TranslationModel(DescribedModel):
         that nothing is random and frames are independent.
     """
 
-    does = "translates pictures"
-
     @torch.no_grad()
     def predict(self, inputs: Tensor, *, previous: Tensor | None = None, steadiness: float = 0.0) -> Tensor:
         """Run the network.

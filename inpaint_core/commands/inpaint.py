@@ -106,7 +106,7 @@ def add_detail_argument(parser: argparse.ArgumentParser, default: Detail) -> Non
         choices=DETAILS,
         default=default,
         help="network: use the model's fill; patches: use it to guide patches copied from the surroundings; auto: "
-        "patches for the embedded models, network for all others (default: {default})",
+        "patches for Liminal's networks, network for all others (default: {default})",
     )
 
 

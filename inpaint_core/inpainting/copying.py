@@ -14,7 +14,7 @@ from .surroundings import keep_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Sources = Sequence[Tensor] | Literal["frames"]
-MOST_FRAMES = 4  # of a clip used as sources: the same ones for every frame, so that a static clip stays static
+MAX_FRAMES = 4  # of a clip used as sources: the same ones for every frame, so that a static clip stays static
 PATCH_CONTEXT = 1.0  # on each side of the hole, patches are copied from this fraction of its longer side
 PATCH_WINDOW = 256  # and from windows with at least this side
 
@@ -51,7 +51,7 @@ class Material:
         if isinstance(sources, str):
             if sources != "frames":
                 raise ValueError(f'sources is {sources!r}: give pictures [C,h,w], or "frames"')
-            chosen = torch.linspace(0, len(image) - 1, min(MOST_FRAMES, len(image))).round().long()
+            chosen = torch.linspace(0, len(image) - 1, min(MAX_FRAMES, len(image))).round().long()
             hidden = unknown[chosen.to(unknown.device)] > 0.5
             self._frames = torch.where(hidden, float("nan"), image[chosen.to(image.device), :3].float())
         else:

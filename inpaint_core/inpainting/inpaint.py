@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..batches import common_count
 from ..masks.morphology import feather as feather_mask
-from ..masks.morphology import grow as grow_mask
-from ..masks.morphology import shrink as shrink_mask
+from ..masks.morphology import grow_or_shrink
 from ..masks.normalise import normalize_mask
 from . import multiscale
 from .blending import join, match_colors
@@ -108,7 +107,7 @@ def inpaint(
         Shift the fill's mean color to that of a ring around the hole.
     detail
         `"network"`: the model's own fill. `"patches"`: the model's fill guides the structure and is replaced with
-        patches copied from the surroundings, see `patches.fill_from_patches`. `"auto"`: patches for the embedded
+        patches copied from the surroundings, see `patches.fill_from_patches`. `"auto"`: patches for Liminal's
         networks, whose fills they improve, and the model's own fill for all others.
     allowed
         1 = patches may be copied from here, in any form accepted for `mask`; None: from everything known. Only if
@@ -157,10 +156,8 @@ def inpaint(
         raise ValueError('allowed and sources are for patches only: use detail="patches", or the fill "patches"')
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = common_count(len(image), len(hole), ("images", "masks"))
-    if grow > 0:
-        hole = grow_mask(hole, grow)
-    elif grow < 0:
-        hole = shrink_mask(hole, -grow)
+    if grow:
+        hole = grow_or_shrink(hole, grow)
     output = image.expand(count, -1, -1, -1).clone(memory_format=torch.contiguous_format)
     settings = _Settings(strategy, feather, blend, color_match, context, grain, seed)
     allowance = Allowance(_device_of(model, image), _trained_side(model), size, frames_per_batch)
@@ -168,10 +165,6 @@ def inpaint(
     material = Material(output, unknown, allowed, sources)
     work = _Work(model, output, hole, unknown, settings, allowance, material, progress)
     work.run(more=len(output) if detail == "patches" else 0)
-    if not bool(torch.isfinite(output[:, :3].masked_fill(hole < 0.5, 0.0)).all()):
-        raise ValueError(
-            "the model's fill has values that are not finite; its weights are damaged, use another checkpoint"
-        )
     if detail == "patches":
         for index, picture in enumerate(output):
             plane, show = hole[index % len(hole), 0], partial(work.show, index)
@@ -224,7 +217,7 @@ class _Work:
         self.done, self.total = 0, 0
 
     def run(self, more: int = 0) -> None:
-        """Fill all windows; `further` more steps follow."""
+        """Fill all windows; `more` further steps follow."""
         jobs = self._plan()
         self.total = len(jobs) + more
         home: torch.device | None = None
@@ -346,8 +339,12 @@ class _Work:
         kept = target[:3]  # alpha is unchanged
         if not (self.copies and self.material.elsewhere):
             prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
-        filled = prediction[0].clamp(0.0, 1.0).to(target.dtype)
-        kept.copy_(torch.where(job.region.own[box.inside], filled, kept))
+        filled, own = prediction[0].clamp(0.0, 1.0).to(target.dtype), job.region.own[box.inside]
+        if not bool(torch.isfinite(filled[:, own]).all()):
+            raise ValueError(
+                "the model's fill has values that are not finite; its weights are damaged, use another checkpoint"
+            )
+        kept.copy_(torch.where(own, filled, kept))
 
     def _take_less(self, batch: list[_Job], error: BaseException) -> torch.device | None:
         """Shrink the allowance. Returns the device to move the model back to, if it was moved to the CPU."""

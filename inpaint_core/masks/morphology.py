@@ -40,6 +40,11 @@ def grow(mask: Tensor, pixels: float) -> Tensor:
     return _per_mask(mask, lambda plane: _grow(plane, pixels) if pixels > 0 else plane.copy())
 
 
+def grow_or_shrink(mask: Tensor, pixels: float) -> Tensor:
+    """Enlarge the holes by `pixels`, or shrink them if it is negative. See `grow` and `shrink`."""
+    return grow(mask, pixels) if pixels >= 0 else shrink(mask, -pixels)
+
+
 def shrink(mask: Tensor, pixels: float) -> Tensor:
     """Shrink the holes by `pixels` in every direction: the known area grows. See `grow`."""
     _check_radius(pixels)

@@ -12,7 +12,6 @@ CELL = 8  # pixels
 FORM = 6  # windows are compared by FORM x FORM values and their mean
 BRIGHTNESS = 0.5  # weight of that mean
 REDUCTION = 12  # details that inputs lack are removed from the memory as well
-LUMA = (0.299, 0.587, 0.114)
 
 
 class ExemplarIndex:
@@ -39,7 +38,7 @@ class ExemplarIndex:
         self.side = pictures.shape[-1]
         self.grid = self.side // CELL
         self.count = len(pictures)
-        gray = (pictures * pictures.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        gray = luma_of(pictures, 1)[:, None]
         small = round(self.side / REDUCTION)
         soft = F.interpolate(gray, (small, small), mode="area")
         soft = F.interpolate(soft, (self.side, self.side), mode="bicubic", align_corners=False).clamp(0.0, 1.0)
@@ -112,6 +111,12 @@ class ExemplarIndex:
         column = torch.where(turned, self.side - 1 - column, column)
         picture = picture - turned.long() * self.count
         return self._details[(picture * self.side + row) * self.side + column].permute(2, 0, 1).float() / 127.0
+
+
+def luma_of(colors: Tensor, dim: int) -> Tensor:
+    """Luma (ITU-R BT.601) of RGB along dimension `dim`, which is removed."""
+    red, green, blue = colors.unbind(dim)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def blurred(maps: Tensor, sigma: float) -> Tensor:

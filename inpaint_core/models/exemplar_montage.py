@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .architecture import Architecture, Arguments, Network
-from .exemplar_index import CELL, ExemplarIndex, blurred
+from .exemplar_index import CELL, ExemplarIndex, blurred, luma_of
 
 CANDIDATES = 2  # pictures per window
 PIECES = 6  # for an output the size of a picture of the memory
@@ -98,8 +98,8 @@ class ExemplarMontage(Network):
         at
             Index of the first one to replace.
         """
-        red, green, blue = (pictures * 255.0).unbind(1)
-        luma = 0.299 * red + 0.587 * green + 0.114 * blue
+        scaled = pictures * 255.0
+        luma, (red, _, blue) = luma_of(scaled, 1), scaled.unbind(1)
         chroma = F.avg_pool2d(torch.stack([(blue - luma) / 1.772, (red - luma) / 1.402], 1) + 128.0, 2)
         self.luma[at : at + len(pictures)] = luma.round().clamp(0, 255).byte()
         self.chroma[at : at + len(pictures)] = chroma.round().clamp(0, 255).byte()
@@ -231,7 +231,7 @@ def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, 
 def _relit(output: Tensor, guide: Tensor) -> Tensor:
     """The output with its brightness moved towards the guide's."""
     reduced = F.avg_pool2d(output, CELL)[0]
-    luma = blurred(0.299 * reduced[:1] + 0.587 * reduced[1:2] + 0.114 * reduced[2:], 1.0)
+    luma = blurred(luma_of(reduced, 0)[None], 1.0)
     gain = ((blurred(guide[None], 1.0) + DARKEST) / (luma + DARKEST).clamp(min=DARKEST)).clamp(0.5, 1.8) ** RELIGHT
     return output * F.interpolate(gain[None], output.shape[-2:], mode="bilinear", align_corners=False)
 

@@ -11,18 +11,10 @@ from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.models import build_model
 
+from .drawn import noise, square_hole
+
 RED = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
 WAYS = {"classical": (ClassicalFill("patches"), "network"), "detail": (ClassicalFill("mean"), "patches")}
-
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def square_hole(height: int, width: int, top: int, left: int, side: int) -> torch.Tensor:
-    mask = torch.zeros(1, 1, height, width)
-    mask[..., top : top + side, left : left + side] = 1.0
-    return mask
 
 
 def gray_with_red(height: int, width: int) -> torch.Tensor:

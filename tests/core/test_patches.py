@@ -16,15 +16,7 @@ from inpaint_core.inpainting.patches.field import nearest, whole_patches
 from inpaint_core.inpainting.patches.pyramid import halve
 from inpaint_core.masks import generate
 
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def square_hole(height: int, width: int, top: int, left: int, side: int) -> torch.Tensor:
-    mask = torch.zeros(1, 1, height, width)
-    mask[..., top : top + side, left : left + side] = 1.0
-    return mask
+from .drawn import noise, square_hole
 
 
 def stripes(height: int, width: int, period: int) -> torch.Tensor:

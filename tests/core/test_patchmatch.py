@@ -10,9 +10,7 @@ import torch
 from inpaint_core import inpaint
 from inpaint_core.inpainting.classical import ClassicalFill
 
-
-def noise(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+from .drawn import noise
 
 
 @pytest.fixture

@@ -13,6 +13,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("stand_in")
 
+# What Mask from Superpixels is given where a test says nothing else.
+SLIC_DEFAULTS = dict(
+    segments=30,
+    compactness=10.0,
+    all_but=False,
+    seed=0,
+    combine="add",
+    picture="borders",
+    split=False,
+    max_side=1024,
+    refine=False,
+    clip=False,
+)
+
 
 def load_pack() -> ModuleType:
     """The pack's root package under a name made from its path, as in the host's loader."""

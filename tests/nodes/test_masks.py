@@ -7,18 +7,9 @@ import torch
 
 from inpaint_core.masks import select_segments, slic_labels
 
-DEFAULTS = dict(
-    segments=30,
-    compactness=10.0,
-    all_but=False,
-    seed=0,
-    combine="add",
-    picture="borders",
-    split=False,
-    max_side=1024,
-    refine=False,
-    clip=False,
-)
+from .conftest import SLIC_DEFAULTS
+
+DEFAULTS = SLIC_DEFAULTS | {"segments": 30}
 
 
 @pytest.fixture(scope="module")

@@ -14,19 +14,10 @@ from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.masks import slic_labels
 from inpaint_core.models import build_model
 
+from .conftest import SLIC_DEFAULTS
+
 FILL = dict(method="mean", grow=0, invert_mask=False, threshold=0.5)
-SLIC = dict(
-    segments=12,
-    compactness=10.0,
-    all_but=False,
-    seed=0,
-    combine="add",
-    picture="borders",
-    split=False,
-    max_side=1024,
-    refine=False,
-    clip=False,
-)
+SLIC = SLIC_DEFAULTS | {"segments": 12}
 SNAP = dict(segments=12, compactness=10.0, overlap=0.5, max_side=1024, refine=False, invert_mask=False)
 RANDOM = dict(seed=0, width=96, height=64, count=1, margin=0.0, dilate=0.0, rotate=0.0)
 

@@ -100,7 +100,9 @@ def test_the_hosts_models_make_room_and_the_cache_is_given_back(train):
     assert [call[0] for call in comfy.model_management.calls] == ["unload_all_models", "soft_empty_cache"]
 
 
-def test_cancel_raises_keeps_a_loadable_model_and_the_next_run_resumes(nodes, host, train, monkeypatch):
+@pytest.fixture
+def cancelled_after_two(train, monkeypatch):
+    """Trains, with Cancel pressed when the bar shows two steps, and sees it stop."""
     import comfy.model_management
     import comfy.utils
 
@@ -109,10 +111,20 @@ def test_cancel_raises_keeps_a_loadable_model_and_the_next_run_resumes(nodes, ho
         if value == 2 and preview is None:
             comfy.model_management.interrupt_current_processing()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(comfy.utils.ProgressBar, "update_absolute", cancel_after_two)
-        with pytest.raises(comfy.model_management.InterruptProcessingException):
-            train(steps=6)
+    def run(**settings):
+        with monkeypatch.context() as patch:
+            patch.setattr(comfy.utils.ProgressBar, "update_absolute", cancel_after_two)
+            with pytest.raises(comfy.model_management.InterruptProcessingException):
+                train(**settings)
+
+    return run
+
+
+def test_cancel_raises_keeps_a_loadable_model_and_the_next_run_resumes(nodes, host, train, cancelled_after_two):
+    import comfy.model_management
+    import comfy.utils
+
+    cancelled_after_two(steps=6)
     assert not comfy.model_management.processing_interrupted()
     loaded = nodes.LoadModel.execute("output/liminal/run")[0]
     assert loaded.model.card.architecture == "unet"
@@ -202,20 +214,10 @@ def test_folders_and_names_are_checked_before_anything_runs(nodes, host):
     ]
 
 
-def test_another_seed_is_no_reason_to_start_anew_and_the_run_keeps_its_own(train, host, monkeypatch):
-    import comfy.model_management
-    import comfy.utils
-
+def test_another_seed_is_no_reason_to_start_anew_and_the_run_keeps_its_own(train, host, cancelled_after_two):
     whole = train(run_name="whole", seed=3, steps=6)
 
-    def cancel_after_two(bar, value, total=None, preview=None):
-        if value == 2 and preview is None:
-            comfy.model_management.interrupt_current_processing()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(comfy.utils.ProgressBar, "update_absolute", cancel_after_two)
-        with pytest.raises(comfy.model_management.InterruptProcessingException):
-            train(run_name="cut", seed=3, steps=6)
+    cancelled_after_two(run_name="cut", seed=3, steps=6)
     cut = train(run_name="cut", seed=99, steps=6)
     assert cut[3] == str(host.run_folder("cut") / "model.safetensors")
     for a, b in zip(whole[0].model.network.parameters(), cut[0].model.network.parameters(), strict=True):
@@ -226,20 +228,10 @@ def test_another_seed_is_no_reason_to_start_anew_and_the_run_keeps_its_own(train
     assert train(run_name="cut", seed=3, steps=6)[3] == cut[3]
 
 
-def test_the_node_says_where_a_training_stands(train, said, monkeypatch):
-    import comfy.model_management
-    import comfy.utils
-
+def test_the_node_says_where_a_training_stands(train, said, monkeypatch, cancelled_after_two):
     monkeypatch.setattr("time.monotonic", iter(range(10_000)).__next__)
 
-    def cancel_after_two(bar, value, total=None, preview=None):
-        if value == 2 and preview is None:
-            comfy.model_management.interrupt_current_processing()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(comfy.utils.ProgressBar, "update_absolute", cancel_after_two)
-        with pytest.raises(comfy.model_management.InterruptProcessingException):
-            train(steps=6)
+    cancelled_after_two(steps=6)
     assert re.fullmatch(r"run: \d+ pictures, 6 steps", said[-4])
     assert re.fullmatch(r"step 1 of 6, loss [\d.e-]+, \d+ s left", said[-3])
     assert said[-1] == "kept 2 of 6 steps of run; Run continues from there"

@@ -178,11 +178,7 @@ class _Session:
         step, interrupted = self._train(start)
         self._placement.wait()
         model = load_model(self._folder.model)
-        metrics = dict(model.card.metrics)
-        losses = read_losses(self._folder.metrics)
-        return TrainResult(
-            model, losses, self._sheet, self._folder.model, step, interrupted, metrics, {}, type(self._objective)
-        )
+        return self._result(model, step, interrupted, {})
 
     def emit(self, event: Event) -> None:
         """Notify all callbacks, in order."""
@@ -314,19 +310,20 @@ class _Session:
             **self._clock.report(config.batch_size * placement.processes),
         }
         write_summary(self._folder, config.name, step, interrupted, model, baselines, figures)
-        metrics = dict(model.card.metrics)
-        self.emit(Finished(step, interrupted, metrics))
-        losses = read_losses(self._folder.metrics)
+        self.emit(Finished(step, interrupted, dict(model.card.metrics)))
+        return self._result(model, step, interrupted, baselines)
+
+    def _result(self, model: Model, step: int, interrupted: bool, baselines: dict[str, float]) -> TrainResult:
         return TrainResult(
             model,
-            losses,
+            read_losses(self._folder.metrics),
             self._sheet,
             self._folder.model,
             step,
             interrupted,
-            metrics,
+            dict(model.card.metrics),
             baselines,
-            objective_class(config),
+            objective_class(self._config),
         )
 
     def _repair(self, model: Model, picture: Path, mask: Path) -> None:

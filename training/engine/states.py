@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from inpaint_core.files.atomic import unwritten
@@ -69,26 +70,29 @@ class States:
         """Write a state; if that fails, the earlier ones are kept and training continues."""
         if step > 0 and not self._file.exists:
             self._emit(self._file.write(step, self._objective.export(step, {})))
-        values = self._values()
-        self._failure = failure = self._write(step, values)
-        for _ in range(ATTEMPTS - 1):
-            if failure is not None:
-                self._failure = failure = self._write(step, values)
-        if failure is not None:
+        values, path = self._values(), None
+        for _ in range(ATTEMPTS):
+            try:
+                path = self._write(step, values)
+                break
+            except OSError as error:
+                self._failure = error
+        if path is None:
+            assert self._failure is not None
             self._emit(
                 Message(
-                    f"the state of step {step} could not be saved ({unwritten(failure)}); training continues, and "
-                    f"earlier states are intact",
+                    f"the state of step {step} could not be saved ({unwritten(self._failure)}); training continues, "
+                    f"and earlier states are intact",
                     "warning",
                 )
             )
             return
-        self.saved = step
+        self._failure, self.saved = None, step
         try:
             prune_states(self._folder.states, self._folder.run)
         except OSError as error:
             self._emit(Message(f"an older state could not be removed ({unwritten(error)})", "warning"))
-        self._emit(CheckpointSaved(step, self._folder.states / f"{step:08d}.json", "state"))
+        self._emit(CheckpointSaved(step, path, "state"))
 
     def finish(self, step: int) -> None:
         """Make sure that the model and the last step's state are on disk, and remove old states.
@@ -119,20 +123,16 @@ class States:
         self._emit(Message(f"back to the state of step {state.step}, continuing with other pictures", "warning"))
         return state.step
 
-    def _write(self, step: int, values: dict[str, Any]) -> OSError | None:
-        """Write the model, if that is still pending, and then the state; returns the error, if any."""
-        waiting = self._file.failure is not None
+    def _write(self, step: int, values: dict[str, Any]) -> Path:
+        """Write the model, if that is still pending, and then the state; returns its file."""
         remark = self._file.retry()
         if self._file.failure is not None:
-            return self._file.failure
+            raise self._file.failure
         try:
-            save_state(self._folder.states, step, values, self._folder.run)
-        except OSError as error:
-            return error
+            return save_state(self._folder.states, step, values, self._folder.run)
         finally:
-            if waiting and remark is not None:
+            if remark is not None:
                 self._emit(remark)
-        return None
 
     def _values(self) -> dict[str, Any]:
         return {

@@ -310,18 +310,16 @@ def _identity_of(state: SavedState) -> dict[str, object]:
     return saved
 
 
-def _misfit(state: SavedState, wanted: Mapping[str, object]) -> list[str]:
+def _misfit(state: SavedState, wanted: Mapping[str, object]) -> dict[str, object]:
+    """What a state has where `wanted` differs, by name."""
     saved = _identity_of(state)
-    return [name for name, value in wanted.items() if saved.get(name) != value]
+    return {name: saved.get(name) for name, value in wanted.items() if saved.get(name) != value}
 
 
 def _check_fit(folder: Path, state: SavedState, wanted: Mapping[str, object]) -> None:
-    saved = _identity_of(state)
-    misfit = _misfit(state, wanted)
-    if misfit:
-        name = misfit[0]
+    for name, saved in _misfit(state, wanted).items():
         raise RunError(
-            f"{folder}: its run has {name} {saved.get(name)!r}, but the configuration has {wanted[name]!r}; use the "
+            f"{folder}: its run has {name} {saved!r}, but the configuration has {wanted[name]!r}; use the "
             f"run's own config.yaml, or set `resume` to none"
         )
 
