@@ -22,7 +22,7 @@ def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
     Small networks predict colors and edges well and textures badly. So only the local average of their prediction is
     kept, and the difference of the known picture from its own local average is copied into it, as in contextual
     residual aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2); unlike there, the matching is not learned, and
-    a cell uses only its best match.
+    a cell uses only its best match. Networks do this in evaluation mode only: there is nothing to learn in it.
 
     Parameters
     ----------
