@@ -80,6 +80,8 @@ def export_model(
         raise ExportError(f"{target}: the name of an exported model must end in .onnx")
     if size is not None and not all(1 <= side <= MAX_SIDE for side in size):
         raise ExportError(f"a picture of {size[1]}x{size[0]} pixels: give sides from 1 to {MAX_SIDE}")
+    if not find_spec("onnx"):
+        raise ExportError('exporting needs the package onnx: pip install "liminal-inpaint[onnx]"')
     graph = graph_of(model).eval()
     with evaluation_mode(model.network), torch.no_grad():
         data = _described(_traced(graph, size), model)
@@ -90,6 +92,7 @@ def export_model(
 
 def _traced(graph: PictureGraph, size: tuple[int, int] | None) -> bytes:
     example = _probe(graph, size or _sizes_to_try(graph)[0], 0)
+    graph(*example)  # what a network derives from its weights must exist, or it would be traced as well
     names = [*graph.inputs, graph.output]
     axes = {name: {2: "height", 3: "width"} for name in names} if size is None else None
     file = io.BytesIO()
@@ -111,10 +114,8 @@ def _traced(graph: PictureGraph, size: tuple[int, int] | None) -> bytes:
 
 def _described(data: bytes, model: InpaintingModel | TranslationModel) -> bytes:
     """The file with the card's name and licence in it: pictures may be inside."""
-    try:
-        import onnx
-    except ModuleNotFoundError:
-        raise ExportError('exporting needs the package onnx: pip install "liminal-inpaint[onnx]"') from None
+    import onnx
+
     card = model.card
     described = onnx.load_from_string(data)
     onnx.helper.set_model_props(

@@ -76,4 +76,5 @@ def _places(side: int, before: int, padding: int) -> Tensor:
     place = torch.arange(side + padding) - before
     last = side - 1
     mirrored = last - (last - place.abs()).abs()
-    return torch.where(torch.as_tensor(padding - before < side), mirrored, place.clamp(min=0).minimum(torch.as_tensor(last)))
+    repeated = place.clamp(min=0).minimum(torch.as_tensor(last))
+    return torch.where(torch.as_tensor(padding - before < side), mirrored, repeated)
