@@ -118,7 +118,12 @@ def search_openverse(web: Web, endpoint: str, query: str, licences: Sequence[str
     if not known:
         return
     for number in range(1, OPENVERSE_PAGES + 1):
-        asked = {"q": query, "license": ",".join(known), "page": number, "page_size": OPENVERSE_PAGE}
+        asked: dict[str, str | int] = {
+            "q": query,
+            "license": ",".join(known),
+            "page": number,
+            "page_size": OPENVERSE_PAGE,
+        }
         answer = web.ask(endpoint, asked)
         for entry in answer.get("results") or []:
             yield Found(
