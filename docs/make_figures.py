@@ -74,7 +74,7 @@ def superpixels_to_fill(model_file: str) -> Path:
 
 
 def embedded_fills() -> Path:
-    """Every embedded model that fills holes beside Telea's fill and the truth."""
+    """Every embedded model that fills holes next to Telea's fill and the ground truth."""
     rows = []
     holes = (("strokes", "chelsea.png", 3), ("shapes", "coffee.png", 1), ("rectangles", "rocket.jpg", 6))
     for family, name, seed in holes:

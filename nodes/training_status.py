@@ -1,4 +1,4 @@
-"""Status of a training on its node."""
+"""Status of a training run on its node."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TrainingStatus:
     steps
         Total steps.
     remarks
-        Sentences that remain below the others.
+        Messages that stay below the others.
     """
 
     def __init__(self, node: type[io.ComfyNode], steps: int, remarks: list[str]) -> None:
@@ -76,19 +76,19 @@ class TrainingStatus:
             self._say(self._ending(event))
 
     def stopped(self) -> None:
-        """Report that nothing was kept."""
-        self._say("stopped before the first step: nothing was kept")
+        """Report that nothing was saved."""
+        self._say("stopped before the first step: nothing was saved")
 
     def _beginning(self) -> str:
-        return f"continues {self._run} at step {self._start}" if self._start else ""
+        return f"resumed {self._run} at step {self._start}" if self._start else ""
 
     def _ending(self, event: Finished) -> str:
         if event.interrupted:
-            return f"kept {event.step} of {self.progress.total} steps of {self._run}; Run continues from there"
+            return f"saved {self._run} at step {event.step} of {self.progress.total}; the next run resumes from there"
         if event.step == self._start:
             return (
-                f"all {event.step} steps of {self._run} were already done; for more, increase steps, choose another "
-                f"run_name, or set resume to never"
+                f"all {event.step} steps of {self._run} were already done; to train further, increase steps, choose "
+                "another run_name, or set resume to never"
             )
         return f"{self._run}: {event.step} steps done"
 

@@ -105,7 +105,7 @@ def report(result: TrainResult) -> None:
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:
-    """Configuration, run folder, and what to do with an existing run.
+    """Parse the command line into the configuration, the run folder, and what to do with an existing run.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def _base(recipe: str | None, out: str | None, resume: Resume) -> dict[str, Any]
 
 
 def _given(arguments: Sequence[str]) -> dict[str, Any]:
-    """Only the fields named by options."""
+    """Only the fields set by options."""
     if not arguments:
         return {}
     # Imported late: only this needs it, and importing it is slow.

@@ -2,19 +2,17 @@
 
 usage: python -m training.sweep --config SWEEP --out DIR [--data DIR] [--processes N] [--resume auto|none] [--steps N]
 
-  --config SWEEP    a .yaml file, or the bundled sweep: landscape
-  --out DIR         receives results.json, report.md, curves.png, bars.png, pictures.png and a run folder for each run
-  --data DIR        folder of pictures (default: the sweep's)
-  --processes N     number of runs at a time (default 1); with torchrun, each of its processes takes its share
-  --resume auto     skip complete runs, resume unfinished ones (default)
-  --resume none     refuse a folder that already has a sweep
-  --steps N         steps of every run; increasing it resumes all runs
+  --config SWEEP    a .yaml file, or the bundled sweep: landscape --out DIR         receives results.json, report.md,
+  curves.png, bars.png, pictures.png and a run folder for each run --data DIR        folder of pictures (default: the
+  sweep's) --processes N     number of runs at a time (default 1); with torchrun, the runs are divided among its
+  processes --resume auto     skip complete runs, resume unfinished ones (default) --resume none     fail if the folder
+  already contains a sweep --steps N         steps of every run; increasing it resumes all runs
 
-A sweep is a YAML mapping: `base` (fields of a training, on top of a `recipe`), `axes` (each with its levels, each with
-the fields that it sets), `seeds`, and `test` (the share of the pictures that all models are finally measured on, and
-the number of crops). A run that fails is recorded with its reason, and the others continue.
+A sweep is a YAML mapping: `base` (fields of a training run, on top of a `recipe`), `axes` (with their levels and the
+fields that each level sets), `seeds`, and `test` (the fraction of the pictures that all models are finally measured on,
+and the number of crops). A run that fails is recorded with its reason, and the others continue.
 
-exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted and saved
+exit codes: 0 done, 1 disk error, 2 bad input (one line on standard error), 130 interrupted and saved
 """
 
 from __future__ import annotations
@@ -57,19 +55,19 @@ class Request:
 
 
 def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False) -> list[str]:
-    """Do the remaining work of a sweep, alone or with other processes, and write its report.
+    """Complete a sweep, alone or with other processes, and write its report.
 
     Parameters
     ----------
     request
         The parsed command line.
     should_stop
-        Checked before every step of every training.
+        Called before every step of every run; stop if it returns true.
 
     Returns
     -------
     list of str
-        Sentences on which level of each axis is best; empty in all but the first of torchrun's processes.
+        Messages on which level of each axis is best; empty in all but the first of torchrun's processes.
 
     Raises
     ------
@@ -88,7 +86,8 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
     sweep = make_sweep(request.values, request.data, request.steps)
     if sweep.base.data.folder is not None:
         check_apart(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
-    # The first of torchrun's processes decides whether the sweep is possible at all; after that each trains alone.
+    # The first of torchrun's processes checks whether the sweep is possible at all; after that, each trains
+    # independently.
     with process_group():
         placement = place("cpu")
         placement.agree(lambda: _check(request, placement.processes > 1))
@@ -114,7 +113,7 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
 
 
 def _check(request: Request, together: bool) -> None:
-    """Refuse impossible requests before anything is written."""
+    """Reject impossible requests before anything is written."""
     from .sweeps.report import RESULTS, RESULTS_FORMAT
 
     out = request.out
@@ -123,7 +122,7 @@ def _check(request: Request, together: bool) -> None:
         raise ConfigError("--processes: torchrun has already started the processes")
     if request.fresh and (out / "runs").exists():
         raise ConfigError(
-            f"{out}: there already is a sweep here; choose another `out`, or set `resume` to auto to continue it"
+            f"{out}: there is already a sweep here; choose another `out`, or set `resume` to auto to continue it"
         )
     if (out / RESULTS).exists():
         try:
@@ -155,7 +154,7 @@ def _helpers(request: Request) -> Iterator[None]:
 
 
 def _help(request: Request, leave: Event) -> None:
-    """The work of a helper process: it takes runs until none is left, or until its parent process is gone."""
+    """The work of a worker process: complete runs until none is left or its parent process has ended."""
     from .engine.session import StoppedError
     from .sweeps.config import make_sweep
     from .sweeps.runs import Bench, Runs
@@ -174,7 +173,7 @@ def _help(request: Request, leave: Event) -> None:
     except StoppedError:
         pass
     except (ValueError, OSError) as error:
-        # Its remaining runs are taken over.
+        # Its remaining runs are taken over by the others.
         end(COMMAND, FAILED, f"a process ends: {error}")
 
 
@@ -185,7 +184,7 @@ def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Ou
 
 
 def _share_processors(processes: int) -> None:
-    """With one process per run, more threads than processors would only slow each other down."""
+    """Limit each process's threads: with more threads than CPUs, the runs would slow each other down."""
     if "OMP_NUM_THREADS" not in os.environ:
         import torch
 

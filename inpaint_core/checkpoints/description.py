@@ -1,4 +1,4 @@
-"""A description of a model in words."""
+"""A description of a model as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .translation_model import TranslationModel
 
 
 def describe_model(model: InpaintingModel | TranslationModel) -> str:
-    """What a model is, one fact per line: architecture, size, how its input is prepared, what it was trained on."""
+    """A model's architecture, size, input and training data, one property per line."""
     card = model.card
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
     remembered = sum(buffer.numel() for buffer in model.network.buffers() if buffer.dtype == torch.uint8)

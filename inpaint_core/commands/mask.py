@@ -26,7 +26,7 @@ MASK_SUFFIXES = (".png",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare one subcommand for every family of masks, with that family's options, and one for the contact sheet."""
+    """Add one subcommand for every family of masks, with that family's options, and one for the contact sheet."""
     families = parser.add_subparsers(dest="generator", required=True, metavar="GENERATOR")
     for name, generator in GENERATORS.items():
         family = families.add_parser(name, help=generator.summary, description=f"Draw masks: {generator.summary}.")
@@ -40,13 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         family.add_argument(
             "--border",
             type=float,
-            help="distance of holes from the edge: a fraction below 1, or pixels of a 512-pixel picture",
+            help="distance of holes from the picture's edge: a fraction if below 1, otherwise in pixels of a "
+            "512-pixel picture",
         )
         family.add_argument(
             "--seed",
             type=int,
             default=0,
-            help="seed of the first mask; the following masks count up from it (default: 0)",
+            help="seed of the first mask, incremented for each further mask (default: 0)",
         )
         picture_folders.add_recursive_argument(family)
         add_limit_argument(family)
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sheet.add_argument("--seed", type=int, default=0)
     sheet.add_argument("--side", type=int, default=256, help="longer side of a tile (default: 256)")
     add_limit_argument(sheet)
-    sheet.add_argument("--folder", type=Path, help="folder of masks to show for the family 'folder'")
+    sheet.add_argument("--folder", type=Path, help="folder of masks to use for the family 'folder'")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.generator == "sheet":
         return _write_sheet(arguments)
     if (arguments.image is None) == (arguments.size is None):
-        raise ValueError("give either --image or --size")
+        raise ValueError("specify either --image or --size")
     if arguments.number < 1:
         raise ValueError(f"--number {arguments.number}: must be at least 1")
     notes = Notes()
@@ -131,7 +132,7 @@ def _spell(value: object) -> str:
 
 
 def _plan(arguments: argparse.Namespace, numbered: bool, notes: Notes) -> list[Job]:
-    """The path of each picture's masks; where they are numbered, without the number."""
+    """The path of each picture's masks; if they are numbered, without the number."""
     image, out = arguments.image, arguments.out
     if image is None:
         return [Job(Path(), out / f"{arguments.generator}.png" if numbered or out.is_dir() else out)]
@@ -174,7 +175,7 @@ def _check_out(out: Path, several: bool) -> None:
             raise ImageFileError(f"{out}: several masks need a folder, not a file")
         return
     if out.suffix.lower() not in MASK_SUFFIXES:
-        raise ImageFileError(f"{out}: masks must be written as .png, which keeps their two values")
+        raise ImageFileError(f"{out}: masks must be written as .png, which preserves their two values")
     if not out.parent.is_dir():
         raise ImageFileError(f"{out}: the folder {out.parent} does not exist; create it first")
 

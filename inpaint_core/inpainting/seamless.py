@@ -36,11 +36,12 @@ def make_seamless(
     image
         `[B,C,H,W]`, 0..1.
     axes
-        Along which the picture will be repeated: `"horizontal"` joins left and right, `"vertical"` top and bottom.
+        Directions in which the picture will be repeated: `"horizontal"` joins left and right, `"vertical"` top and
+        bottom.
     margin
         Width replaced along each edge, as a fraction of the side, above 0 and up to `MAX_MARGIN`.
     seed
-        Seed for the patch search of a fill.
+        Seed of the patch search.
     progress
         See `Progress`.
 

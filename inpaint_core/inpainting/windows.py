@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-CELLS = 16  # holes closer than a window's least side / CELLS are merged; they would share a window anyway
-MAX_REGIONS = 256  # more holes are merged on a coarser grid, so that salt and pepper costs no more than a single hole
-ROUND = 32  # sides of windows are multiples of this if the frame allows: real context instead of padding
+CELLS = 16  # holes closer than a window's minimum side / CELLS are merged; they would be in one window anyway
+MAX_REGIONS = 256  # more holes are merged on a coarser grid, so that many tiny holes cost no more than a single one
+ROUND = 32  # sides of windows are multiples of this if the picture is large enough: real context instead of padding
 
 
 class Window(NamedTuple):
@@ -60,7 +60,7 @@ class Region(NamedTuple):
     Attributes
     ----------
     window
-        The part shown; it may contain parts of other regions' holes.
+        The part of the picture shown; it may include parts of other regions' holes.
     own
         Bool `[h,w]` of the window's size: the hole pixels that this region fills.
     """
@@ -75,7 +75,7 @@ def whole_frame(mask: Tensor) -> Region:
 
 
 def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
-    """Divide a mask's holes into regions with context.
+    """Group a mask's holes into regions with context.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
     least
         Sides of windows are at least this many pixels (or the frame's), so that a network sees its training size.
     context
-        A window shows this fraction of the hole's longer side on every side of the hole.
+        A window extends beyond the hole by this fraction of its longer side on every side.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
 
     Notes
     -----
-    The time does not grow with the number of holes: beyond `MAX_REGIONS` nearby holes count as one.
+    The time is bounded: beyond `MAX_REGIONS` holes, nearby holes count as one.
     """
     cells = _Cells(mask, max(1, least // CELLS))
     while cells.count > MAX_REGIONS:
@@ -123,12 +123,12 @@ def tiles(height: int, width: int, side: int, margin: int, overlap: int) -> list
     Parameters
     ----------
     height, width
-        Of the window, in pixels.
+        Size of the window in pixels.
     side
-        Of a tile; shorter where the window is.
+        Side of a tile in pixels; less where the window is smaller.
     margin
-        A tile's core is the part at least this many pixels away from those of its edges that are not the window's.
-        Cores cover the window.
+        A tile's core is the part that is at least this many pixels from its edges, except from those that are also
+        edges of the window. Cores cover the window.
     overlap
         Neighboring cores share at least this many pixels.
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MIN_LENGTH = 1e-2  # of a feature vector; below this, its direction is noise
+MIN_LENGTH = 1e-2  # minimum length of a feature vector; below it, its direction is noise
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """Correlations of channels, divided by the number of elements.
+    """Gram matrix: correlations between channels, divided by the number of elements.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
     features, target
         Feature maps `[B,C,h,w]`.
     hole
-        `[B,1,H,W]`, 1 = hole: a position is weighted by the share of its pixels that are hole.
+        `[B,1,H,W]`, 1 = hole: a position is weighted by the fraction of its pixels that are hole.
 
     Returns
     -------
     Tensor
         A scalar: the sum of `2 - 2 cos`, which is the squared difference of the normalized vectors (Zhang et al. 2018,
         arXiv 1801.03924, eq. 1), divided by the number of positions. Sums over channels are float32 even under
-        autocast. Unlike an absolute difference it counts faint textures as much as strong edges.
+        autocast. Unlike an absolute difference, it weights faint textures as much as strong edges.
     """
     dot = (features * target).sum(1, keepdim=True, dtype=torch.float32)
     length = (features * features).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
@@ -61,18 +61,18 @@ def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
 def perceptual_and_style(
     made: Sequence[Sequence[Tensor]], wanted: Sequence[Tensor], hole: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Perceptual and style loss against the truth.
+    """Perceptual and style loss against the ground truth.
 
     Parameters
     ----------
     made
-        Feature maps `[B,C,h,w]`, see `inpaint_core.losses.features`, of one or more pictures; the paper uses two: the
-        network's prediction, and the same with the known pixels put back.
+        Feature maps `[B,C,h,w]` (see `inpaint_core.losses.features`) of one or more pictures. The paper uses two: the
+        network's prediction, and the prediction with the known pixels put back.
     wanted
-        Those of the truth, detached.
+        Feature maps of the ground truth, detached.
     hole
-        `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the mean absolute difference
-        of features, as in the paper.
+        `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the perceptual loss is the mean
+        absolute difference of features, as in the paper.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Hole ratios and distances from the edge, in pixels of a given picture."""
+"""Hole ratios and distances from the edge, converted to pixels of a given picture."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ def margin_in_pixels(border: float | None, size: tuple[int, int]) -> int:
     pixels = math.ceil(share * side - 1e-9) if 0 < share < 0.5 else 0
     if not 0 < share < 0.5 or 2 * pixels >= side:
         raise ValueError(
-            f"border={border} leaves no room for holes in {size[0]}x{size[1]} pixels: "
-            f"give a fraction of the shorter side below 0.5, or pixels of a {REFERENCE_SIDE:.0f}-pixel picture below "
-            f"{REFERENCE_SIDE / 2:.0f}"
+            f"border={border} leaves no room for holes in {size[0]}x{size[1]} pixels: use a fraction of the shorter "
+            f"side below 0.5, or pixels of a {REFERENCE_SIDE:.0f}-pixel picture below {REFERENCE_SIDE / 2:.0f}"
         )
     return pixels
 
 
 def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], margin: int) -> tuple[int, int]:
-    """Least and greatest number of hole pixels whose share lies in `(low, high]`.
+    """Minimum and maximum number of hole pixels for a hole ratio in `(low, high]`.
 
-    The upper end itself is avoided if possible: in float32 a share of exactly 0.1 compares greater than 0.1.
+    The upper end itself is avoided if possible: in float32, a ratio of exactly 0.1 compares greater than 0.1.
     """
     low, high = (float(end) for end in hole_ratio)
     if not 0.0 <= low < high <= 1.0:
@@ -44,7 +43,7 @@ def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], m
         reason = (
             f"only {room} of {pixels} pixels lie inside the border"
             if room < least
-            else "no number of pixels has that share"
+            else "no number of pixels gives that ratio"
         )
         raise ValueError(f"a hole ratio in ({low}, {high}] cannot be met in {size[0]}x{size[1]} pixels: {reason}")
     return least, greatest

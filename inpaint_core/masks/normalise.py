@@ -19,7 +19,7 @@ def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold:
         `(H, W)` to resize to, by nearest-exact sampling (aligned pixel centers), before thresholding. None keeps the
         size. ComfyUI's all-zero 64x64 placeholder becomes an empty mask of that size.
     threshold
-        Values above it are hole: 0.98 in a JPEG is hole, 1/255 in an imperfect black is not.
+        Values above it are hole, so that 0.98 in a JPEG is hole, and 1/255 in imperfect black is not.
 
     Returns
     -------

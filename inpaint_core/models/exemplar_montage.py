@@ -48,7 +48,7 @@ class ExemplarMontage(Network):
     labeling of the output in cells of 8 pixels. Its energy favors similar brightness, and seams where colors agree
     (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimized by mean-field annealing, in which fewer and fewer
     labels remain. Details come from one picture, colors blend over the seams (two bands of the multiresolution spline
-    of Burt & Adelson 1983), and the brightness is moved towards that of the input.
+    of Burt & Adelson 1983), and the brightness is moved toward that of the input.
 
     Nothing in it is random, and no weight has gradients: it is trained by choosing pictures.
 
@@ -126,7 +126,7 @@ class ExemplarMontage(Network):
             The output for the previous frame, `[1,3,H,W]`: each frame then stays close to the colors of the previous
             one.
         steadiness
-            Strength of that, from 0 to 1.
+            Strength of this effect, from 0 to 1.
 
         Returns
         -------
@@ -229,7 +229,7 @@ def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, 
 
 
 def _relit(output: Tensor, guide: Tensor) -> Tensor:
-    """The output with its brightness moved towards the guide's."""
+    """The output with its brightness moved toward the guide's."""
     reduced = F.avg_pool2d(output, CELL)[0]
     luma = blurred(luma_of(reduced, 0)[None], 1.0)
     gain = ((blurred(guide[None], 1.0) + DARKEST) / (luma + DARKEST).clamp(min=DARKEST)).clamp(0.5, 1.8) ** RELIGHT

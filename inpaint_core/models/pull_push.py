@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SWEEPS = 2  # relaxation per scale, against blocks from the coarser one
+SWEEPS = 2  # relaxation sweeps per scale, which remove block artifacts from the coarser one
 
 
 def pull_push(values: Tensor, mask: Tensor) -> Tensor:

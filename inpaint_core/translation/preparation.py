@@ -31,7 +31,7 @@ def prepare(
     frames
         `[B,3,H,W]` or gray `[B,1,H,W]` in 0..1, any size.
     settings
-        As in the model's card.
+        The settings in the model's card.
     generator
         Only in training: source of the random brightness and contrast, one draw of each per picture; on the CPU.
     controls

@@ -42,7 +42,7 @@ def _weights(kind: Literal["area", "cubic"], source: int, target: int, device: t
 
 
 def area_matrix(source: int, target: int) -> Tensor:
-    """Float64 `[target,source]`: the share of every new pixel that each old pixel covers.
+    """Float64 `[target,source]`: the fraction of every new pixel that each old pixel covers.
 
     Raises
     ------

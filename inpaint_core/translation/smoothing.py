@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 THUMBNAIL = 16
-MIN_CUT = 0.06  # mean absolute difference of two thumbnails; slow motion stays below, different scenes rarely do
+MIN_CUT = 0.06  # mean absolute difference of two thumbnails; slow motion stays below it, different scenes rarely do
 CUT_OVER_MOTION = 2.0  # a cut must also exceed the preceding motion by this factor
 MOTION_MEMORY = 0.8
 

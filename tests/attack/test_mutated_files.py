@@ -1,4 +1,4 @@
-"""Checkpoints and pictures with a few errors in them: each is read correctly or refused in one sentence."""
+"""Checkpoints and pictures with a few errors in them: each is read correctly or rejected with a one-line error."""
 
 from __future__ import annotations
 

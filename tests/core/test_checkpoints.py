@@ -105,7 +105,7 @@ def test_a_header_that_claims_gigabytes_is_called_damaged(path):
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, path)
-    assert "no Liminal card" in refusal(path)
+    assert "not a Liminal model" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_missing_extra_and_misshapen_weights_are_named(path):
     for change, expected in [
         (lambda tensors: tensors.pop("head.1.bias"), "1 missing (first: 'head.1.bias')"),
         (lambda tensors: tensors.update(extra=torch.zeros(1)), "1 extra (first: 'extra')"),
-        (lambda tensors: tensors.update({"head.1.bias": torch.zeros(5)}), "has shape [5], but its card needs [3]"),
+        (lambda tensors: tensors.update({"head.1.bias": torch.zeros(5)}), "has shape [5], but its card requires [3]"),
         (lambda tensors: tensors["head.1.bias"].fill_(float("nan")), "NaN"),
     ]:
         path.write_bytes(data)

@@ -353,7 +353,7 @@ def test_bad_pictures_and_masks_of_a_folder_are_told_before_the_first_picture_is
     assert files(tmp_path / "out") == ["0.png"]
     (before,) = said
     assert len([line for line in before.splitlines() if line.startswith("failed: ")]) == 4
-    for sentence in ("in/1.png: not a picture", "masks/2.png: the mask holds", "masks/3.png: ", "no masks named 4"):
+    for sentence in ("in/1.png: not a picture", "masks/2.png: the mask contains", "masks/3.png: ", "no masks named 4"):
         assert sentence in before
     assert "wrote 1 of 5 pictures" in capsys.readouterr().out
 
@@ -363,7 +363,7 @@ def test_a_protecting_mask_is_read_before_the_first_picture(tmp_path, capsys):
     Image.fromarray(photo(0)).save(tmp_path / "colors.png")
     command = ["reimagine", "--model", "mean", "--image", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
     assert main([*command, "--protect", str(tmp_path / "colors.png")]) == 2
-    assert "colors.png: the mask holds" in capsys.readouterr().err
+    assert "colors.png: the mask contains" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -451,7 +451,7 @@ def test_a_mask_that_is_nothing_at_all_is_told_with_what_could_be_meant(tmp_path
     picture = save(tmp_path / "a.png")
     assert fill(picture, Path("rectangels"), tmp_path / "o.png") == 2
     said = capsys.readouterr().err
-    assert "rectangels: there is no such picture or folder" in said
+    assert "rectangels: neither a picture or folder" in said
     assert "rectangles" in said
 
 

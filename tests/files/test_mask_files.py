@@ -1,4 +1,4 @@
-"""Mask files as written by common programs: unambiguous ones are read, all others are refused in one sentence."""
+"""Mask files as written by common programs: unambiguous ones are read, all others are rejected with a one-line error."""
 
 import numpy as np
 import pytest

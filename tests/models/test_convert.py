@@ -264,7 +264,7 @@ def test_a_bare_pickle_is_refused_without_running_it(tmp_path):
         (damaged(lambda w: w.update({"enc_9x.stray": torch.zeros(1)})), "unknown weights .first: 'enc_9x.stray'"),
         (damaged(lambda w: w.pop("dec_3.conv.input_conv.weight")), "'dec_3.conv.input_conv.weight' is missing"),
         (damaged(lambda w: w.pop("enc_4.bn.running_var")), "'enc_4.bn.running_var' is missing"),
-        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(7)})), "shape .7., but its card needs .4."),
+        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(7)})), "shape .7., but its card requires .4."),
         (damaged(lambda w: w["enc_2.bn.bias"].fill_(float("nan"))), "NaN or infinity"),
         (damaged(lambda w: w["dec_2.conv.mask_conv.weight"].mul_(2)), "not the window of ones"),
         (damaged(lambda w: w.update({"enc_3.conv.mask_conv.weight": torch.ones(7)})), "not the window of ones"),

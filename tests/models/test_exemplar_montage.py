@@ -1,4 +1,4 @@
-"""The montage of remembered photographs: lookups against brute force, known pictures, consecutive frames."""
+"""The montage of exemplars: lookups against brute force, known pictures, consecutive frames."""
 
 from __future__ import annotations
 

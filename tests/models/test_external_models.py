@@ -145,7 +145,7 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
         (broken, "damaged"),
         (file(tmp_path, "unknown.safetensors", other=torch.zeros(1)), "does not support"),
         (file(tmp_path, "misshapen.safetensors", bias=torch.zeros(5)), "does not support"),
-        (file(tmp_path, "upscaler.safetensors", upscaler=torch.zeros(1)), "does not fill holes"),
+        (file(tmp_path, "upscaler.safetensors", upscaler=torch.zeros(1)), "is not an inpainting model"),
     ):
         with pytest.raises(CheckpointError, match=said) as error:
             load_external_model(path)

@@ -234,7 +234,7 @@ def test_the_node_says_where_a_training_stands(train, said, monkeypatch, cancell
     cancelled_after_two(steps=6)
     assert re.fullmatch(r"run: \d+ pictures, 6 steps", said[-4])
     assert re.fullmatch(r"step 1 of 6, loss [\d.e-]+, \d+ s left", said[-3])
-    assert said[-1] == "kept 2 of 6 steps of run; Run continues from there"
+    assert said[-1] == "saved run at step 2 of 6; the next run resumes from there"
     said.clear()
     train(steps=6)
     assert "continues run at step 2" in said
@@ -243,7 +243,7 @@ def test_the_node_says_where_a_training_stands(train, said, monkeypatch, cancell
     said.clear()
     train(steps=6)
     assert said[-1] == (
-        "all 6 steps of run were already done; for more, increase steps, choose another run_name, or set resume to "
+        "all 6 steps of run were already done; to train further, increase steps, choose another run_name, or set resume to "
         "never"
     )
 
@@ -263,8 +263,7 @@ def test_what_counts_of_a_folder_and_connected_pictures_is_told(train, said, hos
         nodes.train.host.write_image(folder / f"{number}.png", picture)
     assert train(folder="input/flowers")[0].model.card.data == "1 pictures of flowers"
     assert said[-1].endswith(
-        "\nTraining uses the pictures of input/flowers, not the connected ones: select (connected images) in folder "
-        "to use those."
+        "\nTraining uses the pictures of input/flowers, not the connected images; to use those, set folder to (connected images)."
     )
 
 

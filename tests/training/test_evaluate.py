@@ -50,7 +50,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) ->
 
 @pytest.fixture
 def masks(tmp_path: Path) -> Path:
-    """Four masks in two subfolders: 4 % and 16 %, one of each away from the edge."""
+    """Four masks in two subfolders: 4% and 16%, one of each away from the edge."""
     folder = tmp_path / "masks"
     for name, box in {
         "a/near.png": (0, 0, 19, 19),
@@ -333,7 +333,7 @@ BAD = {
     "no readable pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
     "give the folder itself": {"--masks": "folder"},
-    "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; give other --buckets": {
+    "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; use other --buckets": {
         "--masks": "{tmp}/masks",
         "--buckets": "0.3-0.4 0.4-0.5",
     },
@@ -344,7 +344,7 @@ BAD = {
     "no such VGG weights file": {"--features": "{tmp}/vgg.safetensors"},
     "give 32 to 4096": {"--size": "8"},
     "give 1 or more": {"--count": "0"},
-    "--against telea: not one of the measured models, mean": {"--against": "telea"},
+    "--against telea: not one of the models to measure: mean": {"--against": "telea"},
     "unrecognized arguments": {"--color": "red"},
 }
 
@@ -443,7 +443,7 @@ def test_a_fill_that_is_not_finite_is_not_scored():
         def complete(self, image, mask):
             return image / 0.0
 
-    with pytest.raises(ValueError, match="broken: the model's fill has values that are not finite"):
+    with pytest.raises(ValueError, match="broken: the model's fill is not finite"):
         Method("broken", Broken()).fill(torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
 
 

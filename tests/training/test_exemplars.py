@@ -87,7 +87,7 @@ def test_training_goes_on_from_a_model_with_its_memory(tmp_path: Path) -> None:
 def test_the_pictures_of_the_memory_are_named_at_the_end(tmp_path: Path) -> None:
     events: list[Event] = []
     run_training(config(), out=tmp_path / "run", callbacks=[events.append])
-    named = [event.text for event in events if isinstance(event, Message) and "the memory holds" in event.text]
+    named = [event.text for event in events if isinstance(event, Message) and "the exemplars are" in event.text]
     assert len(named) == 1
 
 

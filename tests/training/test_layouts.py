@@ -163,7 +163,7 @@ def test_a_clip_is_a_dataset_of_different_frames_drawn_by_the_seed(tmp_path):
 
 def test_a_clip_of_one_scene_or_with_pairs_is_refused(tmp_path):
     clip = write_clip(tmp_path / "clip.avi", [np.full((48, 64, 3), 90, np.uint8)] * 5)
-    with pytest.raises(DatasetError, match="only 1 of 5 frames drawn from 5 are different"):
+    with pytest.raises(DatasetError, match="only 1 of 5 frames drawn from 5 differ"):
         load_dataset(DataConfig(folder=str(clip), size=32))
     with pytest.raises(DatasetError, match="pairs need"):
         load_dataset(DataConfig(folder=str(clip), size=32, input_side="left"))
@@ -221,7 +221,7 @@ def test_a_sibling_that_is_a_link_is_skipped(tmp_path, tiny):
 def test_links_in_a_run_that_lead_out_of_it_are_refused(tmp_path, name):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(RunError, match="leads out of the run's folder"):
+    with pytest.raises(RunError, match="points outside the run folder"):
         RunFolder(tmp_path / "x").make()
     assert not (tmp_path / "elsewhere").exists()
 
@@ -275,7 +275,7 @@ def test_pictures_that_are_only_black_and_white_among_others_are_named_as_likely
         Image.fromarray(hole).save(tmp_path / f"{number}_m.png")
     config = DataConfig(folder=str(tmp_path), size=32)
     said = " ".join(load_dataset(config).remarks())
-    assert "3 of 6 pictures are only black and white" in said
+    assert "3 of 6 pictures are purely black and white" in said
     assert "0_m.png, 1_m.png, 2_m.png" in said
     report = prepare(Settings(tmp_path, tmp_path.parent / f"{tmp_path.name} out", 32))
     assert "only black and white" in " ".join(report["remarks"])

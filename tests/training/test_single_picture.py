@@ -1,4 +1,4 @@
-"""Training on a single picture in order to repair it."""
+"""Training on a single picture to repair it."""
 
 from __future__ import annotations
 

@@ -365,7 +365,7 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
     assert "--out is missing" in refusal(capsys, "--config", "landscape")
     assert not out.exists()
     (out / "runs").mkdir(parents=True)
-    assert "there already is a sweep here" in refused(lambda v: None, "--resume", "none")
+    assert "there is already a sweep here" in refused(lambda v: None, "--resume", "none")
     (out / "results.json").write_text("[]")
     assert "not from a sweep" in refused(lambda v: None)
     assert (out / "results.json").read_text() == "[]"

@@ -1,4 +1,4 @@
-"""prepare(): against OpenCV, and the same in training and in use."""
+"""prepare(): against OpenCV, and the same in training and inference."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_every_recipe_is_complete_and_makes_no_checkerboards(name: str) -> None:
     assert 1 <= recipe.batch_size <= 16
     if name != "facades":
         assert recipe.objective.prepare == PrepareSettings(reduction=24, brightness=0.2, contrast=0.15)
-        # scaled to 100-130 % and cropped, which is a crop of 1/1.3 to 1 that is enlarged
+        # scaled to 100-130% and cropped, which is a crop of 1/1.3 to 1 that is enlarged
         assert recipe.data.zoom == (pytest.approx(1 / 1.3, abs=0.001), 1.0)
         assert recipe.data.shorter_side == recipe.data.size == 256
 

@@ -236,10 +236,10 @@ def test_pictures_and_folders_are_translated(tmp_path: Path, model_file: Path) -
     ("source", "out", "message"),
     [
         ("camera:97", "window", "no camera 97"),
-        ("camera:front", "window", "name a camera by its number"),
+        ("camera:front", "window", "specify a camera by its number"),
         ("none.mp4", "out.mp4", "no such video file"),
         ("none.png", "out.png", "no such picture file"),
-        ("text.txt", "out.png", "give a picture, a folder, a video"),
+        ("text.txt", "out.png", "not a picture, a folder, a video"),
     ],
 )
 def test_what_cannot_be_opened_is_refused_in_one_line(
@@ -279,9 +279,9 @@ def test_an_inpainting_model_is_refused_by_translate_and_the_other_way_round(
     write_image(picture, torch.zeros(3, 8, 8))
     out = ["--out", str(tmp_path / "out.png")]
     assert main(["translate", "--model", str(inpainter), "--input", str(picture), *out]) == 2
-    assert "this model fills holes" in capsys.readouterr().err
+    assert "this is an inpainting model" in capsys.readouterr().err
     assert main(["inpaint", "--model", str(model_file), "--image", str(picture), "--mask", "rectangles", *out]) == 2
-    assert "this model does not fill holes" in capsys.readouterr().err
+    assert "this is a translation model" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent")

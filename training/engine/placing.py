@@ -1,4 +1,4 @@
-"""One run folder for all processes of a training."""
+"""Agreement on one run folder by all processes of a training run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..runs.state import load_newest_state
 def choose_together(
     placement: Placement, out: Path, resume: Resume, config: TrainConfig, wanted: Mapping[str, object], fingerprint: str
 ) -> tuple[RunFolder, bool]:
-    """The first process decides with `training.runs.folder.choose_folder`, and all get its answer.
+    """Let the first process decide with `training.runs.folder.choose_folder`, and give all processes its answer.
 
     Returns
     -------
@@ -24,7 +24,7 @@ def choose_together(
     Raises
     ------
     RunError
-        As there; in all processes.
+        As `choose_folder`, in all processes.
     """
     if placement.processes == 1:
         folder = choose_folder(out, resume, config, wanted, fingerprint)

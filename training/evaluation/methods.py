@@ -123,7 +123,7 @@ def score(
     mask
         `[B,1,H,W]`, 1 = hole.
     features, truth_features
-        Feature maps of both, see `inpaint_core.losses.features`; None skips the perceptual distance.
+        Feature maps of both (see `inpaint_core.losses.features`); None skips the perceptual distance.
 
     Returns
     -------

@@ -28,12 +28,12 @@ def build_features(
     Raises
     ------
     ConfigError
-        It cannot be loaded; the message says how to train without it.
+        It cannot be loaded; the message explains how to train without it.
     """
     if objective.features == "none":
         if needed:
             raise ConfigError(
-                "features needs a feature extractor, but `objective.features` is none", "objective.adversary"
+                "the value features needs a feature extractor, but `objective.features` is none", "objective.adversary"
             )
         return None
     if objective.perceptual == objective.style == 0.0 and not needed:

@@ -1,4 +1,4 @@
-"""What was done with every picture: for the user, and for the next preparation into the same folder."""
+"""Report on what was done with every picture, for the user and for the next preparation into the same folder."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ AT_WORK = " at work"
 
 @contextmanager
 def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
-    """Hold a lock file; it remains, but is empty if the block has completed.
+    """Hold a lock file; the file remains, but is empty if the block has completed.
 
-    Emptying it is the last write: a process killed before that leaves its mark, see `was_cut_off`.
+    Emptying the file is the last write, so a process killed before that leaves a trace; see `was_cut_off`.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ Scores = Mapping[Cell, Sequence[float | None]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and half the width of its 95 % interval, None if there are fewer than two values."""
+    """A mean and half the width of its 95% interval, None if there are fewer than two values."""
 
     mean: float
     half: float | None
@@ -69,7 +69,7 @@ class Axis:
         Whether the means are over settings at which no level failed; otherwise they are over the available runs of each
         level, and not strictly comparable.
     settings
-        Largest number of pairs in a comparison.
+        Maximum number of pairs in a comparison.
     seeds
         Whether the pairs are seeds, because there is no other axis.
     """
@@ -95,7 +95,7 @@ def analyze(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Mean with Student's 95 % interval."""
+    """Mean with Student's 95% interval."""
     half = _half_width(np.asarray(values, dtype=float)) if len(values) > 1 else None
     return Estimate(fmean(values), half, len(values))
 
@@ -173,7 +173,7 @@ def answer(axis: Axis, unit: str = "dB") -> str:
         return f"{start} {first} has the highest mean ({where}), but this may be due to chance (one pair).{end}"
     close = [name for name, behind in others if not behind.excludes_zero]
     if not close:
-        interval = f"95 % interval {lead.mean - lead.half:.2f} to {lead.mean + lead.half:.2f}"
+        interval = f"95% interval {lead.mean - lead.half:.2f} to {lead.mean + lead.half:.2f}"
         return f"{start} {first} ({where}), {lead.mean:.2f} {unit} above {second} ({interval}).{end}"
     worse = [name for name, behind in others if behind.excludes_zero]
     more = f"; clearly worse: {_listed(worse)}." if worse else "."

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.signedinteger[Any]]
 
-SPECK = 0.005  # of the desired mean size: smaller pieces are merged all at once
+SPECK = 0.005  # fraction of the desired mean size; smaller pieces are merged all at once
 CANDIDATES = 16  # at most this many pieces per desired one are merged one by one
 
 
@@ -22,8 +22,8 @@ def connected_pieces(labels: Labels) -> Labels:
 
 
 def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32]) -> Labels:
-    """Merge every piece that is not kept into the kept neighbor with the nearest mean color, from the kept ones
-    outwards.
+    """Merge every piece that is not kept into the kept neighbor with the closest mean color, from the kept ones
+    outward.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     pieces
         `[H,W]`, connected pieces numbered from 0 without gaps; -1 where there is none.
     count
-        Desired number of pieces; if there are fewer, nothing is merged, nor are pieces without neighbors.
+        Desired number of pieces. If there are fewer, nothing is merged; pieces without neighbors never are.
     planes
         float32 `[C,H,W]`, colors.
 
