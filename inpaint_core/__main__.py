@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .commands.notes import print_any_name
+from .commands.notes import allow_undecodable_names
 from .files.atomic import unwritten
 from .inpainting.memory import is_out_of_memory
 from .text import MAX_MESSAGE_LENGTH, one_line
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 2 bad input (one line on stderr), 130 interrupted.
     """
-    print_any_name()
+    allow_undecodable_names()
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(prog="python -m inpaint_core", description=__doc__.split(": ", 1)[1])
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -35,7 +35,7 @@ LiminalModel = io.Custom("LIMINAL_MODEL")
 """The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""
 
 MODEL_FOLDER = "liminal"
-OTHERS_FOLDER = "inpaint"
+THIRD_PARTY_FOLDER = "inpaint"
 ADVANCED = {"advanced": True}
 """For `extra_dict`: newer frontends collapse such inputs; 0.8.0 has no argument for it and ignores the entry."""
 
@@ -130,7 +130,7 @@ def soft_planes(mask: Tensor) -> Tensor:
     return mask.float().nan_to_num(0.0).clamp(0.0, 1.0).reshape(-1, 1, mask.shape[-2], mask.shape[-1])
 
 
-def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
+def notes_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     """Notes on why a result may look unexpected: no hole, nothing known, a different aspect ratio, an invisible fill.
 
     Parameters
@@ -147,29 +147,27 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     """
     height, width = image.shape[-2:]
     rows, columns = mask.shape[-2:]
-    remarks = []
+    notes = []
     if not bool(hole.any()):
-        remarks.append(
+        notes.append(
             "The mask is empty, so nothing is filled: only its white parts are filled. To fill the black parts, turn "
             "on invert_mask."
         )
     elif bool(hole.all()):
-        remarks.append(
+        notes.append(
             "The mask covers the whole picture, so there is nothing to fill it from. If the mask is inverted, turn "
             "on invert_mask."
         )
     elif max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
-        remarks.append(
-            f"The mask has {columns}x{rows} pixels and was stretched to the picture's {width}x{height}, which has a "
-            "different aspect ratio."
+        notes.append(
+            f"The mask has {columns}x{rows} pixels and was stretched to the size of the picture, {width}x{height}, "
+            "which has a different aspect ratio."
         )
     if image.shape[1] == 4 and bool(((hole > 0.5) & (image[:, 3:] <= 0.0)).any()):
-        remarks.append(
-            "Part of the hole is fully transparent, so the fill is invisible there: remove the alpha channel."
-        )
-    for remark in remarks:
-        logger.warning(remark)
-    return remarks
+        notes.append("Part of the hole is fully transparent, so the fill is invisible there: remove the alpha channel.")
+    for note in notes:
+        logger.warning(note)
+    return notes
 
 
 def host_mask(mask: Tensor) -> Tensor:
@@ -319,18 +317,18 @@ def register_model_folder() -> None:
     folder_paths.folder_names_and_paths[MODEL_FOLDER] = (paths, {*extensions, ".safetensors"})
 
 
-def others_models() -> dict[str, Path]:
+def third_party_models() -> dict[str, Path]:
     """Files in `models/inpaint`, where other packs keep LaMa and MAT, by their name in lists.
 
     Files other than safetensors are listed as well; selecting one raises an error with instructions.
     """
-    folders = folder_paths.folder_names_and_paths.get(OTHERS_FOLDER, ([], set()))[0]
-    folders = folders or [os.path.join(folder_paths.models_dir, OTHERS_FOLDER)]
+    folders = folder_paths.folder_names_and_paths.get(THIRD_PARTY_FOLDER, ([], set()))[0]
+    folders = folders or [os.path.join(folder_paths.models_dir, THIRD_PARTY_FOLDER)]
     found: dict[str, Path] = {}
     for folder in map(Path, folders):
         for file in sorted(folder.iterdir()) if folder.is_dir() else []:
             if file.suffix.lower() in (".safetensors", *PICKLE_SUFFIXES) and file.is_file():
-                found.setdefault(f"{OTHERS_FOLDER}/{file.name}", file)
+                found.setdefault(f"{THIRD_PARTY_FOLDER}/{file.name}", file)
     return found
 
 
@@ -506,7 +504,7 @@ def model_names() -> list[str]:
     newest = sorted(runs, key=lambda file: file.stat().st_mtime_ns, reverse=True)
     stored = folder_paths.get_filename_list(MODEL_FOLDER)
     trained = (f"output/liminal/{file.parent.name}" for file in newest)
-    return [*embedded_models(), *stored, *trained, *others_models()]
+    return [*embedded_models(), *stored, *trained, *third_party_models()]
 
 
 def model_file(name: str) -> Path:
@@ -522,7 +520,7 @@ def model_file(name: str) -> Path:
     embedded = embedded_models()
     if name in embedded:
         return embedded[name]
-    others = others_models()
+    others = third_party_models()
     if name in others:
         return others[name]
     if name in folder_paths.get_filename_list(MODEL_FOLDER):

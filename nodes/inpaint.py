@@ -69,9 +69,9 @@ def copying(planes: Tensor, sources: Tensor | None, allowed: Tensor | None, copy
     return {"sources": "frames" if copy_frames else pictures, "allowed": where}
 
 
-def filled_output(node: type[io.ComfyNode], filled: Tensor, hole: Tensor, remarks: list[str]) -> io.NodeOutput:
+def filled_output(node: type[io.ComfyNode], filled: Tensor, hole: Tensor, notes: list[str]) -> io.NodeOutput:
     """Output and show pictures whose `hole` was filled, with the notes or, if there are none, the size of the hole."""
-    shown.say(node, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
+    shown.say(node, *(notes or [f"Filled {shown.percentage(hole)} of the picture."]))
     return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
 
 
@@ -220,24 +220,24 @@ class Inpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        remarks = host.remarks_on_hole(mask, hole, planes)
+        notes = host.notes_on_hole(mask, hole, planes)
         completer = host.inpainter(model, planes)
 
-        def fill(completer: Completer, frames: Tensor, holes: Tensor, anew: bool = True, grow: int = 0) -> Tensor:
+        def fill(completer: Completer, frames: Tensor, holes: Tensor, is_new: bool = True, grow: int = 0) -> Tensor:
             return inpaint(
                 completer,
                 frames,
                 holes,
-                strategy if anew else "whole",
+                strategy if is_new else "whole",
                 grow,
                 feather,
                 blend,
                 color_match,
-                detail if anew else "network",
-                **(copying(frames, sources, allowed, copy_frames) if anew else {}),
+                detail if is_new else "network",
+                **(copying(frames, sources, allowed, copy_frames) if is_new else {}),
                 size=size or None,
                 context=context,
-                grain=grain if anew else 0.0,
+                grain=grain if is_new else 0.0,
                 seed=grain_seed,
                 frames_per_batch=frames_per_batch or None,
                 progress=None if clip else LivePreview(),
@@ -248,7 +248,7 @@ class Inpaint(io.ComfyNode):
             filled = inpaint_clip(completer, planes.cpu(), grown, fill, LivePreview())
         else:
             filled = fill(completer, planes, hole, grow=grow)
-        return filled_output(cls, filled, hole, remarks)
+        return filled_output(cls, filled, hole, notes)
 
 
 class ClassicalFillNode(io.ComfyNode):
@@ -316,7 +316,7 @@ class ClassicalFillNode(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        remarks = host.remarks_on_hole(mask, hole, planes)
+        notes = host.notes_on_hole(mask, hole, planes)
         filled = inpaint(
             ClassicalFill(method),
             planes,
@@ -326,4 +326,4 @@ class ClassicalFillNode(io.ComfyNode):
             **copying(planes, sources, allowed, copy_frames),
             progress=LivePreview(pictures=False),
         )
-        return filled_output(cls, filled, hole, remarks)
+        return filled_output(cls, filled, hole, notes)

@@ -23,7 +23,7 @@ from inpaint_core.masks import (
 
 from . import host, shown
 from .families import draw, families
-from .selection import PICKED, check_range, criteria, remarks, selections
+from .selection import PICKED, check_range, criteria, notes, selections
 
 COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": torch.maximum,
@@ -185,8 +185,8 @@ class MaskFromSLIC(io.ComfyNode):
             drawn = coordinate_grid(drawn, (planes.shape[-2], planes.shape[-1]))
         shown.say(
             cls,
-            *remarks(select, points, boxes, wanted),
-            f"{count} superpixels, {shown.share(chosen)} of the picture selected.",
+            *notes(select, points, boxes, wanted),
+            f"{count} superpixels, {shown.percentage(chosen)} of the picture selected.",
         )
         if select["select"] in PICKED:
             seen = shown.superpixels(planes[0], labels if labels.ndim == 2 else labels[0])
@@ -262,12 +262,12 @@ class SnapMaskToSLIC(io.ComfyNode):
         rough = host.hole_planes(mask, planes, invert=invert_mask)
         snapped = snap_to_labels(rough, labels, overlap)
         drawn = boundary_overlay(planes, labels, snapped)
-        found = host.remarks_on_hole(mask, rough, planes)
+        found = host.notes_on_hole(mask, rough, planes)
         if not found and not bool(snapped.any()):
             found = [
                 f"The mask covers no superpixel by at least {100.0 * overlap:g}%: lower overlap, or use more segments."
             ]
-        shown.say(cls, *(found or [f"{shown.share(snapped)} of the picture selected."]))
+        shown.say(cls, *(found or [f"{shown.percentage(snapped)} of the picture selected."]))
         return io.NodeOutput(host.host_mask(snapped), host.host_image(drawn), ui=shown.pictures(drawn))
 
 

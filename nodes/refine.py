@@ -77,6 +77,6 @@ class RefineMask(io.ComfyNode):
             planes = fill_islands(planes)
         planes = grow_or_shrink(planes, grow)
         planes = feather_mask(planes, feather, inward=False)
-        said = f"{shown.share(planes)} of the mask is white."
+        said = f"{shown.percentage(planes)} of the mask is white."
         shown.say(cls, said if bool(planes.any()) else "Nothing is left of the mask: remove fewer specks, or grow it.")
         return io.NodeOutput(host.host_mask(planes), ui=shown.pictures(planes))

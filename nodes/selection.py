@@ -232,7 +232,7 @@ def check_range(low: float, high: float, may_be_equal: bool = False) -> None:
         )
 
 
-def remarks(select: dict[str, Any], points: object, boxes: object, chosen: list[dict[str, Any]]) -> list[str]:
+def notes(select: dict[str, Any], points: object, boxes: object, chosen: list[dict[str, Any]]) -> list[str]:
     """Notes on why nothing is selected, or why a link has no effect."""
     how, found = select.get("select"), []
     if how == "points" and not chosen[0]["points"]:

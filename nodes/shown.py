@@ -48,7 +48,7 @@ def pictures(planes: Tensor) -> dict[str, Any]:
     return {"images": files}
 
 
-def share(hole: Tensor) -> str:
+def percentage(hole: Tensor) -> str:
     """The percentage of a picture covered by a mask `[B,1,H,W]`, as text."""
     part = 100.0 * float(hole.mean())
     return f"{part:.2g}%" if part < 10 else f"{part:.0f}%"

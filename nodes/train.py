@@ -13,7 +13,7 @@ from inpaint_core.batches import paired
 from inpaint_core.translation.sensitivity import Sensitivity
 
 from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names
-from ..training.errors import SettingError, TrainingError, worded
+from ..training.errors import SettingError, TrainingError, with_named_fields
 from ..training.layers import layered
 from . import host
 from .pictures import MIN_SIDE, known_squares
@@ -185,19 +185,19 @@ class TrainModel(io.ComfyNode):
     ) -> io.NodeOutput:
         # Imported late: only training needs it, and every import delays the host's start.
         from ..training.engine.session import StoppedError, run_training
-        from ..training.runs.folder import seed_of_same
+        from ..training.runs.folder import seed_of_matching_run
 
         out = run_folder(run_name)
         source = picture_source(folder, images, mask)
-        remarks = [BOTH.format(folder)] if images is not None and folder != CONNECTED else []
+        notes = [BOTH.format(folder)] if images is not None and folder != CONNECTED else []
         with host.training_device() as device:
             try:
                 wanted = configuration(out.name, source, str(device), **settings)
                 if RESUME[resume] != "none":
-                    wanted = wanted.model_copy(update={"seed": seed_of_same(out, without_download(wanted))})
+                    wanted = wanted.model_copy(update={"seed": seed_of_matching_run(out, without_download(wanted))})
                 config = without_download(wanted)
-                remarks += [] if config.objective == wanted.objective else [LEFT_OUT]
-                watcher = TrainingStatus(cls, config.steps, list(remarks))
+                notes += [] if config.objective == wanted.objective else [LEFT_OUT]
+                watcher = TrainingStatus(cls, config.steps, list(notes))
                 stop = watcher.progress.cancelled
                 result = run_training(config, out=out, resume=RESUME[resume], callbacks=[watcher], should_stop=stop)
             except StoppedError:
@@ -207,7 +207,7 @@ class TrainModel(io.ComfyNode):
             except SettingError as error:
                 raise ValueError(error.named(widget)) from error
             except TrainingError as error:
-                raise type(error)(worded(str(error), widget)) from error
+                raise type(error)(with_named_fields(str(error), widget)) from error
         watcher.progress.raise_if_cancelled()
         FINISHED.add(run_name, result.path)
         return io.NodeOutput(
@@ -215,7 +215,7 @@ class TrainModel(io.ComfyNode):
             {"loss": [loss for loss in result.losses if math.isfinite(loss)]},
             host.host_image(result.samples[None]),
             str(result.path),
-            "\n".join([report(result), *remarks]),
+            "\n".join([report(result), *notes]),
             ui={"images": host.newest_pictures(result.path.parent / "samples", 1)},
         )
 

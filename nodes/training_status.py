@@ -9,7 +9,7 @@ from comfy_api.v0_0_2 import io
 
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
-from ..training.errors import worded
+from ..training.errors import with_named_fields
 from ..training.events import Event, Finished, Message, Preview, Scanning, Started, StepDone
 from . import host, shown
 
@@ -42,14 +42,14 @@ class TrainingStatus:
         The node.
     steps
         Total steps.
-    remarks
+    notes
         Messages that stay below the others.
     """
 
-    def __init__(self, node: type[io.ComfyNode], steps: int, remarks: list[str]) -> None:
+    def __init__(self, node: type[io.ComfyNode], steps: int, notes: list[str]) -> None:
         self.progress = host.Progress(steps)
         self._node = node
-        self._remarks = remarks
+        self._notes = notes
         self._run, self._start, self._done = "", 0, 0
         self._said = float("-inf")
 
@@ -68,10 +68,10 @@ class TrainingStatus:
         elif isinstance(event, Preview):
             self.progress.update(self._done, labeled(event))
         elif isinstance(event, Message):
-            sentence = one_line(worded(event.text, widget), MAX_MESSAGE_LENGTH)
+            sentence = one_line(with_named_fields(event.text, widget), MAX_MESSAGE_LENGTH)
             logger.log(logging.WARNING if event.level == "warning" else logging.INFO, sentence)
             if event.level == "warning":
-                self._remarks.append(sentence)
+                self._notes.append(sentence)
         elif isinstance(event, Finished):
             self._say(self._ending(event))
 
@@ -95,7 +95,7 @@ class TrainingStatus:
     def _say(self, *sentences: str, now: bool = True) -> None:
         if now or time.monotonic() - self._said >= SECONDS:
             self._said = time.monotonic()
-            shown.say(self._node, *sentences, *self._remarks)
+            shown.say(self._node, *sentences, *self._notes)
 
 
 def status(event: StepDone) -> str:

@@ -156,7 +156,7 @@ class LearningToSeePrepare(io.ComfyNode):
         if model is None:
             seen = prepare(frames, PrepareSettings(reduction=reduction), controls=controls)
         elif isinstance(model.model, TranslationModel):
-            seen = FrameTranslator(model.model, controls=controls).look(frames)
+            seen = FrameTranslator(model.model, controls=controls).prepare_input(frames)
         else:
             raise ValueError("this is an inpainting model; connect a translation model, or nothing")
         return io.NodeOutput(host.host_image(seen), ui=shown.pictures(seen))

@@ -35,12 +35,13 @@ class SettingError(ValueError):
     def named(self, name: Callable[[str], str]) -> str:
         """All problems in one line, with each field named by `name(field)`."""
         sentences = (
-            worded(sentence if field is None else f"`{field}`: {sentence}", name) for field, sentence in self.problems
+            with_named_fields(sentence if field is None else f"`{field}`: {sentence}", name)
+            for field, sentence in self.problems
         )
         return one_line("; ".join(sentences), MAX_MESSAGE_LENGTH)
 
 
-def worded(text: str, name: Callable[[str], str]) -> str:
+def with_named_fields(text: str, name: Callable[[str], str]) -> str:
     """A message with the fields in backticks replaced by `name(field)`."""
     return re.sub(r"`([a-z][a-z0-9_.]*)`", lambda match: name(match[1]), text)
 

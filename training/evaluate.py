@@ -18,7 +18,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.devices import find_device
 from inpaint_core.files.opening import add_limit_argument
 from inpaint_core.foreign.completers import open_completer
@@ -32,7 +32,7 @@ from .evaluation import report as reports
 from .evaluation.comparison import EvaluationSettings, compare
 from .evaluation.methods import WITH_PATCHES, Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
-from .runs.folder import check_apart, check_writable
+from .runs.folder import check_outside, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 MIN_SIZE, MAX_SIZE = 32, 4096
@@ -45,13 +45,13 @@ COMMAND = "training.evaluate"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    print_any_name()
+    allow_undecodable_names()
     try:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
-        check_apart(options.out, options.data, recursive=True)
+        check_outside(options.out, options.data, recursive=True)
         if Path(options.masks).is_dir():
-            check_apart(options.out, Path(options.masks), recursive=True)
+            check_outside(options.out, Path(options.masks), recursive=True)
         settings = EvaluationSettings(
             data=options.data,
             masks=options.masks,

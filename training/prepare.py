@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.files.atomic import unwritten
 from inpaint_core.files.folders import Listing, list_pictures
 from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit
@@ -187,7 +187,7 @@ COMMAND = "training.prepare"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    print_any_name()
+    allow_undecodable_names()
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         report = prepare(settings, quiet=False)

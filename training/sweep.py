@@ -33,7 +33,7 @@ from inpaint_core.files.atomic import unwritten
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
-from .runs.folder import check_apart, check_writable
+from .runs.folder import check_outside, check_writable
 
 if TYPE_CHECKING:
     from .sweeps.config import Combination
@@ -85,7 +85,7 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
 
     sweep = make_sweep(request.values, request.data, request.steps)
     if sweep.base.data.folder is not None:
-        check_apart(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
+        check_outside(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
     # The first of torchrun's processes checks whether the sweep is possible at all; after that, each trains
     # independently.
     with process_group():
@@ -136,7 +136,7 @@ def _check(request: Request, together: bool) -> None:
 @contextmanager
 def _helpers(request: Request) -> Iterator[None]:
     """Run all other processes for the duration of the block; if it fails, they save and end."""
-    _share_processors(request.processes)
+    _limit_threads(request.processes)
     context = multiprocessing.get_context("spawn")
     leave = context.Event()
     helpers = [context.Process(target=_help, args=(request, leave)) for _ in range(request.processes - 1)]
@@ -159,7 +159,7 @@ def _help(request: Request, leave: Event) -> None:
     from .sweeps.config import make_sweep
     from .sweeps.runs import Bench, Runs
 
-    _share_processors(request.processes)
+    _limit_threads(request.processes)
     parent, stop = multiprocessing.parent_process(), StopSignals()
 
     def should_stop() -> bool:
@@ -183,7 +183,7 @@ def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Ou
     print(f"{complete} of {len(every)}: {run.name}: {said}", flush=True)
 
 
-def _share_processors(processes: int) -> None:
+def _limit_threads(processes: int) -> None:
     """Limit each process's threads: with more threads than CPUs, the runs would slow each other down."""
     if "OMP_NUM_THREADS" not in os.environ:
         import torch

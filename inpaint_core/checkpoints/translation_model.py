@@ -37,7 +37,7 @@ class TranslationModel(DescribedModel):
             for it, color `[B,3,H,W]` otherwise; any size from 1x1, on any device.
         previous
             Output `[1,3,H,W]` in 0..1 for the frame before the first of `inputs`. Only used by networks with
-            `Network.uses_previous`, whose output then changes less from frame to frame.
+            `Network.continues`, whose output then changes less from frame to frame.
         steadiness
             Strength of this effect, from 0 to 1.
 

@@ -132,12 +132,12 @@ def run(arguments: argparse.Namespace) -> int:
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
-        notes.say(source, picture.remarks)
+        notes.say(source, picture.notes)
         hole = _mask_for(arguments, source, picture, masks, notes)
         allowed = None
         if arguments.allowed is not None:
             mask = read_mask(arguments.allowed, picture, max_pixels=limit)
-            notes.say(arguments.allowed, mask.remarks)
+            notes.say(arguments.allowed, mask.notes)
             allowed = mask.hole
         result = inpaint(
             model,
@@ -160,12 +160,12 @@ def run(arguments: argparse.Namespace) -> int:
         notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
         notes.say(target, write_image(target, result[0], like=picture))
 
-    def look(source: Path) -> None:
+    def check(source: Path) -> None:
         header = read_header(source, limit)
         if masks is not None:
             read_mask(_mask_file(arguments, source, masks, header.transparent), max_pixels=limit)
 
-    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read], look=look)
+    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read], check=check)
 
 
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
@@ -197,7 +197,7 @@ def _read_sources(path: Path | None, limit: int, notes: Notes) -> tuple[list[Ten
     files = picture_folders.search(path, False, notes).pictures if path.is_dir() else [path]
     pictures = [decode_image(file, limit) for file in files]
     for file, picture in zip(files, pictures, strict=True):
-        notes.say(file, picture.remarks)
+        notes.say(file, picture.notes)
     return [picture.planes for picture in pictures], list(files)
 
 
@@ -241,7 +241,7 @@ def _mask_for(
         return 1.0 - hole if arguments.invert else hole
     path = _mask_file(arguments, source, masks, picture.alpha is not None)
     mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
-    notes.say(path, mask.remarks)
+    notes.say(path, mask.notes)
     return mask.hole
 
 

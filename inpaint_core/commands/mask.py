@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from torch import Tensor
 
 from ..files.images import decode_image, write_image
-from ..files.naming import fit_name, refuse_inputs
+from ..files.naming import fit_name, reject_inputs
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
 from ..masks import GENERATORS, generate, segment_masks
 from ..masks.generators.contact_sheet import draw_contact_sheet
@@ -89,13 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
         picture = None if arguments.image is None else source
         for number, mask in enumerate(_masks(arguments, picture, places[Job(source, target)], notes)):
             path = target.with_name(fit_name(target.stem, f"_{number:06d}.png")) if numbered else target
-            refuse_inputs([path], [source])
+            reject_inputs([path], [source])
             write_image(path, mask)
             written.append(path)
 
     if folder:
-        look = picture_folders.look_at_headers(arguments.max_megapixels)
-        return picture_folders.run_jobs(jobs, arguments.out, work, look)
+        check = picture_folders.check_headers(arguments.max_megapixels)
+        return picture_folders.run_jobs(jobs, arguments.out, work, check)
     (job,) = jobs
     job.target.parent.mkdir(parents=True, exist_ok=True)
     work(job.source, job.target)
@@ -151,7 +151,7 @@ def _masks(arguments: argparse.Namespace, source: Path | None, index: int, notes
     image = None
     if source is not None:
         picture = decode_image(source, pixel_limit(arguments.max_megapixels))
-        notes.say(source, picture.remarks)
+        notes.say(source, picture.notes)
         image = picture.cut_out
     size = tuple(arguments.size) if image is None else (image.shape[1], image.shape[2])
     labels = None
@@ -181,9 +181,9 @@ def _check_out(out: Path, several: bool) -> None:
 
 
 def _write_sheet(arguments: argparse.Namespace) -> int:
-    refuse_inputs([arguments.out], [arguments.image])
+    reject_inputs([arguments.out], [arguments.image])
     picture = decode_image(arguments.image, pixel_limit(arguments.max_megapixels))
-    Notes().say(arguments.image, picture.remarks)
+    Notes().say(arguments.image, picture.notes)
     image = picture.visible()
     factor = arguments.side / max(image.shape[1:])
     if factor < 1.0:

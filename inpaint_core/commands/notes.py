@@ -27,7 +27,7 @@ class Notes:
                 tqdm.write(one_line(f"note: {path}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
 
 
-def print_any_name() -> None:
+def allow_undecodable_names() -> None:
     """Allow printing file names that are not valid UTF-8: such bytes are shown as numbers."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..files.folders import Listing, list_pictures
 from ..files.images import WRITABLE_SUFFIXES
-from ..files.naming import Wanted, distinct_names, refuse_inputs, refuse_inside
+from ..files.naming import Wanted, distinct_names, reject_inputs, reject_inside
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
 from ..files.suffixes import READABLE_CLIPS, READABLE_SUFFIXES
 from .notes import Notes, blamed
@@ -60,7 +60,7 @@ def search(folder: Path, recursive: bool, notes: Notes) -> Listing:
     listing = list_pictures(folder, recursive)
     if not listing.pictures:
         raise ImageFileError(f"{folder}: no pictures in this folder{listing.found()}")
-    notes.say(folder, listing.remarks())
+    notes.say(folder, listing.notes())
     return listing
 
 
@@ -108,12 +108,12 @@ def plan(
             raise ImageFileError(f"{out}: {image} is a folder, so --out must also be a folder, not a file")
         if out.exists() and not out.is_dir():
             raise ImageFileError(f"{out}: {image} is a folder, so --out must also be a folder, but it is a file")
-        refuse_inside(out, image, listing.recursive, option)
+        reject_inside(out, image, listing.recursive, option)
         names = output_names(listing.pictures, image, keep_format, suffixes, companions)
         jobs = [Job(source, out / name) for source, name in zip(listing.pictures, names, strict=True)]
     targets = [job.target for job in jobs]
     targets += [_companion(target, end) for target in targets for end in companions]
-    refuse_inputs(targets, [*(job.source for job in jobs), *also_read])
+    reject_inputs(targets, [*(job.source for job in jobs), *also_read])
     return jobs
 
 
@@ -124,12 +124,12 @@ def run_over(
     *,
     also_read: Iterable[Path] = (),
     companions: Sequence[str] = (),
-    look: Callable[[Path], object] | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> int:
     """Call `work(source, target)` for one picture, or for every picture of a folder.
 
     In a folder, failures are reported, and the other pictures are processed. See `plan` for `also_read` and
-    `companions`, and `run_jobs` for `look`, which by default reads headers.
+    `companions`, and `run_jobs` for `check`, which by default reads headers.
 
     Returns
     -------
@@ -149,11 +149,11 @@ def run_over(
         return 0
     listing = search(arguments.image, arguments.recursive, notes)
     jobs = plan(arguments.image, arguments.out, listing, **options)
-    look = look or look_at_headers(arguments.max_megapixels)
-    return run_jobs(jobs, arguments.out, work, look, skip_existing=arguments.skip_existing)
+    check = check or check_headers(arguments.max_megapixels)
+    return run_jobs(jobs, arguments.out, work, check, skip_existing=arguments.skip_existing)
 
 
-def look_at_headers(max_megapixels: float | None) -> Callable[[Path], object]:
+def check_headers(max_megapixels: float | None) -> Callable[[Path], object]:
     """Check that a file is a picture and not too large; for `run_jobs`."""
     limit = pixel_limit(max_megapixels)
     return lambda source: read_header(source, limit)
@@ -163,7 +163,7 @@ def run_jobs(
     jobs: Sequence[Job],
     out: Path,
     work: Callable[[Path, Path], None],
-    look: Callable[[Path], object],
+    check: Callable[[Path], object],
     *,
     skip_existing: bool = False,
 ) -> int:
@@ -173,7 +173,7 @@ def run_jobs(
     ----------
     work
         Called with source and target.
-    look
+    check
         Called with every source, in threads, before work on the first one starts: its errors are reported at once.
     skip_existing
         Skip existing files.
@@ -185,7 +185,7 @@ def run_jobs(
     """
     waiting = [job for job in jobs if not (skip_existing and job.target.is_file())]
     skipped = len(jobs) - len(waiting)
-    waiting, failures = _look_at_all(waiting, look)
+    waiting, failures = _check_all(waiting, check)
     for folder in sorted({out, *(job.target.parent for job in waiting)}):
         folder.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(waiting), unit="picture", disable=None) as bar:
@@ -203,12 +203,12 @@ def run_jobs(
     return 2 if failures else 0
 
 
-def _look_at_all(jobs: Sequence[Job], look: Callable[[Path], object]) -> tuple[list[Job], list[str]]:
+def _check_all(jobs: Sequence[Job], check: Callable[[Path], object]) -> tuple[list[Job], list[str]]:
     """Jobs whose files can be read, and the errors of the others, which are reported."""
 
     def problem(job: Job) -> str | None:
         try:
-            look(job.source)
+            check(job.source)
         except (ValueError, OSError, MemoryError) as error:
             return blamed(job.source, error)
         return None

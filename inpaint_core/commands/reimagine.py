@@ -69,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
-        notes.say(source, picture.remarks)
+        notes.say(source, picture.notes)
         protect = None
         if arguments.protect is not None:
             mask = read_mask(arguments.protect, picture, invert=arguments.invert, max_pixels=limit)
-            notes.say(arguments.protect, mask.remarks)
+            notes.say(arguments.protect, mask.notes)
             protect = mask.hole
         strip = Strip(picture.visible(), arguments.rounds)
         result = reimagine(

@@ -21,7 +21,7 @@ from ..checkpoints.translation_model import TranslationModel
 from ..devices import find_device
 from ..files.folders import Listing
 from ..files.images import decode_image, write_image
-from ..files.naming import refuse_inputs
+from ..files.naming import reject_inputs
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
 from ..files.suffixes import READ_BY, READABLE_CLIPS, READABLE_SUFFIXES
 from ..files.videos import (
@@ -172,8 +172,8 @@ class _Task:
         def work(picture: Path, target: Path) -> None:
             write_image(target, self._translate_picture(picture))
 
-        look = picture_folders.look_at_headers(self.arguments.max_megapixels)
-        return picture_folders.run_jobs(jobs, out, work, look)
+        check = picture_folders.check_headers(self.arguments.max_megapixels)
+        return picture_folders.run_jobs(jobs, out, work, check)
 
     def frames(self, listing: Listing, out: Path) -> int:
         """Pictures of a folder, in order of name, as the frames of a clip."""
@@ -207,13 +207,13 @@ class _Task:
 
     def _frame(self, path: Path) -> Tensor:
         picture = decode_image(path, self._limit)
-        self._notes.say(path, picture.remarks)
+        self._notes.say(path, picture.notes)
         return picture.visible()
 
     def _translate_picture(self, source: Path) -> Tensor:
         # Pictures of a folder are not a clip: each is processed independently.
         picture = decode_image(source, self._limit)
-        self._notes.say(source, picture.remarks)
+        self._notes.say(source, picture.notes)
         if bool(picture.unknown.any()):
             self._notes.say(source, ["its transparent parts are filled with the colors around them and become opaque"])
         return self._translator(smooth=False)(picture.visible()[None])[0]
@@ -227,7 +227,7 @@ class _Task:
                 f"{target}: a video can only be written to a video file; the name must end in one of "
                 f"{', '.join(CODECS)}"
             )
-        refuse_inputs([target], [source])
+        reject_inputs([target], [source])
         reader = VideoReader(source)
         translator = self._translator()
         translator.measure(_spread(source, reader.count))

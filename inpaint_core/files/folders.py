@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .opening import ImageFileError
-from .suffixes import READABLE_CLIPS, READABLE_SUFFIXES, spell_others
+from .suffixes import READABLE_CLIPS, READABLE_SUFFIXES, list_others
 
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
 # The word for mask in file names, in several languages.
@@ -50,7 +50,7 @@ class Listing:
         Masks next to their pictures, by picture.
     others
         Number of other files, by lower-case suffix.
-    deeper
+    in_subfolders
         Number of pictures in subfolders that were not searched.
     """
 
@@ -59,17 +59,17 @@ class Listing:
     pictures: tuple[Path, ...]
     masks: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
-    deeper: int = 0
+    in_subfolders: int = 0
 
-    def remarks(self, option: str = "--recursive") -> list[str]:
+    def notes(self, option: str = "--recursive") -> list[str]:
         """Messages on what was skipped, without the folder's name; `option` is the option that includes subfolders."""
         sentences = []
         if self.masks:
             sentences.append(f"{_count_masks(self.masks)} next to the pictures, used as masks, not as pictures")
         if self.others:
-            sentences.append(f"skipped files that cannot be read as pictures: {spell_others(self.others)}")
-        if self.deeper:
-            sentences.append(f"{_plural(self.deeper, 'picture')} in subfolders skipped; {option} includes them")
+            sentences.append(f"skipped files that cannot be read as pictures: {list_others(self.others)}")
+        if self.in_subfolders:
+            sentences.append(f"{_plural(self.in_subfolders, 'picture')} in subfolders skipped; {option} includes them")
         return sentences
 
     @cached_property
@@ -97,7 +97,7 @@ class Listing:
 
     def found(self) -> str:
         """The end of a message that no picture was found: what was found instead, if anything."""
-        return "".join(f"; {sentence}" for sentence in self.remarks())
+        return "".join(f"; {sentence}" for sentence in self.notes())
 
 
 def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Listing:
@@ -120,7 +120,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
         raise ImageFileError(f"{top}: {_not_a_folder(top)}")
     others = Counter[str]()
     files, subfolders = _split_entries(top, others, top=True)
-    deeper = 0
+    in_subfolders = 0
     if recursive:
         waiting = subfolders
         while waiting:
@@ -128,7 +128,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
             files += more
             waiting += below
     else:
-        deeper = _count_deeper(subfolders)
+        in_subfolders = _count_deeper(subfolders)
     pictures = []
     for path in files:
         if path.suffix.lower() in READABLE_SUFFIXES:
@@ -138,7 +138,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
     masks = _masks_beside(pictures)
     apart = {mask for found in masks.values() for mask in found}
     kept = tuple(sorted((path for path in pictures if path not in apart), key=os.fspath))
-    return Listing(top, recursive, kept, masks, dict(sorted(others.items())), deeper)
+    return Listing(top, recursive, kept, masks, dict(sorted(others.items())), in_subfolders)
 
 
 def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask") -> Path:

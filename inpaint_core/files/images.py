@@ -26,9 +26,9 @@ from .opening import (
     blame,
     check_file,
     describe,
+    note_on_frames,
     open_picture,
     orientation_of,
-    remark_on_frames,
 )
 from .samples import Samples
 
@@ -67,7 +67,7 @@ class Picture:
         The file's own values if 8 bits cannot hold them; otherwise None.
     metadata
         Kept when the picture is written again.
-    remarks
+    notes
         Messages to the user about the file, without its name.
     """
 
@@ -78,7 +78,7 @@ class Picture:
     values: Samples | None = None
     alpha_values: Samples | None = None
     metadata: Metadata = field(default_factory=Metadata)
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def sixteen_bit(self) -> bool:
@@ -157,7 +157,7 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
             picture = picture.convert("RGBA")
             alpha = _to_tensor(picture.getchannel("A"))
         colors = _to_tensor(picture.convert("RGB"))
-    return Picture(colors, alpha, gray, header, None, None, metadata, _remarks(header, None, problems))
+    return Picture(colors, alpha, gray, header, None, None, metadata, _notes(header, None, problems))
 
 
 def upright(opened: Image.Image) -> Image.Image:
@@ -260,17 +260,17 @@ def _of_values(deep: samples.DeepPicture, header: Header, metadata: Metadata, pr
         deep.colors,
         deep.alpha,
         metadata,
-        _remarks(header, deep.colors, problems),
+        _notes(header, deep.colors, problems),
     )
 
 
-def _remarks(header: Header, values: Samples | None, problems: Any) -> tuple[str, ...]:
-    remarks = [*problems, *remark_on_frames(header)]
+def _notes(header: Header, values: Samples | None, problems: Any) -> tuple[str, ...]:
+    notes = [*problems, *note_on_frames(header)]
     if header.unnamed_band:
-        remarks.append("its last channel is unspecified and is taken as alpha")
+        notes.append("its last channel is unspecified and is taken as alpha")
     if values is not None and values.stretched:
-        remarks.append(f"its {values.kind} values are read as black at {values.low:g} and white at {values.high:g}")
-    return tuple(remarks)
+        notes.append(f"its {values.kind} values are read as black at {values.low:g} and white at {values.high:g}")
+    return tuple(notes)
 
 
 @contextmanager
@@ -295,8 +295,8 @@ def _file_values(colors: Tensor, alpha: Tensor | None, like: Picture) -> np.ndar
     if alpha is None:
         return values
     if like.alpha_values is None:
-        greatest = like.values.high
-        return np.concatenate([values, (alpha.permute(1, 2, 0).numpy() * greatest).astype(values.dtype)], 2)
+        maximum = like.values.high
+        return np.concatenate([values, (alpha.permute(1, 2, 0).numpy() * maximum).astype(values.dtype)], 2)
     return np.concatenate([values, like.alpha_values.restore(alpha)], 2)
 
 

@@ -33,12 +33,12 @@ class Mask:
     ----------
     hole
         float32 `[1,1,H,W]`, exactly 0 or 1, 1 = hole.
-    remarks
+    notes
         Messages to the user about the mask, without the file's name.
     """
 
     hole: Tensor
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_mask(
@@ -73,18 +73,18 @@ def read_mask(
     """
     source = Path(path)
     picture = decode_image(source, max_pixels)
-    remarks = [f"{remark}" for remark in picture.remarks if "values are taken" not in remark and "CMYK" not in remark]
+    notes = [f"{note}" for note in picture.notes if "values are taken" not in note and "CMYK" not in note]
     if picture.header is not None and picture.header.zero_is_white:
-        remarks.append("0 means white (MinIsWhite), so the hole is where it is 0 (--invert swaps black and white)")
-    hole, remark = _find_hole(source, picture)
-    remarks += remark
+        notes.append("0 means white (MinIsWhite), so the hole is where it is 0 (--invert swaps black and white)")
+    hole, note = _find_hole(source, picture)
+    notes += note
     mask = torch.from_numpy(hole)[None, None].float()
     if like is not None:
-        mask, remark = _fit(mask, picture, like)
-        remarks += remark
+        mask, note = _fit(mask, picture, like)
+        notes += note
     if invert:
         mask = 1.0 - mask
-    return Mask(mask, (*remarks, *_of_share(mask)))
+    return Mask(mask, (*notes, *_of_share(mask)))
 
 
 def _find_hole(path: Path, picture: Picture) -> tuple[NDArray[np.bool_], list[str]]:
@@ -167,23 +167,23 @@ def _by_color(path: Path, colors: Plane) -> tuple[NDArray[np.bool_], list[str]]:
 
 def _fit(mask: Tensor, picture: Picture, like: Picture) -> tuple[Tensor, list[str]]:
     """Resize a mask to a picture, rotating it if it was drawn on the picture as stored."""
-    remarks = []
+    notes = []
     height, width = like.image.shape[-2:]
     orientation = like.header.orientation if like.header is not None else 1
     turned = picture.header is not None and picture.header.orientation != 1
     if orientation >= 5 and not turned and tuple(mask.shape[-2:]) == (width, height) and height != width:
         mask = _turn(mask, orientation)
-        remarks.append("it was rotated by the picture's EXIF orientation, because it has the picture's size as stored")
+        notes.append("it was rotated by the picture's EXIF orientation, because it has the picture's size as stored")
     rows, columns = mask.shape[-2:]
     if max(rows * width, columns * height) > UNEQUAL * min(rows * width, columns * height):
-        remarks.append(
-            f"it has {columns}x{rows} pixels and was stretched to the picture's {width}x{height}, which has a "
-            "different aspect ratio; check that the hole is in the right place"
+        notes.append(
+            f"it has {columns}x{rows} pixels and was stretched to the size of the picture, {width}x{height}, which "
+            "has a different aspect ratio; check that the hole is in the right place"
         )
     fitted = normalize_mask(mask, (height, width))
     if bool(mask.any()) and not bool(fitted.any()):
-        remarks.append(f"its hole is so small that it disappears at the picture's size of {width}x{height}")
-    return fitted, remarks
+        notes.append(f"its hole is so small that it disappears at the picture's size of {width}x{height}")
+    return fitted, notes
 
 
 def _turn(mask: Tensor, orientation: int) -> Tensor:

@@ -70,7 +70,7 @@ def distinct_names(wanted: Sequence[Wanted]) -> list[Path]:
     return [names[number] for number in range(len(wanted))]
 
 
-def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
+def reject_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Refuse to overwrite an input, even under another name or through a link.
 
     Raises
@@ -85,7 +85,7 @@ def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
             raise ImageFileError(f"{target}: this is an input ({found}) and would be replaced; choose another --out")
 
 
-def refuse_inside(out: Path, folder: Path, recursive: bool, option: str) -> None:
+def reject_inside(out: Path, folder: Path, recursive: bool, option: str) -> None:
     """Reject an output folder that is the input folder, or inside it and searched for inputs.
 
     Raises

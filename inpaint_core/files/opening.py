@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from ..text import MAX_MESSAGE_LENGTH, one_line
-from .suffixes import what_else
+from .suffixes import describe_suffix
 
 # Formats Pillow may try; its other decoders (PostScript, FITS, ...) are not safe for untrusted files.
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -170,7 +170,7 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
             if picture.format == "PNG":
                 check_chunks(path, file)
         except UnidentifiedImageError:
-            known = what_else(Path(path).suffix) or ", ".join(READABLE_FORMATS)
+            known = describe_suffix(Path(path).suffix) or ", ".join(READABLE_FORMATS)
             raise ImageFileError(f"{path}: not a picture that can be read ({known})") from None
         check_size(path, picture.width, picture.height, max_pixels)
         with picture:
@@ -239,7 +239,7 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
         return describe(picture)
 
 
-def remark_on_frames(header: Header) -> list[str]:
+def note_on_frames(header: Header) -> list[str]:
     """A note that a file contains more pictures than the one used, and how many."""
     if header.frames <= 1:
         return []

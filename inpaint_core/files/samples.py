@@ -105,7 +105,7 @@ def _range(values: Values) -> tuple[float, float]:
     if low >= 0.0 and high <= steps[-1]:
         if whole and high == 0.0:  # an all-black picture does not reveal the bit depth
             return 0.0, float(steps[-1])
-        return 0.0, float(next(greatest for greatest in steps if high <= greatest))
+        return 0.0, float(next(maximum for maximum in steps if high <= maximum))
     return low, high if high > low else low + 1.0
 
 
@@ -125,7 +125,7 @@ def is_deep(picture: Image.Image) -> bool:
     several = len(picture.getbands()) > 1
     if picture.format == "PNG":
         return several and ";16" in str(vars(picture)["tile"])
-    return picture.format == "PPM" and picture.mode == "RGB" and _greatest_of_ppm(picture) > 255
+    return picture.format == "PPM" and picture.mode == "RGB" and _maximum_of_ppm(picture) > 255
 
 
 def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture:
@@ -166,7 +166,7 @@ def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
         return None
     with blame(path), _open_tiff(path) as file:
         page = file.pages.first
-        _refuse_foreign_colors(path, page)
+        _reject_foreign_colors(path, page)
         unnamed = _further_bands(page) == 1 and UNASSOCIATED not in _kinds_of_bands(page)
         if page.dtype is not None and page.dtype.kind == "c":
             raise ImageFileError(f"{path}: its values are complex numbers; save their magnitudes instead")
@@ -241,12 +241,12 @@ def _divide(values: Values, gray: bool, missing: NDArray[np.bool_] | None = None
     if values.shape[2] == count:
         return DeepPicture(colors, None)
     alpha = values[..., count:]
-    greatest = float(alpha.max())
+    maximum = float(alpha.max())
     # Alpha of 8 or 12 bits has the same depth as the colors.
     if alpha.dtype.kind == "u":
-        high = colors.high if greatest <= colors.high else float(np.iinfo(alpha.dtype).max)
+        high = colors.high if maximum <= colors.high else float(np.iinfo(alpha.dtype).max)
     else:
-        high = greatest if greatest > 1.0 else 1.0
+        high = maximum if maximum > 1.0 else 1.0
     return DeepPicture(colors, Samples(alpha, 0.0, high))
 
 
@@ -284,7 +284,7 @@ def _read_with_opencv(path: Path) -> Values:
     return np.asarray(values)
 
 
-def _greatest_of_ppm(picture: Image.Image) -> int:
+def _maximum_of_ppm(picture: Image.Image) -> int:
     arguments = vars(picture)["tile"][0][3]
     return arguments[-1] if isinstance(arguments, tuple) and isinstance(arguments[-1], int) else 255
 
@@ -316,7 +316,7 @@ def _further_bands(page: Any) -> int:
     return int(page.samplesperpixel) - (3 if page.photometric == RGB else 1)
 
 
-def _refuse_foreign_colors(path: Path, page: Any) -> None:
+def _reject_foreign_colors(path: Path, page: Any) -> None:
     """Reject colors that would have to be converted, because known pixels would not be preserved."""
     if page.photometric == CIELAB:
         raise ImageFileError(f"{path}: CIELAB colors are not supported; save the picture as RGB")

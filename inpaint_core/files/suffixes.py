@@ -27,7 +27,7 @@ READ_BY: dict[str, str] = {
 }
 
 
-def spell_others(others: Mapping[str, int]) -> str:
+def list_others(others: Mapping[str, int]) -> str:
     """`3 .heic (the package pillow-heif reads them; save them as PNG or JPEG first), 1 .txt`."""
     parts = []
     for suffix, count in others.items():
@@ -37,7 +37,7 @@ def spell_others(others: Mapping[str, int]) -> str:
     return ", ".join(parts)
 
 
-def what_else(suffix: str) -> str:
+def describe_suffix(suffix: str) -> str:
     """Describe a file with this suffix that is not a readable picture, and what to do; empty if unknown."""
     if suffix.lower() in READABLE_CLIPS:
         return "a video; save its frames as pictures first"

@@ -22,7 +22,7 @@ from ..models.registry import build_empty
 from ..validation import describe
 from . import glcic_layouts, landscape_layouts, partial_conv_layouts, pix2pix_layouts
 from .external_models import EXTERNAL_FAMILIES
-from .layout import Layout, Mapping, Refusal
+from .layout import Layout, Mapping, UnsupportedLayout
 from .reading import read_weights, without_prefixes
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -33,12 +33,12 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 CONVERTED = "once converted"
 WITH_SPANDREL = "it loads without conversion if spandrel is installed"
-REFUSALS: tuple[Refusal, ...] = (
+REFUSALS: tuple[UnsupportedLayout, ...] = (
     *glcic_layouts.REFUSALS,
     *pix2pix_layouts.REFUSALS,
-    *(Refusal(name, is_one, WITH_SPANDREL) for name, is_one in EXTERNAL_FAMILIES.items()),
+    *(UnsupportedLayout(name, is_one, WITH_SPANDREL) for name, is_one in EXTERNAL_FAMILIES.items()),
 )
-Family = TypeVar("Family", Layout, Refusal)
+Family = TypeVar("Family", Layout, UnsupportedLayout)
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,9 @@ class ExternalModel:
         device = self.device
         mask = mask.to(device, torch.float32)
         filled = fill_hole(image.to(device, torch.float32), mask, GRAY)
-        least = max(self.minimum, *image.shape[-2:]) if self.square else self.minimum
-        padded, window = pad_to_multiple(filled, self.multiple, least)
-        padded_mask, _ = pad_to_multiple(mask, self.multiple, least)
+        min_side = max(self.minimum, *image.shape[-2:]) if self.square else self.minimum
+        padded, window = pad_to_multiple(filled, self.multiple, min_side)
+        padded_mask, _ = pad_to_multiple(mask, self.multiple, min_side)
         outputs = []
         for i in range(len(padded)):  # spandrel's descriptors accept one picture at a time
             with isolated_randomness(SEED, device):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.card import ModelCard
-from .layout import Layout, Mapping, Refusal
+from .layout import Layout, Mapping, UnsupportedLayout
 
 CONVOLUTIONS = (*(f"conv{i}" for i in range(1, 13)), "deconv13", "conv14", "deconv15", "conv16")
 # The color that the three-channel version fills holes with: the mean of its training pictures.
@@ -57,7 +57,7 @@ def _is_discriminator(keys: set[str]) -> bool:
 
 LAYOUTS = (Layout("GLCIC completion network (otenim, Regressionist)", _is_completion, _plan_completion),)
 REFUSALS = (
-    Refusal(
+    UnsupportedLayout(
         "GLCIC discriminator",
         _is_discriminator,
         "a discriminator only scores pictures; convert the completion network (model_cn...) instead",

@@ -109,7 +109,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class UnsupportedLayout:
     """A family of public checkpoints that is recognized but not converted.
 
     Attributes

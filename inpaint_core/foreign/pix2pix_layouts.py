@@ -7,7 +7,7 @@ import re
 from ..checkpoints.card import ModelCard
 from ..checkpoints.files import CheckpointError
 from ..checkpoints.prepare_settings import PrepareSettings
-from .layout import NORM_STATISTICS, Layout, Mapping, Refusal
+from .layout import NORM_STATISTICS, Layout, Mapping, UnsupportedLayout
 
 
 def _is_unet(keys: set[str]) -> bool:
@@ -129,7 +129,7 @@ LAYOUTS = (
     Layout("pix2pix residual generator (pytorch-CycleGAN-and-pix2pix)", _is_resnet, _plan_resnet),
 )
 REFUSALS = (
-    Refusal(
+    UnsupportedLayout(
         "pix2pix discriminator",
         _is_discriminator,
         "a discriminator only scores pictures; convert the generator (..._net_G.pth) instead",

@@ -76,7 +76,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         raise CheckpointError(
             f"{source.name}: this is {foreign}; only PyTorch checkpoints (.pth, .pt, .ckpt) can be converted"
         )
-    _refuse_compressed(source)
+    _reject_compressed(source)
     if is_torchscript(source):
         raise CheckpointError(
             f"{source.name}: a TorchScript program, not weights; LaMa's big-lama.pt loads without conversion where "
@@ -145,7 +145,7 @@ def _foreign_names(source: Path) -> list[str]:
         return []
 
 
-def _refuse_compressed(source: Path) -> None:
+def _reject_compressed(source: Path) -> None:
     """PyTorch stores its archives uncompressed; a compressed one may expand to any size."""
     try:
         with zipfile.ZipFile(source) as archive:

@@ -14,7 +14,7 @@ from .poisson import solve_membrane
 RING = 8  # width in pixels of the ring around the hole used to match colors
 
 
-def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
+def boundary_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
     """The correction that a prediction needs at the boundary of the hole.
 
     Parameters
@@ -45,8 +45,8 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
     inside, outside = (_neighborhood(F.pad(part, (width,) * 4), width) for part in (mask, known))
     colors_inside = _neighborhood(F.pad(prediction * mask, (width,) * 4), width) / inside.clamp(min=1e-6)
     colors_outside = _neighborhood(F.pad(image * known, (width,) * 4), width) / outside.clamp(min=1e-6)
-    rim = known * (inside > 1e-6).float()
-    return (colors_outside - colors_inside) * rim, rim
+    boundary = known * (inside > 1e-6).float()
+    return (colors_outside - colors_inside) * boundary, boundary
 
 
 def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     mask
         `[1,1,H,W]`, 1 = hole; without known pixels near it the prediction is unchanged.
     """
-    residual, known = rim_residual(prediction, image, mask, RING)
+    residual, known = boundary_residual(prediction, image, mask, RING)
     ring = known * within(mask, RING)
     shift = (residual * ring).sum((2, 3), keepdim=True) / ring.sum((2, 3), keepdim=True).clamp(min=1.0)
     return prediction + shift * (mask if _is_put_back(prediction, image, mask) else 1.0)
@@ -83,7 +83,7 @@ def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Ten
     Tensor
         `[1,3,H,W]`, not clamped, meaningful inside the hole.
     """
-    residual, known = rim_residual(prediction, image, mask)
+    residual, known = boundary_residual(prediction, image, mask)
     return prediction + weight * solve_membrane(residual, 1.0 - known)
 
 

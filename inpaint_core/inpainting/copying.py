@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..masks.normalise import normalize_mask
 from .patches import fill_from_patches
-from .surroundings import keep_to_surroundings
+from .surroundings import limit_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Sources = Sequence[Tensor] | Literal["frames"]
@@ -116,7 +116,7 @@ def copy_detail(
             check=check,
         )
         if not material.elsewhere:
-            copied = keep_to_surroundings(copied, part, holes)
+            copied = limit_to_surroundings(copied, part, holes)
         target = filled[region.window.inside]
         target.copy_(torch.where(region.own & (plane[region.window.inside] > 0.5), copied[0].to(filled.dtype), target))
     colors.copy_(filled)

@@ -19,7 +19,7 @@ from .blending import join, match_colors
 from .copying import Material, Sources, copy_detail
 from .grain import match_grain
 from .memory import Allowance, is_out_of_memory
-from .surroundings import keep_to_surroundings
+from .surroundings import limit_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Strategy = Literal["auto", "whole", "crop", "resize", "tile"]
@@ -246,14 +246,14 @@ class _Work:
         framewise = self.settings.strategy in ("whole", "resize") or (self.copies and self.material.restricted)
         min_window: int = getattr(self.model, "min_window", MIN_WINDOW)
         trained = _trained_side(self.model) or min_window
-        least = min(trained, self.allowance.side or trained)
+        min_side = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
             plane = self.hole[index, 0]
             if not bool(plane.any()):
                 continue
             context = max(self.settings.context, getattr(self.model, "min_context", 0.0))
-            regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, context)
+            regions = [whole_frame(plane)] if framewise else hole_regions(plane, min_side, context)
             pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
             for picture in pictures:
                 unknown = self.unknown[picture, 0]
@@ -338,7 +338,7 @@ class _Work:
             prediction = prediction.mean(1, keepdim=True)
         kept = target[:3]  # alpha is unchanged
         if not (self.copies and self.material.elsewhere):
-            prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
+            prediction = limit_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
         filled, own = prediction[0].clamp(0.0, 1.0).to(target.dtype), job.region.own[box.inside]
         if not bool(torch.isfinite(filled[:, own]).all()):
             raise ValueError("the model's fill is not finite, so its weights are damaged; use another checkpoint")

@@ -74,14 +74,14 @@ def whole_frame(mask: Tensor) -> Region:
     return Region(Window(0, 0, *mask.shape), mask > 0.5)
 
 
-def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
+def hole_regions(mask: Tensor, min_side: int, context: float) -> list[Region]:
     """Group a mask's holes into regions with context.
 
     Parameters
     ----------
     mask
         `[H,W]`, 1 = hole.
-    least
+    min_side
         Sides of windows are at least this many pixels (or the frame's), so that a network sees its training size.
     context
         A window extends beyond the hole by this fraction of its longer side on every side.
@@ -96,17 +96,17 @@ def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
     -----
     The time is bounded: beyond `MAX_REGIONS` holes, nearby holes count as one.
     """
-    cells = _Cells(mask, max(1, least // CELLS))
+    cells = _Cells(mask, max(1, min_side // CELLS))
     while cells.count > MAX_REGIONS:
         cells = _Cells(mask, 2 * cells.side)
     boxes = cells.boxes()
-    groups = [_Group(_with_context(box, least, context, mask.shape), box, {label}) for label, box in boxes.items()]
+    groups = [_Group(_with_context(box, min_side, context, mask.shape), box, {label}) for label, box in boxes.items()]
     merged: list[_Group] = []
     while groups:
         group = groups.pop()
         for other in merged:
             box = group.box.union(other.box)
-            window = _with_context(box, least, context, mask.shape)
+            window = _with_context(box, min_side, context, mask.shape)
             if window.area <= group.window.area + other.window.area:
                 merged.remove(other)
                 groups.append(_Group(window, box, group.labels | other.labels))
@@ -219,11 +219,11 @@ class _Cells:
         return torch.from_numpy(own).to(self._mask.device) & (self._mask[window.inside] > 0.5)
 
 
-def _with_context(box: Window, least: int, context: float, frame: tuple[int, ...]) -> Window:
+def _with_context(box: Window, min_side: int, context: float, frame: tuple[int, ...]) -> Window:
     margin = int(context * max(box.height, box.width))
 
     def span(low: int, high: int, limit: int) -> tuple[int, int]:
-        side = -(-max(high - low + 2 * margin, least) // ROUND) * ROUND
+        side = -(-max(high - low + 2 * margin, min_side) // ROUND) * ROUND
         side = min(side, limit)
         start = min(max((low + high - side) // 2, 0), limit - side)
         return start, start + side

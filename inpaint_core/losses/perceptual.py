@@ -53,22 +53,22 @@ def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
     """
     dot = (features * target).sum(1, keepdim=True, dtype=torch.float32)
     length = (features * features).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
-    wanted = (target * target).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
+    target_length = (target * target).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
     share = F.adaptive_avg_pool2d(hole, (features.shape[-2], features.shape[-1]))
-    return ((2.0 - 2.0 * dot * torch.rsqrt(length * wanted)) * share).mean()
+    return ((2.0 - 2.0 * dot * torch.rsqrt(length * target_length)) * share).mean()
 
 
 def perceptual_and_style(
-    made: Sequence[Sequence[Tensor]], wanted: Sequence[Tensor], hole: Tensor | None = None
+    outputs: Sequence[Sequence[Tensor]], target: Sequence[Tensor], hole: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Perceptual and style loss against the ground truth.
 
     Parameters
     ----------
-    made
+    outputs
         Feature maps `[B,C,h,w]` (see `inpaint_core.losses.features`) of one or more pictures. The paper uses two: the
         network's prediction, and the prediction with the known pixels put back.
-    wanted
+    target
         Feature maps of the ground truth, detached.
     hole
         `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the perceptual loss is the mean
@@ -78,12 +78,12 @@ def perceptual_and_style(
     -------
     tuple of Tensor
         Two scalars, sums over the feature maps of the distance between features (mean absolute difference: Liu et al.
-        2018, eq. 3) and of the mean absolute difference between their Gram matrices (eq. 4 and 5), for each of `made`.
+        2018, eq. 3) and of the mean absolute difference between their Gram matrices (eq. 4 and 5), for each of `outputs`.
     """
-    perceptual, style = wanted[0].new_zeros(()), wanted[0].new_zeros(())
-    grams = [gram_matrix(truth) for truth in wanted]
-    for maps in made:
-        for features, truth, truth_gram in zip(maps, wanted, grams, strict=True):
+    perceptual, style = target[0].new_zeros(()), target[0].new_zeros(())
+    grams = [gram_matrix(truth) for truth in target]
+    for maps in outputs:
+        for features, truth, truth_gram in zip(maps, target, grams, strict=True):
             distance = F.l1_loss(features, truth) if hole is None else cosine_distance(features, truth, hole)
             perceptual = perceptual + distance
             style = style + (gram_matrix(features) - truth_gram).abs().mean()

@@ -34,16 +34,16 @@ def counts_of_interval(hole_ratio: tuple[float, float], size: tuple[int, int], m
         raise ValueError(f"hole_ratio is ({low}, {high}]: expected 0 <= low < high <= 1")
     pixels = size[0] * size[1]
     room = (size[0] - 2 * margin) * (size[1] - 2 * margin)
-    least = math.floor(low * pixels + 1e-6) + 1
-    greatest = math.floor(high * pixels + 1e-6)
-    if greatest == math.ceil(high * pixels - 1e-6) and least < greatest < pixels:
-        greatest -= 1
-    greatest = min(greatest, room)
-    if least > greatest:
+    fewest = math.floor(low * pixels + 1e-6) + 1
+    most = math.floor(high * pixels + 1e-6)
+    if most == math.ceil(high * pixels - 1e-6) and fewest < most < pixels:
+        most -= 1
+    most = min(most, room)
+    if fewest > most:
         reason = (
             f"only {room} of {pixels} pixels lie inside the border"
-            if room < least
+            if room < fewest
             else "no number of pixels gives that ratio"
         )
         raise ValueError(f"a hole ratio in ({low}, {high}] cannot be met in {size[0]}x{size[1]} pixels: {reason}")
-    return least, greatest
+    return fewest, most

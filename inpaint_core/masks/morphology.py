@@ -207,9 +207,9 @@ def _fill_holes(plane: Plane) -> Plane:
 
     if _is_hard(plane):
         _, labels = cv2.connectedComponents((plane == 0.0).astype(np.uint8), connectivity=4)
-        rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         known = np.zeros(int(labels.max()) + 1, bool)
-        known[rim] = True
+        known[edge] = True
         known[0] = False
         return 1.0 - known[labels].astype(np.float32)
 

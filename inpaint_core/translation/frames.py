@@ -186,7 +186,7 @@ class FrameTranslator:
         return torch.cat(outputs)
 
     @torch.no_grad()
-    def look(self, frames: Tensor) -> Tensor:
+    def prepare_input(self, frames: Tensor) -> Tensor:
         """The network's input for frames `[T,C,H,W]` as for `translate`, without smoothing.
 
         Returns

@@ -66,8 +66,8 @@ def test_a_search_finds_pictures_of_every_suffix_and_case_and_names_the_rest(tmp
     flat, deep = list_pictures(tmp_path), list_pictures(tmp_path, recursive=True)
     assert [path.name for path in flat.pictures] == ["a.JPG", "b.jfif", "c.jpe", "d.PNG", "e.TIFF"]
     assert flat.others == {"(no suffix)": 1, ".heic": 2, ".txt": 1}
-    assert flat.deeper == 2
-    said = " ".join(flat.remarks())
+    assert flat.in_subfolders == 2
+    said = " ".join(flat.notes())
     assert "pillow-heif" in said
     assert "2 pictures in subfolders" in said
     assert "--recursive" in said
@@ -75,7 +75,7 @@ def test_a_search_finds_pictures_of_every_suffix_and_case_and_names_the_rest(tmp
         "folder.png/z.webp",
         "sub/deep/y.png",
     ]
-    assert deep.deeper == 0
+    assert deep.in_subfolders == 0
 
 
 def test_linked_folders_are_not_followed_but_counted(tmp_path):
@@ -235,7 +235,7 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
 def test_a_folder_is_not_written_to_a_file(tmp_path, out, capsys):
     save(tmp_path / "in" / "a.png")
     assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / out) == 2
-    assert "--out must be a folder" in capsys.readouterr().err
+    assert "--out must also be a folder" in capsys.readouterr().err
     assert not (tmp_path / out).exists()
 
 

@@ -149,11 +149,11 @@ def test_further_frames_are_counted_and_reported(tmp_path):
     frames = [Image.fromarray(np.roll(COLORS, 9 * number, 1)) for number in range(4)]
     for name in ("a.tif", "a.webp", "a.gif"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-        assert "4 " in " ".join(decode_image(tmp_path / name).remarks)
+        assert "4 " in " ".join(decode_image(tmp_path / name).notes)
         assert read_header(tmp_path / name).frames == 4
     (tmp_path / "d").mkdir()
     frames[0].save(tmp_path / "d" / "a.gif", save_all=True, append_images=frames[1:])
-    said = " ".join(load_dataset(DataConfig(folder=str(tmp_path / "d"), size=32)).remarks())
+    said = " ".join(load_dataset(DataConfig(folder=str(tmp_path / "d"), size=32)).messages())
     assert "several frames" in said
 
 
@@ -259,10 +259,10 @@ def test_pictures_that_use_a_sliver_of_the_range_are_stretched_or_warned_about(t
         for number in range(3):
             Image.fromarray(np.roll(values, number, 1)).save(tmp_path / name / f"{number}.png")
     eight = load_dataset(DataConfig(folder=str(tmp_path / "eight"), size=32))
-    assert "PSNR flatters" in " ".join(eight.remarks())
+    assert "misleadingly high" in " ".join(eight.messages())
     twelve = load_dataset(DataConfig(folder=str(tmp_path / "twelve"), size=32))
     assert max(float(record.spread) for record in twelve.train) > 0.9
-    assert "stretched" in " ".join(twelve.remarks())
+    assert "stretched" in " ".join(twelve.messages())
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "cpuu", "meta", "", "cuda:-3", "0x"])

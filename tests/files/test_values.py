@@ -75,7 +75,7 @@ def test_twelve_bits_in_sixteen_are_read_as_a_bright_picture_and_stay_twelve_bit
     Image.fromarray(VALUES["12 bits"]).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
     assert picture.image.max() > 0.99
-    assert "4095" in " ".join(picture.remarks)
+    assert "4095" in " ".join(picture.notes)
     assert inpaint(tmp_path, "a.png", "b.png") == 0
     after = np.asarray(Image.open(tmp_path / "b.png"))
     assert np.array_equal(after[~HOLE], VALUES["12 bits"][~HOLE])
@@ -224,14 +224,14 @@ def test_eight_bits_in_a_file_of_sixteen_are_taken_for_eight(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
     assert np.allclose(picture.image[0].numpy(), values / 255.0)
-    assert "255" in " ".join(picture.remarks)
+    assert "255" in " ".join(picture.notes)
 
 
-@pytest.mark.parametrize("greatest", [1.0, 255.0])
-def test_floats_in_the_usual_ranges_are_taken_as_they_are(tmp_path, greatest):
-    values = (RNG.random(SIZE) * 0.4 * greatest + 0.3 * greatest).astype(np.float32)
+@pytest.mark.parametrize("maximum", [1.0, 255.0])
+def test_floats_in_the_usual_ranges_are_taken_as_they_are(tmp_path, maximum):
+    values = (RNG.random(SIZE) * 0.4 * maximum + 0.3 * maximum).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
-    assert np.allclose(decode_image(tmp_path / "a.tif").image[0].numpy(), values / greatest, atol=1e-6)
+    assert np.allclose(decode_image(tmp_path / "a.tif").image[0].numpy(), values / maximum, atol=1e-6)
 
 
 def test_cmyk_is_converted_and_that_is_said(tmp_path):
@@ -240,7 +240,7 @@ def test_cmyk_is_converted_and_that_is_said(tmp_path):
     with Image.open(tmp_path / "a.tif") as opened:
         expected = np.asarray(opened.convert("RGB"))
     assert np.array_equal((picture.image * 255).round().permute(1, 2, 0).numpy(), expected)
-    assert "CMYK" in " ".join(picture.remarks)
+    assert "CMYK" in " ".join(picture.notes)
 
 
 def test_zero_as_white_is_read_in_eight_bits_and_refused_above(tmp_path):

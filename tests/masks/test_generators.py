@@ -177,7 +177,7 @@ def test_every_size_gives_a_mask_or_one_sentence(
         ({"name": "border", "size": (64, 64), "hole_ratio": (0.8, 0.9)}, "at most 75%"),
         ({"name": "border", "size": (64, 64), "border": 50}, "touch the edge"),
         ({"name": "border", "size": (64, 64), "sides": ()}, "sides"),
-        ({"name": "slic", "size": (64, 64)}, "give image"),
+        ({"name": "slic", "size": (64, 64)}, "pass image"),
         ({"name": "slic", "size": (64, 64), "image": torch.rand(3, 8, 8)}, "sizes must match"),
         ({"name": "folder", "size": (64, 64), "folder": "/nowhere/at/all"}, "no such folder"),
     ],

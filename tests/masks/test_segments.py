@@ -153,7 +153,7 @@ def test_snapping_pairs_masks_and_pictures(labels: Tensor) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"color": (1.0, 0.0, 0.0)}, "give image"),
+        ({"color": (1.0, 0.0, 0.0)}, "pass image"),
         ({"brightness": (0.0, 1.0), "image": torch.zeros(3, 4, 4)}, "does not match the labels"),
         ({"hole_ratio": (0.6, 0.7), "largest": 2}, "no choice among 2 superpixels"),
         ({"largest": 0}, "at least 1"),

@@ -148,7 +148,7 @@ def test_a_network_stored_as_an_object_beside_its_weights_is_ignored(lightning_f
 
 def test_code_beside_a_network_stored_as_an_object_is_refused_without_running_it(lightning_file, tmp_path):
     path = lightning_file(callback=Dangerous(tmp_path / "trap"))
-    with pytest.raises(CheckpointError, match="refused without running anything"):
+    with pytest.raises(CheckpointError, match="rejected without running anything"):
         convert_checkpoint(path)
     assert not (tmp_path / "trap").exists()
 
@@ -242,7 +242,7 @@ def test_a_pickle_that_would_run_code_is_refused_without_running_it(tmp_path, pl
     path = save(tmp_path, content, _use_new_zipfile_serialization=place != "old format")
     assert main(["convert", str(path), "--out", str(tmp_path / "out.safetensors")]) == 2
     message = capsys.readouterr().err
-    assert "refused without running anything" in message
+    assert "rejected without running anything" in message
     assert "mkdir" in message
     assert message.count("\n") == 1
     assert not trap.exists()

@@ -147,7 +147,7 @@ def test_a_mask_without_effect_is_logged(nodes, caplog):
     cases = {
         "The mask is empty": torch.zeros(1, 40, 56),
         "covers the whole picture": torch.ones(1, 40, 56),
-        "another aspect ratio": hole(40, 40),
+        "a different aspect ratio": hole(40, 40),
         "invisible": hole(40, 56),
     }
     for said, mask in cases.items():

@@ -297,7 +297,7 @@ def test_outpainting_uses_the_sides_that_are_chosen(nodes, host, sides, expected
 @pytest.mark.parametrize(
     ("family", "changes", "sentence"),
     [
-        (dict(generator="slic", segments=10), {}, "give image"),
+        (dict(generator="slic", segments=10), {}, "pass image"),
         (
             dict(generator="strokes", brush="thin"),
             dict(at_least=0.5, at_most=0.2),

@@ -47,8 +47,8 @@ def shown(output, host) -> list[np.ndarray]:
         (middle(), "Filled 12% of the picture."),
         (
             torch.zeros(1, 40, 56),
-            "The mask is empty, so nothing is filled: only white parts are filled. To fill the black parts, turn on "
-            "invert_mask.",
+            "The mask is empty, so nothing is filled: only its white parts are filled. To fill the black parts, turn "
+            "on invert_mask.",
         ),
         (
             torch.ones(1, 40, 56),
@@ -57,7 +57,8 @@ def shown(output, host) -> list[np.ndarray]:
         ),
         (
             torch.ones(1, 40, 40).triu(),
-            "The mask has 40x40 pixels and was stretched to the picture's 56x40, which has a different aspect ratio.",
+            "The mask has 40x40 pixels and was stretched to the size of the picture, 56x40, which has a different "
+            "aspect ratio.",
         ),
     ],
     ids=["filled", "empty", "full", "stretched"],
@@ -142,7 +143,7 @@ def test_a_snap_that_finds_nothing_names_overlap(nodes, host, said, image):
     dot[:, 20, 20] = 1.0
     nodes.SnapMaskToSLIC.execute(image, dot, **SNAP)
     nodes.SnapMaskToSLIC.execute(image, dot, **SNAP | {"overlap": 0.0})
-    assert said[0] == "The mask covers no superpixel by 50%: lower overlap, or use more segments."
+    assert said[0] == "The mask covers no superpixel by at least 50%: lower overlap, or use more segments."
     assert said[1].endswith("% of the picture selected.")
 
 

@@ -23,5 +23,5 @@ def test_together_they_stay_small(nodes):
 
 
 def test_a_name_that_is_not_offered_is_a_sentence(nodes, host):
-    with pytest.raises(ValueError, match=r"^picture is '\.\./x': choose one of beach, boat"):
+    with pytest.raises(ValueError, match=r"^there is no sample picture '\.\./x': choose one of beach, boat"):
         nodes.SamplePicture.execute("../x")

@@ -80,7 +80,7 @@ def test_nothing_is_downloaded_for_a_recipe_with_perceptual_terms(recipe, nodes,
         raise AssertionError("a node reached for the internet")
 
     monkeypatch.setattr(objective, "download_vgg16", download)
-    assert "without the recipe's perceptual and style terms" in train(recipe=recipe)[4]
+    assert "without the recipe's perceptual and style losses" in train(recipe=recipe)[4]
     assert "perceptual" not in train(recipe="demo")[4]
 
 
@@ -237,14 +237,14 @@ def test_the_node_says_where_a_training_stands(train, said, monkeypatch, cancell
     assert said[-1] == "saved run at step 2 of 6; the next run resumes from there"
     said.clear()
     train(steps=6)
-    assert "continues run at step 2" in said
-    assert said[-2].startswith("continues run at step 2\nstep 6 of 6, loss ")
+    assert "resumed run at step 2" in said
+    assert said[-2].startswith("resumed run at step 2\nstep 6 of 6, loss ")
     assert said[-1] == "run: 6 steps done"
     said.clear()
     train(steps=6)
     assert said[-1] == (
-        "all 6 steps of run were already done; to train further, increase steps, choose another run_name, or set resume to "
-        "never"
+        "all 6 steps of run were already done; to train further, increase steps, choose another run_name, or set "
+        "resume to never"
     )
 
 
@@ -263,7 +263,8 @@ def test_what_counts_of_a_folder_and_connected_pictures_is_told(train, said, hos
         nodes.train.host.write_image(folder / f"{number}.png", picture)
     assert train(folder="input/flowers")[0].model.card.data == "1 pictures of flowers"
     assert said[-1].endswith(
-        "\nTraining uses the pictures of input/flowers, not the connected images; to use those, set folder to (connected images)."
+        "\nTraining uses the pictures in input/flowers, not the connected images; to use those, set folder to "
+        "(connected images)."
     )
 
 

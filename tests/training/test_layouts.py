@@ -19,7 +19,7 @@ from training.dataset.scan import DatasetError, load_dataset
 from training.evaluation.pairs import Pairs
 from training.preparation.settings import Settings
 from training.prepare import prepare
-from training.runs.folder import RunError, RunFolder, check_apart, choose_folder
+from training.runs.folder import RunError, RunFolder, check_outside, choose_folder
 
 from .conftest import draw_picture
 
@@ -49,7 +49,7 @@ def test_a_prepared_folder_is_trained_on_without_its_test_pictures(tmp_path, rec
     train, held_out = names(dataset)
     assert train == {f"train/{path.name}" for path in (tmp_path / "D" / "train").iterdir()}
     assert held_out == {f"val/{path.name}" for path in (tmp_path / "D" / "val").iterdir()}
-    assert any("test/ is never used" in sentence for sentence in dataset.remarks())
+    assert any("test/ is never used" in sentence for sentence in dataset.messages())
     assert {path.parent.name for path in find_unseen(tmp_path / "D").pictures} == {"test"}
 
 
@@ -84,7 +84,7 @@ def test_masks_beside_pictures_are_not_trained_on_and_skipped_suffixes_are_repor
     (tmp_path / "x.heic").write_bytes(b"")
     dataset = load_dataset(DataConfig(folder=str(tmp_path)))
     assert len(dataset.train) + len(dataset.held_out) == 4
-    said = " ".join(dataset.remarks())
+    said = " ".join(dataset.messages())
     assert "4 files" in said
     assert "pillow-heif" in said
 
@@ -190,8 +190,8 @@ def test_results_are_not_written_among_the_pictures(tmp_path, out, recursive):
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     with pytest.raises(RunError, match="among the pictures"):
-        check_apart(tmp_path / "data" / out, tmp_path / "data", recursive)
-    check_apart(tmp_path / "data" / "runs", tmp_path / "data", recursive=False)
+        check_outside(tmp_path / "data" / out, tmp_path / "data", recursive)
+    check_outside(tmp_path / "data" / "runs", tmp_path / "data", recursive=False)
 
 
 def test_an_evaluation_is_not_written_into_its_pictures_or_masks(tmp_path, capsys):
@@ -274,11 +274,11 @@ def test_pictures_that_are_only_black_and_white_among_others_are_named_as_likely
         hole[10:30, 12 + number : 40] = 255
         Image.fromarray(hole).save(tmp_path / f"{number}_m.png")
     config = DataConfig(folder=str(tmp_path), size=32)
-    said = " ".join(load_dataset(config).remarks())
+    said = " ".join(load_dataset(config).messages())
     assert "3 of 6 pictures are purely black and white" in said
     assert "0_m.png, 1_m.png, 2_m.png" in said
     report = prepare(Settings(tmp_path, tmp_path.parent / f"{tmp_path.name} out", 32))
-    assert "only black and white" in " ".join(report["remarks"])
+    assert "purely black and white" in " ".join(report["remarks"])
     for number in range(3):
         (tmp_path / f"{number}.png").unlink()
-    assert "black and white" not in " ".join(load_dataset(config).remarks())
+    assert "black and white" not in " ".join(load_dataset(config).messages())

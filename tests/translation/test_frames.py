@@ -213,10 +213,10 @@ def test_seen_is_the_input_of_the_network() -> None:
     frames = noise(2, 3, 64, 96)
     translator = FrameTranslator(model_of(Echo(), size=64, reduction=8))
     expected = prepare(frames, PrepareSettings(reduction=8))
-    torch.testing.assert_close(translator.look(frames), expected, atol=1e-6, rtol=0.0)
+    torch.testing.assert_close(translator.prepare_input(frames), expected, atol=1e-6, rtol=0.0)
     # The reduction counts at the size that the network works at, whatever the size of the frames.
     large = F.interpolate(frames, scale_factor=3.0, mode="bilinear")
-    shown = F.interpolate(translator.look(large), (64, 96), mode="area")
+    shown = F.interpolate(translator.prepare_input(large), (64, 96), mode="area")
     torch.testing.assert_close(shown, expected, atol=0.02, rtol=0.0)
 
 

@@ -236,7 +236,7 @@ def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
             {"data": {"folder": "x", "input_side": "left"}, "objective": {"name": "reconstruction"}},
             "paired inputs are only for translation",
         ),
-        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give only one"),
+        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "set only one"),
         ({"data": {"input_side": "left"}}, "pairs need a folder"),
         (
             {"model": {"architecture": "unet"}},

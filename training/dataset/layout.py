@@ -35,7 +35,7 @@ class Layout:
     test: Listing | None = None
 
     @property
-    def divided(self) -> bool:
+    def is_split(self) -> bool:
         """Whether the folder is already split into training and other pictures."""
         return self.train.folder != self.folder
 
@@ -53,15 +53,15 @@ class Layout:
                 counts[suffix] = counts.get(suffix, 0) + count
         return counts
 
-    def remarks(self, option: str) -> list[str]:
+    def notes(self, option: str) -> list[str]:
         """Messages on what is used and what is not; `option` is the option that includes subfolders."""
         sentences = []
-        if self.divided:
+        if self.is_split:
             held = "" if self.validation is None else f", validation uses {self.validation.folder.name}/"
             never = "" if self.test is None else f"; {self.test.folder.name}/ is never used"
             sentences.append(f"{self.folder} is split: training uses {self.train.folder.name}/{held}{never}")
         for listing in self.listings:
-            sentences += [f"{listing.folder}: {sentence}" for sentence in listing.remarks(option)]
+            sentences += [f"{listing.folder}: {sentence}" for sentence in listing.notes(option)]
         return sentences
 
 
@@ -91,7 +91,7 @@ def find_unseen(folder: Path) -> Listing:
         As `find_layout`.
     """
     layout = find_layout(folder, recursive=True)
-    if not layout.divided:
+    if not layout.is_split:
         return layout.train
     return layout.test or layout.validation or layout.train
 

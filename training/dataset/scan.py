@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from inpaint_core.eight_bit import to_uint8
 from inpaint_core.files.images import Picture, decode_image
 from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
-from inpaint_core.files.suffixes import READABLE_CLIPS, spell_others
+from inpaint_core.files.suffixes import READABLE_CLIPS, list_others
 
 from ..config import DataConfig
 from ..errors import SettingError
@@ -132,7 +132,7 @@ class Dataset:
         digests = sorted(record.digest for record in (*self.train, *self.held_out))
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
-    def remarks(self) -> list[str]:
+    def messages(self) -> list[str]:
         """Messages to the user about these pictures."""
         sentences = list(self.notes)
         if self.left_out:
@@ -144,7 +144,7 @@ class Dataset:
         if too_large is not None:
             sentences.append(f"{too_large.file}: {too_large.reason}")
         records = [*self.train, *self.held_out]
-        sentences += remark_on_kinds((record.file, record.notes, record.frames) for record in records)
+        sentences += notes_on_kinds((record.file, record.notes, record.frames) for record in records)
         widest = max((record.spread for record in records), default=1.0)
         if widest < FAINT:
             sentences.append(
@@ -175,7 +175,7 @@ class Dataset:
         }
 
 
-def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[str]:
+def notes_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[str]:
     """Messages on pictures that are not used unchanged, from their names, notes and numbers of frames."""
     found = list(pictures)
     sentences = []
@@ -231,7 +231,7 @@ def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int
     if len(records) < config.minimum_pictures:
         raise DatasetError(_too_few(layout, config, len(records), left_out))
     train, held_out = _divide(records, layout, config)
-    return Dataset(str(folder), train, held_out, left_out, layout.ignored, tuple(layout.remarks(RECURSIVE)))
+    return Dataset(str(folder), train, held_out, left_out, layout.ignored, tuple(layout.notes(RECURSIVE)))
 
 
 def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[list[Record], list[Record]]:
@@ -473,7 +473,7 @@ def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence
         found += f"; skipped: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
         found += f" (first: {left_out[0].file}, {left_out[0].reason})"
     if layout.ignored:
-        found += f"; other files: {spell_others(layout.ignored)}"
-    if not layout.divided and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
+        found += f"; other files: {list_others(layout.ignored)}"
+    if not layout.is_split and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
         found += "; it has subfolders; to include them, turn on `data.recursive`"
     return f"{layout.folder}: {found}"

@@ -34,9 +34,9 @@ def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Data
         raise DatasetError(str(error)) from None
     unknown = torch.maximum(mask.hole, picture.unknown.float())
     dataset = single_picture(picture.visible()[None], unknown, config, path.name)
-    remarks = [f"{path}: {sentence}" for sentence in picture.remarks]
-    remarks += [f"{mask_path}: {sentence}" for sentence in mask.remarks]
-    return replace(dataset, notes=tuple(remarks))
+    notes = [f"{path}: {sentence}" for sentence in picture.notes]
+    notes += [f"{mask_path}: {sentence}" for sentence in mask.notes]
+    return replace(dataset, notes=tuple(notes))
 
 
 def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = "picture") -> Dataset:

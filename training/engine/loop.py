@@ -154,9 +154,9 @@ def train(
             clock.add(given - asked, time.perf_counter() - given)
             rate = objective.learning_rate(step)
             step += 1
-            for remark in objective.remarks:
-                keeper.emit(Message(remark))
-            objective.remarks.clear()
+            for message in objective.messages:
+                keeper.emit(Message(message))
+            objective.messages.clear()
             left = clock.seconds_left(config.steps - step)
             keeper.emit(StepDone(step, config.steps, losses, rate, clock.images_per_second(images), left))
             last = step == config.steps

@@ -33,7 +33,7 @@ def choose_together(
     def choose() -> tuple[Path, str, Path | None, str, bool]:
         folder = choose_folder(out, resume, config, wanted, fingerprint)
         states = None if folder.state is None else folder.state.folder
-        return folder.path, folder.run, states, folder.remark, folder.is_concluded
+        return folder.path, folder.run, states, folder.message, folder.is_concluded
 
-    path, run, states, remark, concluded = placement.agree(choose)
-    return RunFolder(path, None if states is None else load_newest_state(states), remark, run), concluded
+    path, run, states, message, concluded = placement.agree(choose)
+    return RunFolder(path, None if states is None else load_newest_state(states), message, run), concluded

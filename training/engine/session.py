@@ -22,7 +22,7 @@ from ..events import Callback, Event, Finished, Message, Preview, Scanning, Star
 from ..objectives import build_objective, objective_class
 from ..objectives.objective import Model, Objective
 from ..placement import place
-from ..runs.folder import Resume, check_apart, check_writable, identity, write_config, write_json
+from ..runs.folder import Resume, check_outside, check_writable, identity, write_config, write_json
 from ..runs.lock import hold_lock
 from .loop import Clock, agree, is_due, train
 from .measurement import fixed_batches, holes, measure
@@ -119,7 +119,7 @@ class _Session:
         self._should_stop = should_stop
         check_writable(out)
         if config.data.folder is not None:
-            check_apart(out, Path(config.data.folder), config.data.recursive)
+            check_outside(out, Path(config.data.folder), config.data.recursive)
         arguments, network, initial = build_network(config)
         self._dataset = dataset or load_dataset(config.data, self._scanned, config.seed)
         masks = holes(config)
@@ -231,11 +231,11 @@ class _Session:
         return state.step, state.values.get("unwritten", {})
 
     def _announce(self, start: int) -> None:
-        if self._folder.remark:
+        if self._folder.message:
             rate = self._objective.learning_rate(start)
             more = f", learning rate {rate:.3g}" if start else ""
-            self.emit(Message(self._folder.remark + more))
-        for sentence in (*self._dataset.remarks(), *self._bad_masks, *self._ignored):
+            self.emit(Message(self._folder.message + more))
+        for sentence in (*self._dataset.messages(), *self._bad_masks, *self._ignored):
             self.emit(Message(sentence, "warning"))
         device = str(self._placement.device)
         train, held_out = len(self._dataset.train), len(self._dataset.held_out)

@@ -125,14 +125,14 @@ class States:
 
     def _write(self, step: int, values: dict[str, Any]) -> Path:
         """Write the model, if that is still pending, and then the state; returns its file."""
-        remark = self._file.retry()
+        message = self._file.retry()
         if self._file.failure is not None:
             raise self._file.failure
         try:
             return save_state(self._folder.states, step, values, self._folder.run)
         finally:
-            if remark is not None:
-                self._emit(remark)
+            if message is not None:
+                self._emit(message)
 
     def _values(self) -> dict[str, Any]:
         return {

@@ -348,10 +348,10 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
     side = f"{settings.size}x{settings.size}"
     crops = "largest central square, further ones at random"
     of_folder = Path(settings.masks).is_dir()
-    least, more = divmod(len(pairs), len(pairs.cells))
+    each, more = divmod(len(pairs), len(pairs.cells))
     explained = {
-        "pairs": f"{len(pairs)} ({least}{' or one more' * bool(more)} in each column), the same for every method, "
-        f"from {min(pairs.pictures, least + bool(more))} pictures; see manifest.json",
+        "pairs": f"{len(pairs)} ({each}{' or one more' * bool(more)} in each column), the same for every method, "
+        f"from {min(pairs.pictures, each + bool(more))} pictures; see manifest.json",
         "pictures": f"{settings.data.name}: {crops}; {side} pixels, 8 bits",
         "masks": (
             f"{Path(settings.masks).name}, resized to {side} by nearest-exact"

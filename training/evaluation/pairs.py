@@ -183,7 +183,7 @@ class Pairs:
             listing = find_unseen(data)
         except ImageFileError as error:
             raise DatasetError(str(error)) from None
-        for sentence in listing.remarks():
+        for sentence in listing.notes():
             self._say(f"{listing.folder}: {sentence}")
         if listing.folder != data:
             self._say(f"{data} is split: only {listing.folder.name}/ is used")
@@ -198,12 +198,12 @@ class Pairs:
                 picture = decode_image(path, self._max_pixels)
             except ImageFileError as error:
                 return str(error), ()
-            return f"{path}: no pixel is known" if bool(picture.unknown.all()) else None, picture.remarks
+            return f"{path}: no pixel is known" if bool(picture.unknown.all()) else None, picture.notes
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             looks = list(pool.map(look, progress(paths)))
-        for path, (problem, remarks) in zip(paths, looks, strict=True):
-            for sentence in remarks if problem is None else ():
+        for path, (problem, notes) in zip(paths, looks, strict=True):
+            for sentence in notes if problem is None else ():
                 self._say(f"{path}: {sentence}")
             if problem is not None:
                 self._say(f"skipped: {problem}")
@@ -248,7 +248,7 @@ class Pairs:
             except ImageFileError as error:
                 self._say(f"skipped: {error}")
                 continue
-            for sentence in mask.remarks:
+            for sentence in mask.notes:
                 self._say(f"{path}: {sentence}")
             hole = self._fit_mask(mask)[0, 0]
             ratio = int(hole.sum()) / hole.numel()

@@ -97,7 +97,7 @@ class Composite(InpaintingObjective):
             network.freeze_encoder_norm(wanted)
             self._generator.rebuild()
             if step == after:
-                self.remarks.append(f"second phase from step {step}: the encoder's normalization is frozen")
+                self.messages.append(f"second phase from step {step}: the encoder's normalization is frozen")
         return self._objective.frozen_norm_rate if step >= after else 1.0
 
     def _learn_both(

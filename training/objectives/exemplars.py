@@ -89,7 +89,7 @@ class Exemplars(TranslationObjective):
             self._remember(out, taken + new, images, offered, sharp, names)
             swaps += 1
         if step + 1 == self._steps:
-            self.remarks.append("the exemplars are " + ", ".join(sorted(set(filter(None, self._names)))))
+            self.messages.append("the exemplars are " + ", ".join(sorted(set(filter(None, self._names)))))
         distance = torch.cdist(self._seen, self._held[: self._filled]).square().amin(1).mean()
         return {"loss": float(distance), "exchanged": float(swaps), "sharpness": float(self._sharpness.mean())}
 

@@ -54,7 +54,7 @@ class Glcic(InpaintingObjective):
         objective = self._objective
         if step in (objective.completion_steps, self._joint_from):
             alone = step < self._joint_from
-            self.remarks.append(
+            self.messages.append(
                 f"step {step}: from now on, {'only the discriminator is' if alone else 'both networks are'} trained"
             )
         completes = step < objective.completion_steps or step >= self._joint_from
@@ -98,9 +98,9 @@ class Glcic(InpaintingObjective):
         values = tally.read()
         if learns:
             self._discriminator.apply(step, self._guard.rate)
-        remark = self._guard.watch(step, values["discriminator"])
-        if remark is not None:
-            self.remarks.append(remark)
+        message = self._guard.watch(step, values["discriminator"])
+        if message is not None:
+            self.messages.append(message)
         return values
 
     def _completion_terms(self, batch: Batch, adversarial: bool) -> dict[str, Tensor]:

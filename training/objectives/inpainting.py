@@ -75,7 +75,7 @@ class InpaintingObjective:
 
     Attributes
     ----------
-    remarks
+    messages
         See `Objective`.
     """
 
@@ -96,7 +96,7 @@ class InpaintingObjective:
         self._placement = placement
         self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
         self._fed = InpaintingModel(card, network)
-        self.remarks: list[str] = []
+        self.messages: list[str] = []
 
     @property
     def keeps_latest(self) -> bool:

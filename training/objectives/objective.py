@@ -67,7 +67,7 @@ class Objective(Protocol):
     def keeps_latest(self) -> bool:
         """Whether the latest model without a warning is kept, rather than the best by the first measurement."""
 
-    remarks: list[str]
+    messages: list[str]
     """Messages for the user; the loop forwards them and clears the list."""
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:

@@ -28,7 +28,7 @@ class TranslationObjective:
 
     Attributes
     ----------
-    remarks
+    messages
         See `Objective`.
     """
 
@@ -46,7 +46,7 @@ class TranslationObjective:
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self.remarks: list[str] = []
+        self.messages: list[str] = []
 
     @property
     def _result(self) -> Network:

@@ -18,7 +18,7 @@ from inpaint_core.models.registry import ARCHITECTURES
 
 from ..config import FORMER_NAMES, ConfigError, TrainConfig, dump_config, load_recipe
 from ..errors import SettingError
-from .lock import was_cut_off
+from .lock import was_interrupted
 from .state import SavedState, load_newest_state
 
 Resume = Literal["unfinished", "same", "auto", "none"] | Path
@@ -50,7 +50,7 @@ class RunFolder:
     ----------
     state
         The state to resume from; None for a new run.
-    remark
+    message
         A message on how the folder was chosen; may be empty.
     run
         Identifier of the run.
@@ -58,7 +58,7 @@ class RunFolder:
 
     path: Path
     state: SavedState | None = None
-    remark: str = ""
+    message: str = ""
     run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -119,7 +119,7 @@ class RunFolder:
     @property
     def is_concluded(self) -> bool:
         """Whether its newest state belongs to a training run that was completely written and reported."""
-        if self.state is None or not self.resumed_here or was_cut_off(self.lock):
+        if self.state is None or not self.resumed_here or was_interrupted(self.lock):
             return False
         try:
             summary = json.loads(self.summary.read_text(encoding="utf-8"))
@@ -135,14 +135,14 @@ class RunFolder:
         RunError
             It cannot be created or written, or contains links that point outside it.
         """
-        self._refuse_links()
+        self._reject_links()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock.touch()
         except OSError as error:
             raise RunError(cannot_write(self.path, error)) from None
 
-    def _refuse_links(self) -> None:
+    def _reject_links(self) -> None:
         top = Path(os.path.realpath(self.path))
         derived = (self.config, self.metrics, self.loss_plot, self.samples, self.model, self.states, self.report)
         for path in (*derived, self.summary, self.lock):
@@ -175,7 +175,7 @@ def check_writable(path: Path) -> None:
         raise RunError(f"{path}: cannot be written (no permission in {existing}); choose another `out`")
 
 
-def check_apart(out: Path, data: Path, recursive: bool) -> None:
+def check_outside(out: Path, data: Path, recursive: bool) -> None:
     """Refuse to write among the input pictures, where outputs would be mistaken for inputs the next time.
 
     Raises
@@ -276,7 +276,7 @@ def _is_same(folder: Path, config: TrainConfig) -> bool:
     return saved.model_dump(exclude=ASIDE) == config.model_dump(exclude=ASIDE)
 
 
-def seed_of_same(out: Path, config: TrainConfig) -> int:
+def seed_of_matching_run(out: Path, config: TrainConfig) -> int:
     """The seed of the newest run in `out` or next to it that matches `config` except for the seed; otherwise that of
     `config`.
 

@@ -70,15 +70,15 @@ class Control:
         if choices:
             labels = [label for label, value in choices.items() if value == default or label == default]
             default = labels[0] if labels and labels[0] != next(iter(choices)) else None
-        least, most = _bounds(info)
+        low, high = _bounds(info)
         return replace(
             self,
             name=self.name or self.option,
             tooltip=self.tooltip or info.description or "",
             kind=kind,
             default=default,
-            minimum=least if self.minimum is None else self.minimum,
-            maximum=most if self.maximum is None else self.maximum,
+            minimum=low if self.minimum is None else self.minimum,
+            maximum=high if self.maximum is None else self.maximum,
             choices=choices,
         )
 

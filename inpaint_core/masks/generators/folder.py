@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ...files.folders import Listing, list_pictures
-from ...files.opening import ImageFileError, read_header, remark_on_frames
+from ...files.opening import ImageFileError, note_on_frames, read_header
 from .controls import Control
 from .generator import Generator
 from .request import Canvas, Options, Request, adjust, count_holes
@@ -106,12 +106,12 @@ def check_masks(folder: Path) -> list[str]:
             problems.append(f"skipped: {error}")
             continue
         usable += 1
-        problems += [f"{path}: {sentence}" for sentence in remark_on_frames(read_header(path))]
+        problems += [f"{path}: {sentence}" for sentence in note_on_frames(read_header(path))]
         if not bits.any():
             problems.append(f"{path}: the mask has no hole")
     if not usable:
         raise ValueError(f"{folder}: none of {len(files)} masks can be read (first: {problems[0]})")
-    return [*_list(folder, folder.stat().st_mtime_ns).remarks(), *problems]
+    return [*_list(folder, folder.stat().st_mtime_ns).notes(), *problems]
 
 
 @lru_cache(maxsize=16)

@@ -136,8 +136,8 @@ def accumulate(request: Request, drawings: Iterable[Drawing]) -> Canvas:
     return adjust(canvas, request)
 
 
-def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
-    """Find the scale (0..`greatest`) at which a drawing meets the requested ratio; without a ratio the scale is 1.
+def scale(request: Request, draw: Drawing, largest: float) -> Canvas:
+    """Find the scale (0..`largest`) at which a drawing meets the requested ratio; without a ratio the scale is 1.
 
     The number of hole pixels must not decrease as the scale increases, apart from rounding.
     """
@@ -146,7 +146,7 @@ def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
         draw(request.inner(canvas), 1.0)
         return canvas
     close = (request.high - request.low) // CLOSENESS
-    smaller, larger = 0.0, greatest
+    smaller, larger = 0.0, largest
     nearest, smallest_error = canvas, request.high + request.target
     for _ in range(BISECTIONS):
         part = (smaller + larger) / 2.0

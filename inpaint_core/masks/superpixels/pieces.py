@@ -30,7 +30,7 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
     pieces
         `[H,W]`, connected pieces numbered from 0.
     keep
-        `[n]`, which of them are kept; at least one.
+        `[n]`, which of them are kept; at smallest one.
     planes
         float32 `[C,H,W]`, colors.
 
@@ -46,9 +46,9 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
         ready = (owner[first] < 0) & (owner[second] >= 0)
         loose, near = first[ready], owner[second[ready]]
         distance = ((colors[loose] - colors[near]) ** 2).sum(axis=1)
-        least = np.full(len(keep), np.inf, np.float32)
-        np.minimum.at(least, loose, distance)
-        nearest = distance == least[loose]
+        smallest = np.full(len(keep), np.inf, np.float32)
+        np.minimum.at(smallest, loose, distance)
+        nearest = distance == smallest[loose]
         owner[loose[nearest]] = near[nearest]
         left = owner[first] < 0
         first, second = first[left], second[left]

@@ -106,8 +106,8 @@ def select_segments(
         if area is not None:
             chosen &= (sizes >= area[0] * plane.size) & (sizes <= area[1] * plane.size)
         if touching_border is not None:
-            rim = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
-            chosen &= _flags(rim, count) == touching_border
+            edge = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+            chosen &= _flags(edge, count) == touching_border
         if largest is not None:
             chosen = _keep_first(chosen, np.argsort(-sizes, kind="stable"), largest)
         if smallest is not None:
