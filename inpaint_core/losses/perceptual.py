@@ -78,7 +78,7 @@ def perceptual_and_style(
     -------
     tuple of Tensor
         Two scalars, sums over the feature maps of the distance between features (mean absolute difference: Liu et al.
-        2018, eq. 3) and of the mean absolute difference between their Gram matrices (eq. 4 and 5), for each of `outputs`.
+        2018, eq. 3) and of the mean absolute difference between their Gram matrices (eq. 4 and 5), for all `outputs`.
     """
     perceptual, style = target[0].new_zeros(()), target[0].new_zeros(())
     grams = [gram_matrix(truth) for truth in target]
