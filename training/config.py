@@ -68,7 +68,7 @@ class DataConfig(Section):
     zoom: tuple[Annotated[float, Field(ge=0.1, le=16.0)], Annotated[float, Field(ge=0.1, le=16.0)]] = (1.0, 1.5)
     """Smallest and largest side of the random crop, in multiples of `size`; it is then resized to `size`."""
     input_side: Literal["left", "right"] | None = None
-    """Each file holds two pictures side by side, and this one is the input of a translation; None: one picture per
+    """Each file contains two pictures side by side, and this one is the input of a translation; None: one picture per
     file."""
     input_folder: str | None = Field(None, max_length=4096)
     """Folder of a translation's inputs, one per picture, with the same name and size."""
@@ -137,7 +137,7 @@ class ModelConfig(Section):
     fill: Literal["mean", "gray"] = "mean"
     """Color of the hole in the network's input: the mean of the training pictures, or 0.5."""
     init_from: str | None = Field(None, max_length=4096)
-    """A model file with initial weights; the optimizer starts fresh."""
+    """A model file with initial weights; the optimizer starts from scratch."""
 
 
 class OptimizerConfig(Section):
@@ -286,8 +286,8 @@ class Pix2PixConfig(TranslationConfig):
     l1: Weight = 100.0
     """Weight of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     l1_reduction: int = Field(1, ge=1, le=64)
-    """Factor by which both pictures are reduced before comparison: above 1 only colors and shapes have to match the
-    truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
+    """Factor by which both pictures are reduced before comparison: above 1, only colors and shapes have to match the
+    ground truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
     perceptual: Weight = 0.0
     """Weight of the cosine distance between feature vectors of the output and the ground truth."""
     style: Weight = 0.0
@@ -375,7 +375,7 @@ class ValidationConfig(Section):
 
 
 class TrainConfig(Section):
-    """A complete training."""
+    """Settings of a training run."""
 
     name: str = Field("run", min_length=1, max_length=100, pattern=r"^[\w .-]+$")
     seed: int = Field(0, ge=0, lt=2**64)

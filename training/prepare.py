@@ -7,12 +7,14 @@ usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [-
   --data DIR         folder of pictures; nothing in it is changed
   --out DIR          receives train/, val/, test/ and report.json; a rerun updates the files it wrote there, and never
                      touches other files
-  --size N           side of the squares in pixels; smaller pictures are skipped --tiles            as many squares as
-  fit side by side (default: reduce the shorter side to N and crop the center) --shorter-side N   with --tiles: first
-  reduce larger pictures until their shorter side has N pixels --split A/B/C      proportions of training, validation
-  and test pictures --recursive        include subfolders --format, --quality   png, or jpg of this quality (1 to 100);
-  pictures with transparent parts become png --threshold BITS   near duplicates differ in at most this many of the 64
-  bits of their perceptual hashes (default 12) --max-megapixels N maximum size of a picture in megapixels (default 89)
+  --size N           side of the squares in pixels; smaller pictures are skipped
+  --tiles            as many squares as fit side by side (default: reduce the shorter side to N and crop the center)
+  --shorter-side N   with --tiles: first reduce larger pictures until their shorter side has N pixels
+  --split A/B/C      proportions of training, validation and test pictures
+  --recursive        include subfolders
+  --format, --quality   png, or jpg of this quality (1 to 100); pictures with transparent parts become png
+  --threshold BITS   near duplicates differ in at most this many of the 64 bits of their perceptual hashes (default 12)
+  --max-megapixels N maximum size of a picture in megapixels (default 89)
   --seed S           seed of the split into train, val and test
 
 exit codes: 0 done, 1 disk error, 2 bad input (one line on standard error), 130 interrupted; run again to continue
@@ -68,7 +70,7 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
     ValueError
         `PrepareError`, `DatasetError`, `RunError` or `LockedError`: nothing has been changed.
     OSError
-        The disk is full or failed; all files written so far are complete.
+        The disk is full or a disk error occurred; all files written so far are complete.
     """
     data, out = settings.data.expanduser().resolve(), settings.out.expanduser().resolve()
     _check_places(data, out)

@@ -2,11 +2,13 @@
 
 usage: python -m training.sweep --config SWEEP --out DIR [--data DIR] [--processes N] [--resume auto|none] [--steps N]
 
-  --config SWEEP    a .yaml file, or the bundled sweep: landscape --out DIR         receives results.json, report.md,
-  curves.png, bars.png, pictures.png and a run folder for each run --data DIR        folder of pictures (default: the
-  sweep's) --processes N     number of runs at a time (default 1); with torchrun, the runs are divided among its
-  processes --resume auto     skip complete runs, resume unfinished ones (default) --resume none     fail if the folder
-  already contains a sweep --steps N         steps of every run; increasing it resumes all runs
+  --config SWEEP    a .yaml file, or the bundled sweep: landscape
+  --out DIR         receives results.json, report.md, curves.png, bars.png, pictures.png and a run folder for each run
+  --data DIR        folder of pictures (default: the sweep's)
+  --processes N     number of runs at a time (default 1); with torchrun, the runs are divided among its processes
+  --resume auto     skip complete runs, resume unfinished ones (default)
+  --resume none     fail if the folder already contains a sweep
+  --steps N         steps of every run; increasing it resumes all runs
 
 A sweep is a YAML mapping: `base` (fields of a training run, on top of a `recipe`), `axes` (with their levels and the
 fields that each level sets), `seeds`, and `test` (the fraction of the pictures that all models are finally measured on,
@@ -76,7 +78,7 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
     StoppedError
         Stopped on request; unfinished runs are saved.
     OSError
-        The disk is full or failed.
+        The disk is full or a disk error occurred.
     """
     from .placement import place, process_group
     from .sweeps.config import make_sweep

@@ -132,8 +132,8 @@ def fold_batch_norm(network: nn.Module) -> None:
 
 
 def probe_inputs(model: InpaintingModel | TranslationModel) -> tuple[Tensor, ...]:
-    """Inputs for comparing precisions: a picture both smooth and rough, and white noise; holes of two sizes, and one
-    that reaches the frame's edge, where few known pixels count for many."""
+    """Inputs for comparing precisions: a picture with smooth and rough parts, and white noise; with holes of two sizes,
+    and one that touches the picture's edge, where windows contain few known pixels."""
     generator = torch.Generator().manual_seed(0)
     side = max(-(-PROBE_SIDE // model.network.multiple) * model.network.multiple, model.network.minimum)
     architecture = find_architecture(model.card.architecture)

@@ -36,7 +36,7 @@ Index = dict[str, dict[tuple[str, ...], list[Path]]]
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes
     ----------

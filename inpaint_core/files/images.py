@@ -124,7 +124,7 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
     Parameters
     ----------
     path
-        The file; if it holds several pictures, the first is used and a note says so.
+        The file; if it contains several pictures, the first is used, with a note.
     max_pixels
         Larger pictures are rejected before they are decoded.
 

@@ -125,7 +125,7 @@ def read_tiff_metadata(page: Any) -> Metadata:
 
 
 def _carried_exif(picture: Image.Image) -> bytes | None:
-    """EXIF data without the orientation, which has been applied; empty if there are none, None if damaged."""
+    """EXIF data without the orientation, which has been applied; empty if there is none, None if damaged."""
     exif = read_exif(picture)
     if exif is None:
         return None

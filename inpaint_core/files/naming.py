@@ -37,7 +37,7 @@ class Wanted:
 
 
 def distinct_names(wanted: Sequence[Wanted]) -> list[Path]:
-    """A name for each result, all of them distinct even on file systems that ignore case.
+    """A name for each result; all names are distinct, even on file systems that ignore case.
 
     A name that only one result has is used as is; `a.jpg` and `a.png` become `a_jpg.png` and `a_png.png`, and a number
     is appended if that name is also taken.

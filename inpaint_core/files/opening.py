@@ -281,7 +281,7 @@ def orientation_of(picture: Image.Image) -> int:
 
 
 def read_exif(picture: Image.Image) -> Image.Exif | None:
-    """EXIF data, empty if the file has none; None if they are damaged."""
+    """EXIF data, empty if the file has none; None if it is damaged."""
     try:
         return picture.getexif()
     except Exception:  # see `blame`; the pixels do not depend on it

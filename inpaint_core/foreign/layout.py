@@ -53,7 +53,7 @@ class Mapping:
             self.move(f"{theirs}.bias", f"{ours}.bias")
 
     def move_batch_norm(self, theirs: str, ours: str) -> None:
-        """Move a batch normalization with its statistics; files from before PyTorch 0.4.1 have no batch counter."""
+        """Move a batch normalization with its statistics; files written before PyTorch 0.4.1 have no batch counter."""
         for name in ("weight", "bias", "running_mean", "running_var"):
             self.move(f"{theirs}.{name}", f"{ours}.{name}")
         counter = f"{theirs}.num_batches_tracked"

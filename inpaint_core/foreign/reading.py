@@ -94,7 +94,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
     weights = _find_weights(content)
     if weights is None:
         names = ", ".join(repr(str(key)) for key in list(content)[:6]) or "nothing"
-        raise CheckpointError(f"{source.name}: no weights found; its top level holds {names}")
+        raise CheckpointError(f"{source.name}: no weights found; its top level contains {names}")
     for key, tensor in weights.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
             raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantized, complex or has no values")

@@ -83,7 +83,7 @@ class Allowance:
         Returns
         -------
         bool
-            False if nothing is left to try except another device.
+            False if only another device is left to try.
         """
         self._note(
             f"{batch} window{'s' * (batch > 1)} of up to {min(longest, self.limit(longest))} pixels on {self.device}"

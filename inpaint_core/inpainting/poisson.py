@@ -40,9 +40,9 @@ def solve_membrane(values: Tensor, mask: Tensor) -> Tensor:
 
     Notes
     -----
-    A first guess from coarse to fine, then conjugate gradients with a multigrid V-cycle as preconditioner (Tatebe 1993)
-    until the change is invisible. V-cycles alone diverge for holes along much of the picture's edge. A pixel of a
-    coarser grid is free if all four pixels below it are.
+    An initial solution from coarse to fine, then conjugate gradients with a multigrid V-cycle as preconditioner (Tatebe
+    1993) until the change is invisible. V-cycles alone diverge for holes along much of the picture's edge. A pixel of a
+    coarser grid is unknown if all four pixels below it are.
     """
     holes = mask[:, 0].cpu().numpy() > 0.5
     result = values.clone()

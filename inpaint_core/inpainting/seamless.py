@@ -12,7 +12,7 @@ from .inpaint import Completer, Progress, inpaint
 Axes = Literal["both", "horizontal", "vertical"]
 AXES: tuple[Axes, ...] = ("both", "horizontal", "vertical")
 SHIFTED = {"both": (-2, -1), "horizontal": (-1,), "vertical": (-2,)}
-MAX_MARGIN = 0.25  # of a side, on each side of a seam: half of the picture remains to fill from
+MAX_MARGIN = 0.25  # fraction of a side, on each side of a seam; half of the picture remains to fill from
 
 
 def make_seamless(

@@ -17,7 +17,7 @@ TINY = 1e-6
 
 
 def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
-    """Replace most of a fill's fine detail with that of the known places with the most similar surroundings.
+    """Replace most of a fill's fine detail with that of known parts whose surroundings are most similar.
 
     Small networks predict colors and edges well, but textures poorly. Therefore, only the local average of their
     prediction is kept, and the difference of the known picture from its own local average is copied into it, as in

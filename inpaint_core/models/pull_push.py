@@ -10,7 +10,7 @@ SWEEPS = 2  # relaxation sweeps per scale, which remove block artifacts from the
 
 
 def pull_push(values: Tensor, mask: Tensor) -> Tensor:
-    """Fill a hole smoothly from its surroundings, on any device and with a fixed number of operations.
+    """Fill a hole smoothly from its surroundings, on any device, with a fixed number of operations.
 
     Known values are averaged into successively coarser grids until nothing is missing (pull), and the gaps of every
     finer grid are interpolated from the coarser one (push): Gortler et al. 1996, section 3.4.1, with two sweeps of

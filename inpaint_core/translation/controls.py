@@ -96,7 +96,7 @@ def gaussian_blur(gray: Tensor, reach: int) -> Tensor:
 
 
 def equalize(gray: Tensor, stretch: Stretch) -> Tensor:
-    """The per-frame part of a stretch: CLAHE; the others have none."""
+    """The per-frame part of a contrast stretch: CLAHE for `clahe`, nothing for the others."""
     if stretch != "clahe":
         return gray
     import cv2

@@ -169,7 +169,7 @@ class FrameTranslator:
         return self._unview(output, height, width).to(frames.device)
 
     def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:
-        """The network's output for frames; a network that can continue also gets its output for the previous frame."""
+        """The network's output for frames; a network that uses the previous output also receives it."""
         steadiness = self.smooth_output.amount
         if not self._model.network.continues or steadiness == 0.0:
             self._latest = None

@@ -65,7 +65,7 @@ def prepare(
 def measure_clip(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None = None) -> InputStatistics:
     """The `clip` argument of `prepare`, measured on frames `[B,3,H,W]`, a few of a clip or all of it.
 
-    Without controls these are the statistics of training pictures that a card stores.
+    Measured without controls on training pictures, these are the statistics that a card stores.
     """
     return measure(_abstract(frames, settings, controls))
 

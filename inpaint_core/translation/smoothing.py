@@ -56,7 +56,7 @@ class ExponentialSmoothing:
         smoothed = []
         for frame, cut in zip(frames, cuts, strict=True):
             if not cut and self._latest is not None and self._latest.shape == frame.shape:
-                # lerp from the old frame: exactly still where nothing moves
+                # lerp from the old frame, so that static parts stay exactly the same
                 frame = self._latest.lerp(frame, 1.0 - self.amount)
             self._latest = frame
             smoothed.append(frame)

@@ -38,7 +38,7 @@ def model(pictures):
     side = pictures.shape[-1]
     arguments = {"pictures": len(pictures), "side": side}
     network = build_model("exemplar_montage", **arguments)
-    network.remember(pictures)
+    network.set_exemplars(pictures)
     card = ModelCard(
         architecture="exemplar_montage",
         arguments=arguments,
@@ -137,7 +137,7 @@ def test_a_memory_of_other_numbers_than_bytes_is_refused(tmp_path):
 def test_pictures_are_remembered_in_the_colors_of_jpeg():
     picture = torch.from_numpy(data.astronaut()[:64, :64].copy()).permute(2, 0, 1)[None] / 255.0
     network = build_model("exemplar_montage", pictures=1, side=64)
-    network.remember(picture)
+    network.set_exemplars(picture)
     expected = np.asarray(Image.fromarray(data.astronaut()[:64, :64]).convert("YCbCr")).astype(float)
     assert np.abs(network.luma[0].numpy() - expected[..., 0]).max() <= 1
     reduced = expected[..., 1:].reshape(32, 2, 32, 2, 2).mean((1, 3)).transpose(2, 0, 1)
@@ -149,7 +149,7 @@ def test_replacing_a_picture_changes_what_it_makes_at_once():
     made = model(rough(2, 64))
     frame = rough(1, 64, seed=9)
     before = translate(made, frame)
-    made.network.remember(rough(2, 64, seed=8))
+    made.network.set_exemplars(rough(2, 64, seed=8))
     assert torch.equal(translate(made, frame), translate(model(rough(2, 64, seed=8)), frame))
     assert not torch.equal(translate(made, frame), before)
 

@@ -51,7 +51,7 @@ def appearance(pixels: Tensor) -> Appearance:
     """Hash a picture, uint8 `[3,H,W]`.
 
     The hash is pHash: the picture is reduced to 32x32 gray values and transformed by a discrete cosine transform, and
-    each bit says whether a coefficient in rows and columns two to nine is above the median (Zauner 2010,
+    each bit indicates whether a coefficient in rows and columns two to nine is above the median (Zauner 2010,
     "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2.1). Comparing with the median
     makes it insensitive to brightness and contrast; leaving out the first row and column ignores plain gradients, such
     as those of skies.

@@ -23,7 +23,7 @@ class UnpairedError(ImageFileError):
 
 
 def read_pair(path: Path, config: DataConfig) -> Pixels:
-    """Truth and input of a file, each float32 `[3,H,W]` in 0..1.
+    """Ground truth and input of a file, each float32 `[3,H,W]` in 0..1.
 
     Raises
     ------

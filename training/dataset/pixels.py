@@ -29,12 +29,12 @@ class Pixels:
 
     @property
     def height(self) -> int:
-        """In pixels, the same for all parts."""
+        """In pixels; the same for all parts."""
         return self.picture.shape[-2]
 
     @property
     def width(self) -> int:
-        """In pixels, the same for all parts."""
+        """In pixels; the same for all parts."""
         return self.picture.shape[-1]
 
     @property

@@ -191,7 +191,7 @@ def notes_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[s
     stretched = sum("stretched" in notes for _, notes, _ in found)
     if stretched:
         sentences.append(
-            f"{stretched} pictures hold values other than 8 or 16 bits; each is stretched to its own range"
+            f"{stretched} pictures have values other than 8 or 16 bits; each is stretched to its own range"
         )
     return sentences
 

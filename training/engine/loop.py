@@ -31,7 +31,7 @@ ROLLBACKS = 3
 
 
 class Keeper(Protocol):
-    """What the loop calls between steps."""
+    """Methods that the loop calls between steps."""
 
     def emit(self, event: Event) -> None:
         """Emit an event; any exception stops the loop."""
@@ -201,7 +201,7 @@ def _learn(
     placement: Placement,
     keeper: Keeper,
 ) -> tuple[int, dict[str, float]]:
-    """One step, in as many parts as memory requires; returns that number and the losses."""
+    """One step, in as many parts as memory requires; returns the number of parts and the losses."""
     while True:
         try:
             with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):

@@ -340,7 +340,7 @@ def _name_column(cell: Cell, borders: Sequence[bool]) -> str:
 
 
 def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
-    """The protocol in words, for comparing the numbers with others."""
+    """The protocol as text, for comparison with other publications."""
     share = f"{BORDER:g}/512 of the side"
     kept = f"N: holes stay {share} away from the edge; B: they may touch it"
     if len(settings.borders) == 1:
@@ -350,8 +350,8 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
     of_folder = Path(settings.masks).is_dir()
     each, more = divmod(len(pairs), len(pairs.cells))
     explained = {
-        "pairs": f"{len(pairs)} ({each}{' or one more' * bool(more)} in each column), the same for every method, "
-        f"from {min(pairs.pictures, each + bool(more))} pictures; see manifest.json",
+        "pairs": f"{len(pairs)} ({each}{' or one more' * bool(more)} in each column), the same for every method, from "
+        f"{min(pairs.pictures, each + bool(more))} pictures; see manifest.json",
         "pictures": f"{settings.data.name}: {crops}; {side} pixels, 8 bits",
         "masks": (
             f"{Path(settings.masks).name}, resized to {side} by nearest-exact"
@@ -370,7 +370,7 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
         "in the hole: mean of the SSIM map there",
     }
     if extract is None:
-        explained["perceptual distance, FID, KID"] = "not measured: no --features FILE was given"
+        explained["perceptual distance, FID, KID"] = "not measured, because --features FILE is missing"
     else:
         name = name_features(extract)
         explained["Perceptual distance"] = (
@@ -378,7 +378,7 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
         )
         explained["FID, KID"] = (
             f"on the last of these stages, averaged over the picture, not Inception: compare only within this table; "
-            f"given where there are more pairs than features ({_feature_count(extract, settings)})"
+            f"reported if there are more pairs than features ({_feature_count(extract, settings)})"
         )
     if settings.judge:
         explained["Independent perceptual distance"] = (

@@ -32,7 +32,7 @@ def with_hole(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Image.Image:
-    """Pictures side by side with the columns' names above and the rows' next to them.
+    """Pictures side by side, with the names of the columns above and those of the rows to the left.
 
     Parameters
     ----------

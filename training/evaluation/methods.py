@@ -1,4 +1,4 @@
-"""The methods to compare: named Completers, and their scores on pictures with known truth."""
+"""The methods to compare: named Completers, and their scores on pictures whose ground truth is known."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ Bucket = tuple[float, float]
 BUCKETS: tuple[Bucket, ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 """Hole ratios `(low, high]` of Liu et al. 2018 (arXiv 1804.07723), table 1."""
 BORDER = 50.0
-"""Known margin along every edge, in pixels of a 512-pixel picture, for the half of the pairs with a border."""
+"""Known margin along every edge, in pixels of a 512-pixel picture, for the pairs with a border."""
 MAX_PER_CELL = 1000  # for the default count; --count has no limit
 MIN_CROP = 0.5  # of the largest square of a picture, for crops after the first
 
@@ -63,7 +63,7 @@ class Pair:
     mask
         File relative to the folder of masks, or the name of a generator.
     mask_seed
-        For a generator; None for a file.
+        Seed for a generator; None for a file.
     """
 
     number: int
@@ -190,7 +190,7 @@ class Pairs:
         return listing
 
     def _usable(self, paths: Sequence[Path], progress: Callable[[Sequence[Path]], Any]) -> list[Path]:
-        """Readable pictures, checked before measuring, so that no bad file ends a long evaluation."""
+        """Readable pictures, checked before measuring, so that a bad file does not abort a long evaluation."""
 
         def look(path: Path) -> tuple[str | None, tuple[str, ...]]:
             """Why a picture cannot be used, and further notes about it."""

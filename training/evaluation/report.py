@@ -83,7 +83,7 @@ def differences(
 ) -> list[Summary]:
     """Paired difference of two methods on the same pairs, which can separate them even if plain means overlap.
 
-    Parameters and result are those of `summarize`, for the differences, without counts.
+    Parameters and result are as for `summarize`, but for the differences and without counts.
     """
     rows = (
         {name: ours[name] - theirs[name] for name in ours.keys() & theirs.keys() - {"pair", "hole_ratio"}}

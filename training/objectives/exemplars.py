@@ -75,7 +75,7 @@ class Exemplars(TranslationObjective):
         self._seen = torch.cat([self._seen, offered])[-SEEN:]
         taken = min(len(images), len(self._names) - self._filled)
         for number in range(taken):
-            self._remember(self._filled, number, images, offered, sharp, names)
+            self._store(self._filled, number, images, offered, sharp, names)
             self._filled += 1
         swaps = 0
         while taken < len(images) and self._filled == len(self._names) and swaps < len(images):
@@ -86,7 +86,7 @@ class Exemplars(TranslationObjective):
             )
             if not cost < -1e-7:
                 break
-            self._remember(out, taken + new, images, offered, sharp, names)
+            self._store(out, taken + new, images, offered, sharp, names)
             swaps += 1
         if step + 1 == self._steps:
             self.messages.append("the exemplars are " + ", ".join(sorted(set(filter(None, self._names)))))
@@ -100,10 +100,10 @@ class Exemplars(TranslationObjective):
         twice = [[new in held and new != old for new in names] for old in self._names]
         return penalty.masked_fill(torch.tensor(twice, device=penalty.device), torch.inf)
 
-    def _remember(
+    def _store(
         self, place: int, number: int, images: Tensor, offered: Tensor, sharp: Tensor, names: Sequence[str]
     ) -> None:
-        self._network.remember(images[number : number + 1], place)
+        self._network.set_exemplars(images[number : number + 1], place)
         self._held[place], self._sharpness[place] = offered[number], sharp[number]
         self._names[place] = names[number]
 

@@ -42,7 +42,7 @@ def build_features(
         extractor = download_vgg16() if objective.features == "vgg16" else load_features(objective.features)
     except FeaturesError as error:
         raise ConfigError(
-            f"the perceptual and style losses need a VGG: {error}; to train without these losses, set it to none",
+            f"the perceptual and style losses need VGG weights: {error}; to train without these losses, set it to none",
             "objective.features",
         ) from None
     if config.channels_last:

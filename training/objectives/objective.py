@@ -33,7 +33,7 @@ class Score:
     digits
         Decimal places.
     baselines
-        What to call the entries of `Objective.baselines`, in the order in which they are listed.
+        Labels of the entries of `Objective.baselines`, in the order of the report.
     """
 
     metric: str
@@ -68,7 +68,7 @@ class Objective(Protocol):
         """Whether the latest model without a warning is kept, rather than the best by the first measurement."""
 
     messages: list[str]
-    """Messages for the user; the loop forwards them and clears the list."""
+    """Messages to the user; the loop forwards them and clears the list."""
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """Train on one batch, given in parts that are processed one after another.

@@ -70,7 +70,7 @@ def gather(done: Done, metric: str = "hole_psnr") -> dict[Cell, list[float | Non
 
 
 def best_combination(done: Done) -> str:
-    """A message on which combination is best, averaged over its seeds."""
+    """A sentence on which combination is best, averaged over its seeds."""
     means = {
         cell: fmean(score for score in scores if score is not None)
         for cell, scores in gather(done).items()

@@ -158,7 +158,7 @@ def load_filler(path: Path) -> InpaintingModel:
     Raises
     ------
     CheckpointError
-        It cannot be loaded, or does not fill holes.
+        It cannot be loaded, or is not an inpainting model.
     """
     model = load_model(path)
     if not isinstance(model, InpaintingModel):
@@ -245,7 +245,7 @@ class Runs:
         StoppedError
             Stopped on request; unfinished runs are saved.
         OSError
-            The disk is full or failed.
+            The disk is full or a disk error occurred.
         """
         claims = self._out / "claims"
         claims.mkdir(parents=True, exist_ok=True)

@@ -38,11 +38,11 @@ class Level:
     Attributes
     ----------
     mean
-        Over the settings of the other axes, each averaged over the seeds; None if all its runs failed. The interval is
-        that of a paired comparison: the effect of each setting common to all levels is removed (Cousineau 2005, with
-        Morey's correction of 2008).
+        Mean over the settings of the other axes, each averaged over the seeds; None if all its runs failed. The
+        interval is that of a paired comparison: the effect of each setting common to all levels is removed (Cousineau
+        2005, with Morey's correction of 2008).
     behind
-        How much worse it is than the best level at the same settings; None for the best one.
+        Gap to the best level at the same settings; None for the best one.
     best
         Its best setting of the other axes, averaged over the seeds.
     runs, failed
@@ -89,7 +89,7 @@ def analyze(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
     axes
         Levels by axis.
     scores
-        Higher is better; with the same seeds everywhere.
+        Scores, of which higher ones are better; with the same seeds everywhere.
     """
     return [_analyze(number, axes, scores) for number in range(len(axes))]
 

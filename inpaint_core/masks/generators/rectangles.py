@@ -1,4 +1,4 @@
-"""Rectangles: one, as in GLCIC (Iizuka et al. 2017, doi:10.1145/3072959.3073659), or several, like LaMa's boxes."""
+"""One rectangle, as in GLCIC (Iizuka et al. 2017, doi:10.1145/3072959.3073659), or several, like LaMa's boxes."""
 
 from __future__ import annotations
 
