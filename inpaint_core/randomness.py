@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for the code inside, and restore their states afterwards.
+    """Seed torch's global generators for the code inside, and restore their states afterward.
 
     Dropout, constructors and third-party networks cannot use any other generator.
 

@@ -50,7 +50,7 @@ class RefineMask(io.ComfyNode):
                         default=0,
                         min=0,
                         max=1024,
-                        tooltip="Soften the edge outwards over this many pixels. Not needed for Inpaint, which has "
+                        tooltip="Soften the edge outward over this many pixels. Not needed for Inpaint, which has "
                         "its own feather and needs a hard mask.",
                     ),
                     io.Boolean.Input("invert_mask", default=False, tooltip="Swap black and white first."),

@@ -76,7 +76,7 @@ def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Ten
         `[1,1,H,W]`, 1 = hole.
     weight
         `[1,1,H,W]` in 0..1: weight of the residual. 1 everywhere is Poisson blending with the prediction's gradients
-        (Perez et al. 2003, eq. 3); a ramp that falls from 1 at the boundary to 0 feathers inwards.
+        (Perez et al. 2003, eq. 3); a ramp that falls from 1 at the boundary to 0 feathers inward.
 
     Returns
     -------

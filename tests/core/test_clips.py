@@ -101,7 +101,7 @@ def test_what_an_earlier_frame_has_shown_is_used():
     assert error[-1] < 0.5 * error[0]
 
 
-def test_a_cut_begins_anew():
+def test_the_fill_restarts_at_a_cut():
     frames = torch.cat([panned(0, 2), panned(0, 2, seed=5)])
     model = Flickering()
     result = run(model, frames, hole())

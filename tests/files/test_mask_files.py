@@ -80,7 +80,7 @@ UNCLEAR = {
 
 
 @pytest.mark.parametrize("name", UNCLEAR)
-def test_an_ambiguous_mask_is_refused_with_what_it_holds(tmp_path, name):
+def test_an_ambiguous_mask_is_rejected_with_what_it_holds(tmp_path, name):
     picture, held = UNCLEAR[name]
     picture().save(tmp_path / name)
     with pytest.raises(ImageFileError, match=held) as caught:
@@ -159,7 +159,7 @@ def test_reimagine_reads_its_protecting_mask_the_same_way(tmp_path):
     assert torch.equal(*(decode_image(file).image[:, HOLE] for file in (tmp_path / "a.png", out)))
 
 
-def test_a_mask_in_which_0_is_white_is_read_as_it_is_seen_and_that_is_said(tmp_path):
+def test_a_mask_in_which_0_is_white_is_read_as_displayed_with_a_note(tmp_path):
     hole = np.zeros((40, 48), bool)
     hole[10:20, 12:30] = True
     tifffile.imwrite(tmp_path / "m.tif", hole, photometric="miniswhite")

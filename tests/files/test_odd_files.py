@@ -80,13 +80,13 @@ def test_an_orientation_of_another_type_does_not_refuse_a_picture(tmp_path, kind
     assert sorted(decode_image(tmp_path / "b.jpg").image.shape[1:]) == [40, 48]
 
 
-def test_mutated_pictures_are_read_or_refused_in_one_line_with_their_name(tmp_path):
+def test_mutated_pictures_are_read_or_rejected_in_one_line_with_their_name(tmp_path):
     chance = random.Random(0)
     originals = []
     for suffix, options in (("png", {}), ("jpg", {}), ("tif", {}), ("webp", {}), ("gif", {}), ("bmp", {})):
         Image.fromarray(COLORS).save(tmp_path / f"a.{suffix}", **options)
         originals.append((suffix, (tmp_path / f"a.{suffix}").read_bytes()))
-    refused: list[tuple[str, str]] = []
+    rejected: list[tuple[str, str]] = []
     for _ in range(200):
         suffix, content = chance.choice(originals)
         mutated = bytearray(content)
@@ -97,11 +97,11 @@ def test_mutated_pictures_are_read_or_refused_in_one_line_with_their_name(tmp_pa
         try:
             picture = decode_image(path, max_pixels=10**6)
         except ImageFileError as error:
-            refused.append((path.name, str(error)))
+            rejected.append((path.name, str(error)))
         else:
             assert picture.image.shape[0] == 3
-    assert refused
-    for name, message in refused:
+    assert rejected
+    for name, message in rejected:
         assert name in message
         assert "\n" not in message
 
@@ -213,7 +213,7 @@ def test_every_command_says_how_many_frames_a_file_holds(tmp_path, capsys):
             assert word in captured.err + captured.out, (arguments, word)
 
 
-def test_too_many_pixels_are_one_sentence_with_the_way_out_in_every_command(tmp_path, capsys):
+def test_too_many_pixels_are_a_one_line_error_with_the_option_to_use_in_every_command(tmp_path, capsys):
     folder = good(tmp_path / "d")
     big = folder / "big.png"
     Image.new("L", (12000, 8000)).save(big, compress_level=1)
@@ -266,7 +266,7 @@ def test_pictures_that_use_a_sliver_of_the_range_are_stretched_or_warned_about(t
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "cpuu", "meta", "", "cuda:-3", "0x"])
-def test_an_unusable_device_is_refused_in_one_sentence_with_exit_code_2(tmp_path, capsys, name):
+def test_an_unusable_device_is_rejected_in_one_line_with_exit_code_2(tmp_path, capsys, name):
     with pytest.raises(ValueError, match="is not available"):
         find_device(name)
     folder, mask = good(tmp_path / "d"), mask_file(tmp_path / "m.png")

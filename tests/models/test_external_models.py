@@ -137,7 +137,7 @@ def test_it_is_a_completer_and_never_looks_into_the_hole(tmp_path, spandrel):
     assert torch.equal(model.complete(hidden, mask), model.complete(image, mask))
 
 
-def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
+def test_what_cannot_be_loaded_is_rejected_in_one_line(tmp_path, spandrel):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"nothing")
     for path, said in (

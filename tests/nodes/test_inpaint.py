@@ -122,7 +122,7 @@ def test_loading_again_happens_only_when_the_file_changed(nodes, host, network, 
     assert nodes.LoadModel.fingerprint_inputs("small.safetensors") != first
 
 
-def test_without_models_the_list_says_so_and_loading_is_a_sentence(nodes, host, monkeypatch):
+def test_without_models_the_list_says_so_and_loading_is_a_one_line_error(nodes, host, monkeypatch):
     monkeypatch.setattr(host, "embedded_models", dict)
     (choice,) = nodes.LoadModel.define_schema().inputs[0].options["options"]
     with pytest.raises(ValueError, match=r"not in the list of models; refresh the list"):

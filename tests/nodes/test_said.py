@@ -109,7 +109,7 @@ def choose(nodes, image, select, **more):
         ),
     ],
 )
-def test_what_cannot_be_selected_is_told_in_the_widgets_words(nodes, host, image, select, sentence):
+def test_what_cannot_be_selected_is_reported_with_the_widgets_name(nodes, host, image, select, sentence):
     count = int(slic_labels(image.movedim(-1, 1), 12).max()) + 1
     with pytest.raises(ValueError) as raised:  # noqa: PT011 - compared word for word
         choose(nodes, image, select)
@@ -121,7 +121,7 @@ def test_a_random_mask_names_both_ends_of_its_range(nodes, host):
         nodes.RandomMask.execute(dict(generator="strokes"), at_least=0.5, at_most=0.3, **RANDOM)
 
 
-def test_no_points_is_told_and_leaves_the_mask_empty(nodes, host, said, image):
+def test_missing_points_are_reported_and_leave_the_mask_empty(nodes, host, said, image):
     mask = choose(nodes, image, dict(select="points", points=" ", not_points=""))[0]
     assert not mask.any()
     first, second = said[0].split("\n")
@@ -133,7 +133,7 @@ def test_no_points_is_told_and_leaves_the_mask_empty(nodes, host, said, image):
 
 
 @pytest.mark.parametrize(("link", "wanted"), [("points", "points"), ("boxes", "box")])
-def test_a_link_that_the_selection_does_not_use_is_told(nodes, host, said, image, link, wanted):
+def test_a_link_that_the_selection_does_not_use_is_reported(nodes, host, said, image, link, wanted):
     choose(nodes, image, dict(select="all"), **{link: [[1, 2]]})
     assert f"The connected {link} are ignored because select is all; set it to {wanted}.\n" in said[0]
 

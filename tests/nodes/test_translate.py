@@ -99,7 +99,7 @@ def test_works_under_the_hosts_inference_mode(nodes, model):
     assert torch.isfinite(result).all()
 
 
-def test_models_for_another_task_are_refused_in_one_sentence(nodes, host, model):
+def test_models_for_another_task_are_rejected_with_one_line(nodes, host, model):
     inpainter = host.hosted(InpaintingModel(ModelCard(architecture="unet"), build_model("unet", width=4, depth=2)))
     with pytest.raises(ValueError, match="this is an inpainting model"):
         nodes.translate.LearningToSeeTranslate.execute(inpainter, random(1, 32, 32, 3), **TRANSLATE)

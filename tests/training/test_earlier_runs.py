@@ -35,7 +35,7 @@ def test_an_earlier_run_is_resumed(tmp_path: Path, pictures: Path, option: list[
     assert torch.equal(filled * (1.0 - hole), image * (1.0 - hole))
 
 
-def test_a_run_of_other_arguments_is_still_refused(
+def test_a_run_of_other_arguments_is_still_rejected(
     tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"

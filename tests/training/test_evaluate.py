@@ -39,7 +39,7 @@ def run(*arguments: str | Path | int) -> int:
     return evaluate.main([str(argument) for argument in arguments])
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) -> str:
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) -> str:
     """Run, expect exit code 2 and one line on standard error, return it."""
     code = run(*arguments)
     error = capsys.readouterr().err
@@ -319,12 +319,12 @@ def test_results_of_other_settings_or_models_are_not_mixed(pictures, tmp_path, c
     save_model(tiny_model(), file)
     arguments = ["--model", file, "--data", pictures, "--masks", "center", "--out", out, "--size", 32, "--count", 2]
     assert run(*arguments, "--buckets", "0.1-0.2") == 0
-    assert "other pictures, masks or settings" in refused(capsys, *arguments, "--buckets", "0.1-0.2", "--seed", 1)
+    assert "other pictures, masks or settings" in rejected(capsys, *arguments, "--buckets", "0.1-0.2", "--seed", 1)
     changed = tiny_model()
     with torch.no_grad():
         next(changed.network.parameters()).add_(1.0)
     save_model(changed, file)
-    assert "another model" in refused(capsys, *arguments, "--buckets", "0.1-0.2")
+    assert "another model" in rejected(capsys, *arguments, "--buckets", "0.1-0.2")
     assert run(*arguments, "--buckets", "0.1-0.2", "--seed", 1, "--resume", "none") == 0
 
 
@@ -350,13 +350,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("sentence", BAD)
-def test_bad_input_is_refused_in_one_line_and_nothing_is_written(sentence, pictures, masks, tmp_path, capsys):
+def test_bad_input_is_rejected_in_one_line_and_nothing_is_written(sentence, pictures, masks, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     options = {"--model": "mean", "--data": str(pictures), "--masks": "center", "--out": "{tmp}/out", "--size": "32"}
     options |= {"--count": "2", "--buckets": "0.1-0.2"} | BAD[sentence]
     arguments = [part for name, value in options.items() for part in (name, *value.format(tmp=tmp_path).split())]
-    assert sentence in refused(capsys, *arguments)
+    assert sentence in rejected(capsys, *arguments)
     assert not (tmp_path / "out").exists()
 
 
@@ -395,7 +395,7 @@ def test_intervals_take_the_pairs_of_a_picture_together():
 
 
 @pytest.mark.parametrize("pictures", [4, 40])
-def test_an_interval_over_pictures_covers_the_truth_where_one_over_pairs_does_not(pictures):
+def test_an_interval_over_pictures_covers_the_true_mean_where_one_over_pairs_does_not(pictures):
     """Four pairs of each picture, which share nine tenths of their variance."""
     generator, hits = np.random.default_rng(0), {pictures: 0, 4 * pictures: 0}
     for _ in range(500):

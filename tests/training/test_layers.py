@@ -111,7 +111,7 @@ def test_the_command_line_names_the_option_and_python_the_field(capsys: pytest.C
     assert str(caught.value).startswith("optimizer.learning_rate: -1.0 was given")
 
 
-def test_sentences_call_fields_as_their_reader_does() -> None:
+def test_messages_use_the_field_names_of_their_reader() -> None:
     error = SettingError("use another folder, or set `resume` to none", "out")
     assert str(error) == "out: use another folder, or set resume to none"
     assert error.named(lambda field: f"--{field}") == "--out: use another folder, or set --resume to none"
