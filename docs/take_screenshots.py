@@ -1,4 +1,4 @@
-"""Run the example workflows in a running ComfyUI, each by pressing Run, and make their thumbnails: before and after.
+"""Run the example workflows in a running ComfyUI by pressing Run, and make their thumbnails: before and after.
 
     python docs/take_screenshots.py http://127.0.0.1:8188
 
@@ -128,7 +128,7 @@ def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
 
 
 def folded(picture: Image.Image) -> Image.Image:
-    """A long row of pictures as two rows; any other as it is."""
+    """Break a long row of pictures into two rows; others are unchanged."""
     if picture.width < 4 * picture.height:
         return picture
     half = picture.width // 2
