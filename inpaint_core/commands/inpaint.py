@@ -214,7 +214,7 @@ def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | No
         return None, []
     if not os.path.lexists(path):
         generators = ", ".join(names_without_options())
-        raise ImageFileError(f"--mask {path}: neither a picture or folder nor one of {generators}")
+        raise ImageFileError(f"--mask {path}: no such picture or folder, and not one of {generators}")
     if not path.is_dir():
         read_header(path, limit)
         if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may mark the hole

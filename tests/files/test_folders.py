@@ -453,7 +453,7 @@ def test_a_mask_that_does_not_exist_is_reported_with_the_possible_values(tmp_pat
     picture = save(tmp_path / "a.png")
     assert fill(picture, Path("rectangels"), tmp_path / "o.png") == 2
     said = capsys.readouterr().err
-    assert "rectangels: neither a picture or folder" in said
+    assert "rectangels: no such picture or folder" in said
     assert "rectangles" in said
 
 

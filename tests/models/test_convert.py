@@ -276,8 +276,8 @@ def test_a_bare_pickle_is_rejected_without_running_it(tmp_path):
         ({"model_ld.conv1.weight": torch.zeros(1)}, "discriminator"),
         ({"weights": 3}, "no weights found"),
         ({}, "no weights found"),
-        (torch.zeros(3), "holds a Tensor"),
-        ([1, 2], "holds a list"),
+        (torch.zeros(3), "contains a Tensor"),
+        ([1, 2], "contains a list"),
     ],
 )
 def test_what_cannot_be_converted_is_rejected_in_one_line(tmp_path, content, said):

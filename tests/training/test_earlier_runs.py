@@ -42,4 +42,4 @@ def test_a_run_of_other_arguments_is_still_rejected(
     shutil.copytree(EARLIER, folder)
     line = ["--resume", str(folder), "--data", str(pictures), "--model.arguments", '{"width":8,"depth":3}']
     assert run.main([*line, "--steps", "6"]) == 2
-    assert "its run has arguments" in capsys.readouterr().err
+    assert "the run has arguments" in capsys.readouterr().err

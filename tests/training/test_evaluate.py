@@ -139,7 +139,7 @@ def test_without_features_the_report_says_what_was_not_measured(pictures, masks,
     bucket = ["--buckets", "0.01-0.1"]
     assert run("--model", "mean", "--data", pictures, "--masks", masks, "--out", tmp_path / "o", *bucket) == 0
     markdown = (tmp_path / "o" / "report.md").read_text()
-    assert "not measured: no --features FILE" in markdown
+    assert "not measured, because --features FILE is missing" in markdown
     assert "## Perceptual" not in markdown
     assert "## FID" not in markdown
 
@@ -332,7 +332,7 @@ BAD = {
     "no such folder": {"--data": "{tmp}/nowhere"},
     "no readable pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
-    "give the folder itself": {"--masks": "folder"},
+    "use the folder itself": {"--masks": "folder"},
     "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; use other --buckets": {
         "--masks": "{tmp}/masks",
         "--buckets": "0.3-0.4 0.4-0.5",
