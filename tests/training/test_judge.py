@@ -30,7 +30,7 @@ def test_the_distance_counts_the_hole_only_as_by_brute_force():
     assert float(judge.judged_distance(fill, fill, mask)) == 0.0
 
 
-def test_where_its_packages_are_missing_one_sentence_says_what_to_install(monkeypatch):
+def test_where_its_packages_are_missing_one_line_says_what_to_install(monkeypatch):
     def missing(name: str, package: str | None = None):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
