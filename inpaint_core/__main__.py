@@ -19,6 +19,7 @@ COMMANDS = {
     "translate": "redraw pictures, clips or the live camera in the style of a model's training pictures",
     "mask": "make masks: superpixels, strokes, rectangles and others",
     "info": "describe a model file",
+    "export": "write a model as an ONNX file, for browsers, phones and other programs",
     "convert": "convert a public .pth, .pt or .ckpt file to a safe model file of this pack",
 }
 

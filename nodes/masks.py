@@ -80,6 +80,7 @@ class MaskFromSLIC(io.ComfyNode):
             description="Divides pictures into superpixels (regions of similar color) and makes a mask of the selected "
             "ones.",
             hidden=[io.Hidden.unique_id],
+            is_output_node=True,  # so that it can be run alone to click, and shows its picture when it is cached
             inputs=[
                 io.Image.Input("image", tooltip="Pictures to segment. Alpha is ignored."),
                 io.Int.Input("segments", **SEGMENTS),

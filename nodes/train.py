@@ -327,7 +327,8 @@ def without_download(config: TrainConfig) -> TrainConfig:
     objective = config.objective
     if not isinstance(objective, CompositeConfig) or objective.features != "vgg16":
         return config
-    return config.model_copy(update={"objective": objective.model_copy(update={"features": "none"})})
+    changes = {"features": "none", "adversary": "patches"}  # the other discriminator reads the same features
+    return config.model_copy(update={"objective": objective.model_copy(update=changes)})
 
 
 def report(result: TrainResult) -> str:

@@ -23,6 +23,7 @@ exit codes: 0 done, 1 disk error, 2 bad input (one line on standard error), 130 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -36,8 +37,9 @@ from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .config import ConfigError
+from .dataset.attribution import ATTRIBUTION, Credit, read_credits, write_credits
 from .dataset.scan import DatasetError, LeftOut
-from .dataset.selection import SPLITS, choose
+from .dataset.selection import SPLITS, Source, choose
 from .preparation.cutting import name_squares, scan_files, write_squares
 from .preparation.ledger import Ledger
 from .preparation.report import REPORT, earlier_splits, make_report, summarize
@@ -76,6 +78,7 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
     _check_places(data, out)
     check_writable(out)
     listing = _search(data, settings.recursive)
+    credits_ = _read_credits(data)
     earlier = earlier_splits(out / REPORT, settings)
     sources, left_out = scan_files(data, listing.pictures, settings, quiet)
     if not sources:
@@ -97,8 +100,28 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
         failed = write_squares(sources, settings, ledger, quiet)
         ledger.finish()
         report = make_report(settings, sources, [*left_out, *failed], listing)
+        if credits_ or (out / ATTRIBUTION).exists():
+            write_credits(out, credits_of(sources, credits_))
         write_json(out / REPORT, report)
     return report
+
+
+def credits_of(sources: Sequence[Source], credits_: Sequence[Credit]) -> list[Credit]:
+    """The credits of every file written, from those of the pictures."""
+    by_file = {credit.file: credit for credit in credits_}
+    return [
+        dataclasses.replace(by_file[source.file], file=name)
+        for source in sources
+        if source.file in by_file
+        for name in source.written
+    ]
+
+
+def _read_credits(data: Path) -> list[Credit]:
+    try:
+        return read_credits(data)
+    except ValueError as error:
+        raise PrepareError(str(error)) from None
 
 
 def _search(data: Path, recursive: bool) -> Listing:

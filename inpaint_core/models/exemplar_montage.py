@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..tracing import is_tracing, largest, real, rounded, smallest
 from .architecture import Architecture, Arguments, Network
 from .exemplar_index import CELL, ExemplarIndex, blurred, luma_of
 
@@ -24,6 +25,7 @@ OUTSIDE = 1.0  # cost of a cell outside a picture
 MARGIN = 0.05  # cost of cells close to those: seams should not follow the straight border of a picture
 STEADY = 0.5  # weight of colors that differ from the previous frame's
 HEAT, COLD, COOLING = 0.02, 0.001, 0.6  # temperatures of the labeling
+UNCOVERED = 1e-3  # weight of a picture's details outside it: used only where no chosen picture reaches
 SHARP = 4.0  # exponent that narrows the seams of details
 RELIGHT = 0.7  # exponent of the correction of brightness
 DARKEST = 0.08  # added to brightness before it is divided
@@ -169,14 +171,25 @@ def _montage(index: ExemplarIndex, frame: Tensor, previous: Tensor | None, stead
 
 def _levelled(guide: Tensor, index: ExemplarIndex) -> Tensor:
     """Brightness `[h,w]` matched to the exemplars: half by rank, half by mean and standard deviation."""
-    ranked = guide.flatten().sort().values
-    first, last = (torch.searchsorted(ranked, guide.contiguous(), right=right) for right in (False, True))
-    rank = (first + last - 1).float() / (2.0 * max(guide.numel() - 1, 1))
+    rank = _rank(guide)
     by_rank = index.brightness[(rank * (len(index.brightness) - 1)).long()]
     spread = guide.std(correction=0)
     by_moments = (guide - guide.mean()) * (index.spread / (spread + 0.03)) + index.mean
     # Flat areas have no rank order: all their values get the middle rank.
-    return torch.lerp(by_moments, by_rank, LEVELLING * float(spread / (spread + 0.01)))
+    return torch.lerp(by_moments, by_rank, LEVELLING * (spread / (spread + 0.01)))
+
+
+def _rank(guide: Tensor) -> Tensor:
+    """Mean rank of every value among all values, from 0 to 1."""
+    values = guide.flatten()
+    if is_tracing():
+        # Exported graphs have no binary search.
+        first, last = (values < values[:, None]).sum(1), (values <= values[:, None]).sum(1)
+    else:
+        ranked = values.sort().values
+        first, last = (torch.searchsorted(ranked, values, right=right) for right in (False, True))
+    count = values.shape[0]
+    return ((first + last - 1).float() / (2.0 * (count - 1))).view_as(guide)
 
 
 def _label(
@@ -193,13 +206,14 @@ def _label(
     )
     if previous is not None:
         data = data + steady * (colors - previous).square().sum(-1)
-    remaining = max(2, round(PIECES * height * width / index.grid**2))
+    remaining = largest(2, rounded(PIECES * real(height * width) / index.grid**2))
     heat = HEAT
     share = torch.softmax(-data / heat, 0)
     for number in range(ROUNDS):
         if number in PRUNED:
-            keep = remaining if number == PRUNED[-1] else max(remaining, round(len(share) * 0.7))
-            chosen = share.mean((1, 2)).topk(min(keep, len(share))).indices.sort().values
+            keep = remaining if number == PRUNED[-1] else largest(remaining, rounded(real(share.shape[0]) * 0.7))
+            keep = smallest(keep, share.shape[0])
+            chosen = share.mean((1, 2)).topk(keep).indices.sort().values
             data, colors, labels = data[chosen], colors[chosen], labels[chosen]
             # Renormalized, because a cell may have lost all of its labels.
             share = share[chosen] + 1e-6
@@ -219,7 +233,8 @@ def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, 
     soft = blurred(share, 0.8) * inside + 1e-5
     low = ((soft / soft.sum(0))[..., None] * index.colors[cells]).sum(0)
     output = F.interpolate(low.permute(2, 0, 1)[None], (height, width), mode="bicubic", align_corners=False)
-    fine = F.interpolate((blurred(share, 0.7) * inside)[None], (height, width), mode="bilinear", align_corners=False)
+    covered = inside + (~inside) * UNCOVERED
+    fine = F.interpolate((blurred(share, 0.7) * covered)[None], (height, width), mode="bilinear", align_corners=False)
     strongest, which = fine[0].topk(min(2, len(labels)), dim=0)
     weight = (strongest + 1e-4) ** SHARP
     weight = weight / weight.sum(0)

@@ -100,7 +100,7 @@ class PConvUNet(Network):
             [B,3,H,W], unbounded; 0 where even the last layer's window has no valid pixel (only if the mask is full).
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed and not self.training)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ..validation import describe
 from . import (
+    context_unet,
     encoder_decoder,
     exemplar_montage,
     feature_discriminator,
@@ -25,6 +26,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     module.ARCHITECTURE.name: module.ARCHITECTURE
     for module in (
         unet,
+        context_unet,
         encoder_decoder,
         pconv_unet,
         glcic,

@@ -119,7 +119,7 @@ class _NoisyBlock(nn.Module):
         if self.training:
             top, left = torch.randint(TILE, (2,)).tolist()
             tile = tile.roll((top, left), (2, 3))
-        return tile.repeat(1, 1, -(-height // TILE), -(-width // TILE))[..., :height, :width]
+        return tile.repeat(1, 1, (height + TILE - 1) // TILE, (width + TILE - 1) // TILE)[..., :height, :width]
 
 
 def _doubled(features: Tensor) -> Tensor:

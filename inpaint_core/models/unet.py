@@ -107,7 +107,7 @@ class UNet(Network):
             may exceed 0..1; the caller clamps.
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed and not self.training)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

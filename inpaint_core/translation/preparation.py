@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.prepare_settings import InputStatistics, PrepareSettings
+from ..tracing import largest, real, rounded
 from .controls import LiveControls, equalize, match, measure, move, redraw
 from .resampling import enlarge_cubic, reduce_area
 
@@ -88,7 +89,7 @@ def to_gray(frames: Tensor) -> Tensor:
 
 def reduced_side(side: int, reduction: int) -> int:
     """Length of a side after reduction."""
-    return max(1, round(side / reduction))
+    return largest(1, rounded(real(side) / reduction))
 
 
 def _abstract(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None) -> Tensor:

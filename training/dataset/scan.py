@@ -28,6 +28,7 @@ from inpaint_core.files.suffixes import READABLE_CLIPS, list_others
 
 from ..config import DataConfig
 from ..errors import SettingError
+from .attribution import Credit, count_licences, read_credits
 from .layout import Layout, find_layout
 from .pairs import UnpairedError, input_path, odd_one_out, read_pair, unpaired_inputs
 from .pixels import Pixels
@@ -118,6 +119,7 @@ class Dataset:
     left_out: list[LeftOut] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    credits: tuple[Credit, ...] = ()
 
     @property
     def mean(self) -> tuple[float, float, float]:
@@ -171,6 +173,7 @@ class Dataset:
             ],
             "ignored_by_suffix": self.ignored,
             "mean_color": [round(value, 4) for value in self.mean],
+            "sources": count_licences(self.credits),
             "fingerprint": self.fingerprint,
         }
 
@@ -230,8 +233,21 @@ def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int
         records, left_out = _leave_out_unpaired(records, left_out, paths, config)
     if len(records) < config.minimum_pictures:
         raise DatasetError(_too_few(layout, config, len(records), left_out))
+    try:
+        credits_ = read_credits(folder)
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
     train, held_out = _divide(records, layout, config)
-    return Dataset(str(folder), train, held_out, left_out, layout.ignored, tuple(layout.notes(RECURSIVE)))
+    used = {record.file for record in records}
+    return Dataset(
+        str(folder),
+        train,
+        held_out,
+        left_out,
+        layout.ignored,
+        tuple(layout.notes(RECURSIVE)),
+        tuple(credit for credit in credits_ if credit.file in used),
+    )
 
 
 def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[list[Record], list[Record]]:

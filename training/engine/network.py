@@ -18,6 +18,7 @@ from inpaint_core.models.registry import build_model, find_architecture
 from inpaint_core.validation import describe
 
 from ..config import ConfigError, TrainConfig
+from ..dataset.attribution import describe_sources
 from ..dataset.scan import Dataset
 from ..objectives import objective_class
 from ..objectives.inpainting import GRAY
@@ -144,9 +145,14 @@ def make_card(
         prepare=prepare,
         trained_size=config.data.size,
         name=config.name,
-        data=f"{len(dataset.train)} pictures of {Path(dataset.folder).name}",
+        data=_summary(dataset),
         licence=config.licence,
     )
+
+
+def _summary(dataset: Dataset) -> str:
+    sources = describe_sources(dataset.credits)
+    return f"{len(dataset.train)} pictures of {Path(dataset.folder).name}" + (f" ({sources})" if sources else "")
 
 
 def _complete(card: ModelCard) -> dict[str, Any]:
