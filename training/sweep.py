@@ -186,7 +186,7 @@ def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Ou
 
 def _share_processors(processes: int) -> None:
     """With one process per run, more threads than processors would only slow each other down."""
-    if "OMP_NUM_THREADS" not in os.environ:
+    if os.getenv("OMP_NUM_THREADS") is None:
         import torch
 
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
