@@ -9,14 +9,14 @@ from contextlib import suppress
 from types import ModuleType
 
 from .checkpoints.weights import MAX_PASS_GIB, set_pass_limit
-from .commands.notes import print_any_name
+from .commands.notes import allow_undecodable_names
 from .files.atomic import unwritten
 from .inpainting.memory import is_out_of_memory
 from .text import MAX_MESSAGE_LENGTH, one_line
 
 COMMANDS = {
     "inpaint": "fill the holes of a picture or a folder of pictures",
-    "reimagine": "let a model replace a picture part by part",
+    "reimagine": "repaint a picture part by part with a model",
     "translate": "redraw pictures, clips or the live camera in the style of a model's training pictures",
     "mask": "make masks: superpixels, strokes, rectangles and others",
     "info": "describe a model file",
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done, 2 bad input (one line on stderr), 130 interrupted.
     """
-    print_any_name()
+    allow_undecodable_names()
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(prog="python -m inpaint_core", description=__doc__.split(": ", 1)[1])
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     parsed = parser.parse_args(arguments)
     if module is None:
-        parser.error("give a command first")
+        parser.error("specify a command first")
     try:
         if parsed.pass_gib is not None:
             set_pass_limit(parsed.pass_gib)
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, RuntimeError) and not is_out_of_memory(error):
             raise
         sentence = unwritten(error) if isinstance(error, OSError) else str(error)
-        # Standard error may be a file on the disk that is full; the exit code tells as much.
+        # Standard error may itself be a file on the full disk; the exit code still reports the failure.
         with suppress(OSError):
             print(one_line(f"error: {sentence or 'out of memory'}", MAX_MESSAGE_LENGTH), file=sys.stderr)
         return 2

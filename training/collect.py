@@ -32,7 +32,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.files.atomic import write_bytes
 from inpaint_core.files.images import decode_image
 from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
@@ -251,7 +251,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    print_any_name()
+    allow_undecodable_names()
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         collected = collect(settings, Web(settings.contact), quiet=False)

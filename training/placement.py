@@ -1,4 +1,4 @@
-"""Placement of a training: device and process."""
+"""Placement of a training run: device and process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Placement:
             distributed.barrier()
 
     def agree(self, decide: Callable[[], Decision]) -> Decision:
-        """The first process decides, and all get its answer or its ValueError."""
+        """Let the first process decide; all processes get its answer or its ValueError."""
         answer: list[tuple[Decision | None, str | None]] = [(None, None)]
         if self.first:
             try:
@@ -76,7 +76,7 @@ class Placement:
         return [name for part in parts for name in part]
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says yes; all have to call this."""
+        """Whether the argument is true in any process; all processes have to call this."""
         if self.processes == 1:
             return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0.0)

@@ -1,4 +1,4 @@
-"""`python -m training.prepare`: make a dataset from a folder of pictures: cut, deduplicate, split, report.
+"""`python -m training.prepare`: prepare a dataset from a folder of pictures: cut, deduplicate, split, report.
 
 usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [--shorter-side N] [--split 80/10/10]
                                   [--recursive] [--format jpg|png] [--quality 95] [--threshold BITS] [--seed S]
@@ -10,14 +10,14 @@ usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [-
   --size N           side of the squares in pixels; smaller pictures are skipped
   --tiles            as many squares as fit side by side (default: reduce the shorter side to N and crop the center)
   --shorter-side N   with --tiles: first reduce larger pictures until their shorter side has N pixels
-  --split A/B/C      shares of training, validation and test pictures
+  --split A/B/C      proportions of training, validation and test pictures
   --recursive        include subfolders
   --format, --quality   png, or jpg of this quality (1 to 100); pictures with transparent parts become png
   --threshold BITS   near duplicates differ in at most this many of the 64 bits of their perceptual hashes (default 12)
-  --max-megapixels N accept pictures of up to N million pixels (default 89)
+  --max-megapixels N maximum size of a picture in megapixels (default 89)
   --seed S           seed of the split into train, val and test
 
-exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted; run again to continue
+exit codes: 0 done, 1 disk error, 2 bad input (one line on standard error), 130 interrupted; run again to continue
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.files.atomic import unwritten
 from inpaint_core.files.folders import Listing, list_pictures
 from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit
@@ -53,12 +53,12 @@ SIZES = (16, WHOLE)
 
 
 def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
-    """Make the dataset, or update it. See `training.dataset.selection.choose` for what is kept and in which split.
+    """Create or update the dataset. See `training.dataset.selection.choose` for what is kept and in which split.
 
     Parameters
     ----------
     settings
-        What to do.
+        The settings.
     quiet
         No progress bars.
 
@@ -72,7 +72,7 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
     ValueError
         `PrepareError`, `DatasetError`, `RunError` or `LockedError`: nothing has been changed.
     OSError
-        The disk is full or failed; all files written so far are complete.
+        The disk is full or a disk error occurred; all files written so far are complete.
     """
     data, out = settings.data.expanduser().resolve(), settings.out.expanduser().resolve()
     _check_places(data, out)
@@ -133,7 +133,7 @@ def _search(data: Path, recursive: bool) -> Listing:
 
 def _check_places(data: Path, out: Path) -> None:
     if out == data or data in out.parents:
-        raise PrepareError(f"--out {out} lies inside --data {data}, so its pictures would mix; choose another")
+        raise PrepareError(f"--out {out} lies inside --data {data}, so inputs and outputs would mix; choose another")
     for split in SPLITS:
         if data == out / split or out / split in data.parents:
             raise PrepareError(f"--data {data} is where --out {out} would write; choose another --out")
@@ -203,7 +203,7 @@ def _shares(text: str) -> tuple[float, float, float]:
     except ValueError:
         train = validation = test = -1.0
     if not (0.0 < train < 1e9 and 0.0 <= validation < 1e9 and 0.0 <= test < 1e9):
-        raise argparse.ArgumentTypeError(f"{text!r} is not three shares such as 80/10/10, the first above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 80/10/10, with the first number above 0")
     return train, validation, test
 
 
@@ -212,7 +212,7 @@ COMMAND = "training.prepare"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    print_any_name()
+    allow_undecodable_names()
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         report = prepare(settings, quiet=False)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inpaint_core.checkpoints.weights import set_pass_limit
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.files.atomic import unwritten
 
 from .allocation import keep_freed_memory
@@ -53,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
     from .engine.session import StoppedError, run_training
-    from .errors import TrainingError, worded
+    from .errors import TrainingError, with_named_fields
     from .placement import process_group
 
-    print_any_name()
+    allow_undecodable_names()
     stop = StopSignals()
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError as error:
         return end(COMMAND, INTERRUPTED, error)
     except TrainingError as error:
-        return end(COMMAND, FAILED, worded(str(error), option))
+        return end(COMMAND, FAILED, with_named_fields(str(error), option))
     except OSError as error:
         return end(
             COMMAND, FAILED, f"{unwritten(error)}; everything saved before is intact; repeat the command to continue"
@@ -107,7 +107,7 @@ def report(result: TrainResult) -> None:
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:
-    """Configuration, run folder, and what to do with an existing run.
+    """Parse the command line into the configuration, the run folder, and what to do with an existing run.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _base(recipe: str | None, out: str | None, resume: Resume) -> dict[str, Any]
 
 
 def _given(arguments: Sequence[str]) -> dict[str, Any]:
-    """Only the fields named by options."""
+    """Only the fields set by options."""
     if not arguments:
         return {}
     # Imported late: only this needs it, and importing it is slow.

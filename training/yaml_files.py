@@ -1,4 +1,4 @@
-"""Bounded reading of YAML configuration files: a small file never becomes a huge or endless structure."""
+"""Safe reading of YAML configuration files: a small file cannot expand to a huge or endless structure."""
 
 from __future__ import annotations
 

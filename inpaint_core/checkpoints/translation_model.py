@@ -19,9 +19,10 @@ class TranslationModel(DescribedModel):
     Parameters
     ----------
     card
-        `card.prepare` says how a picture is turned into the input; None for a network that reads pictures as they are.
+        `card.prepare` describes how a picture is turned into the input; None for a network that reads pictures as they
+        are.
     network
-        Takes `[B,C,H,W]`, see `inpaint_core.models`. Its mode is left alone; `predict` runs it in evaluation mode, so
+        Takes `[B,C,H,W]`; see `inpaint_core.models`. Its mode is not changed; `predict` runs it in evaluation mode, so
         that nothing is random and frames are independent.
     """
 
@@ -32,18 +33,18 @@ class TranslationModel(DescribedModel):
         Parameters
         ----------
         inputs
-            What the network was trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` where the card has settings
+            What the network was trained on, in 0..1: `[B,1,H,W]` from `translation.prepare` if the card has settings
             for it, color `[B,3,H,W]` otherwise; any size from 1x1, on any device.
         previous
             Output `[1,3,H,W]` in 0..1 for the frame before the first of `inputs`. Only used by networks with
-            `Network.continues`, whose choices then change less from frame to frame.
+            `Network.continues`, whose output then changes less from frame to frame.
         steadiness
-            Strength of that, from 0 to 1.
+            Strength of this effect, from 0 to 1.
 
         Returns
         -------
         Tensor
-            Float32 `[B,3,H,W]` in 0..1 on the device of `inputs`; half precision is used inside on a CUDA GPU.
+            Float32 `[B,3,H,W]` in 0..1 on the device of `inputs`; half precision is used internally on a CUDA GPU.
         """
         device = self.device
         feed = to_range(inputs.to(device, torch.float32), self.card.value_range)

@@ -1,4 +1,4 @@
-"""Stored weights checked against the network before they are read, and the cost of using them."""
+"""Checks of stored weights against the network before they are read, and of the cost of a forward pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .translation_model import TranslationModel
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
 WHOLE = {"I64", "I32", "int64", "int32"}
 BYTES = {"U8", "uint8"}
-PROBE_SIDE = 64  # pixels; smaller than anything networks are trained on
+PROBE_SIDE = 64  # pixels; smaller than any training size
 MAX_PASS_GIB = 16.0
 """GiB that one pass of a model at its training size may take, unless `set_pass_limit` says otherwise."""
 HELD_AT_ONCE = 4  # activations as large as the largest one
@@ -27,7 +27,7 @@ _limit = MAX_PASS_GIB
 
 
 def check_names(name: str, expected: Mapping[str, Tensor], stored: Iterable[str]) -> None:
-    """Refuse missing and extra weights.
+    """Reject missing and extra weights.
 
     Raises
     ------
@@ -43,19 +43,19 @@ def check_names(name: str, expected: Mapping[str, Tensor], stored: Iterable[str]
             if keys
         ]
         raise CheckpointError(
-            f"{name}: weights do not match its card: {', '.join(what)}; the file was edited or mixed up"
+            f"{name}: its weights do not match its card: {', '.join(what)}; the file was edited or is damaged"
         )
 
 
 def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], kind: str) -> None:
-    """Refuse a weight of the wrong shape or the wrong type of number.
+    """Reject a weight of the wrong shape or the wrong type of number.
 
     Parameters
     ----------
     expected
         The network's own tensor; may be on the meta device.
     shape, kind
-        What is stored; the kind as named by safetensors (`F32`) or torch (`float32`).
+        Shape and type of the stored weight; the type as named by safetensors (`F32`) or torch (`float32`).
 
     Raises
     ------
@@ -64,7 +64,7 @@ def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], ki
     """
     if list(shape) != list(expected.shape):
         raise CheckpointError(
-            f"{name}: weight {key!r} has shape {list(shape)}, but its card needs {list(expected.shape)}"
+            f"{name}: weight {key!r} has shape {list(shape)}, but its card requires {list(expected.shape)}"
         )
     accepted, wanted = WHOLE, "integers of 32 or 64 bits"
     if expected.is_floating_point():
@@ -94,7 +94,7 @@ def to_finite(name: str, key: str, tensor: Tensor) -> Tensor:
 
 
 def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationModel) -> None:
-    """Run a model once on a small gray picture: whether its output is finite, and what a full pass would cost.
+    """Run a model once on a small gray picture to check that its output is finite and what a full pass would cost.
 
     Raises
     ------

@@ -11,8 +11,8 @@ from ..tracing import is_tracing
 CELL = 4  # side in pixels of the cells that the picture is divided into
 PATCH = 3 * CELL  # side of the patch copied for each cell: the cell and its eight neighbors
 SMOOTHING = 9  # side in pixels of the box filter that separates detail from the rest
-TRUST = 0.75  # share of the detail that is copied; the rest is the network's own
-SOURCES = 4096  # most cells that a cell can be filled from: more make large pictures slower, not better
+TRUST = 0.75  # fraction of the detail that is copied; the rest is the network's own
+SOURCES = 4096  # maximum number of candidates per cell; more make large pictures slower, not better
 ROWS = 1024  # cells compared at a time, which bounds the memory
 MAX_GAIN = 2.0
 LEAST_SIMILAR = 1e30  # half the squared norm of a cell that is never the best
@@ -20,25 +20,26 @@ TINY = 1e-6
 
 
 def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
-    """Replace most of a fill's fine detail with that of the known places with the most similar surroundings.
+    """Replace most of a fill's fine detail with that of known parts whose surroundings are most similar.
 
-    Small networks predict colors and edges well and textures badly. So only the local average of their prediction is
-    kept, and the difference of the known picture from its own local average is copied into it, as in contextual
-    residual aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2); unlike there, the matching is not learned, and
-    a cell uses only its best match. Networks do this in evaluation mode only: there is nothing to learn in it.
+    Small networks predict colors and edges well, but textures poorly. Therefore, only the local average of their
+    prediction is kept, and the difference of the known picture from its own local average is copied into it, as in
+    contextual residual aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2). Unlike in that paper, the matching
+    is not learned, and a cell uses only its best match. Networks copy detail in evaluation mode only, because there is
+    nothing to learn in it.
 
     Parameters
     ----------
     picture, fill
-        `[B,3,H,W]`, with mean 0 and deviation 1, H and W multiples of 4: the known picture, and the network's fill. The
-        contents of the picture's hole must be finite and are ignored. Gradients flow to the fill.
+        `[B,3,H,W]`, with mean 0 and standard deviation 1, H and W multiples of 4: the known picture, and the network's
+        fill. The contents of the picture's hole must be finite and are ignored. Gradients flow to the fill.
     mask
         `[B,1,H,W]`, 1 = hole.
 
     Returns
     -------
     Tensor
-        `[B,3,H,W]`. If there is nothing known to copy from, the fill keeps its own detail.
+        `[B,3,H,W]`. If there is no known cell to copy from, the fill keeps its own detail.
     """
     merged = torch.where(mask > 0.5, fill, picture)
     detail = merged - _box_average(merged)
@@ -62,8 +63,8 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[B,3,H,W]`: overlapping patches of `detail`, averaged without loss of contrast; `detail` itself if there is
-        nothing known to copy from.
+        `[B,3,H,W]`: overlapping patches of `detail`, averaged without loss of contrast; `detail` itself if there is no
+        known cell to copy from.
     """
     keys = _keys(picture)
     touched = F.max_pool2d(mask, CELL)

@@ -1,4 +1,4 @@
-"""Index of a memory of photographs: their windows, reduced like inputs, and their details."""
+"""Index of the exemplars: their windows, reduced like inputs, and their details."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..tracing import is_tracing
 CELL = 8  # pixels
 FORM = 6  # windows are compared by FORM x FORM values and their mean
 BRIGHTNESS = 0.5  # weight of that mean
-REDUCTION = 12  # details that inputs lack are removed from the memory as well
+REDUCTION = 12  # details that inputs lack are also removed from the exemplars
 
 
 class ExemplarIndex:
-    """Everything derived from a memory, on its device.
+    """Everything derived from the exemplars, on their device.
 
-    Pictures `n` and `n + N` are the same, the second one mirrored.
+    Picture `n + N` is picture `n` mirrored.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class ExemplarIndex:
 
     @staticmethod
     def windows(side: int) -> tuple[int, int]:
-        """Sides, in cells, of the windows looked up in a memory of pictures with `side` pixels."""
+        """Sides, in cells, of the windows looked up in exemplars of `side` pixels."""
         return 3 * side // (8 * CELL), 5 * side // (8 * CELL)
 
     def look_up(self, guide: Tensor, count: int) -> Tensor:

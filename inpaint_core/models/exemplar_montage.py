@@ -1,4 +1,4 @@
-"""Learning to See from a memory of photographs: pieces of them, cut along seams, follow the shapes of the input."""
+"""Learning to See from exemplars: pieces of photographs, cut along seams, follow the shapes of the input."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .architecture import Architecture, Arguments, Network
 from .exemplar_index import CELL, ExemplarIndex, blurred, luma_of
 
 CANDIDATES = 2  # pictures per window
-PIECES = 6  # for an output the size of a picture of the memory
+PIECES = 6  # number of pieces in an output the size of an exemplar
 ROUNDS = 12
 PRUNED = (2, 4, 6, 8, 10)  # rounds at whose start the smallest labels are dropped
 RELATED = 2.0  # cells around a cell whose brightness is also compared
 COLOR = 0.4  # weight of colors that do not match their surroundings
-SMOOTH = 0.1  # weight of a cell's disagreement with its neighbors
+SMOOTH = 0.1  # weight of differences between a cell's label and those of its neighbors
 LARGE = 0.006  # advantage of pieces that already cover a large area
 OUTSIDE = 1.0  # cost of a cell outside a picture
 MARGIN = 0.05  # cost of cells close to those: seams should not follow the straight border of a picture
@@ -33,26 +33,26 @@ LEVELLING = 0.5  # share of histogram matching; the rest matches mean and standa
 
 
 class ExemplarMontageArguments(Arguments):
-    """Size of the memory of an `ExemplarMontage`."""
+    """Number and size of the exemplars of an `ExemplarMontage`."""
 
     input_channels: Literal[1] = 1
     pictures: int = Field(72, ge=1, le=128)
-    """Number of pictures in the memory; 98 kB each at 256 pixels."""
+    """Number of exemplars; 98 kB each at 256 pixels."""
     side: int = Field(256, ge=64, le=256, multiple_of=64)
-    """Side of each picture in pixels."""
+    """Side of each exemplar in pixels."""
 
 
 class ExemplarMontage(Network):
-    """A montage of remembered photographs (image analogies: Hertzmann et al. 2001, section 3).
+    """A montage of stored photographs, the exemplars (image analogies: Hertzmann et al. 2001, section 3).
 
-    The input's brightness is matched to that of the memory. Its windows are looked up among all windows of the memory,
-    reduced in the same way, and mirrored ones; the pictures found, each shifted into place, are the labels of a
-    labeling of the output in cells of 8 pixels. Its energy favors similar brightness, and seams where colors agree
-    (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimized by mean-field annealing, in which fewer and fewer
-    labels remain. Details come from one picture, colors blend over the seams (two bands of the multiresolution spline
-    of Burt & Adelson 1983), and the brightness is moved towards that of the input.
+    The input's brightness is matched to that of the exemplars. Its windows are looked up among all windows of the
+    exemplars and their mirror images, reduced in the same way; the exemplars found, each shifted into place, are the
+    labels of a labeling of the output in cells of 8 pixels. Its energy favors similar brightness, and seams where
+    colors agree (graph-cut textures: Kwatra et al. 2003, eq. 1), and is minimized by mean-field annealing, in which
+    fewer and fewer labels remain. Details come from one exemplar, colors are blended across the seams (two bands of the
+    multiresolution spline of Burt & Adelson 1983), and the brightness is shifted toward that of the input.
 
-    Nothing in it is random, and no weight has gradients: it is trained by choosing pictures.
+    The network is deterministic and has no weights with gradients: it is trained by selecting its exemplars.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ class ExemplarMontage(Network):
     Attributes
     ----------
     side
-        Side in pixels of the remembered pictures.
+        Side in pixels of the exemplars.
     luma, chroma
-        uint8 `[N,S,S]` and `[N,2,S/2,S/2]`: the memory as YCbCr in full range (ITU-T T.871), with colors at half the
+        uint8 `[N,S,S]` and `[N,2,S/2,S/2]`: the exemplars as full-range YCbCr (ITU-T T.871), with colors at half the
         resolution.
     """
 
@@ -84,14 +84,14 @@ class ExemplarMontage(Network):
         self.minimum = max(ExemplarIndex.windows(side)) * CELL
 
     def initialize(self, generator: torch.Generator) -> None:
-        """A memory of blurred spots from `generator`."""
+        """Exemplars of blurred spots from `generator`."""
         count, side = self.luma.shape[:2]
         spots = torch.rand(count, 3, 8, 8, generator=generator)
-        self.remember(F.interpolate(spots, (side, side), mode="bilinear", align_corners=False))
+        self.set_exemplars(F.interpolate(spots, (side, side), mode="bilinear", align_corners=False))
 
     @torch.no_grad()
-    def remember(self, pictures: Tensor, at: int = 0) -> None:
-        """Replace pictures of the memory.
+    def set_exemplars(self, pictures: Tensor, at: int = 0) -> None:
+        """Replace exemplars.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class ExemplarMontage(Network):
 
     @torch.no_grad()
     def pictures(self) -> Tensor:
-        """The memory as RGB, float32 `[N,3,S,S]` in 0..1."""
+        """The exemplars as RGB, float32 `[N,3,S,S]` in 0..1."""
         luma = self.luma.float()
         wide = F.interpolate(self.chroma.float() - 128.0, luma.shape[-2:], mode="bilinear", align_corners=False)
         blue, red = wide.unbind(1)
@@ -128,7 +128,7 @@ class ExemplarMontage(Network):
             The output for the previous frame, `[1,3,H,W]`: each frame then stays close to the colors of the previous
             one.
         steadiness
-            Strength of that, from 0 to 1.
+            Strength of this effect, from 0 to 1.
 
         Returns
         -------
@@ -170,7 +170,7 @@ def _montage(index: ExemplarIndex, frame: Tensor, previous: Tensor | None, stead
 
 
 def _levelled(guide: Tensor, index: ExemplarIndex) -> Tensor:
-    """Brightness `[h,w]` matched to the memory: half by rank, half by mean and standard deviation."""
+    """Brightness `[h,w]` matched to the exemplars: half by rank, half by mean and standard deviation."""
     rank = _rank(guide)
     by_rank = index.brightness[(rank * (len(index.brightness) - 1)).long()]
     spread = guide.std(correction=0)
@@ -195,7 +195,7 @@ def _rank(guide: Tensor) -> Tensor:
 def _label(
     index: ExemplarIndex, guide: Tensor, labels: Tensor, previous: Tensor | None, steady: float
 ) -> tuple[Tensor, Tensor]:
-    """Shares `[L,h,w]` of the labels that remain, summing to 1 in every cell, and these labels `[L,3]`."""
+    """Probabilities `[L,h,w]` of the labels that remain, summing to 1 in every cell, and these labels `[L,3]`."""
     height, width = guide.shape
     inside, cells = index.cells(labels, height, width)
     colors = index.colors[cells]
@@ -215,7 +215,7 @@ def _label(
             keep = smallest(keep, share.shape[0])
             chosen = share.mean((1, 2)).topk(keep).indices.sort().values
             data, colors, labels = data[chosen], colors[chosen], labels[chosen]
-            # Recomputed shares, because a cell may have lost all of its labels.
+            # Renormalized, because a cell may have lost all of its labels.
             share = share[chosen] + 1e-6
             share = share / share.sum(0)
         mean = (share[..., None] * colors).sum(0)
@@ -228,7 +228,7 @@ def _label(
 
 
 def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, width: int) -> Tensor:
-    """`[1,3,H,W]`: colors blended over the seams, details of the two largest shares of every pixel."""
+    """`[1,3,H,W]`: colors blended across the seams, details of the two most probable labels of every pixel."""
     inside, cells = index.cells(labels, *share.shape[-2:])
     soft = blurred(share, 0.8) * inside + 1e-5
     low = ((soft / soft.sum(0))[..., None] * index.colors[cells]).sum(0)
@@ -244,7 +244,7 @@ def _composed(index: ExemplarIndex, share: Tensor, labels: Tensor, height: int, 
 
 
 def _relit(output: Tensor, guide: Tensor) -> Tensor:
-    """The output with its brightness moved towards the guide's."""
+    """The output with its brightness shifted toward the guide's."""
     reduced = F.avg_pool2d(output, CELL)[0]
     luma = blurred(luma_of(reduced, 0)[None], 1.0)
     gain = ((blurred(guide[None], 1.0) + DARKEST) / (luma + DARKEST).clamp(min=DARKEST)).clamp(0.5, 1.8) ** RELIGHT

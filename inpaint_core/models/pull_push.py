@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from ..tracing import is_tracing
 
-SWEEPS = 2  # relaxation per scale, against blocks from the coarser one
+SWEEPS = 2  # relaxation sweeps per scale, which remove block artifacts from the coarser one
 TRACED_GRIDS = 14  # for sides of up to 8192 pixels
 
 
 def pull_push(values: Tensor, mask: Tensor) -> Tensor:
-    """Fill a hole smoothly from its surroundings, on any device and with a fixed number of operations.
+    """Fill a hole smoothly from its surroundings, on any device, with a fixed number of operations.
 
     Known values are averaged into successively coarser grids until nothing is missing (pull), and the gaps of every
     finer grid are interpolated from the coarser one (push): Gortler et al. 1996, section 3.4.1, with two sweeps of

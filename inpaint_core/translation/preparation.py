@@ -32,7 +32,7 @@ def prepare(
     frames
         `[B,3,H,W]` or gray `[B,1,H,W]` in 0..1, any size.
     settings
-        As in the model's card.
+        The settings in the model's card.
     generator
         Only in training: source of the random brightness and contrast, one draw of each per picture; on the CPU.
     controls
@@ -66,7 +66,7 @@ def prepare(
 def measure_clip(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None = None) -> InputStatistics:
     """The `clip` argument of `prepare`, measured on frames `[B,3,H,W]`, a few of a clip or all of it.
 
-    Without controls these are the statistics of training pictures that a card stores.
+    Measured without controls on training pictures, these are the statistics that a card stores.
     """
     return measure(_abstract(frames, settings, controls))
 

@@ -56,7 +56,7 @@ _remembered_weights = lru_cache(maxsize=64)(_weights)
 
 
 def area_matrix(source: int, target: int) -> Tensor:
-    """Float64 `[target,source]`: the share of every new pixel that each old pixel covers.
+    """Float64 `[target,source]`: the fraction of every new pixel that each old pixel covers.
 
     Raises
     ------

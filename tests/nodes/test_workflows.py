@@ -156,7 +156,7 @@ def unconnected(workflow):
         unconnected,
     ],
 )
-def test_the_converter_refuses_what_does_not_match(example, info, api_form, damage):
+def test_the_converter_rejects_what_does_not_match(example, info, api_form, damage):
     damaged = deepcopy(example)
     damage(damaged)
     with pytest.raises((api_form.WorkflowError, KeyError)):

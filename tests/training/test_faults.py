@@ -114,7 +114,7 @@ def test_many_nans_in_a_row_go_back_to_the_last_good_state(
     assert result.steps == 6
 
 
-def test_persistent_nans_stop_with_one_sentence_and_a_loadable_model(
+def test_persistent_nans_stop_with_one_line_and_a_loadable_model(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, iter([False] * 3 + [True] * 1000))
@@ -374,7 +374,7 @@ def test_a_tracker_that_fails_is_disabled(
     assert any(f"{tracker} is disabled" in message for message in log.messages)
 
 
-def test_a_training_whose_model_could_not_be_loaded_is_refused_before_it_begins(
+def test_a_run_whose_model_could_not_be_loaded_is_rejected_before_it_starts(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = tiny.model_copy(update={"data": tiny.data.model_copy(update={"size": 4096})})

@@ -217,7 +217,7 @@ class Picker {
   }
 }
 
-// A node whose result was ready already is not told about it: ask what the run has given.
+// A node whose result was cached is not notified: get it from the history of the run.
 const askFor = async (run) => {
   const waiting = (app.graph?._nodes ?? []).filter((node) => node.liminalPicker?.isWanted && !node.liminalPicker.picture)
   if (!waiting.length) return
@@ -248,7 +248,7 @@ app.registerExtension({
       const wasHidden = widget.hidden
       widget.hidden = !picker.isWanted
       picker.element.style.visibility = picker.isWanted ? "visible" : "hidden"
-      // Nodes 2.0 ask the element, not the widget, how high it wants to be.
+      // In Nodes 2.0 the height comes from the element, not from the widget.
       picker.element.style.minHeight = picker.isWanted ? `${HEIGHT}px` : "0"
       fit(!wasHidden && widget.hidden)
       picker.draw()

@@ -1,4 +1,4 @@
-"""A guide: another fill that decides the coarse structure of a patch fill."""
+"""A guide: another fill that determines the coarse structure of a patch fill."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from .pyramid import Picture, halve
 
-COARSEST = 96  # pixels: the guide is used from the level with no longer side, where its blur does not show
+COARSEST = 96  # pixels: the guide is used at levels up to this size, where its blur does not show
 SIGMA = 2.0  # pixels at each level: only larger structures are compared
 WEIGHT = 0.4  # of the squared difference of blurred colors, relative to that of a pixel of the patch
 
