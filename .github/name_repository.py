@@ -31,7 +31,7 @@ def named(text: str, repository: str) -> str:
         f'"Bug Tracker" = "{page}/issues"\n'
         f'Issues = "{page}/issues"\n\n'
     )
-    pictures = f'[tool.comfy]\nIcon = "{raw}/icon.png"\nBanner = "{raw}/banner.png"\n'
+    pictures = f'[tool.comfy]\nIcon = "{raw}/icon.png"\nBanner = "{raw}/banner.jpg"\n'
     return text.replace("[tool.comfy]\n", urls + pictures)
 
 

@@ -28,7 +28,7 @@ def stages(name: str) -> list[Tensor]:
     filled = inpaint(load_model("unet-natural"), image[None], hole)
     flowers = translate(load_model("see-flowers"), filled)
     shown = torch.where(hole[0] > 0.5, torch.ones_like(image), image)
-    return [image, boundary_overlay(image, labels, hole), shown, filled[0], flowers[0]]
+    return [image, boundary_overlay(image, labels, hole).reshape(image.shape), shown, filled[0], flowers[0]]
 
 
 def in_strips(pictures: list[Tensor], size: tuple[int, int]) -> Tensor:
@@ -56,6 +56,6 @@ def _cover(picture: Tensor, size: tuple[int, int]) -> Tensor:
 
 if __name__ == "__main__":
     drawn = stages("boat")
-    write_image(IMAGES / "banner.png", in_strips(drawn, BANNER))
+    write_image(IMAGES / "banner.jpg", in_strips(drawn, BANNER))
     write_image(IMAGES / "icon.png", in_strips([drawn[1], drawn[2], drawn[4]], (ICON, ICON)))
-    print(f"{IMAGES / 'icon.png'}\n{IMAGES / 'banner.png'}")
+    print(f"{IMAGES / 'icon.png'}\n{IMAGES / 'banner.jpg'}")
