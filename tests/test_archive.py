@@ -30,34 +30,12 @@ FILES = {
 SUFFIXES = {".py", ".md", ".json", ".js", ".jpg", ".png", ".yaml", ".safetensors", ".typed"}
 # What scanners of the registry and of ComfyUI-Manager stopped other packs for, and what a node has no use for.
 FLAGGED_IN_PYTHON = (
-    *(r"import_module", r"__import__", r"os\.environ", r"(?<![\w.])eval\(", r"(?<![\w.])exec\(", r"compile\([^)]*exec"),
-    *(
-        r"\bsubprocess\b",
-        r"os\.system",
-        r"os\.popen",
-        r"pickle\.loads?\(",
-        r"yaml\.load\(",
-        r"\bmarshal\b",
-        r"b64decode",
-    ),
-    *(
-        r"\burllib\b",
-        r"\brequests\b",
-        r"\bhttpx\b",
-        r"\baiohttp\b",
-        r"\bsocket\b",
-        r"http\.client",
-        r"pip install .*shell",
-    ),
+    *(r"import_module", r"__import__", r"os\.environ", r"(?<![\w.])eval\(", r"(?<![\w.])exec\("),
+    *(r"\bsubprocess\b", r"os\.system", r"os\.popen", r"pickle\.loads?\(", r"yaml\.load\(", r"\bmarshal\b"),
+    r"\b(?:import|from) (?:urllib|requests|httpx|aiohttp|socket|http|ftplib|smtplib)\b",
 )
 FLAGGED_IN_SCRIPTS = (
-    r"\beval\(",
-    r"new Function",
-    r"XMLHttpRequest",
-    r"\bfetch\(",
-    r"WebSocket",
-    r"https?://",
-    r"innerHTML",
+    *(r"\beval\(", r"new Function", r"XMLHttpRequest", r"\bfetch\(", r"WebSocket", r"https?://", r"innerHTML"),
 )
 
 
