@@ -1,4 +1,4 @@
-"""Arithmetic on the sides of pictures that also works while torch traces a graph for pictures of any size.
+"""Arithmetic on picture sizes that also works while torch traces a graph for pictures of any size.
 
 While tracing, sides are tensors whose values must not enter Python: `round`, `max` or `if` would fix them in the graph.
 """
@@ -11,17 +11,17 @@ import torch
 
 
 def is_tracing() -> bool:
-    """Whether torch records a graph, for example to export it."""
+    """Whether torch is recording a graph, for example for export."""
     return torch.jit.is_tracing()
 
 
 def real(side: Any) -> Any:
-    """A side as a number in double precision, to calculate with as Python does."""
+    """A side as a double-precision number, so that results equal those of Python."""
     return torch.as_tensor(side).double() if is_tracing() else side
 
 
 def rounded(value: Any) -> Any:
-    """The nearest whole number, of two the even one."""
+    """The nearest integer; ties are rounded to even."""
     return torch.as_tensor(value).round().long() if is_tracing() else round(value)
 
 

@@ -63,7 +63,6 @@ def selections() -> list[io.DynamicCombo.Option]:
                     "color",
                     default="#3060c0",
                     tooltip="Color as hex digits: #rrggbb.",
-                    extra_dict={"widgetType": "COLOR"},
                 ),
                 io.Float.Input(
                     "tolerance",

@@ -1,23 +1,23 @@
-"""`python -m training.collect`: download freely licensed pictures, with a table of whom to credit.
+"""`python -m training.collect`: download freely licensed pictures, with a table of credits.
 
 usage: python -m training.collect --source commons|openverse|reddit --query WORDS --contact MAIL --out DIR
                                   [--license cc0,pdm,by,by-sa] [--limit 100] [--min-side 256]
                                   [--max-megabytes 30] [--max-megapixels N]
 
   --source           Wikimedia Commons; Openverse (up to 240 pictures per query); or Reddit, with the credentials in
-                     your own praw.ini (Reddit closed self-service access to its interface in November 2025)
+                     your own praw.ini (Reddit ended self-service access to its API in November 2025)
   --query WORDS      what to search for; for Reddit, the name of a subreddit
   --contact MAIL     your address, sent with every request: the services ask for one
   --out DIR          receives the pictures and ATTRIBUTION.csv; a rerun continues there
   --license LIST     accepted licenses (default cc0,pdm,by,by-sa; pdm is the public domain); by-nc, by-nd, by-nc-sa,
                      by-nc-nd and unknown only if named here
-  --limit N          pictures to have in the end
+  --limit N          total number of pictures
   --min-side N       skip pictures with a shorter side
   --max-megabytes N  skip larger files
-  --max-megapixels N accept pictures of up to N million pixels (default 89)
+  --max-megapixels N maximum size of a picture in megapixels (default 89)
 
 Requests are made one at a time, a second apart, and wait as long as a service asks.
-exit codes: 0 done, 1 the disk failed, 2 bad input or no answer, 130 interrupted; run again to continue
+exit codes: 0 done, 1 disk error, 2 bad input or no answer, 130 interrupted; run again to continue
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from inpaint_core.text import one_line
 
 from .collection.licences import FREE, parse
 from .collection.sources import SOURCES, Found
-from .collection.web import CollectError, RefusedError, Web
+from .collection.web import CollectError, RejectedError, Web
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .dataset.attribution import ATTRIBUTION, NAMES, Credit, describe_sources, read_credits, write_credits
 from .runs.folder import check_writable, write_json
@@ -48,7 +48,7 @@ from .runs.lock import hold_lock
 
 COMMAND = "training.collect"
 LOCK = ".collect.lock"
-REFUSED = "refused.json"
+REJECTED = "rejected.json"
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "MPO": ".jpg"}
 OURS = re.compile(rf"({'|'.join(SOURCES)})-[0-9a-f]{{16}}\.\w+", re.ASCII)
 LONGEST_REASON = 200
@@ -56,7 +56,7 @@ LONGEST_REASON = 200
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a collection; see the module for their meaning."""
+    """Settings of a collection; the module's docstring explains them."""
 
     source: str
     query: str
@@ -71,22 +71,22 @@ class Settings:
 
 @dataclass
 class Collected:
-    """What is in the folder.
+    """The contents of the folder.
 
     Attributes
     ----------
     credits
-        Of every picture, in order of arrival.
-    refused
-        Why other files were refused, by address or identity.
+        Credits of every picture, in order of arrival.
+    rejected
+        Why other files were rejected, by URL or identity.
     """
 
     credits: list[Credit]
-    refused: dict[str, str] = field(default_factory=dict)
+    rejected: dict[str, str] = field(default_factory=dict)
 
 
 def collect(settings: Settings, web: Web, endpoint: str | None = None, *, quiet: bool = True) -> Collected:
-    """Download pictures until `settings.limit` are there or the service has no more.
+    """Download pictures until there are `settings.limit`, or the service has no more.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def collect(settings: Settings, web: Web, endpoint: str | None = None, *, quiet:
     ValueError
         `CollectError`, `RunError` or `LockedError`: what was collected so far is complete.
     OSError
-        The disk is full or failed; so far, all is complete.
+        The disk is full or a disk error occurred; what was collected so far is complete.
     """
     source = SOURCES[settings.source]
     out = settings.out.expanduser().resolve()
@@ -112,7 +112,7 @@ def collect(settings: Settings, web: Web, endpoint: str | None = None, *, quiet:
     out.mkdir(parents=True, exist_ok=True)
     with hold_lock(out / LOCK, "collection"):
         _remove_uncredited(out, read_credits(out))
-        collected = Collected(read_credits(out), _read_refused(out / REFUSED))
+        collected = Collected(read_credits(out), _read_rejected(out / REJECTED))
         have = {Path(credit.file).stem for credit in collected.credits}
         digests = {credit.sha256 for credit in collected.credits}
         found = source.search(web, endpoint or source.endpoint, settings.query, settings.licences)
@@ -122,13 +122,13 @@ def collect(settings: Settings, web: Web, endpoint: str | None = None, *, quiet:
                 if offer is None:
                     break
                 name = _name(settings.source, offer)
-                if name in have or name in collected.refused:
+                if name in have or name in collected.rejected:
                     continue
                 try:
                     credit = _take(offer, name, settings, web, out, digests)
-                except RefusedError as error:
-                    collected.refused[name] = one_line(f"{offer.page or offer.url}: {error}", LONGEST_REASON)
-                    write_json(out / REFUSED, collected.refused)
+                except RejectedError as error:
+                    collected.rejected[name] = one_line(f"{offer.page or offer.url}: {error}", LONGEST_REASON)
+                    write_json(out / REJECTED, collected.rejected)
                     continue
                 have.add(name)
                 digests.add(credit.sha256)
@@ -143,30 +143,30 @@ def _take(offer: Found, name: str, settings: Settings, web: Web, out: Path, dige
 
     Raises
     ------
-    RefusedError
-        Its license was not asked for, or it is no picture of the wanted size, or it is there already.
+    RejectedError
+        Its license is not accepted, it is not a picture of the requested size, or it is already present.
     """
     if offer.licence not in settings.licences:
-        raise RefusedError(f"its license ({NAMES[offer.licence]}) is not among those accepted")
+        raise RejectedError(f"its license ({NAMES[offer.licence]}) is not among those accepted")
     data, url = web.download(offer.url, round(settings.max_megabytes * 1e6))
     digest = hashlib.sha256(data).hexdigest()
     if digest in digests:
-        raise RefusedError("the same file as an earlier picture")
-    # Under a name that no command takes for a picture, until it is known to be one.
+        raise RejectedError("the same file as an earlier picture")
+    # Under a name that no command treats as a picture, until it has been checked.
     unchecked = out / ".unchecked"
     try:
         write_bytes(unchecked, data)
         limit = pixel_limit(settings.max_megapixels)
         header = read_header(unchecked, limit)
         if header.format not in SUFFIXES:
-            raise RefusedError(f"a file of type {header.format}")
+            raise RejectedError(f"a file of type {header.format}")
         if min(header.height, header.width) < settings.min_side:
-            raise RefusedError(f"only {header.width}x{header.height} pixels")
+            raise RejectedError(f"only {header.width}x{header.height} pixels")
         decode_image(unchecked, limit)
         file = f"{name}{SUFFIXES[header.format]}"
         unchecked.replace(out / file)
     except ImageFileError as error:
-        raise RefusedError(str(error).replace(f"{unchecked}: ", "")) from None
+        raise RejectedError(str(error).replace(f"{unchecked}: ", "")) from None
     finally:
         unchecked.unlink(missing_ok=True)
     return Credit(
@@ -184,7 +184,7 @@ def _take(offer: Found, name: str, settings: Settings, web: Web, out: Path, dige
 
 
 def _remove_uncredited(out: Path, credits_: Sequence[Credit]) -> None:
-    """Remove pictures that a killed process wrote without getting to their credits."""
+    """Remove pictures that a killed process wrote without their credits."""
     credited = {credit.file for credit in credits_}
     for path in out.iterdir():
         if OURS.fullmatch(path.name) and path.name not in credited:
@@ -192,11 +192,11 @@ def _remove_uncredited(out: Path, credits_: Sequence[Credit]) -> None:
 
 
 def _name(source: str, offer: Found) -> str:
-    """A file name without any character chosen by a stranger."""
+    """A file name without any untrusted character."""
     return f"{source}-{hashlib.sha256((offer.identity or offer.url).encode()).hexdigest()[:16]}"
 
 
-def _read_refused(path: Path) -> dict[str, str]:
+def _read_rejected(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
@@ -233,10 +233,10 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
             raise CollectError(f"--{option} is missing")
     if "@" not in known["contact"] and not known["contact"].startswith("https://"):
         raise CollectError(
-            f"--contact {known['contact']}: give a mail address or a web page, so that you can be reached"
+            f"--contact {known['contact']}: must be an email address or a web page where you can be reached"
         )
     if not known["contact"].isprintable() or not known["contact"].isascii():
-        raise CollectError("--contact: only plain letters, digits and signs can be sent")
+        raise CollectError("--contact: must contain only printable ASCII characters")
     settings = Settings(**{**known, "licences": parse(known["licences"])})
     for name, value, low, high in (
         ("limit", settings.limit, 1, 100_000),
@@ -244,7 +244,7 @@ def read_command_line(arguments: Sequence[str]) -> Settings:
         ("max-megabytes", settings.max_megabytes, 0.01, 1000.0),
     ):
         if not low <= value <= high:
-            raise CollectError(f"--{name} {value:g}: give a number from {low:g} to {high:g}")
+            raise CollectError(f"--{name} {value:g}: must be from {low:g} to {high:g}")
     pixel_limit(settings.max_megapixels)
     return settings
 
@@ -261,10 +261,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end(COMMAND, FAILED, error)
     except KeyboardInterrupt:
         return end(COMMAND, INTERRUPTED, "interrupted; run the same command again to continue")
-    print(f"{len(collected.credits)} pictures in {settings.out}; {ATTRIBUTION} says whom to credit")
+    print(f"{len(collected.credits)} pictures in {settings.out}; {ATTRIBUTION} lists their credits")
     print(describe_sources(collected.credits))
-    if collected.refused:
-        print(f"{len(collected.refused)} refused (details in {REFUSED})")
+    if collected.rejected:
+        print(f"{len(collected.rejected)} rejected (details in {REJECTED})")
     return DONE
 
 

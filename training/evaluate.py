@@ -207,7 +207,7 @@ def _checked(kind: Callable[[str], Value], accepts: Callable[[Value], bool], acc
         except ValueError:
             value = None
         if value is None or not accepts(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not valid: use {accepted}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not valid: must be {accepted}")
         return value
 
     return parse

@@ -12,7 +12,7 @@ from ..export.onnx_file import TOLERANCE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("model", help=f"a .safetensors model, or one of {', '.join(embedded_models())}")
     parser.add_argument("--out", required=True, type=Path, help="the .onnx file to write")
     parser.add_argument(
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     size = (side, side) if arguments.size is None else _size(arguments.size)
     found = export_model(model, arguments.out, size)
     if found is None:
-        print("not compared with torch, because onnxruntime is not installed")
+        print("not compared with torch because onnxruntime is not installed")
     else:
         print(
             f"compared with torch on {found.pictures} pictures: {found.agreeing} agree to {TOLERANCE:g} everywhere, "
@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if found is not None and found.agreeing < found.pictures:
         print(
-            f"in the others at least {found.share:.1%} of the values agree; elsewhere another piece of a picture was "
-            "chosen that fits equally well"
+            f"in the others, at least {found.share:.1%} of the values agree; the rest come from other pieces that fit "
+            "equally well"
         )
     if model.card.licence:
         print(f"licence: {model.card.licence}")
@@ -52,5 +52,5 @@ def _size(text: str) -> tuple[int, int] | None:
         return None
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isascii() and side.isdecimal() for side in sides):
-        raise ExportError(f"--size {text}: give a number of pixels, WIDTHxHEIGHT such as 640x360, or the word free")
+        raise ExportError(f"--size {text}: must be a number of pixels, WIDTHxHEIGHT such as 640x360, or the word free")
     return int(sides[-1][:9]), int(sides[0][:9])

@@ -1,4 +1,4 @@
-"""What an exported file computes: a model with everything that surrounds its network, for one picture."""
+"""Graphs to export: a model with everything around its network, for one picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PictureGraph(nn.Module):
     trained_side
         Side in pixels of the model's training pictures.
     chooses
-        Whether the network chooses between pieces of pictures: where two fit equally well, rounding decides.
+        Whether the network selects pieces of pictures, where rounding decides between two that fit equally well.
     """
 
     inputs: tuple[str, ...]
@@ -37,7 +37,7 @@ class PictureGraph(nn.Module):
 
 
 class FillGraph(PictureGraph):
-    """Fills the hole of a picture with the network's own fill, and leaves all other pixels alone."""
+    """Fills the hole of a picture with the network's own fill; all other pixels are unchanged."""
 
     inputs = ("image", "mask")
     output = "filled"

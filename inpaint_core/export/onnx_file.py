@@ -22,14 +22,14 @@ from .graphs import PictureGraph, graph_of
 
 OPSET = 18
 TOLERANCE = 1e-4
-"""Largest accepted difference from torch, in 0..1."""
+"""Maximum accepted difference from torch, in 0..1."""
 PROBES = 8
 MOST = 0.5  # of the values, for networks that choose between pieces of pictures
 MAX_SIDE = 4096
 
 
 class ExportError(ValueError):
-    """A model that cannot be exported, or an exported one that differs; the message is one sentence."""
+    """A model cannot be exported, or the exported model differs; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Comparison:
     Attributes
     ----------
     agreeing, pictures
-        How many of how many pictures differ nowhere by more than `TOLERANCE`.
+        Number of pictures that differ nowhere by more than `TOLERANCE`, and number of pictures.
     difference
-        Largest difference in 0..1 within those.
+        Largest difference in 0..1 in those.
     share
-        Smallest share of values within `TOLERANCE` in any picture.
+        Smallest fraction of values within `TOLERANCE` in any picture.
     """
 
     agreeing: int
@@ -79,7 +79,7 @@ def export_model(
     if target.suffix.lower() != ".onnx":
         raise ExportError(f"{target}: the name of an exported model must end in .onnx")
     if size is not None and not all(1 <= side <= MAX_SIDE for side in size):
-        raise ExportError(f"a picture of {size[1]}x{size[0]} pixels: give sides from 1 to {MAX_SIDE}")
+        raise ExportError(f"a picture of {size[1]}x{size[0]} pixels: sides must be from 1 to {MAX_SIDE}")
     if not find_spec("onnx"):
         raise ExportError('exporting needs the package onnx: pip install "liminal-inpaint[onnx]"')
     graph = graph_of(model).eval()
@@ -97,7 +97,8 @@ def _traced(graph: PictureGraph, size: tuple[int, int] | None) -> bytes:
     axes = {name: {2: "height", 3: "width"} for name in names} if size is None else None
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # The tracer warns of every decision in Python, and torch of its own tracer: the comparison is what counts.
+        # The tracer warns about every decision in Python, and torch about its own tracer; the comparison is what
+        # counts.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph,
@@ -142,7 +143,7 @@ def _compare(graph: PictureGraph, data: bytes, size: tuple[int, int] | None) -> 
         differences[number] = difference.max()
         shares[number] = (difference <= TOLERANCE).float().mean()
     agreeing = differences[shares == 1.0]
-    # Rounding may decide a choice between two pieces that are equally good.
+    # Rounding may decide between two pieces that are equally good.
     enough = shares.min() >= MOST and len(agreeing) > 0 if graph.chooses else len(agreeing) == PROBES
     if not enough:
         raise ExportError(

@@ -1,4 +1,4 @@
-"""U-Net with a context module: dilated residual blocks that see across the hole."""
+"""U-Net with a context module: dilated residual blocks whose receptive field spans the hole."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class ContextUNetArguments(Arguments):
 class ContextUNet(Network):
     """Three halvings, residual blocks with a large receptive field, and back up with skip connections.
 
-    The middle of a hole depends on both of its rims only if the network sees both at once. The context module's
-    convolutions, at an eighth of the resolution, have dilations of 1, 2, 4 and 8 in turn (Yu & Koltun 2016, arXiv
-    1511.07122, section 3; Iizuka et al. 2017 for inpainting): six blocks see 392 pixels across. There is no
+    The middle of a hole depends on both sides of its boundary only if the receptive field includes both. The context
+    module's convolutions, at an eighth of the resolution, have dilations of 1, 2, 4 and 8 in turn (Yu & Koltun 2016,
+    arXiv 1511.07122, section 3; Iizuka et al. 2017 for inpainting): six blocks cover 392 pixels. There is no
     normalization layer, and every residual branch starts at zero.
 
     Parameters
@@ -44,8 +44,8 @@ class ContextUNet(Network):
     width, context_width, blocks
         See `ContextUNetArguments`.
     head
-        `"residual"` corrects a smooth fill, see `residual_head`; `"detailed"` also copies detail into it, see
-        `copied_detail`.
+        `"residual"` corrects a smooth fill (see `residual_head`); `"detailed"` also copies detail into it (see
+        `copied_detail`).
     """
 
     def __init__(self, width: int, context_width: int, blocks: int, head: Head) -> None:

@@ -15,7 +15,7 @@ TRUST = 0.75  # fraction of the detail that is copied; the rest is the network's
 SOURCES = 4096  # maximum number of candidates per cell; more make large pictures slower, not better
 ROWS = 1024  # cells compared at a time, which bounds the memory
 MAX_GAIN = 2.0
-LEAST_SIMILAR = 1e30  # half the squared norm of a cell that is never the best
+LEAST_SIMILAR = 1e30  # half the squared norm of a dummy cell that is never selected
 TINY = 1e-6
 
 
@@ -25,7 +25,7 @@ def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
     Small networks predict colors and edges well, but textures poorly. Therefore, only the local average of their
     prediction is kept, and the difference of the known picture from its own local average is copied into it, as in
     contextual residual aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2). Unlike in that paper, the matching
-    is not learned, and a cell uses only its best match. Networks copy detail in evaluation mode only, because there is
+    is not learned, and a cell uses only its best match. Networks do this only in evaluation mode, because there is
     nothing to learn in it.
 
     Parameters
@@ -99,7 +99,7 @@ def _traced_choice(keys: Tensor, holes: Tensor, sources: Tensor) -> Tensor:
     count = rank[-1:] + 1
     step = (count + SOURCES - 1).div(SOURCES, rounding_mode="floor").clamp(min=1)
     offered = (sources & (rank.remainder(step) == 0)).nonzero()[:, 0]
-    # One more, the least similar, because there is no best of nothing.
+    # A dummy cell is appended, because the maximum of nothing is undefined.
     known = torch.cat([keys[:, offered], keys[:, :1]], 1)
     shortness = torch.cat([0.5 * keys[:, offered].square().sum(0), torch.full_like(keys[0, :1], LEAST_SIMILAR)])
     wanted = (holes & (count > 0)).nonzero()[:, 0]

@@ -71,8 +71,8 @@ def _mode(side: int, padding: int) -> str:
 
 
 def _places(side: int, before: int, padding: int) -> Tensor:
-    """Which row of a picture becomes each row of the padded one, for a side and padding that are not known in
-    advance: the same as padding with `_mode`."""
+    """Source row of each row of the padded picture, for sides and padding that are not known in advance; equivalent to
+    padding with `_mode`."""
     place = torch.arange(side + padding) - before
     last = side - 1
     mirrored = last - (last - place.abs()).abs()

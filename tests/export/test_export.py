@@ -128,9 +128,9 @@ def test_the_command_writes_a_file_of_the_given_size_with_name_and_licence(tmp_p
     ("out", "size", "said"),
     [
         ("model.pt", "64", "must end in .onnx"),
-        ("model.onnx", "64x", "give a number of pixels"),
-        ("model.onnx", "0", "give sides from 1"),
-        ("model.onnx", "99999", "give sides from 1"),
+        ("model.onnx", "64x", "must be a number of pixels"),
+        ("model.onnx", "0", "sides must be from 1"),
+        ("model.onnx", "99999", "sides must be from 1"),
     ],
 )
 def test_a_wrong_name_or_size_is_one_sentence(out, size, said, tmp_path, capsys):

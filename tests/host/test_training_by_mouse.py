@@ -29,7 +29,7 @@ def training(run_name: str, steps: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
-def test_run_after_cancel_goes_on_and_the_node_says_so(interface, renderer):
+def test_run_after_cancel_resumes_and_the_node_shows_it(interface, renderer):
     name, steps = f"cancelled {renderer}", 150
     run = interface.comfyui.base / "output" / "liminal" / name
     interface.open(renderer, training(name, steps))
@@ -37,12 +37,12 @@ def test_run_after_cancel_goes_on_and_the_node_says_so(interface, renderer):
     interface.until(TRAIN, lambda state: re.search(r"^step \d{2,} of 150, loss [\d.]+, .* left", state[TEXT], re.M))
     interface.page.get_by_label("Cancel current run").click()
     interface.comfyui.wait(prompt)
-    state = interface.until(TRAIN, lambda state: state[TEXT].startswith("kept "))
-    kept = int(re.match(rf"kept (\d+) of 150 steps of {name}; Run continues from there", state[TEXT])[1])
+    state = interface.until(TRAIN, lambda state: state[TEXT].startswith("saved "))
+    kept = int(re.match(rf"saved {name} at step (\d+) of 150; the next run resumes from there", state[TEXT])[1])
     assert steps_of(run) == list(range(1, kept + 1))
 
     prompt = interface.press_run()
-    interface.until(TRAIN, lambda state: f"continues {name} at step {kept}" in state[TEXT])
+    interface.until(TRAIN, lambda state: f"resumed {name} at step {kept}" in state[TEXT])
     interface.comfyui.wait(prompt)
     interface.until(TRAIN, lambda state: state[TEXT].startswith(f"{name}: 150 steps done"))
     assert steps_of(run) == list(range(1, steps + 1))
@@ -61,7 +61,7 @@ def test_training_goes_on_while_the_page_is_reloaded(interface, renderer):
     # After a reload the interface leaves its Cancel button gray until the next node begins; its shortcut works.
     interface.page.keyboard.press("Control+Alt+Enter")
     interface.comfyui.wait(prompt)
-    interface.until(TRAIN, lambda state: state[TEXT].startswith("kept "))
+    interface.until(TRAIN, lambda state: state[TEXT].startswith("saved "))
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

@@ -71,4 +71,6 @@ def test_scripts_are_readable_and_load_nothing_from_elsewhere():
         text = file.read_text(encoding="utf-8")
         assert max(map(len, text.splitlines())) <= 130, file.name
         assert not re.search(r"https?:|//[a-z]+\.[a-z]|eval\(|new Function|innerHTML", text), file.name
-        assert set(re.findall(r'from "([^"]+)"', text)) <= {f"../../../scripts/{name}.js" for name in ("api", "app")}
+        imported = set(re.findall(r'from "([^"]+)"', text))
+        own = {f"./{other.name}" for other in file.parent.glob("*.js")}
+        assert imported <= own | {f"../../../scripts/{name}.js" for name in ("api", "app")}, file.name

@@ -21,9 +21,9 @@ import pytest
 from PIL import Image
 
 from inpaint_core import load_model
-from training.collect import REFUSED, Settings, collect, main
+from training.collect import REJECTED, Settings, collect, main
 from training.collection.licences import short_name, version_of
-from training.collection.web import LONGEST_WAIT, CollectError, RefusedError, Web
+from training.collection.web import LONGEST_WAIT, CollectError, RejectedError, Web
 from training.dataset.attribution import ATTRIBUTION, read_credits
 from training.prepare import main as prepare
 from training.run import main as train
@@ -172,7 +172,7 @@ def test_licences_that_were_not_asked_for_are_refused_and_never_downloaded(servi
     collected = collect(settings(tmp_path), client(), f"{service.address}/api")
     assert [credit.licence for credit in collected.credits] == ["by-sa", "pdm", "cc0"]
     assert not {"/0.jpg", "/1.jpg", "/2.jpg"} & {path for path, _, _ in service.asked}
-    assert len(json.loads((tmp_path / REFUSED).read_text())) == 3
+    assert len(json.loads((tmp_path / REJECTED).read_text())) == 3
     asked = collect(settings(tmp_path / "all", licences=("by-nc", "unknown")), client(), f"{service.address}/api")
     assert [credit.licence for credit in asked.credits] == ["by-nc", "unknown"]
 
@@ -190,11 +190,11 @@ def test_what_is_not_a_usable_picture_is_refused_by_reason(service: Service, tmp
     offer(service, [pages])
     collected = collect(settings(tmp_path, max_megabytes=0.1), client(), f"{service.address}/api")
     assert [credit.url for credit in collected.credits] == [f"{service.address}/3.jpg"]
-    reasons = " ".join(collected.refused.values())
+    reasons = " ".join(collected.rejected.values())
     for said in ("200000 bytes", "answered 404", "not on this machine", "only 20x20", "same file as an earlier"):
         assert said in reasons
-    assert len(collected.refused) == len(pages) - 1
-    kept = {ATTRIBUTION, REFUSED, ".collect.lock", collected.credits[0].file}
+    assert len(collected.rejected) == len(pages) - 1
+    kept = {ATTRIBUTION, REJECTED, ".collect.lock", collected.credits[0].file}
     assert {path.name for path in tmp_path.iterdir()} <= kept
 
 
@@ -236,7 +236,7 @@ def test_requests_keep_their_distance(service: Service) -> None:
     "url", ["http://a.example/x", "https://127.0.0.1/x", "https://10.1.2.3/", "file:///x", "ftp://a/b"]
 )
 def test_only_public_https_addresses_are_fetched(url: str) -> None:
-    with pytest.raises(RefusedError, match="not a public https address"):
+    with pytest.raises(RejectedError, match="not a public https address"):
         Web("a@b.c").download(url, 10)
 
 
@@ -284,7 +284,7 @@ def test_reddit_is_read_through_praw_with_the_users_own_credentials(
     service.answers["/r/leaf/top"] = {"kind": "Listing", "data": {"children": children, "after": None}}
     out = tmp_path / "out"
     assert not collect(settings(out, "reddit"), client(), "DEFAULT").credits
-    (out / REFUSED).unlink()
+    (out / REJECTED).unlink()
     collected = collect(settings(out, "reddit", licences=("unknown",)), client(), "DEFAULT")
     assert {credit.creator for credit in collected.credits} == {"ann"}
     assert [credit.title for credit in collected.credits] == ["Post 0", "Post 1"]
@@ -359,8 +359,8 @@ def test_licences_are_recognized_by_the_names_that_services_use(name: str, short
     ("changed", "said"),
     [
         ({"--contact": ""}, "--contact is missing"),
-        ({"--contact": "me"}, "a mail address or a web page"),
-        ({"--contact": "a@b.c\r\nX: y"}, "only plain letters"),
+        ({"--contact": "me"}, "an email address or a web page"),
+        ({"--contact": "a@b.c\r\nX: y"}, "only printable ASCII"),
         ({"--license": "by,free"}, "choose some of"),
         ({"--limit": "0"}, "from 1 to"),
         ({"--source": "flickr"}, "invalid choice"),

@@ -342,8 +342,8 @@ BAD = {
     "no such": {"--model": "unheard-of"},
     "given twice": {"--model": "mean mean"},
     "no such VGG weights file": {"--features": "{tmp}/vgg.safetensors"},
-    "give 32 to 4096": {"--size": "8"},
-    "give 1 or more": {"--count": "0"},
+    "must be 32 to 4096": {"--size": "8"},
+    "must be 1 or more": {"--count": "0"},
     "--against telea: not one of the models to measure: mean": {"--against": "telea"},
     "unrecognized arguments": {"--color": "red"},
 }

@@ -16,20 +16,20 @@ from .licences import short_name, version_of
 from .web import CollectError, Web
 
 PAGE = 50
-OPENVERSE_PAGE = 20  # more are refused without an account
+OPENVERSE_PAGE = 20  # maximum without an account
 OPENVERSE_PAGES = 12  # 240 results; enumerating more is forbidden
-WIDEST = 2048  # pixels; larger originals are downloaded as Wikimedia's own reduction
+WIDEST = 2048  # pixels; larger originals are downloaded at a reduced size that Wikimedia offers
 TYPES = ("image/jpeg", "image/png", "image/webp", "image/tiff")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A picture that a service offers; every text was written by strangers.
+    """A picture that a service offers; all texts are untrusted.
 
     Attributes
     ----------
     identity
-        What the service calls it.
+        The service's identifier of the picture.
     licence, version, licence_url
         As in `Credit`.
     """
@@ -52,9 +52,9 @@ class Source:
     Attributes
     ----------
     endpoint
-        Address of its interface.
+        URL of its API.
     search
-        Called with a client, the endpoint, the query and the licenses wanted.
+        Called with a client, the endpoint, the query and the accepted licenses.
     """
 
     endpoint: str
@@ -113,7 +113,7 @@ def _from_commons(page: Mapping[str, Any], info: Mapping[str, Any]) -> Found:
 
 
 def search_openverse(web: Web, endpoint: str, query: str, licences: Sequence[str]) -> Iterator[Found]:
-    """Pictures of Openverse; at most 240, as it forbids listing everything."""
+    """Pictures of Openverse; at most 240, because it forbids enumerating everything."""
     known = [licence for licence in licences if licence != "unknown"]
     if not known:
         return
@@ -144,8 +144,8 @@ def search_openverse(web: Web, endpoint: str, query: str, licences: Sequence[str
 def search_reddit(web: Web, endpoint: str, query: str, licences: Sequence[str]) -> Iterator[Found]:
     """Pictures linked from a subreddit, through PRAW and the credentials in the user's own `praw.ini`.
 
-    Reddit closed self-service access to its interface in November 2025: only those who have credentials can use this.
-    Nothing is known about the licenses.
+    Reddit ended self-service access to its API in November 2025, so only users who already have credentials can use
+    this. Licenses are unknown.
     """
     del web, licences
     try:

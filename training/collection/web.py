@@ -1,4 +1,5 @@
-"""Downloads by the rules of the services: one at a time, with a contact address, and waiting when asked to."""
+"""Downloads that follow the rules of the services: one at a time, with a contact address, and with the pauses they
+request."""
 
 from __future__ import annotations
 
@@ -17,18 +18,18 @@ from inpaint_core.checkpoints.card import pack_version
 
 TRIES = 5
 TIMEOUT = 60.0  # seconds
-LONGEST_WAIT = 900.0  # seconds; a service that asks for more is left alone
+LONGEST_WAIT = 900.0  # seconds; if a service requests a longer pause, collecting stops
 BUSY = (429, 503)
 ANSWER_BYTES = 20_000_000
 BLOCK = 1 << 16
 
 
 class CollectError(ValueError):
-    """Collecting cannot go on; the message is one sentence."""
+    """Collecting cannot continue; the message is one line."""
 
 
-class RefusedError(ValueError):
-    """One file is refused; the message says why."""
+class RejectedError(ValueError):
+    """A file is rejected; the message states why."""
 
 
 class Web:
@@ -37,11 +38,11 @@ class Web:
     Parameters
     ----------
     contact
-        An address at which the operator of a service can reach the user; sent with every request.
+        A contact address of the user for the operator of a service; sent with every request.
     pause
         Seconds between requests.
     local
-        Only for tests: plain HTTP, and only to this machine.
+        For tests only: plain HTTP, restricted to this machine.
     sleep
         Waits a number of seconds.
     """
@@ -57,7 +58,7 @@ class Web:
         self._latest = -pause
 
     def ask(self, url: str, parameters: Mapping[str, str | int]) -> dict[str, Any]:
-        """The JSON object that a service answers.
+        """The JSON object that a service returns.
 
         Raises
         ------
@@ -67,18 +68,18 @@ class Web:
         try:
             data, _ = self._get(f"{url}?{urlencode(parameters)}", ANSWER_BYTES, _asks_to_wait)
             answer = json.loads(data)
-        except (RefusedError, ValueError) as error:
+        except (RejectedError, ValueError) as error:
             raise CollectError(f"{urlsplit(url).hostname}: {error or 'the answer is not JSON'}") from None
         if not isinstance(answer, dict):
             raise CollectError(f"{urlsplit(url).hostname}: the answer is not a JSON object")
         return answer
 
     def download(self, url: str, most: int) -> tuple[bytes, str]:
-        """The bytes of a file, at most `most`, and the address that they came from at last.
+        """The bytes of a file, at most `most`, and the final URL after redirects.
 
         Raises
         ------
-        RefusedError
+        RejectedError
             A wrong address, too many bytes, or no complete file after `TRIES` tries.
         """
         return self._get(url, most, None)
@@ -99,20 +100,20 @@ class Web:
             except HTTPError as error:
                 problem = f"answered {error.code}"
                 if error.code not in BUSY and error.code < 500:
-                    raise RefusedError(problem) from None
+                    raise RejectedError(problem) from None
                 wait = _retry_after(error.headers, wait)
             except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
                 problem = str(getattr(error, "reason", error)) or type(error).__name__
             finally:
                 self._latest = time.monotonic()
             if wait > LONGEST_WAIT:
-                raise RefusedError(f"{problem}, and asks to wait {wait:.0f} seconds; try again later")
+                raise RejectedError(f"{problem}, and asks to wait {wait:.0f} seconds; try again later")
             if number < TRIES - 1:
                 self._sleep(wait)
-        raise RefusedError(f"{problem}, {TRIES} times in a row")
+        raise RejectedError(f"{problem}, {TRIES} times in a row")
 
     def _check(self, url: str) -> None:
-        """Refuse addresses that are not public web pages: answers and redirects are written by strangers."""
+        """Reject URLs that are not public web pages, because responses and redirects are untrusted."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         try:
@@ -121,9 +122,9 @@ class Web:
             address = None
         if self._local:
             if parts.scheme != "http" or address is None or not address.is_loopback:
-                raise RefusedError(f"{parts.scheme}://{host} is not on this machine")
+                raise RejectedError(f"{parts.scheme}://{host} is not on this machine")
         elif parts.scheme != "https" or not host or host == "localhost" or (address and not address.is_global):
-            raise RefusedError(f"{parts.scheme}://{host} is not a public https address")
+            raise RejectedError(f"{parts.scheme}://{host} is not a public https address")
 
 
 class _CheckedRedirects(HTTPRedirectHandler):
@@ -142,7 +143,7 @@ def _read(answer: Any, most: int) -> bytes:
 
     Raises
     ------
-    RefusedError
+    RejectedError
         More than `most` bytes.
     ConnectionError
         Fewer bytes than announced.
@@ -150,19 +151,19 @@ def _read(answer: Any, most: int) -> bytes:
     announced = answer.headers.get("Content-Length", "")
     length = int(announced) if announced.isascii() and announced.isdecimal() else None
     if length is not None and length > most:
-        raise RefusedError(f"{length} bytes, more than the {most} allowed")
+        raise RejectedError(f"{length} bytes, more than the {most} allowed")
     data = bytearray()
     while block := answer.read(BLOCK):
         data += block
         if len(data) > most:
-            raise RefusedError(f"more than the {most} bytes allowed")
+            raise RejectedError(f"more than the {most} bytes allowed")
     if length is not None and len(data) < length:
         raise ConnectionError(f"cut off after {len(data)} of {length} bytes")
     return bytes(data)
 
 
 def _asks_to_wait(data: bytes) -> bool:
-    """Whether Wikimedia answers that its databases lag (`maxlag`)."""
+    """Whether Wikimedia reports that its databases lag (`maxlag`)."""
     return b'"maxlag"' in data[:1000]
 
 

@@ -1,4 +1,4 @@
-"""Where collected pictures come from: a table beside them, and its summary for reports and model cards."""
+"""Credits of collected pictures: a table next to them, and its summary for reports and model cards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Credit:
-    """A line of the table: whom to credit for a picture, and under which license it is.
+    """A row of the table: the source, creator and license of a picture.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Credit:
     source
         Where it was found.
     title, creator, page
-        What it shows, who made it, and a page about it.
+        Title, creator, and a page about the picture.
     licence, version, licence_url
         A key of `NAMES`, the version of the license, and its text.
     url, sha256
@@ -96,7 +96,7 @@ def count_licences(credits_: Sequence[Credit]) -> dict[str, dict[str, int]]:
 
 
 def describe_sources(credits_: Sequence[Credit]) -> str:
-    """The same in a sentence for a model's card; empty without credits.
+    """The same as text for a model's card; empty without credits.
 
     Examples
     --------

@@ -5,6 +5,7 @@
 
 import { api } from "../../../scripts/api.js"
 import { app } from "../../../scripts/app.js"
+import { whenWidgetsChange } from "./widget_changes.js"
 
 const NODE = "Liminal_MaskFromSLIC"
 const KEPT = "liminal_superpixels" // in the node's properties: which files to show after a reload
@@ -268,17 +269,10 @@ app.registerExtension({
       node.properties[KEPT] = files
       show(files)
     }
-    const changed = node.onWidgetChanged
-    node.onWidgetChanged = function () {
-      changed?.apply(this, arguments)
+    whenWidgetsChange(node, "select", () => {
       refresh()
-    }
-    const configured = node.onConfigure
-    node.onConfigure = function () {
-      configured?.apply(this, arguments)
-      refresh()
-      if (node.properties[KEPT]) show(node.properties[KEPT])
-    }
+      if (node.properties[KEPT] && !picker.picture) show(node.properties[KEPT])
+    })
     refresh()
   },
 })
