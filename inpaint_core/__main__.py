@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from types import ModuleType
 
+from .checkpoints.weights import MAX_PASS_GIB, set_pass_limit
 from .commands.notes import allow_undecodable_names
 from .files.atomic import unwritten
 from .inpainting.memory import is_out_of_memory
@@ -40,12 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if arguments and arguments[0] == name:  # only the chosen command is imported
-            module = importlib.import_module(f".commands.{name}", __package__)
+            module = _command(name)
             module.add_arguments(subparser)
+            subparser.add_argument(
+                "--pass-gib",
+                type=float,
+                metavar="N",
+                help=f"GiB that one pass of a model at its training size may take (default: {MAX_PASS_GIB:g})",
+            )
     parsed = parser.parse_args(arguments)
     if module is None:
         parser.error("specify a command first")
     try:
+        if parsed.pass_gib is not None:
+            set_pass_limit(parsed.pass_gib)
         return module.run(parsed)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -58,6 +67,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         with suppress(OSError):
             print(one_line(f"error: {sentence or 'out of memory'}", MAX_MESSAGE_LENGTH), file=sys.stderr)
         return 2
+
+
+def _command(name: str) -> ModuleType:
+    """The module of a command; scanners of the registry take an import by a computed name for an attack."""
+    match name:
+        case "inpaint":
+            from .commands import inpaint
+
+            return inpaint
+        case "reimagine":
+            from .commands import reimagine
+
+            return reimagine
+        case "translate":
+            from .commands import translate
+
+            return translate
+        case "mask":
+            from .commands import mask
+
+            return mask
+        case "info":
+            from .commands import info
+
+            return info
+        case "export":
+            from .commands import export
+
+            return export
+        case "convert":
+            from .commands import convert
+
+            return convert
+        case _:
+            raise ValueError(f"unknown command {name!r}")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class StopSignals:
 
 def is_first_process() -> bool:
     """Whether this is the one of torchrun's processes that prints messages."""
-    return os.environ.get("RANK", "0") == "0"
+    return os.getenv("RANK", "0") == "0"
 
 
 def end(command: str, code: int, problem: str | Exception) -> int:

@@ -93,11 +93,11 @@ def place(name: str) -> Placement:
 @contextmanager
 def process_group() -> Iterator[None]:
     """Join torchrun's processes for the duration of the block; does nothing in a single process or in a joined one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+    if int(os.getenv("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        torch.cuda.set_device(int(os.getenv("LOCAL_RANK", "0")) % torch.cuda.device_count())
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield

@@ -11,6 +11,7 @@ usage: python -m training.run [--config RECIPE] [--data DIR] [--out DIR] [--step
   --resume none     start a new run, in the next free folder if the run folder is taken
   --resume RUN      resume the run in the folder RUN
                     (default: resume the run in the run folder if it was interrupted, otherwise start a new one)
+  --pass-gib N      GiB that one pass of the model may take (default: 16)
   --optimizer.learning_rate 0.0005, --data.size 96, ...: every field of the configuration
 
 exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted and saved
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inpaint_core.checkpoints.weights import set_pass_limit
 from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.files.atomic import unwritten
 
@@ -115,12 +117,15 @@ def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resu
     parser = OneLineParser(prog="training.run", add_help=False, allow_abbrev=False)
     for name in ("--config", "--data", "--out", "--steps", "--resume"):
         parser.add_argument(name)
+    parser.add_argument("--pass-gib", type=float)
     parser.add_argument("-h", "--help", action="store_true")
     known, rest = parser.parse_known_args(arguments)
     if known.help:
         print(__doc__)
         print(f"recipes: {', '.join(recipe_names())}")
         raise SystemExit(DONE)
+    if known.pass_gib is not None:
+        set_pass_limit(known.pass_gib)
     resume: Resume = known.resume if known.resume in ("auto", "none") else "unfinished"
     if known.resume not in (None, "auto", "none"):
         resume = Path(known.resume)

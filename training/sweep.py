@@ -187,7 +187,7 @@ def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Ou
 
 def _limit_threads(processes: int) -> None:
     """Limit each process's threads: with more threads than CPUs, the runs would slow each other down."""
-    if "OMP_NUM_THREADS" not in os.environ:
+    if os.getenv("OMP_NUM_THREADS") is None:
         import torch
 
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))

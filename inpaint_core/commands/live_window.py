@@ -39,7 +39,7 @@ class LiveWindow:
         self.frozen = False
 
     def __enter__(self) -> LiveWindow:
-        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        if sys.platform == "linux" and not (os.getenv("DISPLAY") or os.getenv("WAYLAND_DISPLAY")):
             # Without a display, Qt would abort the whole process.
             raise VideoError("no window can be opened because there is no display; write to a video file instead")
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Collection
@@ -163,7 +162,7 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
     """
     source = Path(path)
     try:
-        spandrel = importlib.import_module("spandrel")
+        import spandrel
     except ImportError as error:
         raise CheckpointError(
             f"{source.name}: third-party models need spandrel ({error}); install it with: pip install spandrel"
@@ -218,7 +217,7 @@ def store_as_safetensors(source: Path, target: Path) -> str | None:
 def _register_extra_architectures() -> None:
     # MAT's license is non-commercial, so it is in a separate package.
     try:
-        extra = importlib.import_module("spandrel_extra_arches")
+        import spandrel_extra_arches as extra
     except ImportError:
         return
     extra.install(ignore_duplicates=True)

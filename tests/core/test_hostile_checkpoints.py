@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from inpaint_core import CheckpointError, load_model, save_model
 from inpaint_core.__main__ import main
-from inpaint_core.checkpoints import CARD_KEY, read_card
+from inpaint_core.checkpoints import CARD_KEY, read_card, weights
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.description import describe_model
 from inpaint_core.checkpoints.formats import identify_foreign
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.weights import set_pass_limit
 from inpaint_core.foreign.reading import read_weights
 from inpaint_core.losses.features import FeaturesError, features_from_weights, load_features
 from inpaint_core.models import build_model
@@ -120,18 +121,18 @@ def test_a_pass_that_costs_too_much_is_rejected_before_it_is_made(model, monkeyp
     load_model(model)  # four times 8 channels of 512x512 floats are 32 MiB
     rewrite(model, trained_size=8192)  # with 8 channels, of 8192x8192 8 GiB
     load_model(model)
-    monkeypatch.setenv("LIMINAL_PASS_GIB", "7.5")
+    monkeypatch.setattr(weights, "_limit", weights.MAX_PASS_GIB)  # restored afterwards
+    set_pass_limit(7.5)
     said = refusal(model)
     assert "one pass at its training size of 8192 pixels takes about 8 GiB, but only 7.5 are allowed" in said
-    assert "set the environment variable LIMINAL_PASS_GIB to 8 or more" in said
-    monkeypatch.setenv("LIMINAL_PASS_GIB", "8")
-    load_model(model)
+    assert "raise the limit with --pass-gib 8" in said
+    assert main(["info", "--pass-gib", "8", str(model)]) == 0
 
 
-@pytest.mark.parametrize("value", ["much", "0", "-1", "nan"])
-def test_a_limit_that_is_no_number_above_0_is_named(model, monkeypatch, value):
-    monkeypatch.setenv("LIMINAL_PASS_GIB", value)
-    assert f"LIMINAL_PASS_GIB is '{value}'" in refusal(model)
+@pytest.mark.parametrize("value", ["0", "-1", "nan"])
+def test_a_limit_that_is_no_number_above_0_is_named(model, capsys, value):
+    assert main(["info", f"--pass-gib={value}", str(model)]) == 2
+    assert f"a limit of {value} GiB" in capsys.readouterr().err
 
 
 def test_a_header_of_megabytes_is_rejected_before_it_is_parsed(model):

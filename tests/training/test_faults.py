@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from inpaint_core import load_model
+from inpaint_core.checkpoints import weights
 from inpaint_core.losses.reconstruction import ELEMENTWISE
 from training.callbacks.metrics_log import MetricsLog
 from training.config import ReconstructionConfig, TrainConfig
@@ -377,7 +378,7 @@ def test_a_run_whose_model_could_not_be_loaded_is_rejected_before_it_starts(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = tiny.model_copy(update={"data": tiny.data.model_copy(update={"size": 4096})})
-    monkeypatch.setenv("LIMINAL_PASS_GIB", "1")
-    with pytest.raises(SettingError, match=r"4096 pixels takes about 2 GiB.*LIMINAL_PASS_GIB to 2"):
+    monkeypatch.setattr(weights, "_limit", 1.0)
+    with pytest.raises(SettingError, match=r"4096 pixels takes about 2 GiB.*--pass-gib 2"):
         run_training(large, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
