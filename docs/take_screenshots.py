@@ -39,6 +39,7 @@ SETTINGS = """async () => {
   for (const name of ['Comfy.Minimap.Visible', 'Comfy.Graph.CanvasInfo'])
     await app.ui.settings.setSettingValueAsync(name, false)
 }"""
+RUN = "[data-testid='queue-button'] button, button[data-testid='queue-button']"  # older, newer interfaces
 LOAD = "workflow => app.loadGraphData(workflow)"
 EXTENT = """() => {
   const boxes = app.graph._nodes.map(n => [n.pos[0], n.pos[1] - 40, n.pos[0] + n.size[0], n.pos[1] + n.size[1]])
@@ -73,7 +74,7 @@ def run(page: Page, server: str, workflow: Path) -> dict[str, Any]:
     page.evaluate(LOAD, json.loads(workflow.read_text(encoding="utf-8")))
     page.wait_for_timeout(2000)
     before = ask(server, "history").keys()
-    page.locator("[data-testid='queue-button'] button").first.click()
+    page.locator(RUN).first.click()
     page.wait_for_timeout(5000)
     deadline = time.monotonic() + PATIENCE
     while any(ask(server, "queue").values()):
@@ -107,24 +108,32 @@ def photograph(page: Page, target: Path) -> None:
 def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
     """Save the pictures of the nodes titled Before and After, side by side, as the workflow's thumbnail."""
     titles = {str(node["id"]): node.get("title") for node in json.loads(workflow.read_text(encoding="utf-8"))["nodes"]}
-    shown = {title: outputs[number]["images"][0] for number, title in titles.items() if title in WORDS}
+    shown = {titles[number]: output["images"][0] for number, output in outputs.items() if output.get("images")}
+    words = next(words for words in WORDS if words.keys() <= shown.keys())
     pictures = []
-    for title, word in WORDS.items():
-        if title in shown:
-            with urllib.request.urlopen(f"{server}/view?{urllib.parse.urlencode(shown[title])}", timeout=60) as answer:
-                pictures.append((folded(Image.open(io.BytesIO(answer.read())).convert("RGB")), word))
-    width = (WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
-    scaled = [picture.resize((width, round(width * picture.height / picture.width))) for picture, _ in pictures]
-    page = Image.new("RGB", (WIDTH, max(picture.height for picture in scaled)), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
-    for index, (picture, (_, word)) in enumerate(zip(scaled, pictures, strict=True)):
-        left = index * (width + GAP)
-        page.paste(picture, (left, 0))
-        draw.text((left + 12, 10), word, fill="white", font=font, stroke_width=2, stroke_fill="black")
+    for title in words:
+        with urllib.request.urlopen(f"{server}/view?{urllib.parse.urlencode(shown[title])}", timeout=60) as answer:
+            pictures.append(Image.open(io.BytesIO(answer.read())).convert("RGB"))
+    page = side_by_side(pictures, list(words.values()))
     for quality in (80, 60):
         page.save(workflow.with_suffix(".jpg"), quality=quality, optimize=True)
         if workflow.with_suffix(".jpg").stat().st_size < MAX_BYTES:
             break
+
+
+def side_by_side(pictures: list[Image.Image], words: list[str]) -> Image.Image:
+    """Pictures in a row with their captions, all at one scale, so that one with something added around it is larger."""
+    pictures = [folded(picture) for picture in pictures]
+    scale = (WIDTH - GAP * (len(pictures) - 1)) / sum(picture.width for picture in pictures)
+    scaled = [picture.resize((int(picture.width * scale), round(picture.height * scale))) for picture in pictures]
+    page = Image.new("RGB", (WIDTH, max(picture.height for picture in scaled)), "white")
+    draw, font, left = ImageDraw.Draw(page), ImageFont.load_default(TEXT), 0
+    for picture, word in zip(scaled, words, strict=True):
+        top = page.height - picture.height
+        page.paste(picture, (left, top))
+        draw.text((left + 12, top + 10), word, fill="white", font=font, stroke_width=2, stroke_fill="black")
+        left += picture.width + GAP
+    return page
 
 
 def folded(picture: Image.Image) -> Image.Image:
