@@ -97,7 +97,7 @@ class FoldedNetwork(Network):
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
         super().__init__()
-        self.multiple, self.minimum, self.continues = network.multiple, network.minimum, network.continues
+        self.multiple, self.minimum, self.uses_previous = network.multiple, network.minimum, network.uses_previous
         self.dtype = dtype
         folded = copy.deepcopy(network).eval().requires_grad_(False)
         fold_batch_norm(folded)

@@ -27,7 +27,7 @@ class TranslationModel(DescribedModel):
     """
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor, *, previous: Tensor | None = None, steadiness: float = 0.0) -> Tensor:
+    def predict(self, inputs: Tensor, *, previous: Tensor | None = None, coherence: float = 0.0) -> Tensor:
         """Run the network.
 
         Parameters
@@ -37,8 +37,8 @@ class TranslationModel(DescribedModel):
             for it, color `[B,3,H,W]` otherwise; any size from 1x1, on any device.
         previous
             Output `[1,3,H,W]` in 0..1 for the frame before the first of `inputs`. Only used by networks with
-            `Network.continues`, whose output then changes less from frame to frame.
-        steadiness
+            `Network.uses_previous`, whose output then changes less from frame to frame.
+        coherence
             Strength of this effect, from 0 to 1.
 
         Returns
@@ -50,10 +50,10 @@ class TranslationModel(DescribedModel):
         feed = to_range(inputs.to(device, torch.float32), self.card.value_range)
         padded, window = pad_to_multiple(feed, self.network.multiple, self.network.minimum)
         options: dict[str, Any] = {}
-        if self.network.continues and previous is not None and steadiness > 0.0:
+        if self.network.uses_previous and previous is not None and coherence > 0.0:
             before = to_range(previous.to(device, torch.float32), self.card.value_range)
             before, _ = pad_to_multiple(before, self.network.multiple, self.network.minimum)
-            options = {"previous": before, "steadiness": steadiness}
+            options = {"previous": before, "coherence": coherence}
         half = torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
         with evaluation_mode(self.network), half:
             output = self.network(padded, **options)

@@ -33,9 +33,9 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 CONVERTED = "once converted"
 WITH_SPANDREL = "it loads without conversion if spandrel is installed"
-REFUSALS: tuple[UnsupportedLayout, ...] = (
-    *glcic_layouts.REFUSALS,
-    *pix2pix_layouts.REFUSALS,
+UNSUPPORTED: tuple[UnsupportedLayout, ...] = (
+    *glcic_layouts.UNSUPPORTED,
+    *pix2pix_layouts.UNSUPPORTED,
     *(UnsupportedLayout(name, is_one, WITH_SPANDREL) for name, is_one in EXTERNAL_FAMILIES.items()),
 )
 Family = TypeVar("Family", Layout, UnsupportedLayout)
@@ -125,9 +125,9 @@ def _recognize(name: str, weights: dict[str, Tensor]) -> tuple[Layout, dict[str,
         layout = _first(LAYOUTS, keys)
         if layout is not None:
             return layout, candidate
-        refusal = _first(REFUSALS, keys)
-        if refusal is not None:
-            raise CheckpointError(f"{name}: this is a {refusal.name}; {refusal.advice}")
+        unsupported = _first(UNSUPPORTED, keys)
+        if unsupported is not None:
+            raise CheckpointError(f"{name}: this is a {unsupported.name}; {unsupported.advice}")
     first = ", ".join(repr(key) for key in sorted(weights)[:3])
     known = "; ".join(layout.name for layout in LAYOUTS)
     raise CheckpointError(f"{name}: its {len(weights)} weights ({first}, ...) match no known layout: {known}")

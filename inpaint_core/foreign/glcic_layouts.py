@@ -56,7 +56,7 @@ def _is_discriminator(keys: set[str]) -> bool:
 
 
 LAYOUTS = (Layout("GLCIC completion network (otenim, Regressionist)", _is_completion, _plan_completion),)
-REFUSALS = (
+UNSUPPORTED = (
     UnsupportedLayout(
         "GLCIC discriminator",
         _is_discriminator,

@@ -128,7 +128,7 @@ LAYOUTS = (
     Layout("pix2pix U-Net generator (pytorch-CycleGAN-and-pix2pix)", _is_unet, _plan_unet),
     Layout("pix2pix residual generator (pytorch-CycleGAN-and-pix2pix)", _is_resnet, _plan_resnet),
 )
-REFUSALS = (
+UNSUPPORTED = (
     UnsupportedLayout(
         "pix2pix discriminator",
         _is_discriminator,

@@ -36,15 +36,15 @@ class Network(nn.Module):
         Height and width of the input must be multiples of `multiple` and at least `minimum`.
     exact
         Whether its decisions depend on small differences, so that it must not run in half precision.
-    continues
-        Whether its forward pass accepts `previous`, the output for the previous frame, and `steadiness`, 0 to 1, how
+    uses_previous
+        Whether its forward pass accepts `previous`, the output for the previous frame, and `coherence`, 0 to 1, how
         strongly the output follows that frame.
     """
 
     multiple: int = 1
     minimum: int = 1
     exact: bool = False
-    continues: bool = False
+    uses_previous: bool = False
 
     def initialize(self, generator: torch.Generator) -> None:
         """Set every parameter and buffer, using only randomness from `generator`."""

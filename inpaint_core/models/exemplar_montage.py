@@ -29,7 +29,7 @@ UNCOVERED = 1e-3  # weight of details beyond an exemplar's border, used only whe
 SHARP = 4.0  # exponent that narrows the seams of details
 RELIGHT = 0.7  # exponent of the correction of brightness
 DARKEST = 0.08  # added to brightness before it is divided
-LEVELLING = 0.5  # share of histogram matching; the rest matches mean and standard deviation
+MATCHING = 0.5  # fraction of histogram matching; the rest matches mean and standard deviation
 
 
 class ExemplarMontageArguments(Arguments):
@@ -71,7 +71,7 @@ class ExemplarMontage(Network):
     luma: Tensor
     chroma: Tensor
     exact = True
-    continues = True
+    uses_previous = True
 
     def __init__(self, input_channels: int, pictures: int, side: int) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class ExemplarMontage(Network):
         return (torch.stack([luma + 1.402 * red, green, luma + 1.772 * blue], 1) / 255.0).clamp(0.0, 1.0)
 
     @torch.no_grad()
-    def forward(self, frames: Tensor, previous: Tensor | None = None, steadiness: float = 1.0) -> Tensor:
+    def forward(self, frames: Tensor, previous: Tensor | None = None, coherence: float = 1.0) -> Tensor:
         """Translate.
 
         Parameters
@@ -127,7 +127,7 @@ class ExemplarMontage(Network):
         previous
             The output for the previous frame, `[1,3,H,W]`: each frame then stays close to the colors of the previous
             one.
-        steadiness
+        coherence
             Strength of this effect, from 0 to 1.
 
         Returns
@@ -139,7 +139,7 @@ class ExemplarMontage(Network):
             index = self._indexed()
             outputs = []
             for frame in frames.float().mean(1):
-                outputs.append(_montage(index, frame, previous, STEADY * steadiness))
+                outputs.append(_montage(index, frame, previous, STEADY * coherence))
                 previous = None if previous is None else outputs[-1]
             return torch.cat(outputs)
 
@@ -162,21 +162,21 @@ class ExemplarMontage(Network):
 
 def _montage(index: ExemplarIndex, frame: Tensor, previous: Tensor | None, steady: float) -> Tensor:
     """`[1,3,H,W]` of a gray frame `[H,W]`."""
-    guide = _levelled(F.avg_pool2d(frame[None, None], CELL)[0, 0], index)
+    guide = _matched(F.avg_pool2d(frame[None, None], CELL)[0, 0], index)
     kept = None if previous is None else F.avg_pool2d(previous.float(), CELL)[0].permute(1, 2, 0)
     share, labels = _label(index, guide, index.look_up(guide, CANDIDATES), kept, steady)
     output = _composed(index, share, labels, frame.shape[-2], frame.shape[-1])
     return _relit(output, guide).clamp(0.0, 1.0)
 
 
-def _levelled(guide: Tensor, index: ExemplarIndex) -> Tensor:
+def _matched(guide: Tensor, index: ExemplarIndex) -> Tensor:
     """Brightness `[h,w]` matched to the exemplars: half by rank, half by mean and standard deviation."""
     rank = _rank(guide)
     by_rank = index.brightness[(rank * (len(index.brightness) - 1)).long()]
     spread = guide.std(correction=0)
     by_moments = (guide - guide.mean()) * (index.spread / (spread + 0.03)) + index.mean
     # Flat areas have no rank order: all their values get the middle rank.
-    return torch.lerp(by_moments, by_rank, LEVELLING * (spread / (spread + 0.01)))
+    return torch.lerp(by_moments, by_rank, MATCHING * (spread / (spread + 0.01)))
 
 
 def _rank(guide: Tensor) -> Tensor:

@@ -170,8 +170,8 @@ class FrameTranslator:
 
     def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:
         """The network's output for frames; a network that uses the previous output also receives it."""
-        steadiness = self.smooth_output.amount
-        if not self._model.network.continues or steadiness == 0.0:
+        coherence = self.smooth_output.amount
+        if not self._model.network.uses_previous or coherence == 0.0:
             self._latest = None
             if seen.device.type != "cpu":
                 return self._model.predict(seen)
@@ -181,7 +181,7 @@ class FrameTranslator:
         for frame, cut in zip(seen.split(1), cuts, strict=True):
             if cut or self._latest is None or self._latest.shape[-2:] != frame.shape[-2:]:
                 self._latest = None
-            self._latest = self._model.predict(frame, previous=self._latest, steadiness=steadiness)
+            self._latest = self._model.predict(frame, previous=self._latest, coherence=coherence)
             outputs.append(self._latest)
         return torch.cat(outputs)
 

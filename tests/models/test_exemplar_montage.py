@@ -158,7 +158,7 @@ def test_the_inference_form_makes_the_same_pictures_and_continues_clips_too():
     made = model(rough(3, 64))
     frames = rough(2, 64, seed=6)
     assert torch.equal(translate(optimize(made), frames), translate(made, frames))
-    assert optimize(made).network.continues
+    assert optimize(made).network.uses_previous
 
 
 def test_a_smoothed_clip_keeps_to_the_choices_of_the_previous_frame():
@@ -168,7 +168,7 @@ def test_a_smoothed_clip_keeps_to_the_choices_of_the_previous_frame():
     loose, steady = [made.predict(frames[:1])], [made.predict(frames[:1])]
     for frame in frames[1:].split(1):
         loose.append(made.predict(frame))
-        steady.append(made.predict(frame, previous=steady[-1], steadiness=0.9))
+        steady.append(made.predict(frame, previous=steady[-1], coherence=0.9))
     change = [float((torch.cat(row[1:]) - torch.cat(row[:-1])).abs().mean()) for row in (loose, steady)]
     assert change[1] < change[0]
 
