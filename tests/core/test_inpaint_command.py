@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from inpaint_core.checkpoints.weights import PROBE_SIDE
 from inpaint_core.files.images import decode_image
 from inpaint_core.models import build_model
 
-ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(2)
 
 
@@ -184,20 +181,20 @@ def test_a_picture_that_needs_too_much_memory_is_one_line(model, tmp_path, capsy
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_stopping_at_any_moment_leaves_whole_files_and_the_rest_can_be_done_later(model, tmp_path, end):
+def test_stopping_at_any_moment_leaves_whole_files_and_the_rest_can_be_done_later(model, tmp_path, start, end):
     (tmp_path / "in").mkdir()
     for number in range(16):
         Image.fromarray(colors(60, 80)).save(tmp_path / "in" / f"{number:02d}.png")
     mask = mask_file(tmp_path / "mask.png")
     arguments = command(model, tmp_path / "in", mask, tmp_path / "out", "--skip-existing")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-m", "inpaint_core", *arguments], env=environment, cwd=tmp_path)
+    process = start("inpaint_core", arguments)
     out = tmp_path / "out"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and len(list(out.glob("[0-9]*.png")) if out.is_dir() else []) < 4:
         time.sleep(0.02)
-    process.send_signal(end)
-    assert process.wait(60) == (-signal.SIGKILL if end == signal.SIGKILL else 130)
+    os.kill(process.pid, end)
+    process.join(60)
+    assert process.exitcode == (-signal.SIGKILL if end == signal.SIGKILL else 130)
     done = sorted(out.glob("[0-9]*.png"))
     assert 4 <= len(done) < 16
     for path in done:
