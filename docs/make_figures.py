@@ -1,7 +1,7 @@
-"""Make the pictures of README.md and MODELS.md.
+"""Make the figures of README.md and MODELS.md.
 
-    python docs/make_figures.py with the embedded models python docs/make_figures.py MODEL also with a model trained by
-    `python -m training.run`
+    python docs/make_figures.py          with the embedded models
+    python docs/make_figures.py MODEL    also with a model trained by `python -m training.run`
 
 All figures use photographs bundled with scikit-image: no embedded model has seen them, and the demo recipe holds out
 the cat.
@@ -74,7 +74,7 @@ def superpixels_to_fill(model_file: str) -> Path:
 
 
 def embedded_fills() -> Path:
-    """Every embedded model that fills holes beside Telea's fill and the truth."""
+    """Fills of every embedded inpainting model, next to Telea's fill and the original."""
     rows = []
     holes = (("strokes", "chelsea.png", 3), ("shapes", "coffee.png", 1), ("rectangles", "rocket.jpg", 6))
     for family, name, seed in holes:
@@ -92,10 +92,10 @@ def embedded_fills() -> Path:
 
 
 def patch_fills() -> Path:
-    """Removed things: Telea's fill, the network's, and patches with and without the network as their guide."""
+    """Removed objects: Telea's fill, the network's fill, and patches with and without the network as a guide."""
     rows = []
     telea, patches, network = ClassicalFill("telea"), ClassicalFill("patches"), load_model(EMBEDDED_INPAINTING[0])
-    # An ellipse each, in shares of the side: center and radii of rows and columns.
+    # One ellipse each, as fractions of the side: center and radii in rows and columns.
     holes = (
         ("coffee.png", (0.69, 0.67, 0.16, 0.13)),
         ("chelsea.png", (0.72, 0.30, 0.15, 0.17)),

@@ -1,8 +1,8 @@
-"""Run the example workflows in a running ComfyUI, each by pressing Run, and make their thumbnails: before and after.
+"""Run the example workflows in a running ComfyUI by pressing Run, and make their thumbnails: before and after.
 
     python docs/take_screenshots.py http://127.0.0.1:8188
 
-Each thumbnail is saved beside its `.json`; `--graphs FOLDER` also saves a picture of every graph. Needs `pip install
+Each thumbnail is saved next to its `.json`; `--graphs FOLDER` also saves a picture of every graph. Needs `pip install
 playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
 """
 
@@ -26,7 +26,7 @@ WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
 MAX_BYTES = 190_000
 GAP, TEXT = 8, 22  # pixels between before and after, and of their captions
-WORDS = {"Before": "before", "After": "after", "Input, fills and truth": ""}
+WORDS = {"Before": "before", "After": "after", "Input, fills and original": ""}
 """Titles of the nodes whose pictures make a thumbnail, and their captions."""
 MAX_SCALE = 1.2
 LEFT, TOP = 150, 150  # pixels of the window that the interface covers
@@ -83,7 +83,7 @@ def run(page: Page, server: str, workflow: Path) -> dict[str, Any]:
     found = ask(server, "history")
     done = found.keys() - before
     if not done:
-        raise RuntimeError(f"{workflow.name} was refused by the server; its log says why")
+        raise RuntimeError(f"{workflow.name} was rejected by the server; its log says why")
     entry = found[done.pop()]
     if entry["status"]["status_str"] != "success":
         raise RuntimeError(f"{workflow.name}: {json.dumps(entry['status'])[-1500:]}")
@@ -128,7 +128,7 @@ def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
 
 
 def folded(picture: Image.Image) -> Image.Image:
-    """A long row of pictures as two rows; any other as it is."""
+    """Break a long row of pictures into two rows; others are unchanged."""
     if picture.width < 4 * picture.height:
         return picture
     half = picture.width // 2

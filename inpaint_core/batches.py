@@ -1,4 +1,4 @@
-"""Pairing batches: one picture goes with many masks and vice versa."""
+"""Pairing batches: a single picture is combined with every mask of a batch, and vice versa."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from torch import Tensor
 
 
 def common_count(first: int, second: int, names: tuple[str, str]) -> int:
-    """How many pairs two batches make: their common length, or the longer one's where the other holds a single item.
+    """Number of pairs that two batches form: their common length, or the length of the longer one if the other has a
+    single item.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ def common_count(first: int, second: int, names: tuple[str, str]) -> int:
     """
     if first != second and 1 not in (first, second):
         raise ValueError(
-            f"{first} {names[0]} and {second} {names[1]} do not match: give equal counts, or a single one of either"
+            f"{first} {names[0]} and {second} {names[1]} do not match: use equal counts, or only one of either"
         )
     return max(first, second)
 

@@ -11,7 +11,7 @@ def find_device(name: str) -> torch.device:
     Parameters
     ----------
     name
-        `auto` (a GPU where there is one), or as PyTorch names devices: `cpu`, `cuda`, `cuda:1`, `mps`.
+        `auto` (a GPU if there is one), or a device name of PyTorch: `cpu`, `cuda`, `cuda:1`, `mps`.
 
     Raises
     ------
@@ -24,9 +24,9 @@ def find_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        # A device without memory of its own, such as "meta", cannot give a value back.
+        # A device without memory, such as "meta", cannot return a value.
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
         reason = " ".join(str(error).split(". ")[0].split()) or type(error).__name__
-        raise ValueError(f"device {name!r} cannot be used here ({reason[:160]}); use cpu, or cuda for a GPU") from None
+        raise ValueError(f"device {name!r} is not available ({reason[:160]}); use cpu, or cuda for a GPU") from None
     return torch.device("cuda", torch.cuda.current_device()) if name == "cuda" else device

@@ -17,7 +17,7 @@ KID_SUBSET = 1000
 
 
 def mean_over(values: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of `[B,C,H,W]` per picture, `[B]`; weighted by `[B,1,H,W]` if given, NaN where that is all 0."""
+    """Mean of `[B,C,H,W]` per picture, `[B]`; weighted by `[B,1,H,W]` if given, and NaN where the weights are all 0."""
     if weight is None:
         return values.mean((1, 2, 3))
     return (values * weight).sum((1, 2, 3)) / (weight.sum((1, 2, 3)) * values.shape[1])
@@ -68,8 +68,8 @@ def ssim_map(output: Tensor, target: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[B,3,H,W]`, at most 1. Gaussian window of 11x11 pixels with a deviation of 1.5, K1 = 0.01, K2 = 0.03, range 1,
-        population variances, mirrored edges (Wang et al. 2004).
+        `[B,3,H,W]`, at most 1. Gaussian window of 11x11 pixels with a standard deviation of 1.5, K1 = 0.01, K2 = 0.03,
+        range 1, population variances, mirrored edges (Wang et al. 2004).
 
     Raises
     ------
@@ -99,8 +99,8 @@ def ssim_map(output: Tensor, target: Tensor) -> Tensor:
 def ssim(output: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Structural similarity per picture: the mean of `ssim_map` over channels and pixels.
 
-    Arguments and shape as in `mean_squared_error`. Windows around hole pixels include known pixels, so that in the hole
-    it also measures how well the fill matches its surroundings.
+    Arguments and shape as in `mean_squared_error`. Windows around hole pixels include known pixels, so the value in the
+    hole also measures how well the fill matches its surroundings.
     """
     return mean_over(ssim_map(output, target), mask)
 
@@ -111,7 +111,7 @@ def perceptual_maps(output: Sequence[Tensor], target: Sequence[Tensor]) -> list[
     Parameters
     ----------
     output, target
-        Feature maps `[B,C,h,w]` of each stage, see `inpaint_core.losses.features`.
+        Feature maps `[B,C,h,w]` of each stage (see `inpaint_core.losses.features`).
 
     Returns
     -------
@@ -133,7 +133,8 @@ def perceptual_distance(maps: Sequence[Tensor], mask: Tensor | None = None) -> T
     maps
         See `perceptual_maps`.
     mask
-        `[B,1,H,W]`, 1 = hole: a position is weighted by the share of its pixels that are hole. None: all count equally.
+        `[B,1,H,W]`, 1 = hole: a position is weighted by the fraction of its pixels that are hole. None: all count
+        equally.
 
     Returns
     -------
@@ -148,13 +149,13 @@ def perceptual_distance(maps: Sequence[Tensor], mask: Tensor | None = None) -> T
 
 
 def frechet_distance(first: Tensor, second: Tensor) -> float:
-    """Frechet distance between two sets of features, each modeled as a Gaussian (Heusel et al. 2017, arXiv 1706.08500).
+    """Fréchet distance between two sets of features, each modeled as a Gaussian (Heusel et al. 2017, arXiv 1706.08500).
 
     Parameters
     ----------
     first, second
-        `[N,D]` and `[M,D]`, one row per picture. With fewer than about D rows the covariances are rank-deficient and
-        the distance is too large; it shrinks with more rows, so only compare sets of equal size.
+        `[N,D]` and `[M,D]`, one row per picture. With fewer than about D rows, the covariances are rank-deficient and
+        the distance is overestimated; it decreases with more rows, so only compare sets of equal size.
 
     Returns
     -------
@@ -181,8 +182,8 @@ def kernel_distance(first: Tensor, second: Tensor, subset: int = KID_SUBSET) -> 
     Parameters
     ----------
     first, second
-        `[N,D]`, one row per picture; unlike the Frechet distance it is unbiased for small sets, and can be slightly
-        negative.
+        `[N,D]`, one row per picture. Unlike the Fréchet distance, the result is unbiased for small sets, and can be
+        slightly negative.
     subset
         The rows are divided in order into equal blocks of about this size, whose distances are averaged.
 

@@ -1,4 +1,4 @@
-"""A private random state for code that knows only the global one."""
+"""A private random state for code that can only use the global one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 @contextmanager
 def isolated_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators for the code inside, and restore their states afterwards.
+    """Seed torch's global generators for the code inside, and restore their states afterward.
 
-    Dropout, constructors and third-party networks can draw from nothing else.
+    Dropout, constructors and third-party networks cannot use any other generator.
 
     Parameters
     ----------
     seed
-        For the CPU's generator, and for that of `device` where it is a CUDA device.
+        Seed of the CPU's generator, and of that of `device` if it is a CUDA device.
     device
         Device that the code runs on.
     """

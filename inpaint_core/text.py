@@ -9,7 +9,7 @@ MAX_MESSAGE_LENGTH = 4000  # of an error
 
 
 def one_line(text: str, longest: int = MAX_LINE_LENGTH) -> str:
-    """The text in one line, without anything that ends a line, moves the cursor, or changes colors or text direction.
+    """The text on one line, without anything that ends a line, moves the cursor, or changes colors or text direction.
 
     Any white space becomes a single space, other unprintable characters are escaped, and text beyond `longest`
     characters is cut off.

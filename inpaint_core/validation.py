@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-MAX_VALUE_LENGTH = 60  # characters of a refused value that are shown
+MAX_VALUE_LENGTH = 60  # characters of a rejected value that are shown
 
 
 def describe(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""ComfyUI's side of the pack: thin nodes that convert tensors, call the core, and convert back."""
+"""ComfyUI's side of the pack: thin nodes that convert tensors, call the library, and convert back."""
 
 from __future__ import annotations
 

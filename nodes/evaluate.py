@@ -38,7 +38,7 @@ class EvaluateModel(io.ComfyNode):
             inputs=[
                 host.LiminalModel.Input("model_1", tooltip="An inpainting model, loaded or freshly trained."),
                 io.Image.Input(
-                    "image", tooltip="Complete pictures, the ground truth. The holes are hidden before filling."
+                    "image", tooltip="Complete pictures: the ground truth. The models never see what is in the holes."
                 ),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Boolean.Input(
@@ -61,14 +61,14 @@ class EvaluateModel(io.ComfyNode):
                     "strategy",
                     options=list(STRATEGIES),
                     default="auto",
-                    tooltip="What the network sees of a picture, as on Inpaint. Papers usually report whole.",
+                    tooltip="What the network sees of a picture; see Inpaint. Papers usually use whole.",
                 ),
                 io.Int.Input(
                     "rows",
                     default=4,
                     min=1,
                     max=32,
-                    tooltip="Number of pictures in the grid. All pictures are measured.",
+                    tooltip="Maximum number of pictures shown in the grid; all pictures are measured.",
                 ),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input(
@@ -82,7 +82,7 @@ class EvaluateModel(io.ComfyNode):
                     "patches",
                     default=False,
                     optional=True,
-                    tooltip="Include patches copied from the surroundings; slower.",
+                    tooltip="Include patches copied from the surroundings. Slower.",
                 ),
                 io.Combo.Input(
                     "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
@@ -91,8 +91,8 @@ class EvaluateModel(io.ComfyNode):
             outputs=[
                 io.String.Output(
                     "table",
-                    tooltip="One line per model and fill: mean L1, PSNR and SSIM of the whole picture and of the hole "
-                    "only, and the median time per picture.",
+                    tooltip="One line per model and fill: mean L1, PSNR and SSIM over the whole picture and over the "
+                    "hole only, and the median time per picture.",
                 ),
                 io.Image.Output("grid", tooltip="The input with its hole, every fill, and the original, side by side."),
             ],
@@ -119,7 +119,7 @@ class EvaluateModel(io.ComfyNode):
         patches: bool = False,
         detail: Detail = "network",
     ) -> io.NodeOutput:
-        # Not needed before somebody compares, and the host's start waits for every import.
+        # Imported late: only this needs them, and every import delays the host's start.
         from ..training.evaluation.drawings import draw_grid, with_hole
         from ..training.evaluation.methods import unique
         from ..training.evaluation.report import short_table, summarize
@@ -128,7 +128,7 @@ class EvaluateModel(io.ComfyNode):
         holes = host.hole_planes(mask, colors, invert=invert_mask)
         truth, hole = paired(colors.expand(-1, 3, -1, -1), holes, ("images", "masks"))
         if not hole.any():
-            raise ValueError("the mask has no hole, so there is nothing to measure: connect a mask with holes")
+            raise ValueError("the mask has no holes, so there is nothing to measure; connect a mask with holes")
         models = [model for model in (model_1, model_2, model_3, model_4) if model is not None]
         chosen = {
             "mean": mean,

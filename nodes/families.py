@@ -1,4 +1,4 @@
-"""Families of random masks on a node: their settings and drawing one, all derived from the families themselves."""
+"""Families of random masks on a node: their widgets, and drawing a mask; both are derived from the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything the nodes know about ComfyUI: tensors, devices, progress, folders, and allowed paths."""
+"""Everything specific to ComfyUI: tensors, devices, progress, folders, and allowed paths."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LiminalModel = io.Custom("LIMINAL_MODEL")
 """The link type between the nodes that load, train and use a model; its value is a `HostedModel`."""
 
 MODEL_FOLDER = "liminal"
-OTHERS_FOLDER = "inpaint"
+THIRD_PARTY_FOLDER = "inpaint"
 ADVANCED = {"advanced": True}
 """For `extra_dict`: newer frontends collapse such inputs; 0.8.0 has no argument for it and ignores the entry."""
 
@@ -44,7 +44,7 @@ MAX_SEED = 2**64 - 1
 
 # float32 activations per pixel of a small network, a generous estimate: 256 planes of 4 bytes.
 ACTIVATION_BYTES_PER_PIXEL = 1024
-# Networks run on crops and tiles beyond this, see inpaint_core.completion.
+# Larger pictures are processed in crops and tiles; see `inpaint_core.inpainting.inpaint`.
 MAX_PASS_PIXELS = 2048 * 2048
 
 
@@ -85,7 +85,8 @@ def image_planes(image: Tensor) -> Tensor:
         image = image[None]
     if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
         raise ValueError(
-            f"an IMAGE must be [batch, height, width, 1, 3 or 4 channels], but this one is {list(image.shape)}"
+            "an IMAGE must have the shape [batch, height, width, 1, 3 or 4 channels], but this one has "
+            f"{list(image.shape)}"
         )
     if image.numel() == 0:
         raise ValueError(f"the IMAGE has no pixels: its shape is {list(image.shape)}")
@@ -125,12 +126,12 @@ def soft_planes(mask: Tensor) -> Tensor:
         Another rank, or no pixels.
     """
     if mask.ndim not in (2, 3, 4) or mask.numel() == 0:
-        raise ValueError(f"a MASK must be [batch, height, width], but this one is {list(mask.shape)}")
+        raise ValueError(f"a MASK must have the shape [batch, height, width], but this one has {list(mask.shape)}")
     return mask.float().nan_to_num(0.0).clamp(0.0, 1.0).reshape(-1, 1, mask.shape[-2], mask.shape[-1])
 
 
-def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
-    """Why a result may look unexpected: no hole, nothing known, another aspect ratio, an invisible fill.
+def notes_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
+    """Notes on why a result may look unexpected: no hole, nothing known, a different aspect ratio, an invisible fill.
 
     Parameters
     ----------
@@ -142,33 +143,31 @@ def remarks_on_hole(mask: Tensor, hole: Tensor, image: Tensor) -> list[str]:
     Returns
     -------
     list of str
-        Sentences, which are logged as well.
+        Messages, which are logged as well.
     """
     height, width = image.shape[-2:]
     rows, columns = mask.shape[-2:]
-    remarks = []
+    notes = []
     if not bool(hole.any()):
-        remarks.append(
-            "The mask is empty, so nothing is filled: only white parts are filled. To fill the black parts, turn on "
-            "invert_mask."
+        notes.append(
+            "The mask is empty, so nothing is filled: only its white parts are filled. To fill the black parts, turn "
+            "on invert_mask."
         )
     elif bool(hole.all()):
-        remarks.append(
-            "The mask covers the whole picture, so there is nothing to fill it from. If it is inverted, turn on "
-            "invert_mask."
+        notes.append(
+            "The mask covers the whole picture, so there is nothing to fill it from. If the mask is inverted, turn "
+            "on invert_mask."
         )
     elif max(rows * width, columns * height) > 1.02 * min(rows * width, columns * height):
-        remarks.append(
-            f"The mask is {columns}x{rows} pixels and was stretched over a picture of {width}x{height}, which has "
-            "another aspect ratio."
+        notes.append(
+            f"The mask has {columns}x{rows} pixels and was stretched to the size of the picture, {width}x{height}, "
+            "which has a different aspect ratio."
         )
     if image.shape[1] == 4 and bool(((hole > 0.5) & (image[:, 3:] <= 0.0)).any()):
-        remarks.append(
-            "Part of the hole is fully transparent, so the fill is invisible there: remove the alpha channel."
-        )
-    for remark in remarks:
-        logger.warning(remark)
-    return remarks
+        notes.append("Part of the hole is fully transparent, so the fill is invisible there: remove the alpha channel.")
+    for note in notes:
+        logger.warning(note)
+    return notes
 
 
 def host_mask(mask: Tensor) -> Tensor:
@@ -187,7 +186,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HostedModel:
-    """The value of a LIMINAL_MODEL link: a model, and the host's handle to its memory. Receivers must not change it."""
+    """The value of a LIMINAL_MODEL link: a model, and the host's handle to its memory. Nodes must not modify it."""
 
     model: Model
     patcher: ModelPatcher
@@ -210,7 +209,7 @@ def hosted(model: Model) -> HostedModel:
 
 
 def inpainter(model: HostedModel, image: Tensor) -> InpaintingModel | ExternalModel:
-    """Load a model that fills holes for a picture `[B,3,H,W]`; the host evicts others as needed and this one later.
+    """Load an inpainting model for a picture `[B,3,H,W]`; the host may evict other models now, and this one later.
 
     Raises
     ------
@@ -219,7 +218,7 @@ def inpainter(model: HostedModel, image: Tensor) -> InpaintingModel | ExternalMo
     """
     card = getattr(model.model, "card", None)  # third-party models have none
     if card is not None and card.task != "inpainting":
-        raise ValueError("this model translates pictures: connect one that fills holes")
+        raise ValueError("this is a translation model; connect an inpainting model")
     _bring(model, image)
     return model.model
 
@@ -227,7 +226,7 @@ def inpainter(model: HostedModel, image: Tensor) -> InpaintingModel | ExternalMo
 def translator(model: HostedModel, image: Tensor) -> TranslationModel:
     """The same for a model that translates pictures."""
     if not isinstance(model.model, TranslationModel):
-        raise ValueError("this model fills holes: connect one that translates pictures")
+        raise ValueError("this is an inpainting model; connect a translation model")
     _bring(model, image)
     return model.model
 
@@ -259,10 +258,10 @@ def training_device() -> Iterator[torch.device]:
 
 
 class Progress:
-    """The node's progress bar and the Cancel button, for work that has to finish cleanly before it stops.
+    """The node's progress bar and the Cancel button, for work that has to stop cleanly.
 
-    The host's bar raises when Cancel is pressed. That exception is kept here until `raise_if_cancelled`, so that the
-    work can check `cancelled` and save its state.
+    The host's bar raises when Cancel is pressed. That exception is held back until `raise_if_cancelled`, so that the
+    caller can check `cancelled` and save its state.
     """
 
     def __init__(self, total: int) -> None:
@@ -284,7 +283,7 @@ class Progress:
         return self._interrupt is not None or model_management.processing_interrupted()
 
     def raise_if_cancelled(self) -> None:
-        """Pass a Cancel on to the host."""
+        """Raise the host's exception if Cancel was pressed."""
         if self._interrupt is not None:
             raise self._interrupt
         model_management.throw_exception_if_processing_interrupted()
@@ -318,18 +317,18 @@ def register_model_folder() -> None:
     folder_paths.folder_names_and_paths[MODEL_FOLDER] = (paths, {*extensions, ".safetensors"})
 
 
-def others_models() -> dict[str, Path]:
+def third_party_models() -> dict[str, Path]:
     """Files in `models/inpaint`, where other packs keep LaMa and MAT, by their name in lists.
 
-    Files other than safetensors are listed as well, so that selecting one says what to do with it.
+    Files other than safetensors are listed as well; selecting one raises an error with instructions.
     """
-    folders = folder_paths.folder_names_and_paths.get(OTHERS_FOLDER, ([], set()))[0]
-    folders = folders or [os.path.join(folder_paths.models_dir, OTHERS_FOLDER)]
+    folders = folder_paths.folder_names_and_paths.get(THIRD_PARTY_FOLDER, ([], set()))[0]
+    folders = folders or [os.path.join(folder_paths.models_dir, THIRD_PARTY_FOLDER)]
     found: dict[str, Path] = {}
     for folder in map(Path, folders):
         for file in sorted(folder.iterdir()) if folder.is_dir() else []:
             if file.suffix.lower() in (".safetensors", *PICKLE_SUFFIXES) and file.is_file():
-                found.setdefault(f"{OTHERS_FOLDER}/{file.name}", file)
+                found.setdefault(f"{THIRD_PARTY_FOLDER}/{file.name}", file)
     return found
 
 
@@ -370,7 +369,7 @@ def safe_name(text: str) -> str:
 
 
 def safe_path(text: str, roots: dict[str, Path]) -> Path:
-    """Resolve a path from a workflow; the only way to turn such a string into a path.
+    """Resolve a path from a workflow. Nothing else turns such a string into a path.
 
     Parameters
     ----------
@@ -396,7 +395,7 @@ def safe_path(text: str, roots: dict[str, Path]) -> Path:
     path = os.path.realpath(roots[parts[0]].joinpath(*(safe_name(part) for part in parts[1:])))
     if not any(_contains(os.path.realpath(root), path) for root in roots.values()):
         raise ValueError(
-            f"{ascii(text)[:60]} leads out of the allowed folders: {accepted}; the owner of the machine can allow more"
+            f"{ascii(text)[:60]} is outside the allowed folders: {accepted}; the owner of the machine can allow more"
         )
     return Path(path)
 
@@ -448,15 +447,15 @@ def picture_folder(text: str) -> Path:
     """
     folder = safe_path(text, allowed_roots())
     if not folder.is_dir():
-        raise ValueError(f"there is no folder {text}; put your pictures there, or choose another folder")
+        raise ValueError(f"there is no folder {text}; create it and add your pictures, or choose another folder")
     return folder
 
 
 def folder_fingerprint(folder: Path) -> str:
-    """A value that changes if a picture in a folder is added, removed, renamed or written, based on names, sizes and
+    """A value that changes if a picture in a folder is added, removed, renamed or modified, based on names, sizes and
     times.
 
-    Only files that count as pictures in training matter.
+    Only files that training uses are included.
     """
     digest = hashlib.sha256()
     listing = list_pictures(folder, recursive=True)
@@ -471,7 +470,7 @@ def folder_fingerprint(folder: Path) -> str:
 
 
 def store_pictures(pictures: list[Tensor]) -> Path:
-    """Write pictures `[3,H,W]` to their own folder in ComfyUI's temp folder; equal pictures give the same folder."""
+    """Write pictures `[3,H,W]` to a folder in ComfyUI's temp folder; the same pictures always go to the same folder."""
     digest = hashlib.sha256()
     for pixels in map(to_bytes, pictures):
         digest.update(repr(pixels.shape).encode() + pixels.tobytes())
@@ -505,7 +504,7 @@ def model_names() -> list[str]:
     newest = sorted(runs, key=lambda file: file.stat().st_mtime_ns, reverse=True)
     stored = folder_paths.get_filename_list(MODEL_FOLDER)
     trained = (f"output/liminal/{file.parent.name}" for file in newest)
-    return [*embedded_models(), *stored, *trained, *others_models()]
+    return [*embedded_models(), *stored, *trained, *third_party_models()]
 
 
 def model_file(name: str) -> Path:
@@ -517,11 +516,11 @@ def model_file(name: str) -> Path:
         The name is not listed.
     """
     if name not in model_names():
-        raise ValueError(f"{ascii(name)[:60]} is not one of the models; refresh the list and select again")
+        raise ValueError(f"{ascii(name)[:60]} is not in the list of models; refresh the list and select a model again")
     embedded = embedded_models()
     if name in embedded:
         return embedded[name]
-    others = others_models()
+    others = third_party_models()
     if name in others:
         return others[name]
     if name in folder_paths.get_filename_list(MODEL_FOLDER):

@@ -21,21 +21,25 @@ MASK_TOOLTIP = (
     "picture of a batch, and every mask of a batch to a single picture."
 )
 GROW_TOOLTIP = (
-    "Enlarge the hole by this many pixels first, to include the fringe of a removed object. Negative values shrink it."
+    "Grow the hole by this many pixels first, to include the fringe of a removed object. Negative values shrink the "
+    "hole."
 )
 FEATHER_TOOLTIP = (
-    "Width in pixels of the band inside the hole in which the fill is blended into its surroundings. Pixels outside "
-    "the hole never change."
+    "Width in pixels of the band inside the hole where the fill is blended into its surroundings. Pixels outside the "
+    "hole never change."
 )
 DETAIL_TOOLTIP = (
     "network: use the network's own fill. patches: the network's fill guides the structure, and detail is copied from "
     "the surroundings; sharper, but slower. auto: patches for Liminal's own networks, network for all others."
 )
 SOURCES_TOOLTIP = "More pictures to copy patches from, besides the picture itself."
-ALLOWED_TOOLTIP = "Patches are only copied from white (1). If empty or unconnected: from everywhere outside the hole."
+ALLOWED_TOOLTIP = (
+    "Patches are only copied from white (1). If this mask is empty or not connected, they are copied from everywhere "
+    "outside the hole."
+)
 FRAMES_TOOLTIP = "Also copy patches from other frames of the clip, outside their holes."
 INVERT_TOOLTIP = "Repaint the black parts of the mask instead."
-THRESHOLD_TOOLTIP = "Mask values above this are hole."
+THRESHOLD_TOOLTIP = "Mask values above this count as hole."
 
 
 def copying_inputs() -> list[io.Input]:
@@ -65,9 +69,9 @@ def copying(planes: Tensor, sources: Tensor | None, allowed: Tensor | None, copy
     return {"sources": "frames" if copy_frames else pictures, "allowed": where}
 
 
-def filled_output(node: type[io.ComfyNode], filled: Tensor, hole: Tensor, remarks: list[str]) -> io.NodeOutput:
-    """Output and show pictures whose `hole` was filled, with the remarks or, without any, how much that was."""
-    shown.say(node, *(remarks or [f"Filled {shown.share(hole)} of the picture."]))
+def filled_output(node: type[io.ComfyNode], filled: Tensor, hole: Tensor, notes: list[str]) -> io.NodeOutput:
+    """Output and show pictures whose `hole` was filled, with the notes or, if there are none, the size of the hole."""
+    shown.say(node, *(notes or [f"Filled {shown.percentage(hole)} of the picture."]))
     return io.NodeOutput(host.host_image(filled), ui=shown.pictures(filled))
 
 
@@ -90,10 +94,10 @@ class Inpaint(io.ComfyNode):
                     "strategy",
                     options=list(STRATEGIES),
                     default="auto",
-                    tooltip="auto: the cheapest choice per hole without visible loss. whole: the network sees the "
-                    "whole picture at full size. resize: the whole picture, downscaled. crop: a window around each "
-                    "hole, downscaled if it is too large. tile: such windows at full size, in tiles; deep holes are "
-                    "filled coarse to fine.",
+                    tooltip="auto: for each hole, the fastest of these without visible loss. whole: the network sees "
+                    "the whole picture at full size. resize: the whole picture, downscaled. crop: a window around "
+                    "each hole, downscaled if it is too large. tile: the same windows at full size, in tiles; deep "
+                    "holes are filled coarse to fine.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP),
                 io.Int.Input("feather", default=8, min=0, max=256, tooltip=FEATHER_TOOLTIP),
@@ -101,8 +105,8 @@ class Inpaint(io.ComfyNode):
                     "blend",
                     options=list(BLENDS),
                     default="alpha",
-                    tooltip="alpha: correct colors within the feather's width. poisson: keep the fill's gradients and "
-                    "join them to the rim seamlessly.",
+                    tooltip="alpha: correct colors within the width of the feather. poisson: keep the fill's "
+                    "gradients and blend them seamlessly into the surroundings.",
                 ),
                 io.Boolean.Input(
                     "color_match",
@@ -146,7 +150,8 @@ class Inpaint(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Add the noise of the surroundings to the fill; networks produce none.",
+                    tooltip="Add noise like that of the surroundings to the fill, because networks produce none. 0: "
+                    "none, 1: as strong as in the surroundings.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -154,7 +159,7 @@ class Inpaint(io.ComfyNode):
                     default=0,
                     min=0,
                     max=host.MAX_SEED,
-                    tooltip="Seed of the grain and of the search for patches.",
+                    tooltip="Seed of the grain and of the patch search.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -171,8 +176,8 @@ class Inpaint(io.ComfyNode):
                     "clip",
                     default=False,
                     optional=True,
-                    tooltip="The pictures are frames of a clip: the fill follows the motion around the hole instead "
-                    "of being computed separately for every frame, so that it does not flicker. Restarts at a cut.",
+                    tooltip="The pictures are frames of a clip: the fill follows the motion around the hole, instead "
+                    "of being computed for each frame separately, which would flicker. Restarts at every cut.",
                 ),
             ],
             outputs=[io.Image.Output("IMAGE", tooltip="The filled pictures, at their original size.")],
@@ -215,24 +220,24 @@ class Inpaint(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        remarks = host.remarks_on_hole(mask, hole, planes)
+        notes = host.notes_on_hole(mask, hole, planes)
         completer = host.inpainter(model, planes)
 
-        def fill(completer: Completer, frames: Tensor, holes: Tensor, anew: bool = True, grow: int = 0) -> Tensor:
+        def fill(completer: Completer, frames: Tensor, holes: Tensor, is_new: bool = True, grow: int = 0) -> Tensor:
             return inpaint(
                 completer,
                 frames,
                 holes,
-                strategy if anew else "whole",
+                strategy if is_new else "whole",
                 grow,
                 feather,
                 blend,
                 color_match,
-                detail if anew else "network",
-                **(copying(frames, sources, allowed, copy_frames) if anew else {}),
+                detail if is_new else "network",
+                **(copying(frames, sources, allowed, copy_frames) if is_new else {}),
                 size=size or None,
                 context=context,
-                grain=grain if anew else 0.0,
+                grain=grain if is_new else 0.0,
                 seed=grain_seed,
                 frames_per_batch=frames_per_batch or None,
                 progress=None if clip else LivePreview(),
@@ -243,7 +248,7 @@ class Inpaint(io.ComfyNode):
             filled = inpaint_clip(completer, planes.cpu(), grown, fill, LivePreview())
         else:
             filled = fill(completer, planes, hole, grow=grow)
-        return filled_output(cls, filled, hole, remarks)
+        return filled_output(cls, filled, hole, notes)
 
 
 class ClassicalFillNode(io.ComfyNode):
@@ -255,8 +260,8 @@ class ClassicalFillNode(io.ComfyNode):
             node_id="Liminal_ClassicalFill",
             display_name="Classical Fill",
             category="Liminal/inpaint",
-            description="Fills holes without a network. Often good enough for scratches, dust and text, and a baseline "
-            "for networks.",
+            description="Fills holes without a network. Often good enough for scratches, dust and text, and useful "
+            "as a baseline for networks.",
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("image", tooltip="Pictures of any size: gray, RGB or RGBA. Alpha is unchanged."),
@@ -267,8 +272,8 @@ class ClassicalFillNode(io.ComfyNode):
                     default="telea",
                     tooltip="mean: the mean color of the known pixels. smooth: a smooth interpolation, which the "
                     "networks start from. telea, navier-stokes: continue the surroundings into the hole (OpenCV). "
-                    "biharmonic: the smoothest surface; slow for large holes. patches: copies of the surroundings. "
-                    "patchmatch: the same by PyPatchMatch, which must be installed.",
+                    "biharmonic: the smoothest surface; slow for large holes. patches: patches copied from the "
+                    "surroundings. patchmatch: the same with PyPatchMatch, which must be installed.",
                 ),
                 io.Int.Input("grow", default=0, min=-256, max=256, tooltip=GROW_TOOLTIP, extra_dict=host.ADVANCED),
                 io.Boolean.Input("invert_mask", default=False, tooltip=INVERT_TOOLTIP, extra_dict=host.ADVANCED),
@@ -311,7 +316,7 @@ class ClassicalFillNode(io.ComfyNode):
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         hole = host.hole_planes(mask, planes, threshold, invert_mask)
-        remarks = host.remarks_on_hole(mask, hole, planes)
+        notes = host.notes_on_hole(mask, hole, planes)
         filled = inpaint(
             ClassicalFill(method),
             planes,
@@ -321,4 +326,4 @@ class ClassicalFillNode(io.ComfyNode):
             **copying(planes, sources, allowed, copy_frames),
             progress=LivePreview(pictures=False),
         )
-        return filled_output(cls, filled, hole, remarks)
+        return filled_output(cls, filled, hole, notes)

@@ -15,8 +15,7 @@ SECONDS = 0.5  # between pictures, because encoding one takes time as well
 
 
 class LivePreview:
-    """Shows the progress of `inpaint` or `reimagine`, optionally with a picture now and then; ends the work on
-    Cancel."""
+    """Shows the progress of `inpaint` or `reimagine`, optionally with a picture now and then, and stops on Cancel."""
 
     def __init__(self, pictures: bool = True) -> None:
         self._pictures = pictures

@@ -23,7 +23,7 @@ from inpaint_core.masks import (
 
 from . import host, shown
 from .families import draw, families
-from .selection import PICKED, check_range, criteria, remarks, selections
+from .selection import PICKED, check_range, criteria, notes, selections
 
 COMBINE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": torch.maximum,
@@ -38,7 +38,7 @@ PICTURES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 LinkedPoints = io.Custom("STRING,POINT,POINTS")
 LinkedBoxes = io.Custom("STRING,BBOX,BBOXES,BOUNDING_BOX")
-MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are refused
+MAX_MASK_PIXELS = 2**30  # 4 GiB of float32: more single masks than this are rejected
 
 
 MASK_TOOLTIP = (
@@ -80,6 +80,7 @@ class MaskFromSLIC(io.ComfyNode):
             description="Divides pictures into superpixels (regions of similar color) and makes a mask of the selected "
             "ones.",
             hidden=[io.Hidden.unique_id],
+            is_output_node=True,  # so that it can be run alone to click, and shows its picture when it is cached
             inputs=[
                 io.Image.Input("image", tooltip="Pictures to segment. Alpha is ignored."),
                 io.Int.Input("segments", **SEGMENTS),
@@ -95,21 +96,21 @@ class MaskFromSLIC(io.ComfyNode):
                     "combine",
                     options=list(COMBINE),
                     default="add",
-                    tooltip="How to combine the selection with a connected mask: add it, subtract it, or keep only the "
-                    "overlap.",
+                    tooltip="How to combine the selection with a connected mask: add the selection, subtract it, or "
+                    "keep only the overlap.",
                 ),
                 io.Combo.Input(
                     "picture",
                     options=list(PICTURES),
                     default="borders",
-                    tooltip="What the picture output shows: borders with the mask in red, each superpixel in its mean "
-                    "color, each superpixel in a distinct color, or borders with the numbers for index (enlarged if "
-                    "superpixels are too small for them).",
+                    tooltip="What the picture output shows: borders with the mask in red, each superpixel in its "
+                    "mean color, each superpixel in a distinct color, or borders with the numbers that select = "
+                    "index uses (enlarged if the superpixels are too small).",
                 ),
                 io.Boolean.Input(
                     "split",
                     default=False,
-                    tooltip="Output one mask per selected superpixel, as a batch. Works on a single picture.",
+                    tooltip="Output one mask per selected superpixel, as a batch. Only for a single picture.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input("max_side", **MAX_SIDE),
@@ -137,8 +138,8 @@ class MaskFromSLIC(io.ComfyNode):
                 LinkedBoxes.Input(
                     "boxes",
                     optional=True,
-                    tooltip="Boxes for select = box, from another node, in place of the typed one: x, y, width "
-                    "and height, or left, top, right and bottom in pixels.",
+                    tooltip="Boxes for select = box, from another node, instead of the one typed in: x, y, width and "
+                    "height, or left, top, right and bottom in pixels.",
                 ),
             ],
             outputs=[
@@ -185,8 +186,8 @@ class MaskFromSLIC(io.ComfyNode):
             drawn = coordinate_grid(drawn, (planes.shape[-2], planes.shape[-1]))
         shown.say(
             cls,
-            *remarks(select, points, boxes, wanted),
-            f"{count} superpixels, {shown.share(chosen)} of the picture selected.",
+            *notes(select, points, boxes, wanted),
+            f"{count} superpixels, {shown.percentage(chosen)} of the picture selected.",
         )
         if select["select"] in PICKED:
             seen = shown.superpixels(planes[0], labels if labels.ndim == 2 else labels[0])
@@ -204,7 +205,7 @@ def split_mask(chosen: Tensor, labels: Tensor) -> Tensor:
     parts = [(labels == number) & (chosen[:, 0] > 0) for number in labels[chosen[:, 0] > 0].unique()]
     if len(parts) * labels.numel() > MAX_MASK_PIXELS:
         raise ValueError(
-            f"{len(parts)} masks of this size are too many: choose fewer superpixels, or a smaller picture"
+            f"{len(parts)} masks of this size are too many: select fewer superpixels, or use a smaller picture"
         )
     return torch.stack(parts).float() if parts else chosen
 
@@ -218,11 +219,11 @@ class SnapMaskToSLIC(io.ComfyNode):
             node_id="Liminal_SnapMaskToSLIC",
             display_name="Snap Mask to Superpixels",
             category="Liminal/mask",
-            description="Snaps a roughly painted mask to the picture's edges: superpixels sufficiently covered by the "
-            "mask become the hole.",
+            description="Snaps a roughly painted mask to the picture's edges: superpixels that the mask covers "
+            "sufficiently become the hole.",
             hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Image.Input("image", tooltip="Pictures that the mask belongs to. Alpha is ignored."),
+                io.Image.Input("image", tooltip="The pictures that the mask was painted for. Alpha is ignored."),
                 io.Mask.Input("mask", tooltip=MASK_TOOLTIP),
                 io.Int.Input("segments", **SEGMENTS),
                 io.Float.Input("compactness", **COMPACTNESS),
@@ -232,7 +233,7 @@ class SnapMaskToSLIC(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Minimum share of a superpixel that the mask must cover. 0: a single pixel is enough.",
+                    tooltip="Minimum fraction of a superpixel that the mask must cover. 0: a single pixel is enough.",
                 ),
                 io.Int.Input("max_side", **MAX_SIDE),
                 io.Boolean.Input("refine", **REFINE),
@@ -262,10 +263,12 @@ class SnapMaskToSLIC(io.ComfyNode):
         rough = host.hole_planes(mask, planes, invert=invert_mask)
         snapped = snap_to_labels(rough, labels, overlap)
         drawn = boundary_overlay(planes, labels, snapped)
-        found = host.remarks_on_hole(mask, rough, planes)
+        found = host.notes_on_hole(mask, rough, planes)
         if not found and not bool(snapped.any()):
-            found = [f"The mask covers no superpixel by {100.0 * overlap:g} %: lower overlap, or use more segments."]
-        shown.say(cls, *(found or [f"{shown.share(snapped)} of the picture selected."]))
+            found = [
+                f"The mask covers no superpixel by at least {100.0 * overlap:g}%: lower overlap, or use more segments."
+            ]
+        shown.say(cls, *(found or [f"{shown.percentage(snapped)} of the picture selected."]))
         return io.NodeOutput(host.host_mask(snapped), host.host_image(drawn), ui=shown.pictures(drawn))
 
 
@@ -279,16 +282,19 @@ class RandomMask(io.ComfyNode):
             node_id="Liminal_RandomMask",
             display_name="Random Mask",
             category="Liminal/mask",
-            description="Draws random holes of a given hole ratio, from the families that models are trained on.",
+            description="Draws random holes of a given hole ratio, using the mask generators that models are trained "
+            "with.",
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.DynamicCombo.Input("generator", options=families(), tooltip="What the holes look like."),
-                io.Float.Input("at_least", default=0.1, **share, tooltip="Minimum share of the picture that is hole."),
+                io.Float.Input(
+                    "at_least", default=0.1, **share, tooltip="Minimum fraction of the picture covered by holes."
+                ),
                 io.Float.Input(
                     "at_most",
                     default=0.3,
                     **share,
-                    tooltip="Maximum share of the picture that is hole. 0: no limit; the generator decides.",
+                    tooltip="Maximum fraction of the picture covered by holes. 0: no limit; the generator decides.",
                 ),
                 host.seed_input("The same seed gives the same masks."),
                 io.Int.Input("width", default=512, min=1, max=16384, tooltip="Width, if no image is connected."),
@@ -298,7 +304,7 @@ class RandomMask(io.ComfyNode):
                     default=1,
                     min=1,
                     max=4096,
-                    tooltip="Number of masks. A batch of images always gets one mask per image.",
+                    tooltip="Number of masks. For a batch of images, there is always one mask per image.",
                 ),
                 io.Float.Input(
                     "margin",
@@ -328,7 +334,9 @@ class RandomMask(io.ComfyNode):
                     extra_dict=host.ADVANCED,
                 ),
                 io.Image.Input(
-                    "image", optional=True, tooltip="Sets the size of the masks; slic takes its superpixels from it."
+                    "image",
+                    optional=True,
+                    tooltip="Sets the size of the masks; the generator slic uses the superpixels of this image.",
                 ),
             ],
             outputs=[io.Mask.Output("MASK", tooltip="Exactly 1 in holes and 0 elsewhere.")],
@@ -357,7 +365,7 @@ class RandomMask(io.ComfyNode):
         if planes is not None and len(planes) > 1:
             count = len(planes)
         if count * size[0] * size[1] > MAX_MASK_PIXELS:
-            raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: choose fewer, or smaller ones")
+            raise ValueError(f"{count} masks of {size[1]}x{size[0]} are too many: use fewer or smaller masks")
         if at_most > 0.0:
             check_range(at_least, at_most)
         ratio = (at_least, at_most) if at_most > 0.0 else None

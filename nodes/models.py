@@ -1,4 +1,4 @@
-"""Nodes that load a model and describe it."""
+"""Nodes that load and describe models."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class LoadModel(io.ComfyNode):
             node_id="Liminal_LoadModel",
             display_name="Load Liminal Model",
             category="Liminal/models",
-            description="Loads a bundled model, a file in models/liminal, the result of a training run, or a LaMa or "
-            "MAT in models/inpaint. There is nothing else to set.",
+            description="Loads a bundled model, a file in models/liminal, a model trained by Train Model, or a LaMa "
+            "or MAT model in models/inpaint. There are no other settings.",
             inputs=[
                 io.Combo.Input(
                     "name",
                     options=host.model_names() or [NO_MODEL],
-                    tooltip="A model bundled with the pack, a .safetensors file in ComfyUI's models/liminal, a run as "
-                    "output/liminal/<run>, or a LaMa or MAT in models/inpaint. Other formats are refused because "
-                    "opening them can execute code.",
+                    tooltip="A model bundled with the pack, a .safetensors file in ComfyUI's models/liminal, a run "
+                    "as output/liminal/<run>, or a LaMa or MAT model in models/inpaint. Other formats are rejected "
+                    "because opening them can execute code.",
                 )
             ],
             outputs=[host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The model.")],
@@ -52,8 +52,8 @@ class LoadModel(io.ComfyNode):
         file = host.model_file(name)
         if file.suffix.lower() in PICKLE_SUFFIXES:
             raise ValueError(
-                f"{name} can execute code when opened, so nodes refuse it: convert it with python -m inpaint_core "
-                f"convert {file.name} --out {file.stem}.safetensors, and select the result"
+                f"{name} can execute code when opened, so nodes do not accept it; convert it with python -m "
+                f"inpaint_core convert {file.name} --out {file.stem}.safetensors, and select the result"
             )
         with torch.inference_mode(False):
             return io.NodeOutput(host.hosted(load_external_model(file) if is_external(file) else load_model(file)))
@@ -84,8 +84,8 @@ class ModelInfo(io.ComfyNode):
 
 
 def describe(model: host.Model) -> str:
-    """A description of a model, one fact per line."""
+    """A description of a model, one property per line."""
     if isinstance(model, (InpaintingModel, TranslationModel)):
         return describe_model(model)
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
-    return f"name          {model.name}\ntask          inpainting\nparameters    {parameters:,}\nopened by     spandrel"
+    return f"name          {model.name}\ntask          inpainting\nparameters    {parameters:,}\nloaded by     spandrel"

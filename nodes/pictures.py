@@ -1,4 +1,4 @@
-"""Connected images as training pictures, using only their known parts."""
+"""Training pictures from the known parts of connected images."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def inside(points: list[Point], size: tuple[int, int]) -> list[Point]:
     for x, y in points:
         if not (0 <= x <= width and 0 <= y <= height):
             raise ValueError(
-                f"the point {x:g}, {y:g} lies outside the picture of {width}x{height} pixels: x ranges from 0 to "
+                f"the point {x:g}, {y:g} is outside the picture of {width}x{height} pixels: x ranges from 0 to "
                 f"{width - 1}, y from 0 to {height - 1}"
             )
     return points
@@ -141,7 +141,7 @@ def _point(value: object) -> Point:
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f'{str(value)[:60]!r} is not a point; write 5, 7 or {{"x": 5, "y": 7}}') from None
     if not (math.isfinite(x) and math.isfinite(y)):
-        raise ValueError(f"{x}, {y} is not a point in a picture")
+        raise ValueError(f"{x}, {y} is not a point in a picture: coordinates must be finite")
     return x, y
 
 
@@ -161,7 +161,7 @@ def parse_indices(text: str) -> list[int]:
             raise ValueError(f"{part[:60]!r} is not a number or a range; write, for example: 0, 4, 10-15")
         indices += range(int(match[1]), int(match[2] or match[1]) + 1)
         if len(indices) > MAX_INDEX:
-            raise ValueError(f"more than {MAX_INDEX} numbers")
+            raise ValueError(f"there are more than {MAX_INDEX} numbers; select fewer superpixels")
     return indices
 
 

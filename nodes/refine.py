@@ -1,4 +1,4 @@
-"""The node that cleans and shapes a mask."""
+"""The node that cleans up and reshapes a mask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import host, shown
 
 
 class RefineMask(io.ComfyNode):
-    """Clean, resize or soften a mask."""
+    """Clean up, grow, shrink or soften a mask."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -23,7 +23,7 @@ class RefineMask(io.ComfyNode):
                 node_id="Liminal_RefineMask",
                 display_name="Refine Mask",
                 category="Liminal/mask",
-                description="Cleans a mask and changes its shape, in this order: invert, remove specks, fill holes, "
+                description="Cleans up a mask and changes its shape, in this order: invert, remove specks, fill holes, "
                 "grow or shrink, feather.",
                 hidden=[io.Hidden.unique_id],
                 inputs=[
@@ -33,10 +33,10 @@ class RefineMask(io.ComfyNode):
                         default=0,
                         min=-1024,
                         max=1024,
-                        tooltip="Enlarge the white parts by this many pixels; negative values shrink them.",
+                        tooltip="Grow the white parts by this many pixels; negative values shrink them.",
                     ),
                     io.Boolean.Input(
-                        "fill_holes", default=False, tooltip="Also make black parts enclosed by white white."
+                        "fill_holes", default=False, tooltip="Fill black areas that are enclosed by white."
                     ),
                     io.Int.Input(
                         "remove_specks",
@@ -50,7 +50,7 @@ class RefineMask(io.ComfyNode):
                         default=0,
                         min=0,
                         max=1024,
-                        tooltip="Soften the edge outwards over this many pixels. Not needed for Inpaint, which has "
+                        tooltip="Soften the edge outward over this many pixels. Not needed for Inpaint, which has "
                         "its own feather and needs a hard mask.",
                     ),
                     io.Boolean.Input("invert_mask", default=False, tooltip="Swap black and white first."),
@@ -77,6 +77,6 @@ class RefineMask(io.ComfyNode):
             planes = fill_islands(planes)
         planes = grow_or_shrink(planes, grow)
         planes = feather_mask(planes, feather, inward=False)
-        said = f"{shown.share(planes)} of the mask is white."
+        said = f"{shown.percentage(planes)} of the mask is white."
         shown.say(cls, said if bool(planes.any()) else "Nothing is left of the mask: remove fewer specks, or grow it.")
         return io.NodeOutput(host.host_mask(planes), ui=shown.pictures(planes))

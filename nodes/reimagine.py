@@ -22,8 +22,8 @@ class Reimagine(io.ComfyNode):
             node_id="Liminal_Reimagine",
             display_name="Reimagine",
             category="Liminal/inpaint",
-            description="Repaints a picture part by part: in each round random parts are removed and filled from the "
-            "rest, until all selected parts have been replaced. A model trained on empty rooms turns a familiar "
+            description="Repaints a picture part by part: in each round, random parts are removed and filled from "
+            "the rest, until all selected parts have been replaced. A model trained on empty rooms turns a familiar "
             "picture into a liminal one.",
             inputs=[
                 host.LiminalModel.Input(
@@ -33,7 +33,7 @@ class Reimagine(io.ComfyNode):
                 io.Mask.Input(
                     "protect",
                     optional=True,
-                    tooltip="White (1) stays bit-identical. If unconnected, everything may be replaced.",
+                    tooltip="White (1) stays bit-identical. If not connected, everything may be replaced.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -41,15 +41,15 @@ class Reimagine(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Share of the parts to replace. 1 replaces every pixel.",
+                    tooltip="Fraction of the parts to replace. 1 replaces every pixel.",
                 ),
                 io.Int.Input(
                     "rounds",
                     default=6,
                     min=1,
                     max=64,
-                    tooltip="Few rounds remove more at once: bolder, with less detail. Many rounds keep more of the "
-                    "structure.",
+                    tooltip="With few rounds, more is removed at once: the result is bolder, with less detail. Many "
+                    "rounds preserve more of the structure.",
                 ),
                 host.seed_input("Seed of the selection and the order of the parts."),
                 io.Combo.Input(

@@ -12,7 +12,7 @@ from inpaint_core.files.images import decode_image
 from . import host, shown
 
 PHOTOGRAPHS = Path(__file__).with_name("photographs")
-"""Each is a .jpg with a .png mask beside it, white where there is something to remove; SOURCES.md credits their
+"""Each is a .jpg with a .png mask next to it, white where there is something to remove; SOURCES.md credits their
 sources."""
 
 NAMES = ("beach", "boat", "corridor", "dunes", "lavender", "moss", "road", "wren")
@@ -29,7 +29,7 @@ class SamplePicture(io.ComfyNode):
                 display_name="Sample Picture",
                 category="Liminal/image",
                 description="A photograph bundled with the pack, with a mask of something to remove. For trying "
-                "things out; use Load Image instead for your own pictures.",
+                "things out; for your own pictures, use Load Image instead.",
                 inputs=[
                     io.Combo.Input(
                         "picture",
@@ -52,7 +52,7 @@ class SamplePicture(io.ComfyNode):
     @classmethod
     def execute(cls, picture: str) -> io.NodeOutput:
         if picture not in NAMES:
-            raise ValueError(f"picture is {ascii(picture)[:60]}: choose one of {', '.join(NAMES)}")
+            raise ValueError(f"there is no sample picture {ascii(picture)[:60]}: choose one of {', '.join(NAMES)}")
         image = decode_image(PHOTOGRAPHS / f"{picture}.jpg").image[None]
         hole = (decode_image(PHOTOGRAPHS / f"{picture}.png").image[None, :1] > 0.5).float()
         red = torch.tensor([1.0, 0.1, 0.1])[None, :, None, None].expand_as(image)

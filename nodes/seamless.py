@@ -24,7 +24,7 @@ class MakeSeamless(io.ComfyNode):
                 display_name="Make Seamless",
                 category="Liminal/inpaint",
                 description="Makes a texture tile: its opposite edges are joined, and the seam is filled from the "
-                "rest. The middle of the picture stays bit-identical.",
+                "rest. The middle of the texture stays bit-identical.",
                 hidden=[io.Hidden.unique_id],
                 inputs=[
                     io.Image.Input("image", tooltip="Textures of any size. Alpha is unchanged."),
@@ -32,8 +32,8 @@ class MakeSeamless(io.ComfyNode):
                         "axes",
                         options=list(AXES),
                         default="both",
-                        tooltip="Directions in which it will be repeated. horizontal: left and right join. vertical: "
-                        "top and bottom join.",
+                        tooltip="Directions in which the texture will be repeated. horizontal: left and right join. "
+                        "vertical: top and bottom join.",
                     ),
                     io.Float.Input(
                         "margin",
@@ -41,14 +41,14 @@ class MakeSeamless(io.ComfyNode):
                         min=0.01,
                         max=MAX_MARGIN,
                         step=0.01,
-                        tooltip="Width replaced along each edge, as a fraction of the side.",
+                        tooltip="Width of the strip to replace along each edge, as a fraction of the side.",
                     ),
-                    host.seed_input("Seed of the search for patches."),
+                    host.seed_input("Seed of the patch search."),
                     host.LiminalModel.Input(
                         "model",
                         optional=True,
-                        tooltip="An inpainting model to fill the seam. If unconnected, it is filled with patches of "
-                        "the picture, which suits most textures.",
+                        tooltip="An inpainting model to fill the seam. If not connected, the seam is filled with "
+                        "patches of the texture, which works for most textures.",
                     ),
                 ],
                 outputs=[
@@ -70,5 +70,5 @@ class MakeSeamless(io.ComfyNode):
         completer: Completer = ClassicalFill("patches") if model is None else host.inpainter(model, planes)
         result = make_seamless(completer, planes, axes, margin, seed=seed, progress=LivePreview())
         repeated = tiled(result)
-        shown.say(cls, "Shown repeated twice along each side.")
+        shown.say(cls, "The preview repeats the texture twice along each side.")
         return io.NodeOutput(host.host_image(result), host.host_image(repeated), ui=shown.pictures(repeated))

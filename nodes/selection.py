@@ -1,4 +1,4 @@
-"""Ways to select superpixels on a node: their inputs, and the resulting arguments of `select_segments`."""
+"""Criteria for selecting superpixels on a node: their inputs, and the resulting arguments of `select_segments`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from comfy_api.v0_0_2 import io
 from . import places
 
 PICKED = ("points", "index")
-"""Ways that support clicking superpixels on the node."""
+"""Criteria that support clicking superpixels on the node."""
 NOWHERE = (0.0, 0.0, 0.0, 0.0)
 NO_POINTS = (
     "No points yet, so nothing is selected: click superpixels on the node, type x, y into points, or connect points."
@@ -17,19 +17,15 @@ NO_POINTS = (
 
 
 def selections() -> list[io.DynamicCombo.Option]:
-    """The ways to select superpixels, each with its own inputs."""
+    """The criteria for selecting superpixels, each with its own inputs."""
     share = dict(min=0.0, max=1.0, step=0.01)
     pixel = dict(min=0, max=65536)
     return [
         io.DynamicCombo.Option(
             "random",
             [
-                io.Float.Input(
-                    "at_least", default=0.2, **share, tooltip="Minimum share of the picture that is selected."
-                ),
-                io.Float.Input(
-                    "at_most", default=0.3, **share, tooltip="Maximum share of the picture that is selected."
-                ),
+                io.Float.Input("at_least", default=0.2, **share, tooltip="Minimum fraction of the picture to select."),
+                io.Float.Input("at_most", default=0.3, **share, tooltip="Maximum fraction of the picture to select."),
             ],
         ),
         io.DynamicCombo.Option(
@@ -56,7 +52,7 @@ def selections() -> list[io.DynamicCombo.Option]:
                     "inside",
                     default=0.5,
                     **share,
-                    tooltip="Select superpixels with at least this share of their area inside the box.",
+                    tooltip="Select superpixels with at least this fraction of their area inside the box.",
                 ),
             ],
         ),
@@ -67,7 +63,6 @@ def selections() -> list[io.DynamicCombo.Option]:
                     "color",
                     default="#3060c0",
                     tooltip="Color as hex digits: #rrggbb.",
-                    extra_dict={"widgetType": "COLOR"},
                 ),
                 io.Float.Input(
                     "tolerance",
@@ -75,8 +70,8 @@ def selections() -> list[io.DynamicCombo.Option]:
                     min=0.0,
                     max=200.0,
                     step=1.0,
-                    tooltip="Maximum CIELAB distance of a superpixel's mean color: 2 is just noticeable, 20 is still "
-                    "similar.",
+                    tooltip="Maximum CIELAB distance of a superpixel's mean color: a distance of 2 is just "
+                    "noticeable, 20 is still similar.",
                 ),
             ],
         ),
@@ -100,7 +95,7 @@ def selections() -> list[io.DynamicCombo.Option]:
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="Minimum area of a superpixel, as a share of the picture.",
+                    tooltip="Minimum area of a superpixel, as a fraction of the picture.",
                 ),
                 io.Float.Input(
                     "at_most",
@@ -108,17 +103,25 @@ def selections() -> list[io.DynamicCombo.Option]:
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="Maximum area of a superpixel, as a share of the picture.",
+                    tooltip="Maximum area of a superpixel, as a fraction of the picture.",
                 ),
             ],
         ),
         io.DynamicCombo.Option(
             "largest",
-            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="Number of largest superpixels to select.")],
+            [
+                io.Int.Input(
+                    "count", default=1, min=1, max=100000, tooltip="How many of the largest superpixels to select."
+                )
+            ],
         ),
         io.DynamicCombo.Option(
             "smallest",
-            [io.Int.Input("count", default=1, min=1, max=100000, tooltip="Number of smallest superpixels to select.")],
+            [
+                io.Int.Input(
+                    "count", default=1, min=1, max=100000, tooltip="How many of the smallest superpixels to select."
+                )
+            ],
         ),
         io.DynamicCombo.Option(
             "border",
@@ -151,12 +154,12 @@ def criteria(
     points: object = None,
     boxes: object = None,
 ) -> list[dict[str, Any]]:
-    """Arguments of `select_segments` from the node's selection.
+    """Convert the node's selection to arguments of `select_segments`.
 
     Parameters
     ----------
     select
-        The selected way with its settings.
+        The selected criterion with its settings.
     size, count
         Height and width of the pictures in pixels, and their number of superpixels.
     points, boxes
@@ -208,18 +211,18 @@ def known_numbers(numbers: list[int], count: int) -> list[int]:
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ValueError(
-            f"numbers: there is no superpixel {missing[0]}{more}; this picture has {count}, numbered 0 to {count - 1}"
+            f"numbers: there is no superpixel {missing[0]}{more}; there are {count}, numbered 0 to {count - 1}"
         )
     return numbers
 
 
 def check_range(low: float, high: float, may_be_equal: bool = False) -> None:
-    """Refuse a minimum above its maximum.
+    """Reject a minimum above its maximum.
 
     Raises
     ------
     ValueError
-        It is above, or equal if that leaves nothing.
+        It is above, or equal where the range would be empty.
     """
     if low > high or (low == high and not may_be_equal):
         rule = "must not be above" if may_be_equal else "must be below"
@@ -228,12 +231,12 @@ def check_range(low: float, high: float, may_be_equal: bool = False) -> None:
         )
 
 
-def remarks(select: dict[str, Any], points: object, boxes: object, chosen: list[dict[str, Any]]) -> list[str]:
-    """Explain why nothing is selected, or why a link has no effect."""
+def notes(select: dict[str, Any], points: object, boxes: object, chosen: list[dict[str, Any]]) -> list[str]:
+    """Notes on why nothing is selected, or why a link has no effect."""
     how, found = select.get("select"), []
     if how == "points" and not chosen[0]["points"]:
         found.append(NO_POINTS)
     for name, link, wanted in (("points", points, "points"), ("boxes", boxes, "box")):
         if link is not None and how != wanted:
-            found.append(f"The connected {name} are not used while select is {how}: set it to {wanted}.")
+            found.append(f"The connected {name} are ignored because select is {how}; set it to {wanted}.")
     return found

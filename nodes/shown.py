@@ -20,7 +20,7 @@ MAX_SHOWN_SIDE = 2048  # longer side in pixels; larger ones are reduced
 
 
 def say(node: type[io.ComfyNode], *sentences: str) -> None:
-    """Show sentences on a node, one per line, replacing earlier ones; empty ones are skipped.
+    """Show sentences on a node, one per line, in place of the earlier ones; empty ones are skipped.
 
     The node's schema must request the hidden `unique_id`. Nothing happens if no client is connected.
     """
@@ -48,10 +48,10 @@ def pictures(planes: Tensor) -> dict[str, Any]:
     return {"images": files}
 
 
-def share(hole: Tensor) -> str:
-    """The share of a picture covered by a mask `[B,1,H,W]`, in words."""
+def percentage(hole: Tensor) -> str:
+    """The percentage of a picture covered by a mask `[B,1,H,W]`, as text."""
     part = 100.0 * float(hole.mean())
-    return f"{part:.2g} %" if part < 10 else f"{part:.0f} %"
+    return f"{part:.2g}%" if part < 10 else f"{part:.0f}%"
 
 
 def superpixels(picture: Tensor, labels: Tensor) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from inpaint_core.batches import paired
 from inpaint_core.translation.sensitivity import Sensitivity
 
 from ..training.config import CompositeConfig, TrainConfig, parse_config, read_recipe, recipe_names
-from ..training.errors import SettingError, TrainingError, worded
+from ..training.errors import SettingError, TrainingError, with_named_fields
 from ..training.layers import layered
 from . import host
 from .pictures import MIN_SIDE, known_squares
@@ -26,10 +26,10 @@ CONNECTED = "(connected images)"
 PHOTOGRAPHS = "(photographs of scikit-image)"
 AS_RECIPE = "as the recipe says"
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta")
-BOTH = "Training uses the pictures of {}, not the connected ones: select (connected images) in folder to use those."
+BOTH = "Training uses the pictures in {}, not the connected images; to use those, set folder to (connected images)."
 LEFT_OUT = (
-    "trained without the recipe's perceptual and style terms: they need a VGG, and nodes do not download anything; "
-    "use python -m training.run for them"
+    "trained without the recipe's perceptual and style losses: they need VGG weights, and nodes do not download "
+    "anything; to use them, train with python -m training.run"
 )
 RESUME: dict[str, Literal["same", "auto", "none"]] = {"if nothing changed": "same", "always": "auto", "never": "none"}
 
@@ -44,7 +44,7 @@ class TrainModel(io.ComfyNode):
             display_name="Train Model (Liminal)",
             category="Liminal/training",
             description="Trains a small network in minutes, on a folder of pictures or on connected images. Cancel "
-            "saves the progress, and the next run continues from there.",
+            "saves the progress, and the next run resumes from there.",
             hidden=[io.Hidden.unique_id],
             is_output_node=True,
             inputs=[
@@ -52,23 +52,22 @@ class TrainModel(io.ComfyNode):
                     "recipe",
                     options=recipe_names(),
                     default="demo",
-                    tooltip="Which network to train, and how. Perceptual and style terms are omitted here because "
-                    "they need a VGG, and nodes do not download anything.",
+                    tooltip="Which network to train, and how. Perceptual and style losses are omitted here, because "
+                    "they need VGG weights and nodes do not download anything.",
                 ),
                 io.Combo.Input(
                     "folder",
                     options=[CONNECTED, PHOTOGRAPHS, *host.picture_folders()],
                     default=CONNECTED,
-                    tooltip="What to train on: the images connected to this node, a few photographs included in every "
-                    "installation, or a folder inside ComfyUI's input, output or datasets folders. A folder counts "
-                    "more "
-                    "than connected pictures.",
+                    tooltip="What to train on: the images connected to this node, scikit-image's sample photographs, "
+                    "or a folder inside ComfyUI's input, output or datasets folders. A folder takes precedence over "
+                    "connected images.",
                 ),
                 io.String.Input(
                     "run_name",
                     default="my model",
-                    tooltip="The training run is saved in output/liminal under this name and listed by Load Liminal "
-                    "Model.",
+                    tooltip="The training run is saved in output/liminal under this name, and Load Liminal Model "
+                    "lists it.",
                 ),
                 io.Int.Input(
                     "steps",
@@ -101,7 +100,7 @@ class TrainModel(io.ComfyNode):
                     max=1.0,
                     step=1e-5,
                     round=1e-9,
-                    tooltip="How far the weights move per step. 0: as in the recipe.",
+                    tooltip="Learning rate of the optimizer. 0: as in the recipe.",
                 ),
                 io.Combo.Input(
                     "optimizer",
@@ -111,8 +110,8 @@ class TrainModel(io.ComfyNode):
                     extra_dict=host.ADVANCED,
                 ),
                 host.seed_input(
-                    "Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same "
-                    "model. A resumed run keeps its original seed.",
+                    "Seed of the initial weights, crops and holes. On a CPU, the same seed gives the same model. A "
+                    "resumed run keeps its original seed.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Int.Input(
@@ -120,15 +119,16 @@ class TrainModel(io.ComfyNode):
                     default=50,
                     min=1,
                     max=100_000,
-                    tooltip="Number of steps between the sample pictures shown on the node; the first one comes early.",
+                    tooltip="Number of steps between previews on the node; the first preview comes earlier.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Combo.Input(
                     "resume",
                     options=list(RESUME),
                     tooltip="Whether to resume an existing run of this name. if nothing changed: resume if settings "
-                    "and pictures are the same (steps may be increased, and the seed does not count), otherwise start "
-                    "a new run beside it. always: resume even if they differ. never: start a new run beside it.",
+                    "and pictures are the same (steps may be increased, and the seed is ignored), otherwise start a "
+                    "new run with a number appended to its name. always: resume even if they differ. never: always "
+                    "start a new run.",
                 ),
                 io.Boolean.Input(
                     "subfolders",
@@ -140,16 +140,19 @@ class TrainModel(io.ComfyNode):
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White (1) marks the parts of the connected images that must not be learned, such as an "
+                    tooltip="White (1) marks parts of the connected images to exclude from training, such as an "
                     "object to remove.",
                 ),
             ],
             outputs=[
                 host.LiminalModel.Output("LIMINAL_MODEL", tooltip="The best model so far, ready to use."),
-                io.LossMap.Output("LOSS_MAP", tooltip="The loss at every step, for Plot Loss Graph."),
+                io.LossMap.Output("LOSS_MAP", tooltip="The loss of every step, for Plot Loss Graph."),
                 io.Image.Output("samples", tooltip="The model's output for pictures it was not trained on."),
                 io.String.Output("path", tooltip="The model's file."),
-                io.String.Output("report", tooltip="A summary of the training, with scores compared to simple fills."),
+                io.String.Output(
+                    "report",
+                    tooltip="A summary of the training run, with the model's scores and those of simple fills.",
+                ),
             ],
         )
         return host.searchable(schema, "train", "trainer", "training", "fine-tune", "pix2pix", "learn from images")
@@ -182,19 +185,19 @@ class TrainModel(io.ComfyNode):
     ) -> io.NodeOutput:
         # Imported late: only training needs it, and every import delays the host's start.
         from ..training.engine.session import StoppedError, run_training
-        from ..training.runs.folder import seed_of_same
+        from ..training.runs.folder import seed_of_matching_run
 
         out = run_folder(run_name)
         source = picture_source(folder, images, mask)
-        remarks = [BOTH.format(folder)] if images is not None and folder != CONNECTED else []
+        notes = [BOTH.format(folder)] if images is not None and folder != CONNECTED else []
         with host.training_device() as device:
             try:
                 wanted = configuration(out.name, source, str(device), **settings)
                 if RESUME[resume] != "none":
-                    wanted = wanted.model_copy(update={"seed": seed_of_same(out, without_download(wanted))})
+                    wanted = wanted.model_copy(update={"seed": seed_of_matching_run(out, without_download(wanted))})
                 config = without_download(wanted)
-                remarks += [] if config.objective == wanted.objective else [LEFT_OUT]
-                watcher = TrainingStatus(cls, config.steps, list(remarks))
+                notes += [] if config.objective == wanted.objective else [LEFT_OUT]
+                watcher = TrainingStatus(cls, config.steps, list(notes))
                 stop = watcher.progress.cancelled
                 result = run_training(config, out=out, resume=RESUME[resume], callbacks=[watcher], should_stop=stop)
             except StoppedError:
@@ -204,7 +207,7 @@ class TrainModel(io.ComfyNode):
             except SettingError as error:
                 raise ValueError(error.named(widget)) from error
             except TrainingError as error:
-                raise type(error)(worded(str(error), widget)) from error
+                raise type(error)(with_named_fields(str(error), widget)) from error
         watcher.progress.raise_if_cancelled()
         FINISHED.add(run_name, result.path)
         return io.NodeOutput(
@@ -212,7 +215,7 @@ class TrainModel(io.ComfyNode):
             {"loss": [loss for loss in result.losses if math.isfinite(loss)]},
             host.host_image(result.samples[None]),
             str(result.path),
-            "\n".join([report(result), *remarks]),
+            "\n".join([report(result), *notes]),
             ui={"images": host.newest_pictures(result.path.parent / "samples", 1)},
         )
 
@@ -267,7 +270,7 @@ def picture_source(folder: str, images: Tensor | None, mask: Tensor | None) -> P
     if folder != CONNECTED:
         return host.picture_folder(folder)
     if images is None:
-        raise ValueError("no pictures to train on: connect images, or select a folder")
+        raise ValueError("there are no pictures to train on: connect images, or select a folder")
     planes = host.image_planes(images)[:, :3]
     if mask is None:
         return host.store_pictures(list(planes))
@@ -320,11 +323,12 @@ def configuration(
 
 
 def without_download(config: TrainConfig) -> TrainConfig:
-    """The same without terms whose network would have to be downloaded: nodes do not use the internet."""
+    """The same without losses whose network would have to be downloaded: nodes do not use the network."""
     objective = config.objective
     if not isinstance(objective, CompositeConfig) or objective.features != "vgg16":
         return config
-    return config.model_copy(update={"objective": objective.model_copy(update={"features": "none"})})
+    changes = {"features": "none", "adversary": "patches"}  # the other discriminator reads the same features
+    return config.model_copy(update={"objective": objective.model_copy(update=changes)})
 
 
 def report(result: TrainResult) -> str:

@@ -1,4 +1,4 @@
-"""Status of a training on its node."""
+"""Status of a training run on its node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from comfy_api.v0_0_2 import io
 
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
-from ..training.errors import worded
+from ..training.errors import with_named_fields
 from ..training.events import Event, Finished, Message, Preview, Scanning, Started, StepDone
 from . import host, shown
 
@@ -42,14 +42,14 @@ class TrainingStatus:
         The node.
     steps
         Total steps.
-    remarks
-        Sentences that remain below the others.
+    notes
+        Messages that stay below the others.
     """
 
-    def __init__(self, node: type[io.ComfyNode], steps: int, remarks: list[str]) -> None:
+    def __init__(self, node: type[io.ComfyNode], steps: int, notes: list[str]) -> None:
         self.progress = host.Progress(steps)
         self._node = node
-        self._remarks = remarks
+        self._notes = notes
         self._run, self._start, self._done = "", 0, 0
         self._said = float("-inf")
 
@@ -68,34 +68,34 @@ class TrainingStatus:
         elif isinstance(event, Preview):
             self.progress.update(self._done, labeled(event))
         elif isinstance(event, Message):
-            sentence = one_line(worded(event.text, widget), MAX_MESSAGE_LENGTH)
+            sentence = one_line(with_named_fields(event.text, widget), MAX_MESSAGE_LENGTH)
             logger.log(logging.WARNING if event.level == "warning" else logging.INFO, sentence)
             if event.level == "warning":
-                self._remarks.append(sentence)
+                self._notes.append(sentence)
         elif isinstance(event, Finished):
             self._say(self._ending(event))
 
     def stopped(self) -> None:
-        """Report that nothing was kept."""
-        self._say("stopped before the first step: nothing was kept")
+        """Report that nothing was saved."""
+        self._say("stopped before the first step: nothing was saved")
 
     def _beginning(self) -> str:
-        return f"continues {self._run} at step {self._start}" if self._start else ""
+        return f"resumed {self._run} at step {self._start}" if self._start else ""
 
     def _ending(self, event: Finished) -> str:
         if event.interrupted:
-            return f"kept {event.step} of {self.progress.total} steps of {self._run}; Run continues from there"
+            return f"saved {self._run} at step {event.step} of {self.progress.total}; the next run resumes from there"
         if event.step == self._start:
             return (
-                f"all {event.step} steps of {self._run} were already done; for more, increase steps, choose another "
-                f"run_name, or set resume to never"
+                f"all {event.step} steps of {self._run} were already done; to train further, increase steps, choose "
+                "another run_name, or set resume to never"
             )
         return f"{self._run}: {event.step} steps done"
 
     def _say(self, *sentences: str, now: bool = True) -> None:
         if now or time.monotonic() - self._said >= SECONDS:
             self._said = time.monotonic()
-            shown.say(self._node, *sentences, *self._remarks)
+            shown.say(self._node, *sentences, *self._notes)
 
 
 def status(event: StepDone) -> str:

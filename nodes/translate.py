@@ -13,11 +13,11 @@ from . import host, shown
 
 STRETCHES = ("none", "percentile", "clahe")
 PREPARED = PrepareSettings(reduction=1)
-"""Leaves an input unchanged that is already gray and abstracted."""
+"""Leaves inputs that are already gray and abstracted unchanged."""
 
 
 class LearningToSeePrepare(io.ComfyNode):
-    """Abstract pictures as in training, with the live controls."""
+    """Abstract pictures as in training, with live controls."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -26,7 +26,7 @@ class LearningToSeePrepare(io.ComfyNode):
             display_name="Learning to See: Prepare",
             category="Liminal/learning to see",
             description="Makes the soft gray picture that a Learning to See model receives. Translate does this "
-            "itself; use this node to view or adjust it.",
+            "itself; use this node to view or adjust the picture.",
             inputs=[
                 io.Image.Input("image", tooltip="Pictures or frames of any size."),
                 host.LiminalModel.Input(
@@ -46,8 +46,9 @@ class LearningToSeePrepare(io.ComfyNode):
                     "contrast",
                     options=list(STRETCHES),
                     default="none",
-                    tooltip="percentile: stretch the tonal range to that of the training pictures, for dull light. "
-                    "clahe: equalize local contrast as well. All frames get the same setting, to avoid flicker.",
+                    tooltip="percentile: stretch the tonal range to that of the training pictures, for low-contrast "
+                    "input. clahe: also equalize local contrast. All frames are stretched in the same way, to avoid "
+                    "flicker.",
                 ),
                 io.Float.Input("zoom", default=1.0, min=0.25, max=8.0, step=0.05, tooltip="Above 1: zoom in."),
                 io.Float.Input(
@@ -100,7 +101,7 @@ class LearningToSeePrepare(io.ComfyNode):
                     min=0.0,
                     max=1000.0,
                     step=1.0,
-                    tooltip="Gradients weaker than this are not edges.",
+                    tooltip="Gradients weaker than this are never edges.",
                     extra_dict=host.ADVANCED,
                 ),
                 io.Float.Input(
@@ -155,9 +156,9 @@ class LearningToSeePrepare(io.ComfyNode):
         if model is None:
             seen = prepare(frames, PrepareSettings(reduction=reduction), controls=controls)
         elif isinstance(model.model, TranslationModel):
-            seen = FrameTranslator(model.model, controls=controls).look(frames)
+            seen = FrameTranslator(model.model, controls=controls).prepare_input(frames)
         else:
-            raise ValueError("this model fills holes: connect a translation model, or nothing")
+            raise ValueError("this is an inpainting model; connect a translation model, or nothing")
         return io.NodeOutput(host.host_image(seen), ui=shown.pictures(seen))
 
 
@@ -170,7 +171,7 @@ class LearningToSeeTranslate(io.ComfyNode):
             node_id="Liminal_LearningToSeeTranslate",
             display_name="Learning to See: Translate",
             category="Liminal/learning to see",
-            description="Redraws pictures, a clip or a webcam in the style of the model's training pictures.",
+            description="Redraws pictures, a clip or webcam images in the style of the model's training pictures.",
             inputs=[
                 host.LiminalModel.Input("model", tooltip="A translation model, loaded or freshly trained."),
                 io.Image.Input("image", tooltip="Pictures of any size, or the frames of a clip."),
@@ -196,7 +197,8 @@ class LearningToSeeTranslate(io.ComfyNode):
                     min=0.0,
                     max=0.95,
                     step=0.05,
-                    tooltip="For clips: how much of the previous frame is blended into the input. Restarts at a cut.",
+                    tooltip="For clips: how much of the previous frame is blended into the input. Restarts at every "
+                    "cut.",
                 ),
                 io.Float.Input(
                     "smooth_output",
@@ -205,7 +207,7 @@ class LearningToSeeTranslate(io.ComfyNode):
                     max=0.95,
                     step=0.05,
                     tooltip="For clips: how much of the previous frame is blended into the output. 0.5 removes most "
-                    "flicker. Restarts at a cut.",
+                    "flicker. Restarts at every cut.",
                 ),
                 io.Int.Input(
                     "frames_per_batch",

@@ -106,7 +106,7 @@ def test_a_forbidden_import_breaks_the_contract(tree: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYERED)
-def test_no_wing_imports_the_one_above_it_or_beside_it(tree: Path, name: str) -> None:
+def test_no_wing_imports_the_one_above_it_or_next_to_it(tree: Path, name: str) -> None:
     layers = wings(CONTRACTS[name])
     forbidden = [(low, above[0]) for above, below in pairwise(layers) for low in below]
     forbidden += [(one, other) for layer in layers for one in layer for other in layer if one != other]

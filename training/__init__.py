@@ -1,1 +1,1 @@
-"""Training jobs over `inpaint_core`: configuration, data, the one loop, exact resume."""
+"""Training jobs on top of `inpaint_core`: configuration, data, the training loop, exact resume."""

@@ -1,4 +1,4 @@
-"""Keeping memory that training frees at the end of a step and needs again in the next."""
+"""Reuse of the memory that each training step frees and the next one needs again."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PAD = 1 << 28
 def keep_freed_memory() -> bool:
     """Make glibc keep freed memory instead of returning it to the kernel; returns whether it will.
 
-    By default every large tensor is a mapping of its own, whose pages the kernel has to clear again in every step: up
-    to a third of training time on a CPU. This applies to the whole process and cannot be undone, so use it only in
-    processes that do nothing but train. It has no effect except on Linux with glibc.
+    By default, every large tensor is a separate mapping, whose pages the kernel has to clear again in every step, which
+    takes up to a third of the training time on a CPU. The setting applies to the whole process and cannot be undone, so
+    use it only in processes that do nothing but train. It only has an effect on Linux with glibc.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -40,7 +40,7 @@ def draw_panel(
         Smallest and largest value to show; None for those of the last curve.
     """
     font = ImageFont.load_default(15)
-    # The first steps of a training are far off and would flatten the rest, so the axis follows the last curve.
+    # The first steps of a run have extreme values that would flatten the rest, so the axis follows the last curve.
     leading = span or [value for _, value in curves[-1][0] if math.isfinite(value)] or [0.0]
     low, high = min(leading), max(leading)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0

@@ -1,4 +1,4 @@
-"""Shared by the commands of this package: exit codes, a parser with one-line errors, and ending a command."""
+"""Code shared by the commands of this package: exit codes, a parser with one-line errors, and error output."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class StopSignals:
 
 def is_first_process() -> bool:
     """Whether this is the one of torchrun's processes that prints messages."""
-    return os.environ.get("RANK", "0") == "0"
+    return os.getenv("RANK", "0") == "0"
 
 
 def end(command: str, code: int, problem: str | Exception) -> int:
-    """Print in one line on standard error how a command ended.
+    """Print on one line of standard error how a command ended.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def end(command: str, code: int, problem: str | Exception) -> int:
     code
         Its exit code, which is returned.
     problem
-        A sentence, or an error; the fields named by a SettingError are shown as options.
+        A message, or an error; the fields named by a SettingError are shown as options.
     """
     sentence = str(problem)
     if isinstance(problem, SettingError):
@@ -77,7 +77,7 @@ def end(command: str, code: int, problem: str | Exception) -> int:
     elif isinstance(problem, OSError):
         sentence = unwritten(problem)
     if is_first_process():
-        # Standard error may be a file on a full disk; the exit code says the same.
+        # Standard error may itself be a file on the full disk; the exit code still reports the failure.
         with suppress(OSError):
             print(one_line(f"{command}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
     return code

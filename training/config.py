@@ -1,4 +1,4 @@
-"""All settings of a training, with bounds; a recipe is such a configuration as YAML."""
+"""All settings of a training run, with bounds; a recipe is such a configuration as YAML."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ConfigError(SettingError):
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and strict about names, so that a misspelled option is an error."""
+    """A section of the configuration: frozen, and strict about names, so that a misspelled option is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -48,17 +48,17 @@ FORMER_FIELDS = {"recolour": "recolor"}
 
 
 class DataConfig(Section):
-    """Which pictures, and how samples are cut from them."""
+    """Which pictures to use, and how samples are cut from them."""
 
     folder: str | None = Field(None, max_length=4096)
-    """Folder of pictures, or a clip; None for the photographs that scikit-image ships. In a folder divided into train,
-    val and test, train is used for training, val is held out, and test is never used."""
+    """Folder of pictures, or a clip; None for scikit-image's sample photographs. In a folder split into train, val and
+    test, train is used for training, val is held out, and test is never used."""
     frames: int = Field(500, ge=2, le=100_000)
     """Frames drawn from a clip; near duplicates are dropped."""
     picture: str | None = Field(None, max_length=4096)
-    """Train on this single picture instead of a folder, to repair it afterwards."""
+    """Train on this single picture instead of a folder, to repair it afterward."""
     picture_mask: str | None = Field(None, max_length=4096)
-    """The part to repair (white): never used, so that training learns from the rest."""
+    """The part to repair (white), which is excluded from training."""
     recursive: bool = False
     """Include subfolders."""
     size: int = Field(128, ge=16, le=MAX_SIDE)
@@ -68,7 +68,7 @@ class DataConfig(Section):
     zoom: tuple[Annotated[float, Field(ge=0.1, le=16.0)], Annotated[float, Field(ge=0.1, le=16.0)]] = (1.0, 1.5)
     """Smallest and largest side of the random crop, in multiples of `size`; it is then resized to `size`."""
     input_side: Literal["left", "right"] | None = None
-    """Each file holds two pictures side by side, and this one is the input of a translation; None: one picture per
+    """Each file contains two pictures side by side, and this one is the input of a translation; None: one picture per
     file."""
     input_folder: str | None = Field(None, max_length=4096)
     """Folder of a translation's inputs, one per picture, with the same name and size."""
@@ -77,19 +77,18 @@ class DataConfig(Section):
     rotate: bool = False
     """Random rotation by quarter turns."""
     recolor: bool = False
-    """Random order, contrast and brightness of each color channel: with few pictures a network otherwise memorizes
-    their colors."""
+    """Random order, contrast and brightness of the color channels, so that a network does not memorize the colors of
+    few pictures."""
     max_megapixels: float | None = Field(None, gt=0.0, le=100_000.0)
     """Larger pictures, in million pixels, are skipped; None for 89."""
     minimum_side: int = Field(32, ge=1, le=2048)
     """Pictures with a shorter side below this are skipped as tiny."""
     minimum_pictures: int = Field(1, ge=1, le=1_000_000)
-    """Having fewer usable pictures is an error."""
+    """Minimum number of usable pictures; fewer are an error."""
     held_out: float = Field(0.1, ge=0.0, le=0.9)
-    """Share of the pictures held out from training, chosen by their content."""
+    """Fraction of the pictures to hold out from training, chosen by their content."""
     cache_megabytes: int = Field(4096, ge=0, le=1_000_000)
-    """Decoded pictures are kept on the device if they fit into this much memory; otherwise they are read when
-    needed."""
+    """Decoded pictures are kept on the device if they fit in this much memory; otherwise they are read when needed."""
     workers: int = Field(0, ge=0, le=64)
     """Processes that read pictures if they are not kept in memory."""
 
@@ -105,13 +104,13 @@ class DataConfig(Section):
         if self.zoom[0] > self.zoom[1]:
             raise ValueError(f"zoom: the smallest ({self.zoom[0]}) is above the largest ({self.zoom[1]})")
         if self.input_side is not None and self.input_folder is not None:
-            raise ValueError("input_side and input_folder both say where the inputs are: give only one")
+            raise ValueError("input_side and input_folder both specify where the inputs are: set only one of them")
         if self.paired and (self.folder is None or self.recolor):
             raise ValueError("pairs need a folder, and cannot be combined with recolor")
         if (self.picture is None) != (self.picture_mask is None):
-            raise ValueError("picture and picture_mask belong together: give both")
+            raise ValueError("picture and picture_mask belong together: set both")
         if self.picture is not None and self.paired:
-            raise ValueError("a single picture cannot be a pair: give a folder of pairs")
+            raise ValueError("a single picture cannot be a pair: use a folder of pairs")
         return self
 
     @property
@@ -138,7 +137,7 @@ class ModelConfig(Section):
     fill: Literal["mean", "gray"] = "mean"
     """Color of the hole in the network's input: the mean of the training pictures, or 0.5."""
     init_from: str | None = Field(None, max_length=4096)
-    """A model file with initial weights; the optimizer starts fresh."""
+    """A model file with initial weights; the optimizer starts from scratch."""
 
 
 class OptimizerConfig(Section):
@@ -152,7 +151,7 @@ class OptimizerConfig(Section):
     """Second-moment decay of Adam and AdamW; smoothing of RMSprop and Adadelta (their `alpha` and `rho`)."""
     weight_decay: float = Field(0.0, ge=0.0, le=10.0)
     clip_norm: float | None = Field(None, gt=0.0, le=1e6)
-    """Gradients with a larger norm are clipped to it."""
+    """Maximum norm of the gradients; larger ones are clipped."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Learning rate after the warm-up: constant, or decaying to 0 at the last step."""
     warmup_steps: int = Field(0, ge=0, le=1_000_000)
@@ -170,9 +169,9 @@ class ObjectiveConfig(Section):
     draws_holes
         Whether holes are drawn into the training pictures.
     single_picture
-        Whether it can ignore unknown parts of a picture, so that it can train on a single damaged one.
+        Whether it can ignore unknown parts of a picture, as needed to train on a single damaged one.
     learns
-        Kind of network it trains, see `Architecture.learns`.
+        How the networks that it trains learn; see `Architecture.learns`.
     """
 
     task: ClassVar[Literal["inpainting", "translation"]] = "inpainting"
@@ -208,23 +207,23 @@ class CompositeConfig(ObjectiveConfig):
     """Network for the perceptual and style terms: `vgg16` (torchvision's, downloaded on first use), a safetensors file
     with VGG weights, or `none` to use neither term."""
     features_of: Literal["both", "composite"] = "both"
-    """What they compare: the output and the composite, as in the paper, or the composite alone, in two thirds of the
-    time."""
+    """What these terms compare: the output and the composite, as in the paper, or only the composite, which takes two
+    thirds of the time."""
     features_side: int | None = Field(None, ge=32, le=2048)
-    """Side in pixels of their input: in even steps a window around a point of the hole, in odd ones the whole picture,
-    reduced; None: the whole picture at full size. Half of `data.size` takes a quarter of the time."""
+    """Side in pixels of the input of these terms: a window around a point of the hole in even steps, and the reduced
+    whole picture in odd ones. None: the whole picture at full size. Half of `data.size` takes a quarter of the time."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
     """Step at which the encoder's normalization is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
-    """What is frozen: the running statistics, or also the affine parameters."""
+    """Whether to freeze only the running statistics, or also the affine parameters."""
     frozen_norm_rate: float = Field(0.25, gt=0.0, le=1.0)
     """Learning rate of the second phase, relative to the first (5e-5 after 2e-4 in the paper)."""
     perceptual_form: Literal["l1", "cosine"] = "l1"
-    """How features are compared: the mean absolute difference, as in the paper, or the angle between feature vectors in
-    the hole, which weights faint textures as much as strong edges."""
+    """How features are compared: the mean absolute difference, as in the paper, or the cosine distance between feature
+    vectors in the hole, which weights faint textures as much as strong edges."""
     adversarial: Weight = 0.0
-    """Weight of the adversarial term, from a discriminator on everything that touches the hole; 0, as in the paper:
-    none."""
+    """Weight of the adversarial term, whose discriminator covers everything that touches the hole. 0: none, as in the
+    paper."""
     adversary: Literal["patches", "features"] = "patches"
     """Input of the discriminator: patches of the composite with the mask, or the feature maps of the perceptual and
     style terms, which needs fewer pictures to learn from and makes use of a pretrained network."""
@@ -237,7 +236,7 @@ class CompositeConfig(ObjectiveConfig):
 
 
 class GuardConfig(Section):
-    """When a discriminator counts as too strong, and the response."""
+    """When a discriminator is too strong, and what to do then."""
 
     threshold: float = Field(0.02, ge=0.0, le=1.0)
     """A discriminator's averaged loss below this is near zero (0.69 is guessing)."""
@@ -248,11 +247,11 @@ class GuardConfig(Section):
     pause: int = Field(50, ge=1, le=1_000_000)
     """Number of steps for which the discriminator is then paused."""
     interventions: int = Field(5, ge=0, le=1000)
-    """Training ends after this many pauses without success."""
+    """Training stops after this many unsuccessful pauses."""
 
 
 class GlcicConfig(ObjectiveConfig):
-    """Completion with a global and a local adversary, in three phases (Iizuka et al. 2017)."""
+    """Completion with a global and a local discriminator, in three phases (Iizuka et al. 2017)."""
 
     name: Literal["glcic"] = "glcic"
     completion_steps: int = Field(9000, ge=0, le=100_000_000)
@@ -262,7 +261,7 @@ class GlcicConfig(ObjectiveConfig):
     alpha: Weight = 4e-4
     """Weight of the adversarial term relative to the mean squared error in the hole."""
     adaptive_weight: bool = False
-    """Multiply `alpha` by the ratio of both terms' gradients; it should then be around 1."""
+    """Multiply `alpha` by the ratio of both terms' gradients; set `alpha` to around 1 in this case."""
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the discriminator; its sizes are derived from `data.size` unless given."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)
@@ -287,17 +286,18 @@ class Pix2PixConfig(TranslationConfig):
     l1: Weight = 100.0
     """Weight of the mean absolute difference in the network's own range (-1..1), as in the paper."""
     l1_reduction: int = Field(1, ge=1, le=64)
-    """Factor by which both pictures are reduced before comparison: above 1 only colors and shapes have to match the
-    truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
+    """Factor by which both pictures are reduced before comparison: above 1, only colors and shapes have to match the
+    ground truth, and textures are left to the other terms. 1: every pixel, as in the paper."""
     perceptual: Weight = 0.0
-    """Weight of the angles between feature vectors of output and truth."""
+    """Weight of the cosine distance between feature vectors of the output and the ground truth."""
     style: Weight = 0.0
-    """Weight of the difference between their Gram matrices: textures regardless of position."""
+    """Weight of the difference between their Gram matrices, which compares textures regardless of position."""
     features: str = Field("none", max_length=4096)
     """Network for both: `vgg16` (torchvision's, downloaded on first use), a safetensors file with VGG weights, or
     `none` to use neither term."""
     features_reduction: int = Field(1, ge=1, le=8)
-    """Factor by which pictures are reduced for them: larger shapes, in a fraction of the time."""
+    """Factor by which pictures are reduced for these terms: they then compare larger shapes, in a fraction of the
+    time."""
     adversarial: Weight = 1.0
     """0 trains without a discriminator."""
     adversarial_loss: AdversarialLoss = "logistic"
@@ -321,7 +321,7 @@ class Pix2PixConfig(TranslationConfig):
 
 
 class ExemplarsConfig(TranslationConfig):
-    """Choice of the pictures in a network's memory."""
+    """Selection of a network's exemplars."""
 
     learns: ClassVar[Learning] = "exemplars"
 
@@ -329,9 +329,9 @@ class ExemplarsConfig(TranslationConfig):
     prepare: PrepareSettings = PrepareSettings(reduction=12)
     """How a picture is turned into the input."""
     color: Weight = 2.0
-    """Weight of colors relative to shapes in comparing pictures."""
+    """Weight of colors relative to shapes when comparing pictures."""
     focus: Weight = 0.01
-    """Weight of fine detail: above 0, pictures in focus are preferred to blurred ones."""
+    """Weight of fine detail; above 0, pictures in focus are preferred to blurred ones."""
 
 
 OBJECTIVE_CONFIGS: dict[str, type[ObjectiveConfig]] = {}
@@ -375,7 +375,7 @@ class ValidationConfig(Section):
 
 
 class TrainConfig(Section):
-    """A complete training."""
+    """Settings of a training run."""
 
     name: str = Field("run", min_length=1, max_length=100, pattern=r"^[\w .-]+$")
     seed: int = Field(0, ge=0, lt=2**64)
@@ -383,9 +383,9 @@ class TrainConfig(Section):
     batch_size: int = Field(16, ge=1, le=4096)
     """Pictures per step and process."""
     accumulate: int = Field(1, ge=1, le=1024)
-    """Number of parts in which a batch is processed one after another, to save memory."""
+    """Number of parts into which a batch is divided, to save memory; they are processed one after another."""
     device: str = Field("auto", max_length=32)
-    """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
+    """`auto` (a GPU if there is one), `cpu`, `cuda`, `cuda:1`, `mps`."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
     """`auto`: bfloat16 (float16 on older GPUs) if the device multiplies faster in it, otherwise float32. A CPU without
     AVX512-BF16 or AMX takes ten times as long in bfloat16."""
@@ -399,7 +399,7 @@ class TrainConfig(Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     validation: ValidationConfig = ValidationConfig()
     trackers: tuple[Tracker, ...] = ()
-    """Where to log besides the run folder; a tracker that fails is disabled and training continues."""
+    """Where to log in addition to the run folder; a tracker that fails is disabled, and training continues."""
     preview_every: int = Field(100, ge=1, le=1_000_000)
     """Steps between contact sheets."""
     checkpoint_every: int = Field(200, ge=1, le=1_000_000)
@@ -411,7 +411,7 @@ class TrainConfig(Section):
     def _check(self) -> TrainConfig:
         if self.data.picture is not None and not self.objective.single_picture:
             able = ", ".join(name for name, config in OBJECTIVE_CONFIGS.items() if config.single_picture)
-            raise ValueError(f"data.picture: a single picture can only be trained on with objective {able}")
+            raise ValueError(f"data.picture: training on a single picture is only possible with objective {able}")
         if self.data.paired and self.objective.task != "translation":
             able = ", ".join(name for name, config in OBJECTIVE_CONFIGS.items() if config.task == "translation")
             raise ValueError(f"data: paired inputs are only for translation (objective {able})")
@@ -438,13 +438,13 @@ def parse_config(values: Mapping[str, object]) -> TrainConfig:
 
 
 def config_error(error: ValidationError) -> SettingError:
-    """Pydantic's validation errors, as an error that knows its fields."""
+    """Pydantic's validation errors, as an error with field names."""
     problems: list[tuple[str | None, str]] = []
     for item in error.errors(include_url=False):
         message = item["msg"].removeprefix("Value error, ")
         where = ".".join(str(step) for step in item["loc"] if step not in OBJECTIVE_CONFIGS)
         if item["type"] == "value_error":
-            # This project's own sentences, which already say what was given.
+            # This project's own messages, which already include the value.
             problems.append((where or None, message))
         else:
             problems.append((where or None, f"{item['input']!r:.60} was given: {message[:1].lower()}{message[1:]}"))
@@ -471,7 +471,7 @@ def read_recipe(recipe: str | Path) -> dict[str, object]:
         values = read_yaml(path)
     except FileNotFoundError:
         raise ConfigError(
-            f"no recipe {str(recipe)!r}: give a .yaml file or one of {', '.join(recipe_names())}"
+            f"no recipe {str(recipe)!r}: use a .yaml file or one of {', '.join(recipe_names())}"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from None

@@ -1,4 +1,4 @@
-"""Errors of the trainer, each with one sentence for the user."""
+"""Errors of the trainer, each with a one-line message to the user."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class SettingError(ValueError):
     sentence
         What is wrong and what to do; other fields that it mentions are in backticks.
     field
-        Dotted name of the field it is about (`optimizer.learning_rate`), None if there is no single one. The command
-        line and the Train node show their own name for it.
+        Dotted name of the field that the error is about (`optimizer.learning_rate`), None if there is no single one.
+        The command line and the Train node replace it with their own names.
     """
 
     def __init__(self, sentence: str, field: str | None = None) -> None:
@@ -35,13 +35,14 @@ class SettingError(ValueError):
     def named(self, name: Callable[[str], str]) -> str:
         """All problems in one line, with each field named by `name(field)`."""
         sentences = (
-            worded(sentence if field is None else f"`{field}`: {sentence}", name) for field, sentence in self.problems
+            with_named_fields(sentence if field is None else f"`{field}`: {sentence}", name)
+            for field, sentence in self.problems
         )
         return one_line("; ".join(sentences), MAX_MESSAGE_LENGTH)
 
 
-def worded(text: str, name: Callable[[str], str]) -> str:
-    """A sentence with the fields in backticks replaced by `name(field)`."""
+def with_named_fields(text: str, name: Callable[[str], str]) -> str:
+    """A message with the fields in backticks replaced by `name(field)`."""
     return re.sub(r"`([a-z][a-z0-9_.]*)`", lambda match: name(match[1]), text)
 
 
@@ -50,7 +51,7 @@ class TrainingError(RuntimeError):
 
 
 class CollapsedError(TrainingError):
-    """Generator and discriminator are irreparably out of balance."""
+    """The generator and the discriminator are out of balance, and pausing did not help."""
 
 
 class DivergedError(TrainingError):
@@ -58,4 +59,4 @@ class DivergedError(TrainingError):
 
 
 class OutOfMemoryError(TrainingError):
-    """Not even a single picture fits into the device's memory."""
+    """Not even a single picture fits in the device's memory."""

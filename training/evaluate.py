@@ -1,8 +1,8 @@
 """`python -m training.evaluate`: compare models and classical fills on the same pictures with the same holes.
 
 The folder --out receives manifest.json (the pairs of pictures and holes), results/ (every score of every pair),
-report.json, report.md (tables as in papers), grid.png and scatter.png. Repeating the command continues an evaluation
-that was interrupted or killed, and can add more models.
+report.json, report.md (tables in the format of papers), grid.png and scatter.png. Repeating the command resumes an
+evaluation that was interrupted or killed, and can add more models.
 
 exit codes: 0 done, 1 out of memory, 2 bad input (one line on standard error), 130 interrupted
 """
@@ -18,7 +18,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.devices import find_device
 from inpaint_core.files.opening import add_limit_argument
 from inpaint_core.foreign.completers import open_completer
@@ -32,7 +32,7 @@ from .evaluation import report as reports
 from .evaluation.comparison import EvaluationSettings, compare
 from .evaluation.methods import WITH_PATCHES, Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
-from .runs.folder import check_apart, check_writable
+from .runs.folder import check_outside, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
 MIN_SIZE, MAX_SIZE = 32, 4096
@@ -45,13 +45,13 @@ COMMAND = "training.evaluate"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    print_any_name()
+    allow_undecodable_names()
     try:
         options = _parser().parse_args(arguments)
         check_writable(options.out)
-        check_apart(options.out, options.data, recursive=True)
+        check_outside(options.out, options.data, recursive=True)
         if Path(options.masks).is_dir():
-            check_apart(options.out, Path(options.masks), recursive=True)
+            check_outside(options.out, Path(options.masks), recursive=True)
         settings = EvaluationSettings(
             data=options.data,
             masks=options.masks,
@@ -97,7 +97,7 @@ def _say(sentence: str) -> None:
 def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:
     """The name of the method given by `--against`."""
     if model not in models:
-        raise ValueError(f"--against {model}: not one of the measured models, {', '.join(models)}")
+        raise ValueError(f"--against {model}: not one of the models to measure: {', '.join(models)}")
     return names[models.index(model)]
 
 
@@ -114,15 +114,15 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="MODEL",
-        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *FILL_NAMES))}; with {WITH_PATCHES} appended, "
-        "the fill guides patches copied from the surroundings",
+        help=f"model files, or {', '.join((*EMBEDDED_INPAINTING, *FILL_NAMES))}; with {WITH_PATCHES} appended, the "
+        "fill guides patches copied from the surroundings",
     )
     parser.add_argument(
         "--against",
         nargs="+",
         default=[],
         metavar="MODEL",
-        help="some of these models: also report the paired difference of the others from them, in the hole",
+        help="some of these models: also report the paired differences of the others from each of them, in the hole",
     )
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="folder of pictures, including subfolders"
@@ -158,9 +158,9 @@ def _parser() -> argparse.ArgumentParser:
         "--count",
         type=_checked(int, lambda value: value >= 1, "1 or more"),
         metavar="N",
-        help="number of picture and mask pairs over all columns of the tables; fewer than pictures x columns uses a "
-        "random sample of the pictures, more adds further crops (default: every picture once per column, at most 1000 "
-        "per column)",
+        help="number of picture-mask pairs over all columns of the tables; if it is less than pictures x columns, a "
+        "random sample of the pictures is used, and if it is more, further crops are added (default: every picture "
+        "once per column, at most 1000 per column)",
     )
     parser.add_argument(
         "--buckets",
@@ -186,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         "--strategy",
         choices=STRATEGIES,
         default="whole",
-        help="what a model sees, see python -m inpaint_core inpaint --help (default: whole)",
+        help="what a model sees; see python -m inpaint_core inpaint --help (default: whole)",
     )
     parser.add_argument("--device", default="cpu", help="device for networks, e.g. cuda (default: cpu)")
     parser.add_argument("--invert", action="store_true", help="black = hole in the folder of --masks")
@@ -207,7 +207,7 @@ def _checked(kind: Callable[[str], Value], accepts: Callable[[Value], bool], acc
         except ValueError:
             value = None
         if value is None or not accepts(value):
-            raise argparse.ArgumentTypeError(f"{text!r} is not valid: give {accepted}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not valid: must be {accepted}")
         return value
 
     return parse

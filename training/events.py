@@ -1,4 +1,4 @@
-"""Events emitted by a training."""
+"""Events emitted by a training run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Validated:
-    """Sent after a validation; `best` says whether it was the best so far."""
+    """Sent after a validation; `best` is true if it was the best so far."""
 
     step: int
     metrics: Mapping[str, float]
@@ -83,14 +83,14 @@ class CheckpointSaved:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """The training went back to the state of `step`; later steps are repeated with other samples."""
+    """Training returned to the state of `step`; later steps are repeated with other samples."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence for the user."""
+    """A message to the user."""
 
     text: str
     level: Literal["info", "warning"] = "info"
@@ -107,5 +107,5 @@ class Finished:
 
 Event = Scanning | Started | StepDone | Validated | Preview | CheckpointSaved | RolledBack | Message | Finished
 Callback = Callable[[Event], None]
-"""Called in order, in the training's thread. An exception ends the run: the state is saved first, then the exception
-propagates."""
+"""Receives events in order, in the training thread. An exception ends the run: the state is saved first, then the
+exception propagates."""

@@ -25,8 +25,8 @@ OWN_TO_OPTIMIZER = ("learning_rate", "beta1", "beta2", "weight_decay")
 def layered(base: Values, *layers: Values) -> dict[str, Any]:
     """Merge settings, section by section and argument by argument.
 
-    If a layer selects another architecture, objective or optimizer, the underlying values of the former one are
-    dropped, and the defaults of the new one apply. Everything given by the layer itself is kept.
+    If a layer selects another architecture, objective or optimizer, the values for the previous one are dropped, and
+    the defaults of the new one apply. Everything that the layer itself sets is kept.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _current(values: Values) -> dict[str, Any]:
 
 
 def _kept(section: str, known: Values, change: Values) -> Values:
-    """The values of a section that survive a change of it."""
+    """The values of a section that remain after a change to it."""
     if section == "objective" and _changes(known, change, "name", ReconstructionConfig.model_fields["name"].default):
         return {}
     if section == "model" and _changes(known, change, "architecture", ModelConfig.model_fields["architecture"].default):

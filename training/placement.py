@@ -1,4 +1,4 @@
-"""Placement of a training: device and process."""
+"""Placement of a training run: device and process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Placement:
             distributed.barrier()
 
     def agree(self, decide: Callable[[], Decision]) -> Decision:
-        """The first process decides, and all get its answer or its ValueError."""
+        """Let the first process decide; all processes get its answer or its ValueError."""
         answer: list[tuple[Decision | None, str | None]] = [(None, None)]
         if self.first:
             try:
@@ -76,7 +76,7 @@ class Placement:
         return [name for part in parts for name in part]
 
     def any(self, flag: bool) -> bool:
-        """Whether any process says yes; all have to call this."""
+        """Whether the argument is true in any process; all processes have to call this."""
         if self.processes == 1:
             return flag
         return bool(self.mean(torch.tensor(float(flag), device=self.device)) > 0.0)
@@ -93,11 +93,11 @@ def place(name: str) -> Placement:
 @contextmanager
 def process_group() -> Iterator[None]:
     """Join torchrun's processes for the duration of the block; does nothing in a single process or in a joined one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+    if int(os.getenv("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        torch.cuda.set_device(int(os.getenv("LOCAL_RANK", "0")) % torch.cuda.device_count())
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield

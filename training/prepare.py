@@ -1,4 +1,4 @@
-"""`python -m training.prepare`: make a dataset from a folder of pictures: cut, deduplicate, split, report.
+"""`python -m training.prepare`: prepare a dataset from a folder of pictures: cut, deduplicate, split, report.
 
 usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [--shorter-side N] [--split 80/10/10]
                                   [--recursive] [--format jpg|png] [--quality 95] [--threshold BITS] [--seed S]
@@ -10,34 +10,36 @@ usage: python -m training.prepare --data DIR --out DIR [--size 256] [--tiles] [-
   --size N           side of the squares in pixels; smaller pictures are skipped
   --tiles            as many squares as fit side by side (default: reduce the shorter side to N and crop the center)
   --shorter-side N   with --tiles: first reduce larger pictures until their shorter side has N pixels
-  --split A/B/C      shares of training, validation and test pictures
+  --split A/B/C      proportions of training, validation and test pictures
   --recursive        include subfolders
   --format, --quality   png, or jpg of this quality (1 to 100); pictures with transparent parts become png
   --threshold BITS   near duplicates differ in at most this many of the 64 bits of their perceptual hashes (default 12)
-  --max-megapixels N accept pictures of up to N million pixels (default 89)
+  --max-megapixels N maximum size of a picture in megapixels (default 89)
   --seed S           seed of the split into train, val and test
 
-exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted; run again to continue
+exit codes: 0 done, 1 disk error, 2 bad input (one line on standard error), 130 interrupted; run again to continue
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.files.atomic import unwritten
 from inpaint_core.files.folders import Listing, list_pictures
 from inpaint_core.files.opening import ImageFileError, add_limit_argument, pixel_limit
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
 from .config import ConfigError
+from .dataset.attribution import ATTRIBUTION, Credit, read_credits, write_credits
 from .dataset.scan import DatasetError, LeftOut
-from .dataset.selection import SPLITS, choose
+from .dataset.selection import SPLITS, Source, choose
 from .preparation.cutting import name_squares, scan_files, write_squares
 from .preparation.ledger import Ledger
 from .preparation.report import REPORT, earlier_splits, make_report, summarize
@@ -51,12 +53,12 @@ SIZES = (16, WHOLE)
 
 
 def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
-    """Make the dataset, or update it. See `training.dataset.selection.choose` for what is kept and in which split.
+    """Create or update the dataset. See `training.dataset.selection.choose` for what is kept and in which split.
 
     Parameters
     ----------
     settings
-        What to do.
+        The settings.
     quiet
         No progress bars.
 
@@ -70,12 +72,13 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
     ValueError
         `PrepareError`, `DatasetError`, `RunError` or `LockedError`: nothing has been changed.
     OSError
-        The disk is full or failed; all files written so far are complete.
+        The disk is full or a disk error occurred; all files written so far are complete.
     """
     data, out = settings.data.expanduser().resolve(), settings.out.expanduser().resolve()
     _check_places(data, out)
     check_writable(out)
     listing = _search(data, settings.recursive)
+    credits_ = _read_credits(data)
     earlier = earlier_splits(out / REPORT, settings)
     sources, left_out = scan_files(data, listing.pictures, settings, quiet)
     if not sources:
@@ -97,8 +100,28 @@ def prepare(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
         failed = write_squares(sources, settings, ledger, quiet)
         ledger.finish()
         report = make_report(settings, sources, [*left_out, *failed], listing)
+        if credits_ or (out / ATTRIBUTION).exists():
+            write_credits(out, credits_of(sources, credits_))
         write_json(out / REPORT, report)
     return report
+
+
+def credits_of(sources: Sequence[Source], credits_: Sequence[Credit]) -> list[Credit]:
+    """The credits of every file written, from those of the pictures."""
+    by_file = {credit.file: credit for credit in credits_}
+    return [
+        dataclasses.replace(by_file[source.file], file=name)
+        for source in sources
+        if source.file in by_file
+        for name in source.written
+    ]
+
+
+def _read_credits(data: Path) -> list[Credit]:
+    try:
+        return read_credits(data)
+    except ValueError as error:
+        raise PrepareError(str(error)) from None
 
 
 def _search(data: Path, recursive: bool) -> Listing:
@@ -110,7 +133,7 @@ def _search(data: Path, recursive: bool) -> Listing:
 
 def _check_places(data: Path, out: Path) -> None:
     if out == data or data in out.parents:
-        raise PrepareError(f"--out {out} lies inside --data {data}, so its pictures would mix; choose another")
+        raise PrepareError(f"--out {out} lies inside --data {data}, so inputs and outputs would mix; choose another")
     for split in SPLITS:
         if data == out / split or out / split in data.parents:
             raise PrepareError(f"--data {data} is where --out {out} would write; choose another --out")
@@ -180,7 +203,7 @@ def _shares(text: str) -> tuple[float, float, float]:
     except ValueError:
         train = validation = test = -1.0
     if not (0.0 < train < 1e9 and 0.0 <= validation < 1e9 and 0.0 <= test < 1e9):
-        raise argparse.ArgumentTypeError(f"{text!r} is not three shares such as 80/10/10, the first above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 80/10/10, with the first number above 0")
     return train, validation, test
 
 
@@ -189,7 +212,7 @@ COMMAND = "training.prepare"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    print_any_name()
+    allow_undecodable_names()
     try:
         settings = read_command_line(sys.argv[1:] if arguments is None else arguments)
         report = prepare(settings, quiet=False)

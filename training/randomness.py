@@ -1,8 +1,8 @@
 """Randomness as a function of seed, purpose and position, so that no random state has to be saved.
 
-Every random choice of a training (order, crop, flip, mask, dropout) is drawn from its own generator, derived from the
-run's seed, a word for the purpose and the number of the sample or step. A run that is resumed, distributed over several
-processes or split into smaller batches therefore sees the same pictures with the same holes.
+Every random choice of a training run (order, crop, flip, mask, dropout) is drawn from its own generator, derived from
+the run's seed, a word for the purpose and the number of the sample or step. A run that is resumed, distributed over
+several processes or split into smaller batches therefore sees the same pictures with the same holes.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ usage: python -m training.run [--config RECIPE] [--data DIR] [--out DIR] [--step
   --resume none     start a new run, in the next free folder if the run folder is taken
   --resume RUN      resume the run in the folder RUN
                     (default: resume the run in the run folder if it was interrupted, otherwise start a new one)
+  --pass-gib N      GiB that one pass of the model may take (default: 16)
   --optimizer.learning_rate 0.0005, --data.size 96, ...: every field of the configuration
 
 exit codes: 0 done, 2 bad input (one line on standard error), 130 interrupted and saved
@@ -24,7 +25,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inpaint_core.commands.notes import print_any_name
+from inpaint_core.checkpoints.weights import set_pass_limit
+from inpaint_core.commands.notes import allow_undecodable_names
 from inpaint_core.files.atomic import unwritten
 
 from .allocation import keep_freed_memory
@@ -51,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     from .callbacks.progress_bar import ProgressBar
     from .engine.session import StoppedError, run_training
-    from .errors import TrainingError, worded
+    from .errors import TrainingError, with_named_fields
     from .placement import process_group
 
-    print_any_name()
+    allow_undecodable_names()
     stop = StopSignals()
     try:
         config, out, resume = read_command_line(sys.argv[1:] if arguments is None else arguments)
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError as error:
         return end(COMMAND, INTERRUPTED, error)
     except TrainingError as error:
-        return end(COMMAND, FAILED, worded(str(error), option))
+        return end(COMMAND, FAILED, with_named_fields(str(error), option))
     except OSError as error:
         return end(
             COMMAND, FAILED, f"{unwritten(error)}; everything saved before is intact; repeat the command to continue"
@@ -105,7 +107,7 @@ def report(result: TrainResult) -> None:
 
 
 def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resume]:
-    """Configuration, run folder, and what to do with an existing run.
+    """Parse the command line into the configuration, the run folder, and what to do with an existing run.
 
     Raises
     ------
@@ -115,12 +117,15 @@ def read_command_line(arguments: Sequence[str]) -> tuple[TrainConfig, Path, Resu
     parser = OneLineParser(prog="training.run", add_help=False, allow_abbrev=False)
     for name in ("--config", "--data", "--out", "--steps", "--resume"):
         parser.add_argument(name)
+    parser.add_argument("--pass-gib", type=float)
     parser.add_argument("-h", "--help", action="store_true")
     known, rest = parser.parse_known_args(arguments)
     if known.help:
         print(__doc__)
         print(f"recipes: {', '.join(recipe_names())}")
         raise SystemExit(DONE)
+    if known.pass_gib is not None:
+        set_pass_limit(known.pass_gib)
     resume: Resume = known.resume if known.resume in ("auto", "none") else "unfinished"
     if known.resume not in (None, "auto", "none"):
         resume = Path(known.resume)
@@ -148,7 +153,7 @@ def _base(recipe: str | None, out: str | None, resume: Resume) -> dict[str, Any]
 
 
 def _given(arguments: Sequence[str]) -> dict[str, Any]:
-    """Only the fields named by options."""
+    """Only the fields set by options."""
     if not arguments:
         return {}
     # Imported late: only this needs it, and importing it is slow.

@@ -5,16 +5,16 @@ usage: python -m training.sweep --config SWEEP --out DIR [--data DIR] [--process
   --config SWEEP    a .yaml file, or the bundled sweep: landscape
   --out DIR         receives results.json, report.md, curves.png, bars.png, pictures.png and a run folder for each run
   --data DIR        folder of pictures (default: the sweep's)
-  --processes N     number of runs at a time (default 1); with torchrun, each of its processes takes its share
+  --processes N     number of runs at a time (default 1); with torchrun, the runs are divided among its processes
   --resume auto     skip complete runs, resume unfinished ones (default)
-  --resume none     refuse a folder that already has a sweep
+  --resume none     fail if the folder already contains a sweep
   --steps N         steps of every run; increasing it resumes all runs
 
-A sweep is a YAML mapping: `base` (fields of a training, on top of a `recipe`), `axes` (each with its levels, each with
-the fields that it sets), `seeds`, and `test` (the share of the pictures that all models are finally measured on, and
-the number of crops). A run that fails is recorded with its reason, and the others continue.
+A sweep is a YAML mapping: `base` (fields of a training run, on top of a `recipe`), `axes` (with their levels and the
+fields that each level sets), `seeds`, and `test` (the fraction of the pictures that all models are finally measured on,
+and the number of crops). A run that fails is recorded with its reason, and the others continue.
 
-exit codes: 0 done, 1 the disk failed, 2 bad input (one line on standard error), 130 interrupted and saved
+exit codes: 0 done, 1 disk error, 2 bad input (one line on standard error), 130 interrupted and saved
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from inpaint_core.files.atomic import unwritten
 
 from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, StopSignals, end
 from .config import ConfigError
-from .runs.folder import check_apart, check_writable
+from .runs.folder import check_outside, check_writable
 
 if TYPE_CHECKING:
     from .sweeps.config import Combination
@@ -57,19 +57,19 @@ class Request:
 
 
 def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False) -> list[str]:
-    """Do the remaining work of a sweep, alone or with other processes, and write its report.
+    """Complete a sweep, alone or with other processes, and write its report.
 
     Parameters
     ----------
     request
         The parsed command line.
     should_stop
-        Checked before every step of every training.
+        Called before every step of every run; stop if it returns true.
 
     Returns
     -------
     list of str
-        Sentences on which level of each axis is best; empty in all but the first of torchrun's processes.
+        Messages on which level of each axis is best; empty in all but the first of torchrun's processes.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
     StoppedError
         Stopped on request; unfinished runs are saved.
     OSError
-        The disk is full or failed.
+        The disk is full or a disk error occurred.
     """
     from .placement import place, process_group
     from .sweeps.config import make_sweep
@@ -87,8 +87,9 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
 
     sweep = make_sweep(request.values, request.data, request.steps)
     if sweep.base.data.folder is not None:
-        check_apart(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
-    # The first of torchrun's processes decides whether the sweep is possible at all; after that each trains alone.
+        check_outside(request.out, Path(sweep.base.data.folder), sweep.base.data.recursive)
+    # The first of torchrun's processes checks whether the sweep is possible at all; after that, each trains
+    # independently.
     with process_group():
         placement = place("cpu")
         placement.agree(lambda: _check(request, placement.processes > 1))
@@ -114,7 +115,7 @@ def run_sweep(request: Request, should_stop: Callable[[], bool] = lambda: False)
 
 
 def _check(request: Request, together: bool) -> None:
-    """Refuse impossible requests before anything is written."""
+    """Reject impossible requests before anything is written."""
     from .sweeps.report import RESULTS, RESULTS_FORMAT
 
     out = request.out
@@ -123,7 +124,7 @@ def _check(request: Request, together: bool) -> None:
         raise ConfigError("--processes: torchrun has already started the processes")
     if request.fresh and (out / "runs").exists():
         raise ConfigError(
-            f"{out}: there already is a sweep here; choose another `out`, or set `resume` to auto to continue it"
+            f"{out}: there is already a sweep here; choose another `out`, or set `resume` to auto to continue it"
         )
     if (out / RESULTS).exists():
         try:
@@ -137,7 +138,7 @@ def _check(request: Request, together: bool) -> None:
 @contextmanager
 def _helpers(request: Request) -> Iterator[None]:
     """Run all other processes for the duration of the block; if it fails, they save and end."""
-    _share_processors(request.processes)
+    _limit_threads(request.processes)
     context = multiprocessing.get_context("spawn")
     leave = context.Event()
     helpers = [context.Process(target=_help, args=(request, leave)) for _ in range(request.processes - 1)]
@@ -155,12 +156,12 @@ def _helpers(request: Request) -> Iterator[None]:
 
 
 def _help(request: Request, leave: Event) -> None:
-    """The work of a helper process: it takes runs until none is left, or until its parent process is gone."""
+    """The work of a worker process: complete runs until none is left or its parent process has ended."""
     from .engine.session import StoppedError
     from .sweeps.config import make_sweep
     from .sweeps.runs import Bench, Runs
 
-    _share_processors(request.processes)
+    _limit_threads(request.processes)
     parent, stop = multiprocessing.parent_process(), StopSignals()
 
     def should_stop() -> bool:
@@ -174,7 +175,7 @@ def _help(request: Request, leave: Event) -> None:
     except StoppedError:
         pass
     except (ValueError, OSError) as error:
-        # Its remaining runs are taken over.
+        # Its remaining runs are taken over by the others.
         end(COMMAND, FAILED, f"a process ends: {error}")
 
 
@@ -184,9 +185,9 @@ def _say(runs: Runs, every: Sequence[Combination], run: Combination, outcome: Ou
     print(f"{complete} of {len(every)}: {run.name}: {said}", flush=True)
 
 
-def _share_processors(processes: int) -> None:
-    """With one process per run, more threads than processors would only slow each other down."""
-    if "OMP_NUM_THREADS" not in os.environ:
+def _limit_threads(processes: int) -> None:
+    """Limit each process's threads: with more threads than CPUs, the runs would slow each other down."""
+    if os.getenv("OMP_NUM_THREADS") is None:
         import torch
 
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))

@@ -1,4 +1,4 @@
-"""Bounded reading of YAML configuration files: a small file never becomes a huge or endless structure."""
+"""Safe reading of YAML configuration files: a small file cannot expand to a huge or endless structure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> Any:
     if len(content) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes, too large for a configuration")
     try:
-        values = yaml.load(content.decode("utf-8"), Loader)
+        values = Loader(content.decode("utf-8")).get_single_data()
     except (yaml.YAMLError, RecursionError, OverflowError, TypeError) as error:
         raise ValueError(f"not YAML ({' '.join(str(error).split())[:300]})") from None
     _check_keys(values)

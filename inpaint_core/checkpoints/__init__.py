@@ -1,4 +1,4 @@
-"""Self-describing checkpoints: reading, writing and refusing them, and the models built from them."""
+"""Self-describing checkpoints: reading, writing and validating them, and the models built from them."""
 
 from .card import ModelCard
 from .errors import CheckpointError

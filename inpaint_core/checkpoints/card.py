@@ -1,4 +1,4 @@
-"""What a checkpoint says about itself."""
+"""The card: metadata that makes a checkpoint self-describing."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def pack_version() -> str:
 class ModelCard(BaseModel):
     """Everything needed to rebuild a network and prepare its input, and where it came from.
 
-    Stored as JSON in the metadata of the safetensors file. A card is untrusted: every field is bounded here, the
-    architecture's arguments are bounded by the architecture.
+    Stored as JSON in the metadata of the safetensors file. A card is untrusted: every field is bounded here, except for
+    the architecture's arguments, which the architecture bounds.
     """
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -46,7 +46,7 @@ class ModelCard(BaseModel):
     prepare: PrepareSettings | None = None
     """How a translation network's input is made from a picture; None for one that reads pictures as they are."""
     trained_size: int = Field(256, ge=1, le=MAX_SIDE)
-    """Side in pixels of the squares it was trained on."""
+    """Side in pixels of the training crops."""
     steps: int = Field(0, ge=0)
     name: Text = ""
     data: Text = ""

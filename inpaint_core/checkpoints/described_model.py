@@ -1,4 +1,4 @@
-"""What models for every task have in common: a network, and the card that says how to feed it."""
+"""Base class of the models for all tasks: a network, and the card that describes its input."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class DescribedModel:
     Parameters
     ----------
     card
-        Says how the network's input is prepared.
+        Describes how the network's input is prepared.
     network
-        Its mode is left alone.
+        Its training or evaluation mode is not changed.
     """
 
     def __init__(self, card: ModelCard, network: Network) -> None:
@@ -31,11 +31,11 @@ class DescribedModel:
 
     @property
     def device(self) -> torch.device:
-        """Device of the weights, or of what the network remembers."""
+        """Device of the weights, or of the buffers of a network without weights."""
         return next(chain(self.network.parameters(), self.network.buffers())).device
 
     def to(self: Model, device: torch.device | str) -> Model:
-        """Move the weights; returns itself."""
+        """Move the weights; returns the model itself."""
         self.network.to(device)
         return self
 

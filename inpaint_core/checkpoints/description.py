@@ -1,4 +1,4 @@
-"""A description of a model in words."""
+"""A description of a model as text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .translation_model import TranslationModel
 
 
 def describe_model(model: InpaintingModel | TranslationModel) -> str:
-    """What a model is, one fact per line: architecture, size, how its input is prepared, what it was trained on."""
+    """A model's architecture, size, input and training data, one property per line."""
     card = model.card
     parameters = sum(parameter.numel() for parameter in model.network.parameters())
-    remembered = sum(buffer.numel() for buffer in model.network.buffers() if buffer.dtype == torch.uint8)
+    stored = sum(buffer.numel() for buffer in model.network.buffers() if buffer.dtype == torch.uint8)
     chosen = ", ".join(f"{key} {value}" for key, value in sorted(card.arguments.items()))
     inpaints = card.task == "inpainting"
     lines = {
@@ -22,7 +22,7 @@ def describe_model(model: InpaintingModel | TranslationModel) -> str:
         "task": card.task,
         "architecture": f"{card.architecture} ({chosen})" if chosen else f"{card.architecture} (defaults)",
         "parameters": f"{parameters:,} ({parameters * 4 / 1e6:.1f} MB in float32)" if parameters else "",
-        "memory": f"{card.arguments.get('pictures')} pictures ({remembered / 1e6:.1f} MB)" if remembered else "",
+        "exemplars": f"{card.arguments.get('pictures')} pictures ({stored / 1e6:.1f} MB)" if stored else "",
         "value range": {"unit": "0..1", "signed": "-1..1", "imagenet": "ImageNet-normalized"}[card.value_range],
         "mask": "1 = hole, filled with RGB " + " ".join(f"{value:.3f}" for value in card.fill) if inpaints else "",
         "input": "" if inpaints else _describe_input(card.prepare),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "weights"
-EMBEDDED_INPAINTING = ("unet-natural", "pconv-natural", "glcic-natural")
-"""Those that fill holes, best first: lists offered to users begin with it."""
+EMBEDDED_INPAINTING = ("unet-natural", "pconv-natural", "glcic-natural", "liminal-rooms")
+"""Those that fill holes, best first. Lists shown to users start with these."""
 EMBEDDED_TRANSLATION = ("see-flowers", "see-waves", "see-clouds")
 """Those that translate pictures (Learning to See)."""
 

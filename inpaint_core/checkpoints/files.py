@@ -1,4 +1,4 @@
-"""Self-describing checkpoints: one safetensors file, a card in its metadata, no flags, no pickle."""
+"""Self-describing checkpoints: one safetensors file with a card in its metadata; no flags, no pickle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .weights import check_names, check_pass, check_weight, to_finite
 
 CARD_KEY = "liminal.card"
 MAX_CARD_CHARACTERS = 100_000
-MAX_HEADER_BYTES = 4 * 2**20  # bytes; the largest network needs a twentieth
+MAX_HEADER_BYTES = 4 * 2**20  # bytes; the largest network needs a twentieth of that
 PICKLE_SUFFIXES = {".pth", ".pt", ".ckpt", ".bin", ".pkl", ".t7"}
 
 
@@ -43,7 +43,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     Returns
     -------
     InpaintingModel or TranslationModel
-        Depending on the card's task; in evaluation mode, float32 even when the file holds half precision.
+        Depending on the card's task; in evaluation mode, float32 even if the file is in half precision.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         missing, extra or misshapen weights, non-finite weights.
     """
     source = _source(path)
-    # Under ComfyUI's inference mode weights would become inference tensors, which can never be trained.
+    # In ComfyUI's inference mode, weights would become inference tensors, which cannot be trained.
     with torch.inference_mode(False):
         card, network, tensors = _read(source)
         network.load_state_dict(tensors, assign=True)
@@ -67,7 +67,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
 
 
 def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLike[str], *, half: bool = False) -> None:
-    """Write a model as one self-describing file, atomically.
+    """Write a model to a self-describing file, atomically.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def save_model(model: InpaintingModel | TranslationModel, path: str | os.PathLik
             tensor = tensor.to(torch.float16 if half else torch.float32)
             if not torch.isfinite(tensor).all():
                 raise CheckpointError(f"{target.name}: weight {key!r} is not finite, so nothing was written")
-        # A clone, because safetensors refuses tensors that share memory and channels_last strides.
+        # A clone, because safetensors rejects tensors that share memory and channels_last strides.
         tensors[key] = tensor.clone(memory_format=torch.contiguous_format)
     # Not `save_file`, which leaves temporary files behind when killed and raises no OSError on a full disk. A single
     # metadata entry, because the order of entries in the file is random: equal models make equal files.
@@ -122,7 +122,7 @@ def read_card(path: str | os.PathLike[str]) -> ModelCard:
 
 
 def _read(source: Path) -> tuple[ModelCard, Network, dict[str, Tensor]]:
-    """The card, its network without memory, and weights that fit it: float32, finite."""
+    """The card, its network on the meta device, and weights that match it: float32, finite."""
     _check_file(source)
     try:
         with safe_open(source, framework="pt") as file:
@@ -153,8 +153,8 @@ def _check_file(source: Path) -> None:
         raise CheckpointError(f"{source.name}: this is {foreign}; models of this pack end in .safetensors")
     if source.suffix.lower() in PICKLE_SUFFIXES:
         raise CheckpointError(
-            f"{source.name}: {source.suffix} files can run code when opened and are refused; convert it to a safe "
-            f"file: python -m inpaint_core convert {source.name} --out {source.stem}.safetensors"
+            f"{source.name}: {source.suffix} files can run code when opened and are rejected; convert it to a safe "
+            f"format: python -m inpaint_core convert {source.name} --out {source.stem}.safetensors"
         )
     if not source.is_file():
         known = ", ".join(embedded_models())
@@ -166,13 +166,13 @@ def _check_file(source: Path) -> None:
     with source.open("rb") as file:
         start = file.read(8)
     if len(start) == 8 and MAX_HEADER_BYTES < int.from_bytes(start, "little") <= source.stat().st_size:
-        raise CheckpointError(f"{source.name}: its header is too large for a model of this pack")
+        raise CheckpointError(f"{source.name}: its header is too large to be a model of this pack")
 
 
 def _damaged(source: Path, error: SafetensorError) -> CheckpointError:
     return CheckpointError(
-        f"{source.name}: the file is damaged or not safetensors ({source.stat().st_size} bytes, {error}); "
-        "copy or download it again"
+        f"{source.name}: the file is damaged or not safetensors ({source.stat().st_size} bytes, {error}); copy or "
+        "download it again"
     )
 
 
@@ -180,7 +180,8 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
     text = (metadata or {}).get(CARD_KEY)
     if text is None:
         raise CheckpointError(
-            f"{name}: this file has no Liminal card; convert public checkpoints with python -m inpaint_core convert"
+            f"{name}: this is not a Liminal model (it has no card); convert public checkpoints with python -m "
+            "inpaint_core convert"
         )
     if len(text) > MAX_CARD_CHARACTERS:
         raise CheckpointError(
@@ -202,16 +203,16 @@ def _parse_card(name: str, metadata: dict[str, str] | None) -> ModelCard:
     except ValueError as error:
         raise CheckpointError(f"{name}: {error}") from None
     if task != card.task:
-        raise CheckpointError(f"{name}: its card says {card.task}, but {card.architecture!r} is for {task}")
+        raise CheckpointError(f"{name}: its card has the task {card.task}, but {card.architecture!r} is for {task}")
     return card
 
 
 def _check_inputs(name: str, card: ModelCard) -> None:
-    """Check that a translation network reads the input its card declares: one gray channel, or colors."""
+    """Check that a translation network reads the input that its card specifies: one gray channel, or colors."""
     architecture = find_architecture(card.architecture)
     read = architecture.input_channels(architecture.complete(card.arguments))
     fed = 3 if card.prepare is None else 1
     if card.task == "translation" and read != fed:
         raise CheckpointError(
-            f"{name}: its network reads {read} channels, but its card prepares {fed}; the file was edited"
+            f"{name}: its network reads {read} channels, but its card specifies {fed}; the file was edited"
         )

@@ -35,7 +35,7 @@ TABLE_END = bytes.fromhex("57fb808b247547db")[::-1]  # LevelDB's tables, which T
 
 
 def identify_foreign(path: str | os.PathLike[str]) -> str | None:
-    """What kind of file another program wrote, as the end of a sentence; None for all other files."""
+    """What a file of another program is, as the end of a sentence; None for all other files."""
     source = Path(path)
     try:
         with source.open("rb") as file:
@@ -52,5 +52,5 @@ def identify_foreign(path: str | os.PathLike[str]) -> str | None:
     if end == TABLE_END or ".data-0" in source.name:
         return "a TensorFlow checkpoint"
     if start.startswith((b"PK", b"\x80")) and source.suffix.lower() not in (".npz", ".keras"):
-        return None  # PyTorch's own, whatever its name
+        return None  # PyTorch's own format, whatever its suffix
     return SUFFIXES.get(source.suffix.lower())

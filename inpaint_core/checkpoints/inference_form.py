@@ -1,4 +1,5 @@
-"""The inference form of a model: the same pictures, faster. The plain form is for training, saving and comparing."""
+"""The inference form of a model, which gives the same pictures faster. The original is for training, saving and
+comparing."""
 
 from __future__ import annotations
 
@@ -21,9 +22,9 @@ from .translation_model import TranslationModel
 Model = TypeVar("Model", InpaintingModel, TranslationModel)
 
 TOLERANCE = 1 / 255
-"""Largest difference in 0..1 that reduced precision may make on the probes: half of what is promised to users."""
+"""Maximum difference in 0..1 that reduced precision may cause on the probes: half of the documented tolerance."""
 UNITS = {"unit": 1.0, "signed": 0.5, "imagenet": 0.229}
-"""The largest change in 0..1 that a change of 1 in a network's value range can make."""
+"""The largest change in 0..1 that a change of 1 in a network's value range can cause."""
 PROBE_SIDE = 256
 
 
@@ -32,7 +33,7 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
 
     Batch normalization is folded into the convolutions, memory is laid out channels_last, and where the device
     multiplies faster in bfloat16 (CPUs with AVX512-BF16 or AMX) or float16 (CUDA GPUs since Volta), that precision is
-    used if it changes the output by less than `TOLERANCE` on probe pictures. Partial convolutions are rewritten, see
+    used if it changes the output by less than `TOLERANCE` on probe pictures. Partial convolutions are rewritten; see
     `PConvUNetInference`.
 
     Parameters
@@ -45,8 +46,8 @@ def optimize(model: Model, *, compiled: bool = False) -> Model:
     Returns
     -------
     InpaintingModel or TranslationModel
-        Another model with the same card, for inference only: it cannot be trained or saved. It takes and gives float32.
-        Its output differs from the original's by less than 2/255, and by rounding where float32 is kept.
+        Another model with the same card, for inference only: it cannot be trained or saved. Input and output are
+        float32. Its output differs from the original's by less than 2/255, and only by rounding if float32 is kept.
     """
     network = model.network
     dtype = torch.float32 if network.exact else fast_dtype(model.device)
@@ -67,7 +68,7 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     """The precision in which a device computes convolutions fastest."""
     if device.type == "cuda":
         return torch.float16 if torch.cuda.get_device_capability(device) >= (7, 0) else torch.float32
-    # These two are private in torch; if they are renamed, float32 is a safe answer.
+    # These two are private in torch; if they are renamed, float32 is a safe default.
     checks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
     if device.type == "cpu" and any(check is not None and check() for check in checks):
         return torch.bfloat16
@@ -96,18 +97,18 @@ class FoldedNetwork(Network):
 
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
         super().__init__()
-        self.multiple, self.minimum, self.continues = network.multiple, network.minimum, network.continues
+        self.multiple, self.minimum, self.uses_previous = network.multiple, network.minimum, network.uses_previous
         self.dtype = dtype
         folded = copy.deepcopy(network).eval().requires_grad_(False)
         fold_batch_norm(folded)
-        # torch computes instance normalization channel by channel, and undoes channels_last for that.
+        # torch converts channels_last back for instance normalization, which it computes channel by channel.
         by_channel = any(isinstance(module, nn.InstanceNorm2d) for module in folded.modules())
         self.layout = torch.contiguous_format if by_channel else torch.channels_last
         self.network = folded.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor, **options: Any) -> Tensor:
-        """As for the network itself."""
+        """Run the network; arguments and result as in its own `forward`."""
         laid_out = (tensor.to(dtype=self.dtype, memory_format=self.layout) for tensor in inputs)
         return self.network(*laid_out, **options).to(torch.float32, memory_format=torch.contiguous_format)
 
@@ -122,7 +123,7 @@ def fold_batch_norm(network: nn.Module) -> None:
             while isinstance(owner[place], nn.Sequential):
                 owner, place = cast(nn.Sequential, owner[place]), len(cast(nn.Sequential, owner[place])) - 1
             convolution = owner[place]
-            # A partial convolution scales its sum before it is normalized.
+            # A partial convolution scales its sums before the normalization.
             if isinstance(norm, nn.BatchNorm2d) and type(convolution) in (nn.Conv2d, nn.ConvTranspose2d):
                 owner[place] = fuse_conv_bn_eval(
                     cast(nn.Conv2d, convolution), norm, transpose=isinstance(convolution, nn.ConvTranspose2d)
@@ -131,8 +132,8 @@ def fold_batch_norm(network: nn.Module) -> None:
 
 
 def probe_inputs(model: InpaintingModel | TranslationModel) -> tuple[Tensor, ...]:
-    """Inputs for comparing precisions: a picture both smooth and rough, and white noise; holes of two sizes, and one
-    that reaches the frame's edge, where few known pixels count for many."""
+    """Inputs for comparing precisions: a picture with smooth and rough parts, and white noise; with holes of two sizes,
+    and one that touches the picture's edge, where windows contain few known pixels."""
     generator = torch.Generator().manual_seed(0)
     side = max(-(-PROBE_SIDE // model.network.multiple) * model.network.multiple, model.network.minimum)
     architecture = find_architecture(model.card.architecture)

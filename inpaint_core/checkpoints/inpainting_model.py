@@ -47,7 +47,7 @@ def from_range(image: Tensor, value_range: ValueRange) -> Tensor:
 
 
 def fill_hole(image: Tensor, mask: Tensor, fill: tuple[float, float, float]) -> Tensor:
-    """Replace the hole of `[B,3,H,W]` with one color, whatever was there, NaN included."""
+    """Fill the hole of `[B,3,H,W]` with one color; anything there, even NaN, is overwritten."""
     return torch.where(mask > 0.5, image.new_tensor(fill).view(1, 3, 1, 1), image)
 
 
@@ -57,14 +57,15 @@ class InpaintingModel(DescribedModel):
     Parameters
     ----------
     card
-        Says how the network's input is prepared.
+        Describes how the network's input is prepared.
     network
-        Takes `(image, mask)`, see `inpaint_core.models`. Its mode is left alone; `complete` runs it in evaluation mode.
+        Takes `(image, mask)`; see `inpaint_core.models`. Its mode is not changed; `complete` runs it in evaluation
+        mode.
 
     Attributes
     ----------
     detail
-        `"patches"`: by default, `inpaint` uses the fills to guide patches.
+        `"patches"`: by default, `inpaint` uses the fills to guide patch completion.
     """
 
     detail = "patches"

@@ -21,7 +21,7 @@ class InputStatistics(BaseModel):
 
 
 class PrepareSettings(BaseModel):
-    """What `inpaint_core.translation.prepare` does to a picture, in training and in use."""
+    """Settings of `inpaint_core.translation.prepare`, for training and inference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,7 +30,7 @@ class PrepareSettings(BaseModel):
     brightness: float = Field(default=0.2, ge=0.0, le=1.0)
     """In training, up to this much is randomly added or subtracted."""
     contrast: float = Field(default=0.15, ge=0.0, le=1.0)
-    """In training, differences from the mean are scaled by a random factor of 1 plus or minus up to this."""
+    """In training, contrast is scaled by a random factor between 1 minus this and 1 plus this."""
     statistics: InputStatistics | None = None
-    """Levels of the inputs that the network was trained on, without the random changes: the target of a contrast
+    """Statistics of the inputs that the network was trained on, without the random changes: the target of a contrast
     stretch."""

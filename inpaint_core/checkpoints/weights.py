@@ -1,9 +1,8 @@
-"""Stored weights checked against the network before they are read, and the cost of using them."""
+"""Checks of stored weights against the network before they are read, and of the cost of a forward pass."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,15 +18,16 @@ from .translation_model import TranslationModel
 FLOATING = {"F64", "F32", "F16", "BF16", "float64", "float32", "float16", "bfloat16"}
 WHOLE = {"I64", "I32", "int64", "int32"}
 BYTES = {"U8", "uint8"}
-PROBE_SIDE = 64  # pixels; smaller than anything networks are trained on
+PROBE_SIDE = 64  # pixels; smaller than any training size
 MAX_PASS_GIB = 16.0
-PASS_VARIABLE = "LIMINAL_PASS_GIB"
-"""Environment variable that replaces `MAX_PASS_GIB`: GiB that one pass at a model's training size may take."""
+"""GiB that one pass of a model at its training size may take, unless `set_pass_limit` says otherwise."""
 HELD_AT_ONCE = 4  # activations as large as the largest one
+
+_limit = MAX_PASS_GIB
 
 
 def check_names(name: str, expected: Mapping[str, Tensor], stored: Iterable[str]) -> None:
-    """Refuse missing and extra weights.
+    """Reject missing and extra weights.
 
     Raises
     ------
@@ -43,19 +43,19 @@ def check_names(name: str, expected: Mapping[str, Tensor], stored: Iterable[str]
             if keys
         ]
         raise CheckpointError(
-            f"{name}: weights do not match its card: {', '.join(what)}; the file was edited or mixed up"
+            f"{name}: its weights do not match its card: {', '.join(what)}; the file was edited or is damaged"
         )
 
 
 def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], kind: str) -> None:
-    """Refuse a weight of the wrong shape or the wrong type of number.
+    """Reject a weight of the wrong shape or the wrong type of number.
 
     Parameters
     ----------
     expected
         The network's own tensor; may be on the meta device.
     shape, kind
-        What is stored; the kind as named by safetensors (`F32`) or torch (`float32`).
+        Shape and type of the stored weight; the type as named by safetensors (`F32`) or torch (`float32`).
 
     Raises
     ------
@@ -64,7 +64,7 @@ def check_weight(name: str, key: str, expected: Tensor, shape: Sequence[int], ki
     """
     if list(shape) != list(expected.shape):
         raise CheckpointError(
-            f"{name}: weight {key!r} has shape {list(shape)}, but its card needs {list(expected.shape)}"
+            f"{name}: weight {key!r} has shape {list(shape)}, but its card requires {list(expected.shape)}"
         )
     accepted, wanted = WHOLE, "integers of 32 or 64 bits"
     if expected.is_floating_point():
@@ -94,14 +94,13 @@ def to_finite(name: str, key: str, tensor: Tensor) -> Tensor:
 
 
 def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationModel) -> None:
-    """Run a model once on a small gray picture: whether its output is finite, and what a full pass would cost.
+    """Run a model once on a small gray picture to check that its output is finite and what a full pass would cost.
 
     Raises
     ------
     CheckpointError
         `name` is that of the file or model.
     """
-    limit = pass_limit()
     largest = 0
 
     def measure(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -125,34 +124,31 @@ def check_pass(name: str, card: ModelCard, model: InpaintingModel | TranslationM
     if not bool(torch.isfinite(output).all()):
         raise CheckpointError(f"{name}: its network's output is not finite; use an earlier checkpoint")
     needed = HELD_AT_ONCE * largest * (card.trained_size / side) ** 2 / 2**30
-    if needed > limit:
+    if needed > _limit:
         raise CheckpointError(
             f"{name}: one pass at its training size of {card.trained_size} pixels takes about {needed:.0f} GiB, but "
-            f"only {limit:g} are allowed; if this size is intended, set the environment variable {PASS_VARIABLE} to "
-            f"{math.ceil(needed)} or more"
+            f"only {_limit:g} are allowed; if this size is intended, raise the limit with --pass-gib "
+            f"{math.ceil(needed)} (in Python, inpaint_core.checkpoints.weights.set_pass_limit)"
         )
 
 
-def pass_limit() -> float:
-    """Limit in GiB for one pass of a model at its training size.
+def set_pass_limit(gib: float) -> None:
+    """Replace `MAX_PASS_GIB` for this process.
+
+    Parameters
+    ----------
+    gib
+        GiB that one pass of a model at its training size may take.
 
     Raises
     ------
-    CheckpointError
-        `PASS_VARIABLE` is not a number above 0.
+    ValueError
+        Not a number above 0.
     """
-    text = os.environ.get(PASS_VARIABLE, "")
-    if not text.strip():
-        return MAX_PASS_GIB
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = 0.0
-    if not limit > 0.0:
-        raise CheckpointError(
-            f"the environment variable {PASS_VARIABLE} is {text[:40]!r}; it must be a number of GiB above 0"
-        )
-    return limit
+    global _limit
+    if not gib > 0.0:
+        raise ValueError(f"a limit of {gib:g} GiB for one pass: give a number above 0")
+    _limit = gib
 
 
 def _round_up(side: int, multiple: int) -> int:

@@ -9,7 +9,7 @@ from ..checkpoints.files import load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument("file", help="a .safetensors model")
 
 

@@ -25,14 +25,14 @@ from .notes import Notes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Add the command's arguments."""
     add_model_arguments(parser)
     picture_folders.add_arguments(parser)
     parser.add_argument(
         "--mask",
         required=True,
-        help="white = hole: a picture for all images, a folder with masks of the same names, "
-        f"or a generator ({', '.join(names_without_options())})",
+        help="white = hole: a picture for all images, a folder of masks with the same names, or a generator "
+        f"({', '.join(names_without_options())})",
     )
     parser.add_argument("--invert", action="store_true", help="invert the mask: black = hole")
     parser.add_argument(
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         choices=STRATEGIES,
         default="auto",
-        help="what the model sees: the whole frame, the frame resized, a crop around each hole, tiles, or whichever "
-        "is cheapest for each hole without visible loss (default: auto)",
+        help="what the model sees: the whole picture, the picture resized, a crop around each hole, tiles, or for "
+        "each hole the fastest of these without visible loss (default: auto)",
     )
     parser.add_argument(
         "--size", type=int, metavar="PX", help="longer side of what the model sees at once (default: auto)"
@@ -54,9 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--context",
         type=float,
         default=0.5,
-        help="surroundings shown on each side, as a fraction of the hole's size (default: 0.5)",
+        help="surroundings included on each side, as a fraction of the hole's size (default: 0.5)",
     )
-    parser.add_argument("--grow", type=int, default=0, metavar="PX", help="enlarge the hole first; negative shrinks it")
+    parser.add_argument(
+        "--grow",
+        type=int,
+        default=0,
+        metavar="PX",
+        help="grow the hole by this many pixels first; a negative number shrinks it",
+    )
     parser.add_argument(
         "--feather", type=int, default=8, metavar="PX", help="width of the blend inside the hole's edge (default: 8)"
     )
@@ -80,11 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hole-ratio", type=float, nargs=2, metavar=("LOW", "HIGH"), help="for a generator, e.g. 0.2 0.3"
     )
-    parser.add_argument("--seed", type=int, default=0, help="for a generator, grain and patches")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the mask generator, the grain and the patch search"
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare which model runs, and where."""
+    """Add the arguments for the model and its device."""
     parser.add_argument(
         "--model",
         required=True,
@@ -95,23 +103,23 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames-per-batch",
         type=int,
         metavar="N",
-        help="windows shown to the model at once (default: as many as memory allows)",
+        help="windows per batch (default: as many as memory allows)",
     )
 
 
 def add_detail_argument(parser: argparse.ArgumentParser, default: Detail) -> None:
-    """Declare the source of fine detail."""
+    """Add `--detail`."""
     parser.add_argument(
         "--detail",
         choices=DETAILS,
         default=default,
-        help="network: use the model's fill; patches: use it to guide patches copied from the surroundings; auto: "
-        "patches for Liminal's networks, network for all others (default: {default})",
+        help="network: use the model's fill; patches: use it as a guide for patches copied from the surroundings; "
+        "auto: patches for Liminal's networks, network for all others (default: {default})",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fill, write, and print where; in a folder, bad files are listed and the rest are done."""
+    """Fill and write pictures, and print the output paths; in a folder, bad files are reported and skipped."""
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
@@ -124,12 +132,12 @@ def run(arguments: argparse.Namespace) -> int:
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
-        notes.say(source, picture.remarks)
+        notes.say(source, picture.notes)
         hole = _mask_for(arguments, source, picture, masks, notes)
         allowed = None
         if arguments.allowed is not None:
             mask = read_mask(arguments.allowed, picture, max_pixels=limit)
-            notes.say(arguments.allowed, mask.remarks)
+            notes.say(arguments.allowed, mask.notes)
             allowed = mask.hole
         result = inpaint(
             model,
@@ -152,26 +160,26 @@ def run(arguments: argparse.Namespace) -> int:
         notes.say(source, _alpha_of_fill(arguments, picture, hole, result))
         notes.say(target, write_image(target, result[0], like=picture))
 
-    def look(source: Path) -> None:
+    def check(source: Path) -> None:
         header = read_header(source, limit)
         if masks is not None:
             read_mask(_mask_file(arguments, source, masks, header.transparent), max_pixels=limit)
 
-    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read], look=look)
+    return picture_folders.run_over(arguments, work, notes, also_read=[*read, *sources_read], check=check)
 
 
 def _alpha_of_fill(arguments: argparse.Namespace, picture: Picture, hole: Tensor, result: Tensor) -> list[str]:
-    """Make the fill opaque in `result` if asked to; otherwise say what part of it is invisible."""
+    """Make the fill opaque in `result` if requested; otherwise return a note on how much of it is invisible."""
     if picture.alpha is None:
         return []
-    said = ["it is fully transparent, so none of it is known"] * bool(picture.unknown.all())
+    said = ["it is fully transparent, so no pixel is known"] * bool(picture.unknown.all())
     filled = grow(hole, max(arguments.grow, 0)) > 0.5
     if arguments.opaque:
         result[:, 3:][filled] = 1.0
         return said
     hidden = float((filled & (picture.alpha == 0.0)).sum()) / max(float(filled.sum()), 1.0)
     if hidden > 0.0:
-        share = f"{max(1, round(100 * hidden))} % of the hole" if hidden < 1.0 else "the hole"
+        share = f"{max(1, round(100 * hidden))}% of the hole" if hidden < 1.0 else "the hole"
         said.append(f"{share} is fully transparent, so the fill is invisible there; --opaque makes it visible")
     return said
 
@@ -189,7 +197,7 @@ def _read_sources(path: Path | None, limit: int, notes: Notes) -> tuple[list[Ten
     files = picture_folders.search(path, False, notes).pictures if path.is_dir() else [path]
     pictures = [decode_image(file, limit) for file in files]
     for file, picture in zip(files, pictures, strict=True):
-        notes.say(file, picture.remarks)
+        notes.say(file, picture.notes)
     return [picture.planes for picture in pictures], list(files)
 
 
@@ -206,7 +214,7 @@ def _find_masks(arguments: argparse.Namespace, limit: int) -> tuple[Listing | No
         return None, []
     if not os.path.lexists(path):
         generators = ", ".join(names_without_options())
-        raise ImageFileError(f"--mask {path}: there is no such picture or folder, and it is not one of {generators}")
+        raise ImageFileError(f"--mask {path}: no such picture or folder, and not one of {generators}")
     if not path.is_dir():
         read_header(path, limit)
         if not (arguments.image.exists() and arguments.image.samefile(path)):  # then its own alpha may mark the hole
@@ -226,24 +234,24 @@ def _mask_for(
     if arguments.mask in names_without_options():
         size = (picture.image.shape[1], picture.image.shape[2])
         ratio = tuple(arguments.hole_ratio) if arguments.hole_ratio else None
-        # Seeded by name: each picture of a folder gets a mask of its own, which does not depend on the other files.
+        # Seeded by name: each picture of a folder gets its own mask, independent of the other files.
         name = os.fsencode(source.relative_to(_root(arguments, source)).as_posix())
         seed = arguments.seed + (zlib.crc32(name) if arguments.image.is_dir() else 0)
         hole = generate(arguments.mask, size, hole_ratio=ratio, seed=seed, image=picture.cut_out)
         return 1.0 - hole if arguments.invert else hole
     path = _mask_file(arguments, source, masks, picture.alpha is not None)
     mask = read_mask(path, picture, invert=arguments.invert, max_pixels=pixel_limit(arguments.max_megapixels))
-    notes.say(path, mask.remarks)
+    notes.say(path, mask.notes)
     return mask.hole
 
 
 def _mask_file(arguments: argparse.Namespace, source: Path, masks: Listing | None, transparent: bool) -> Path:
-    """The file that a picture's hole is drawn in: the picture itself only if it has transparency."""
+    """The file that contains a picture's hole: the picture itself only if it has transparency."""
     if masks is not None:
         return find_partner(source, _root(arguments, source), masks)
     path = Path(arguments.mask)
     if not transparent and path.exists() and source.samefile(path):
-        raise ImageFileError(f"{source}: given as its own mask; give the file that the hole is drawn in")
+        raise ImageFileError(f"{source}: used as its own mask; pass the file that contains the hole")
     return path
 
 

@@ -26,7 +26,7 @@ class LiveWindow:
     Raises
     ------
     VideoError
-        OpenCV is missing or was built without windows.
+        OpenCV is missing or was built without GUI support.
     """
 
     def __init__(self) -> None:
@@ -39,15 +39,15 @@ class LiveWindow:
         self.frozen = False
 
     def __enter__(self) -> LiveWindow:
-        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            # Qt would abort the whole process.
-            raise VideoError("no window can be opened: this session has no display; write to a video file instead")
+        if sys.platform == "linux" and not (os.getenv("DISPLAY") or os.getenv("WAYLAND_DISPLAY")):
+            # Without a display, Qt would abort the whole process.
+            raise VideoError("no window can be opened because there is no display; write to a video file instead")
         try:
             self._cv2.namedWindow(TITLE, self._cv2.WINDOW_AUTOSIZE)
         except self._cv2.error:
             raise VideoError(
-                "no window can be opened: this OpenCV was built without windows (opencv-python-headless); write to a "
-                "video file instead"
+                "no window can be opened because OpenCV was built without GUI support (opencv-python-headless); "
+                "write to a video file instead"
             ) from None
         return self
 
@@ -55,7 +55,7 @@ class LiveWindow:
         self._cv2.destroyAllWindows()
 
     def show(self, output: Tensor, measured: str, translator: FrameTranslator) -> None:
-        """Show `[3,H,W]` in 0..1 beside the network's input, with a line of text, and handle the keys."""
+        """Show `[3,H,W]` in 0..1 next to the network's input, with a line of text, and handle the keys."""
         smoothing = translator.smooth_output.amount
         contrast = translator.controls.stretch if translator.controls is not None else "none"
         line = f"{measured}   smoothing {smoothing:.1f}   contrast {contrast}"
@@ -69,7 +69,7 @@ class LiveWindow:
             self.open = False
 
     def handle_key(self, key: str, translator: FrameTranslator) -> None:
-        """Do what a key asks for."""
+        """Handle a key."""
         if key in ("q", "\x1b"):
             self.open = False
         elif key == " ":
@@ -85,7 +85,8 @@ class LiveWindow:
 
 
 def compose(output: Tensor, seen: Tensor | None, lines: tuple[str, ...]) -> np.ndarray[Any, Any]:
-    """One picture, uint8 `[512,W,3]` in BGR, of the input `[1,C,h,w]`, the output `[3,H,W]` and lines of text."""
+    """Combine into one picture, uint8 `[512,W,3]` in BGR, the input `[1,C,h,w]`, the output `[3,H,W]` and lines of
+    text."""
     import cv2
 
     pictures = [to_bgr(output)] if seen is None else [to_bgr(seen[-1].expand(3, -1, -1)), to_bgr(output)]
@@ -94,7 +95,7 @@ def compose(output: Tensor, seen: Tensor | None, lines: tuple[str, ...]) -> np.n
         width = max(1, round(picture.shape[1] * SHOWN_HEIGHT / picture.shape[0]))
         scaled.append(cv2.resize(picture, (width, SHOWN_HEIGHT), interpolation=cv2.INTER_LINEAR))
     whole: np.ndarray[Any, Any] = np.ascontiguousarray(np.concatenate(scaled, 1))
-    whole[SHOWN_HEIGHT - 24 * len(lines) - 10 :] //= 3  # keeps light text readable on anything
+    whole[SHOWN_HEIGHT - 24 * len(lines) - 10 :] //= 3  # keeps light text readable on any background
     for number, line in enumerate(lines):
         place = (10, SHOWN_HEIGHT - 12 - 24 * (len(lines) - 1 - number))
         cv2.putText(whole, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, (255, 255, 255), 1, cv2.LINE_AA)

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from torch import Tensor
 
 from ..files.images import decode_image, write_image
-from ..files.naming import fit_name, refuse_inputs
+from ..files.naming import fit_name, reject_inputs
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit
 from ..masks import GENERATORS, generate, segment_masks
 from ..masks.generators.contact_sheet import draw_contact_sheet
@@ -26,7 +26,7 @@ MASK_SUFFIXES = (".png",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare one subcommand for every family of masks, with that family's options, and one for the contact sheet."""
+    """Add one subcommand for every family of masks, with that family's options, and one for the contact sheet."""
     families = parser.add_subparsers(dest="generator", required=True, metavar="GENERATOR")
     for name, generator in GENERATORS.items():
         family = families.add_parser(name, help=generator.summary, description=f"Draw masks: {generator.summary}.")
@@ -40,13 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         family.add_argument(
             "--border",
             type=float,
-            help="distance of holes from the edge: a fraction below 1, or pixels of a 512-pixel picture",
+            help="distance of holes from the picture's edge: a fraction if below 1, otherwise in pixels of a "
+            "512-pixel picture",
         )
         family.add_argument(
             "--seed",
             type=int,
             default=0,
-            help="seed of the first mask; the following masks count up from it (default: 0)",
+            help="seed of the first mask, incremented for each further mask (default: 0)",
         )
         picture_folders.add_recursive_argument(family)
         add_limit_argument(family)
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sheet.add_argument("--seed", type=int, default=0)
     sheet.add_argument("--side", type=int, default=256, help="longer side of a tile (default: 256)")
     add_limit_argument(sheet)
-    sheet.add_argument("--folder", type=Path, help="folder of masks to show for the family 'folder'")
+    sheet.add_argument("--folder", type=Path, help="folder of masks to use for the family 'folder'")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.generator == "sheet":
         return _write_sheet(arguments)
     if (arguments.image is None) == (arguments.size is None):
-        raise ValueError("give either --image or --size")
+        raise ValueError("specify either --image or --size")
     if arguments.number < 1:
         raise ValueError(f"--number {arguments.number}: must be at least 1")
     notes = Notes()
@@ -88,13 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
         picture = None if arguments.image is None else source
         for number, mask in enumerate(_masks(arguments, picture, places[Job(source, target)], notes)):
             path = target.with_name(fit_name(target.stem, f"_{number:06d}.png")) if numbered else target
-            refuse_inputs([path], [source])
+            reject_inputs([path], [source])
             write_image(path, mask)
             written.append(path)
 
     if folder:
-        look = picture_folders.look_at_headers(arguments.max_megapixels)
-        return picture_folders.run_jobs(jobs, arguments.out, work, look)
+        check = picture_folders.check_headers(arguments.max_megapixels)
+        return picture_folders.run_jobs(jobs, arguments.out, work, check)
     (job,) = jobs
     job.target.parent.mkdir(parents=True, exist_ok=True)
     work(job.source, job.target)
@@ -131,7 +132,7 @@ def _spell(value: object) -> str:
 
 
 def _plan(arguments: argparse.Namespace, numbered: bool, notes: Notes) -> list[Job]:
-    """The path of each picture's masks; where they are numbered, without the number."""
+    """The path of each picture's masks; if they are numbered, without the number."""
     image, out = arguments.image, arguments.out
     if image is None:
         return [Job(Path(), out / f"{arguments.generator}.png" if numbered or out.is_dir() else out)]
@@ -150,7 +151,7 @@ def _masks(arguments: argparse.Namespace, source: Path | None, index: int, notes
     image = None
     if source is not None:
         picture = decode_image(source, pixel_limit(arguments.max_megapixels))
-        notes.say(source, picture.remarks)
+        notes.say(source, picture.notes)
         image = picture.cut_out
     size = tuple(arguments.size) if image is None else (image.shape[1], image.shape[2])
     labels = None
@@ -174,15 +175,15 @@ def _check_out(out: Path, several: bool) -> None:
             raise ImageFileError(f"{out}: several masks need a folder, not a file")
         return
     if out.suffix.lower() not in MASK_SUFFIXES:
-        raise ImageFileError(f"{out}: masks must be written as .png, which keeps their two values")
+        raise ImageFileError(f"{out}: masks must be written as .png, which preserves their two values")
     if not out.parent.is_dir():
         raise ImageFileError(f"{out}: the folder {out.parent} does not exist; create it first")
 
 
 def _write_sheet(arguments: argparse.Namespace) -> int:
-    refuse_inputs([arguments.out], [arguments.image])
+    reject_inputs([arguments.out], [arguments.image])
     picture = decode_image(arguments.image, pixel_limit(arguments.max_megapixels))
-    Notes().say(arguments.image, picture.remarks)
+    Notes().say(arguments.image, picture.notes)
     image = picture.visible()
     factor = arguments.side / max(image.shape[1:])
     if factor < 1.0:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..files.folders import Listing, list_pictures
 from ..files.images import WRITABLE_SUFFIXES
-from ..files.naming import Wanted, distinct_names, refuse_inputs, refuse_inside
+from ..files.naming import Wanted, distinct_names, reject_inputs, reject_inside
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
 from ..files.suffixes import READABLE_CLIPS, READABLE_SUFFIXES
 from .notes import Notes, blamed
@@ -29,10 +29,10 @@ class Job:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where pictures come from and go to."""
+    """Add the arguments for inputs and outputs."""
     parser.add_argument("--image", required=True, type=Path, help="a picture, or a folder of pictures")
     parser.add_argument(
-        "--out", required=True, type=Path, help="the new picture (PNG keeps known pixels exactly), or a folder"
+        "--out", required=True, type=Path, help="the output file (PNG keeps known pixels exactly), or a folder"
     )
     parser.add_argument(
         "--keep-format", action="store_true", help="for a folder: write each picture in its own format instead of PNG"
@@ -45,10 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recursive_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare `--recursive`."""
-    parser.add_argument(
-        "--recursive", action="store_true", help="include subfolders, and keep their structure in --out"
-    )
+    """Add `--recursive`."""
+    parser.add_argument("--recursive", action="store_true", help="include subfolders, and recreate them in --out")
 
 
 def search(folder: Path, recursive: bool, notes: Notes) -> Listing:
@@ -57,12 +55,12 @@ def search(folder: Path, recursive: bool, notes: Notes) -> Listing:
     Raises
     ------
     ImageFileError
-        There are none; the message says what was found instead.
+        There are none; the message lists what was found instead.
     """
     listing = list_pictures(folder, recursive)
     if not listing.pictures:
         raise ImageFileError(f"{folder}: no pictures in this folder{listing.found()}")
-    notes.say(folder, listing.remarks())
+    notes.say(folder, listing.notes())
     return listing
 
 
@@ -84,7 +82,7 @@ def plan(
     image
         A picture, or the folder of `listing`.
     out
-        As given.
+        The output path as given.
     listing
         None for a single picture.
     keep_format
@@ -92,9 +90,9 @@ def plan(
     suffixes
         Suffixes that can be written.
     companions
-        Endings of the names of further files written beside each result.
+        Endings of the names of further files written next to each result.
     also_read
-        Files that must not be replaced either.
+        Other files that must not be replaced.
     option
         The option that named the pictures.
 
@@ -107,15 +105,15 @@ def plan(
         jobs = [Job(image, _single_target(image, out, keep_format, suffixes, companions))]
     else:
         if not out.is_dir() and out.suffix.lower() in READABLE_SUFFIXES | READABLE_CLIPS:
-            raise ImageFileError(f"{out}: {image} is a folder, so --out must be a folder, too, not a file")
+            raise ImageFileError(f"{out}: {image} is a folder, so --out must also be a folder, not a file")
         if out.exists() and not out.is_dir():
-            raise ImageFileError(f"{out}: {image} is a folder, so --out must be a folder, too; this is a file")
-        refuse_inside(out, image, listing.recursive, option)
+            raise ImageFileError(f"{out}: {image} is a folder, so --out must also be a folder, but it is a file")
+        reject_inside(out, image, listing.recursive, option)
         names = output_names(listing.pictures, image, keep_format, suffixes, companions)
         jobs = [Job(source, out / name) for source, name in zip(listing.pictures, names, strict=True)]
     targets = [job.target for job in jobs]
     targets += [_companion(target, end) for target in targets for end in companions]
-    refuse_inputs(targets, [*(job.source for job in jobs), *also_read])
+    reject_inputs(targets, [*(job.source for job in jobs), *also_read])
     return jobs
 
 
@@ -126,12 +124,12 @@ def run_over(
     *,
     also_read: Iterable[Path] = (),
     companions: Sequence[str] = (),
-    look: Callable[[Path], object] | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> int:
     """Call `work(source, target)` for one picture, or for every picture of a folder.
 
-    In a folder, pictures that fail are listed and the rest are done. See `plan` for `also_read` and `companions`, and
-    `run_jobs` for `look`, which by default reads headers.
+    In a folder, failures are reported, and the other pictures are processed. See `plan` for `also_read` and
+    `companions`, and `run_jobs` for `check`, which by default reads headers.
 
     Returns
     -------
@@ -141,7 +139,7 @@ def run_over(
     Raises
     ------
     ImageFileError
-        No picture, or nowhere to write.
+        There is no picture, or the output cannot be written.
     """
     options = {"keep_format": arguments.keep_format, "companions": companions, "also_read": also_read}
     if not arguments.image.is_dir():
@@ -151,12 +149,12 @@ def run_over(
         return 0
     listing = search(arguments.image, arguments.recursive, notes)
     jobs = plan(arguments.image, arguments.out, listing, **options)
-    look = look or look_at_headers(arguments.max_megapixels)
-    return run_jobs(jobs, arguments.out, work, look, skip_existing=arguments.skip_existing)
+    check = check or check_headers(arguments.max_megapixels)
+    return run_jobs(jobs, arguments.out, work, check, skip_existing=arguments.skip_existing)
 
 
-def look_at_headers(max_megapixels: float | None) -> Callable[[Path], object]:
-    """For `run_jobs`: check that a file is a picture and not too large."""
+def check_headers(max_megapixels: float | None) -> Callable[[Path], object]:
+    """Check that a file is a picture and not too large; for `run_jobs`."""
     limit = pixel_limit(max_megapixels)
     return lambda source: read_header(source, limit)
 
@@ -165,17 +163,17 @@ def run_jobs(
     jobs: Sequence[Job],
     out: Path,
     work: Callable[[Path, Path], None],
-    look: Callable[[Path], object],
+    check: Callable[[Path], object],
     *,
     skip_existing: bool = False,
 ) -> int:
-    """Do the jobs of a folder one by one; failures are listed and the rest are done.
+    """Process the jobs of a folder one by one; failures are reported, and the rest is still processed.
 
     Parameters
     ----------
     work
         Called with source and target.
-    look
+    check
         Called with every source, in threads, before work on the first one starts: its errors are reported at once.
     skip_existing
         Skip existing files.
@@ -187,7 +185,7 @@ def run_jobs(
     """
     waiting = [job for job in jobs if not (skip_existing and job.target.is_file())]
     skipped = len(jobs) - len(waiting)
-    waiting, failures = _look_at_all(waiting, look)
+    waiting, failures = _check_all(waiting, check)
     for folder in sorted({out, *(job.target.parent for job in waiting)}):
         folder.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(waiting), unit="picture", disable=None) as bar:
@@ -205,12 +203,12 @@ def run_jobs(
     return 2 if failures else 0
 
 
-def _look_at_all(jobs: Sequence[Job], look: Callable[[Path], object]) -> tuple[list[Job], list[str]]:
+def _check_all(jobs: Sequence[Job], check: Callable[[Path], object]) -> tuple[list[Job], list[str]]:
     """Jobs whose files can be read, and the errors of the others, which are reported."""
 
     def problem(job: Job) -> str | None:
         try:
-            look(job.source)
+            check(job.source)
         except (ValueError, OSError, MemoryError) as error:
             return blamed(job.source, error)
         return None
@@ -249,7 +247,7 @@ def _single_target(
         (name,) = output_names([image], image.parent, keep_format, suffixes, companions)
         target = out / name
         if target.exists() and out.samefile(image.parent):
-            raise ImageFileError(f"{target}: already exists beside the picture; give --out the name of a new file")
+            raise ImageFileError(f"{target}: already exists next to the picture; set --out to the name of a new file")
         return target
     if out.suffix.lower() not in suffixes:
         raise ImageFileError(f"{out}: the name must end in one of {', '.join(suffixes)}, or be an existing folder")

@@ -1,4 +1,4 @@
-"""python -m inpaint_core reimagine: let a model replace a picture part by part."""
+"""python -m inpaint_core reimagine: repaint a picture part by part with a model."""
 
 from __future__ import annotations
 
@@ -19,14 +19,20 @@ STRIP = ".strip.png"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Add the command's arguments."""
     add_model_arguments(parser)
     picture_folders.add_arguments(parser)
-    parser.add_argument("--strength", type=float, default=1.0, help="0..1: share of the parts replaced (default: 1)")
     parser.add_argument(
-        "--rounds", type=int, default=6, metavar="N", help="few: bolder; many: keeps more of the structure (default: 6)"
+        "--strength", type=float, default=1.0, help="0..1: fraction of the parts to replace (default: 1)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed for the choice and order of parts")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=6,
+        metavar="N",
+        help="fewer rounds are bolder, more rounds preserve more of the structure (default: 6)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the selection and order of the parts")
     parser.add_argument("--protect", type=Path, metavar="MASK", help="a mask picture: white areas stay unchanged")
     parser.add_argument("--invert", action="store_true", help="invert --protect: black areas stay unchanged")
     parser.add_argument(
@@ -46,12 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_detail_argument(parser, "network")
     parser.add_argument(
-        "--strip", action="store_true", help="also write NAME.strip.png: the picture at the start and after every round"
+        "--strip",
+        action="store_true",
+        help="also write NAME.strip.png: the picture before and after every round, side by side",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Reimagine one picture or a folder; in a folder, bad files are listed and the rest are done."""
+    """Reimagine one picture or a folder; in a folder, bad files are reported and skipped."""
     model = open_completer(arguments.model, arguments.device)
     limit = pixel_limit(arguments.max_megapixels)
     notes = Notes()
@@ -61,11 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
     def work(source: Path, target: Path) -> None:
         picture = decode_image(source, limit)
         check_writable(target, picture)
-        notes.say(source, picture.remarks)
+        notes.say(source, picture.notes)
         protect = None
         if arguments.protect is not None:
             mask = read_mask(arguments.protect, picture, invert=arguments.invert, max_pixels=limit)
-            notes.say(arguments.protect, mask.remarks)
+            notes.say(arguments.protect, mask.notes)
             protect = mask.hole
         strip = Strip(picture.visible(), arguments.rounds)
         result = reimagine(

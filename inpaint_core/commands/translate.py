@@ -21,7 +21,7 @@ from ..checkpoints.translation_model import TranslationModel
 from ..devices import find_device
 from ..files.folders import Listing
 from ..files.images import decode_image, write_image
-from ..files.naming import refuse_inputs
+from ..files.naming import reject_inputs
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
 from ..files.suffixes import READ_BY, READABLE_CLIPS, READABLE_SUFFIXES
 from ..files.videos import (
@@ -44,11 +44,11 @@ CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Add the command's arguments."""
     parser.add_argument(
         "--model",
         required=True,
-        help=f"a .safetensors model made for translation, or {', '.join(EMBEDDED_TRANSLATION)}",
+        help=f"a .safetensors translation model, or {', '.join(EMBEDDED_TRANSLATION)}",
     )
     parser.add_argument(
         "--input", required=True, help="a picture, a folder of pictures, a video, or camera:N (camera:0 is the first)"
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fit",
         choices=FITS,
         default="whole",
-        help="whole: the whole frame (default); crop: the central square; letterbox: the whole frame padded to a "
+        help="whole: the whole frame (default); crop: the central square; letterbox: the whole frame, padded to a "
         "square",
     )
     parser.add_argument(
@@ -109,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Translate, write or show, and print where."""
+    """Translate pictures or frames, write or show them, and print the output paths."""
     task = _Task(arguments)
     if arguments.input.startswith("camera:"):
         return task.live(VideoReader(_camera(arguments.input)))
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
         return task.live(LoopedClip(source)) if arguments.out == "window" else task.clip(source)
     if source.suffix.lower() in READABLE_SUFFIXES | READ_BY.keys():
         return task.picture(source)
-    raise VideoError(f"{source}: give a picture, a folder, a video ({', '.join(sorted(READABLE_CLIPS))}) or camera:N")
+    raise VideoError(f"{source}: not a picture, a folder, a video ({', '.join(sorted(READABLE_CLIPS))}) or camera:N")
 
 
 @dataclass
@@ -130,18 +130,20 @@ class _Task:
     def __post_init__(self) -> None:
         arguments = self.arguments
         if not 0.0 < arguments.rate <= 1000.0:
-            raise ValueError(f"--rate {arguments.rate:g}: give frames per second, above 0 and up to 1000")
+            raise ValueError(f"--rate {arguments.rate:g}: must be above 0 and at most 1000 frames per second")
         if arguments.frames_per_batch < 1:
             raise ValueError(f"--frames-per-batch {arguments.frames_per_batch}: must be at least 1")
         self._limit = pixel_limit(arguments.max_megapixels)
         self._notes = Notes()
         model = load_model(arguments.model, find_device(arguments.device))
         if not isinstance(model, TranslationModel):
-            raise ValueError(f"{arguments.model}: this model fills holes; use it with python -m inpaint_core inpaint")
+            raise ValueError(
+                f"{arguments.model}: this is an inpainting model; use it with python -m inpaint_core inpaint"
+            )
         self._model = optimize(model)
         given = {name: getattr(arguments, name) for name in CONTROLS if getattr(arguments, name) is not None}
         self._controls = LiveControls.model_validate(given) if given else None
-        self._translator()  # options that do not fit are reported before any file is read
+        self._translator()  # unsuitable options are reported before any file is read
 
     def _translator(self, smooth: bool = True) -> FrameTranslator:
         arguments = self.arguments
@@ -170,8 +172,8 @@ class _Task:
         def work(picture: Path, target: Path) -> None:
             write_image(target, self._translate_picture(picture))
 
-        look = picture_folders.look_at_headers(self.arguments.max_megapixels)
-        return picture_folders.run_jobs(jobs, out, work, look)
+        check = picture_folders.check_headers(self.arguments.max_megapixels)
+        return picture_folders.run_jobs(jobs, out, work, check)
 
     def frames(self, listing: Listing, out: Path) -> int:
         """Pictures of a folder, in order of name, as the frames of a clip."""
@@ -199,19 +201,19 @@ class _Task:
             if (header.height, header.width) != (first.height, first.width):
                 raise ImageFileError(
                     f"{path}: {header.width}x{header.height} pixels, but the first frame has "
-                    f"{first.width}x{first.height}; all frames of a video must have one size"
+                    f"{first.width}x{first.height}; all frames of a video must have the same size"
                 )
         return first.height, first.width
 
     def _frame(self, path: Path) -> Tensor:
         picture = decode_image(path, self._limit)
-        self._notes.say(path, picture.remarks)
+        self._notes.say(path, picture.notes)
         return picture.visible()
 
     def _translate_picture(self, source: Path) -> Tensor:
-        # Pictures of a folder are not a clip: each one is processed by itself.
+        # Pictures of a folder are not a clip: each is processed independently.
         picture = decode_image(source, self._limit)
-        self._notes.say(source, picture.remarks)
+        self._notes.say(source, picture.notes)
         if bool(picture.unknown.any()):
             self._notes.say(source, ["its transparent parts are filled with the colors around them and become opaque"])
         return self._translator(smooth=False)(picture.visible()[None])[0]
@@ -222,9 +224,10 @@ class _Task:
         target = out / f"{source.stem}.mp4" if out.is_dir() else out
         if target.suffix.lower() not in CODECS:
             raise VideoError(
-                f"{target}: a video can only be written to a video; the name must end in one of {', '.join(CODECS)}"
+                f"{target}: a video can only be written to a video file; the name must end in one of "
+                f"{', '.join(CODECS)}"
             )
-        refuse_inputs([target], [source])
+        reject_inputs([target], [source])
         reader = VideoReader(source)
         translator = self._translator()
         translator.measure(_spread(source, reader.count))
@@ -250,7 +253,7 @@ class _Task:
         return 0
 
     def live(self, source: FrameSource) -> int:
-        """Translate the newest frame, again and again, until a key or Ctrl-C ends it."""
+        """Translate the newest frame repeatedly, until q or Ctrl-C is pressed."""
         if self.arguments.out == "window":
             with LiveWindow() as window, FrameGrabber(source) as grabber:
                 self._watch(grabber, window)
@@ -262,7 +265,7 @@ class _Task:
             FrameGrabber(source) as grabber,
             write_clip(target, source.rate, source.height, source.width) as clip,
         ):
-            print(f"recording to {target}; end with Ctrl-C")
+            print(f"recording to {target}; press Ctrl-C to stop")
             self._record(grabber, clip, source.rate)
         return 0
 
@@ -282,7 +285,7 @@ class _Task:
             meter.add(grabbed.time, time.perf_counter())
 
     def _record(self, grabber: FrameGrabber, clip: ClipWriter, rate: float) -> None:
-        """Each frame is written as often as its time on screen requires, so that the clip plays at real speed."""
+        """Each frame is written as many times as needed for the clip to play in real time."""
         translator = self._translator()
         number, began = 0, time.perf_counter()
         while True:
@@ -297,7 +300,7 @@ class _Task:
 def _camera(text: str) -> int:
     number = text.removeprefix("camera:")
     if not number.isdecimal():
-        raise VideoError(f"{text}: name a camera by its number, such as camera:0")
+        raise VideoError(f"{text}: specify a camera by its number, such as camera:0")
     return int(number)
 
 

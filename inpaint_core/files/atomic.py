@@ -22,9 +22,9 @@ _searched: set[str] = set()
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder; rename it to `path` on success, remove it on any failure.
 
-    The yielded path ends in the same suffix as `path`, so that writers that go by the extension work. `path` never
-    holds a partial file, not even after a power cut: the file is fsynced before the rename, the folder after it.
-    Temporary files left in the folder by killed processes are removed.
+    The yielded path has the suffix of `path`, so that writers that depend on the extension work. `path` never holds a
+    partial file, not even after a power cut: the file is fsynced before the rename, the folder after it. Temporary
+    files left in the folder by killed processes are removed.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     if folder not in _searched:
         _searched.add(folder)
         remove_unfinished(target.parent)
-    # Short, so that even the longest name the file system accepts can be written.
+    # Short, so that even files with the longest allowed names can be written.
     temporary = target.with_name(f".{secrets.token_hex(4)}.part{target.suffix}")
     try:
         with _claimed(temporary):
@@ -49,7 +49,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
                 raise FileNotFoundError(2, "nothing was written", str(target))
             os.replace(temporary, target)
     except BaseException as error:
-        # A file that cannot be removed now is removed with the next one; the first error is the one to report.
+        # A file that cannot be removed now is removed by a later call; the first error is the one to report.
         try:
             temporary.unlink(missing_ok=True)
         except OSError:

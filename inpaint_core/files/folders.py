@@ -1,7 +1,7 @@
-"""Folders of pictures: one search for all commands, and which mask or input belongs to which picture.
+"""Folders of pictures: the search that all commands use, and matching of masks and inputs to pictures.
 
 Hidden files and files left behind by archives and operating systems are ignored. A file called `cat_mask.png`,
-`cat_mask001.png` (LaMa's layout) or `mask_cat.png` beside `cat.png` is that picture's mask, not a picture.
+`cat_mask001.png` (LaMa's layout) or `mask_cat.png` next to `cat.png` is that picture's mask, not a picture.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .opening import ImageFileError
-from .suffixes import READABLE_CLIPS, READABLE_SUFFIXES, spell_others
+from .suffixes import READABLE_CLIPS, READABLE_SUFFIXES, list_others
 
 LITTER = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"})
 # The word for mask in file names, in several languages.
@@ -36,21 +36,21 @@ Index = dict[str, dict[tuple[str, ...], list[Path]]]
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes
     ----------
     folder
-        As given.
+        The folder as given.
     recursive
-        Whether subfolders were searched, too.
+        Whether subfolders were also searched.
     pictures
         Files with a picture's suffix, without masks, sorted.
     masks
-        Masks beside their pictures, by picture.
+        Masks next to their pictures, by picture.
     others
         Number of other files, by lower-case suffix.
-    deeper
+    in_subfolders
         Number of pictures in subfolders that were not searched.
     """
 
@@ -59,17 +59,17 @@ class Listing:
     pictures: tuple[Path, ...]
     masks: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
-    deeper: int = 0
+    in_subfolders: int = 0
 
-    def remarks(self, option: str = "--recursive") -> list[str]:
-        """What was skipped, in sentences without the folder's name; `option` is how to include subfolders."""
+    def notes(self, option: str = "--recursive") -> list[str]:
+        """Messages on what was skipped, without the folder's name; `option` is the option that includes subfolders."""
         sentences = []
         if self.masks:
-            sentences.append(f"{_count_masks(self.masks)} beside the pictures, used as masks, not as pictures")
+            sentences.append(f"{_count_masks(self.masks)} next to the pictures, used as masks, not as pictures")
         if self.others:
-            sentences.append(f"skipped files that cannot be read as pictures: {spell_others(self.others)}")
-        if self.deeper:
-            sentences.append(f"{_plural(self.deeper, 'picture')} in subfolders skipped; {option} includes them")
+            sentences.append(f"skipped files that cannot be read as pictures: {list_others(self.others)}")
+        if self.in_subfolders:
+            sentences.append(f"{_plural(self.in_subfolders, 'picture')} in subfolders skipped; {option} includes them")
         return sentences
 
     @cached_property
@@ -97,7 +97,7 @@ class Listing:
 
     def found(self) -> str:
         """The end of a message that no picture was found: what was found instead, if anything."""
-        return "".join(f"; {sentence}" for sentence in self.remarks())
+        return "".join(f"; {sentence}" for sentence in self.notes())
 
 
 def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Listing:
@@ -108,7 +108,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
     folder
         Where to look. Links to folders inside it are not followed.
     recursive
-        Search subfolders, too.
+        Also search subfolders.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
         raise ImageFileError(f"{top}: {_not_a_folder(top)}")
     others = Counter[str]()
     files, subfolders = _split_entries(top, others, top=True)
-    deeper = 0
+    in_subfolders = 0
     if recursive:
         waiting = subfolders
         while waiting:
@@ -128,7 +128,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
             files += more
             waiting += below
     else:
-        deeper = _count_deeper(subfolders)
+        in_subfolders = _count_deeper(subfolders)
     pictures = []
     for path in files:
         if path.suffix.lower() in READABLE_SUFFIXES:
@@ -138,7 +138,7 @@ def list_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> Li
     masks = _masks_beside(pictures)
     apart = {mask for found in masks.values() for mask in found}
     kept = tuple(sorted((path for path in pictures if path not in apart), key=os.fspath))
-    return Listing(top, recursive, kept, masks, dict(sorted(others.items())), deeper)
+    return Listing(top, recursive, kept, masks, dict(sorted(others.items())), in_subfolders)
 
 
 def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask") -> Path:
@@ -157,7 +157,7 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
     partners
         A listing of the other folder.
     what
-        The kind of partner, for the message.
+        The kind of partner, such as "mask", for the error message.
 
     Raises
     ------
@@ -175,8 +175,8 @@ def find_partner(picture: Path, root: Path, partners: Listing, what: str = "mask
     there = [path.name for path in [*partners.pictures, *_all_masks(partners)] if not _same_file(path, picture)]
     named = f" (there are {', '.join(there[:MAX_NAMED])}{' and others' * (len(there) > MAX_NAMED)})" if there else ""
     raise ImageFileError(
-        f"{picture}: no {what}s named {picture.stem} in {partners.folder}{named}, one is needed: "
-        f"call it {picture.stem}.png or {picture.stem}_mask.png"
+        f"{picture}: no {what}s named {picture.stem} in {partners.folder}{named}, one is needed: call it "
+        f"{picture.stem}.png or {picture.stem}_mask.png"
     )
 
 
@@ -215,18 +215,18 @@ def is_hidden(name: str) -> bool:
 
 
 def _not_a_folder(path: Path) -> str:
-    """What a path is instead of a folder of pictures."""
+    """Describe a path that is not a folder of pictures."""
     if not path.is_file():
         return "no such folder"
     if path.suffix.lower() in READABLE_CLIPS:
         return (
             "this is a video, not a folder of pictures; save its frames as pictures first (training.run reads videos)"
         )
-    return "this is a file, not a folder; give the folder that contains it"
+    return "this is a file, not a folder; use the folder that contains it"
 
 
 def _split_entries(folder: Path, others: Counter[str], top: bool = False) -> tuple[list[Path], list[Path]]:
-    """Files and subfolders of a folder; a subfolder that cannot be listed counts as an other file."""
+    """Files and subfolders of a folder; a subfolder that cannot be listed counts among the other files."""
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:

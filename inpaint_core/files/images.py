@@ -1,4 +1,4 @@
-"""Pictures on disk: every bad file is refused in one sentence, and writing is atomic."""
+"""Pictures on disk: a bad file raises a one-line error, and writing is atomic."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .opening import (
     blame,
     check_file,
     describe,
+    note_on_frames,
     open_picture,
     orientation_of,
-    remark_on_frames,
 )
 from .samples import Samples
 
@@ -64,11 +64,11 @@ class Picture:
     header
         The file's header.
     values, alpha_values
-        The file's own values where 8 bits cannot hold them; otherwise None.
+        The file's own values if 8 bits cannot hold them; otherwise None.
     metadata
         Kept when the picture is written again.
-    remarks
-        Sentences for the user of the file, without its name.
+    notes
+        Messages to the user about the file, without its name.
     """
 
     image: Tensor
@@ -78,7 +78,7 @@ class Picture:
     values: Samples | None = None
     alpha_values: Samples | None = None
     metadata: Metadata = field(default_factory=Metadata)
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def sixteen_bit(self) -> bool:
@@ -87,7 +87,7 @@ class Picture:
 
     @property
     def unknown(self) -> Tensor:
-        """Bool `[1,H,W]`: fully transparent or without data, so the color there has no meaning."""
+        """Bool `[1,H,W]`: fully transparent or without data, so that the color is meaningless."""
         unknown = self.image.isnan().any(0, keepdim=True)
         return unknown if self.alpha is None else unknown | (self.alpha == 0.0)
 
@@ -103,7 +103,7 @@ class Picture:
         return torch.cat([self.visible(), 1.0 - unknown.float()]) if bool(unknown.any()) else self.image
 
     def visible(self) -> Tensor:
-        """The picture with every unknown pixel in the color of the nearest known one, for code that reads all of it.
+        """The picture with every unknown pixel replaced with the nearest known one, for code that uses all pixels.
 
         Mid-gray if no pixel is known.
         """
@@ -124,9 +124,9 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
     Parameters
     ----------
     path
-        The file; if it holds several pictures, the first is used and a remark says so.
+        The file; if it contains several pictures, the first is used, with a note.
     max_pixels
-        Larger pictures are refused before they are decoded.
+        Larger pictures are rejected before they are decoded.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def decode_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
             picture = picture.convert("RGBA")
             alpha = _to_tensor(picture.getchannel("A"))
         colors = _to_tensor(picture.convert("RGB"))
-    return Picture(colors, alpha, gray, header, None, None, metadata, _remarks(header, None, problems))
+    return Picture(colors, alpha, gray, header, None, None, metadata, _notes(header, None, problems))
 
 
 def upright(opened: Image.Image) -> Image.Image:
@@ -185,7 +185,7 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
     Returns
     -------
     list of str
-        Sentences about what is lost because this format cannot hold it, without the file's name.
+        Messages on what is lost because this format cannot hold it, without the file's name.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def write_image(path: str | os.PathLike[str], image: Tensor, like: Picture | Non
 
 
 def check_writable(path: str | os.PathLike[str], like: Picture | None = None) -> None:
-    """Refuse a name whose format cannot hold a picture like this one, before any work starts.
+    """Reject a name whose format cannot hold a picture like this one, before any work starts.
 
     Raises
     ------
@@ -260,22 +260,22 @@ def _of_values(deep: samples.DeepPicture, header: Header, metadata: Metadata, pr
         deep.colors,
         deep.alpha,
         metadata,
-        _remarks(header, deep.colors, problems),
+        _notes(header, deep.colors, problems),
     )
 
 
-def _remarks(header: Header, values: Samples | None, problems: Any) -> tuple[str, ...]:
-    remarks = [*problems, *remark_on_frames(header)]
+def _notes(header: Header, values: Samples | None, problems: Any) -> tuple[str, ...]:
+    notes = [*problems, *note_on_frames(header)]
     if header.unnamed_band:
-        remarks.append("its last channel is unnamed and is taken as alpha")
+        notes.append("its last channel is unspecified and is taken as alpha")
     if values is not None and values.stretched:
-        remarks.append(f"its {values.kind} values are read as black at {values.low:g} and white at {values.high:g}")
-    return tuple(remarks)
+        notes.append(f"its {values.kind} values are read as black at {values.low:g} and white at {values.high:g}")
+    return tuple(notes)
 
 
 @contextmanager
 def _encoding(target: Path) -> Iterator[None]:
-    """Make an encoder's errors name the requested file, not the temporary one."""
+    """Make an encoder's error messages name the requested file instead of the temporary one."""
     failed: OSError | None = None
     with blame(target, "cannot be written"):
         try:
@@ -283,7 +283,7 @@ def _encoding(target: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno is None:  # the encoder's own error
                 raise
-            failed = error  # an error of the disk
+            failed = error  # a disk error
     if failed is not None:
         raise OSError(failed.errno, failed.strerror, str(target))
 
@@ -295,8 +295,8 @@ def _file_values(colors: Tensor, alpha: Tensor | None, like: Picture) -> np.ndar
     if alpha is None:
         return values
     if like.alpha_values is None:
-        greatest = like.values.high
-        return np.concatenate([values, (alpha.permute(1, 2, 0).numpy() * greatest).astype(values.dtype)], 2)
+        maximum = like.values.high
+        return np.concatenate([values, (alpha.permute(1, 2, 0).numpy() * maximum).astype(values.dtype)], 2)
     return np.concatenate([values, like.alpha_values.restore(alpha)], 2)
 
 

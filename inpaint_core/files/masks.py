@@ -1,4 +1,4 @@
-"""Mask files: which part is the hole, whatever program drew it, or an error if that is ambiguous."""
+"""Mask files from any program: finds the hole, or raises an error if it is ambiguous."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .opening import MAX_PIXELS, TURNS, ImageFileError
 
 Plane = NDArray[np.float64]
 
-UNEQUAL = 1.02  # aspect ratios that differ by more than this are not explained by rounding
+UNEQUAL = 1.02  # rounding does not change an aspect ratio by more than this
 COLORFUL = 0.125  # the channels of a gray JPEG differ by less
 NOISE = 8.0 / 255.0  # compression noise of a JPEG in pure black
-FAINT = 32.0 / 255.0  # and around areas that were white
+FAINT = 32.0 / 255.0  # and around white areas
 FEW = 16  # values listed in a message
 
 
@@ -33,12 +33,12 @@ class Mask:
     ----------
     hole
         float32 `[1,1,H,W]`, exactly 0 or 1, 1 = hole.
-    remarks
-        Sentences for the user of the mask, without the file's name.
+    notes
+        Messages to the user about the mask, without the file's name.
     """
 
     hole: Tensor
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_mask(
@@ -50,9 +50,9 @@ def read_mask(
 ) -> Mask:
     """Read a mask file.
 
-    White, at least half brightness, is the hole. Varying alpha takes precedence: over a single color (a shape drawn on
-    an empty layer) the opaque part is the hole, over a picture (part of it erased) the transparent part. A mask of one
-    color on black, of the numbers 0 and 1, or of any single value above 0 is read as if drawn in white.
+    White, meaning a brightness of at least 50%, is the hole. Varying alpha takes precedence: over a single color (a
+    shape drawn on an empty layer) the opaque part is the hole, over a picture (part of it erased) the transparent part.
+    A mask of one color on black, of the numbers 0 and 1, or of any single value above 0 is read as if drawn in white.
 
     Parameters
     ----------
@@ -73,27 +73,29 @@ def read_mask(
     """
     source = Path(path)
     picture = decode_image(source, max_pixels)
-    remarks = [f"{remark}" for remark in picture.remarks if "values are taken" not in remark and "CMYK" not in remark]
+    notes = [f"{note}" for note in picture.notes if "values are taken" not in note and "CMYK" not in note]
     if picture.header is not None and picture.header.zero_is_white:
-        remarks.append("0 means white (MinIsWhite), so the hole is where it is 0 (--invert swaps black and white)")
-    hole, remark = _find_hole(source, picture)
-    remarks += remark
+        notes.append("0 means white (MinIsWhite), so the hole is where it is 0 (--invert swaps black and white)")
+    hole, note = _find_hole(source, picture)
+    notes += note
     mask = torch.from_numpy(hole)[None, None].float()
     if like is not None:
-        mask, remark = _fit(mask, picture, like)
-        remarks += remark
+        mask, note = _fit(mask, picture, like)
+        notes += note
     if invert:
         mask = 1.0 - mask
-    return Mask(mask, (*remarks, *_of_share(mask)))
+    return Mask(mask, (*notes, *_of_share(mask)))
 
 
 def _find_hole(path: Path, picture: Picture) -> tuple[NDArray[np.bool_], list[str]]:
     if picture.image.isnan().any():
-        raise ImageFileError(f"{path}: the mask holds values that are not finite (NaN or infinity)")
+        raise ImageFileError(
+            f"{path}: the mask contains values that are not finite (NaN or infinity); save it without them"
+        )
     alpha = None if picture.alpha is None else picture.alpha[0].numpy()
     if alpha is not None and float(alpha.max()) == 0.0:
         raise ImageFileError(
-            f"{path}: the mask is fully transparent, so its colors have no meaning; save it without alpha"
+            f"{path}: the mask is fully transparent, so its colors are meaningless; save it without alpha"
         )
     if alpha is not None and float(alpha.min()) < float(alpha.max()):
         return _by_alpha(picture, alpha)
@@ -132,19 +134,19 @@ def _by_brightness(path: Path, gray: Plane, picture: Picture) -> tuple[NDArray[n
         return gray > 0.0, [] if usual else [f"the hole is where the mask is {_spell(levels[1:], picture)}, not 0"]
     if levels[0] < 0.0:
         raise ImageFileError(
-            f"{path}: the mask holds {_held(levels, picture)}; paint the hole white and the rest black"
+            f"{path}: the mask contains {_held(levels, picture)}; paint the hole white and the rest black"
         )
     hole = gray >= 0.5
     lossy = picture.header is not None and picture.header.format == "JPEG"
     noise = float(levels[-1]) <= FAINT and (lossy or len(levels) > FEW)
     if not hole.any() and float(levels[-1]) > 0.0 and not noise:
         raise ImageFileError(
-            f"{path}: the mask holds {_held(levels, picture)}, none of at least half brightness, so the hole is "
-            f"ambiguous; paint it white and the rest black"
+            f"{path}: the mask contains {_held(levels, picture)}, none with a brightness of at least 50%, so the hole "
+            "is ambiguous; paint it white and the rest black"
         )
     dark = levels[(levels > 0.0) & (levels < 0.5)]
     if len(levels) <= FEW and len(dark) and hole.any():
-        return hole, [f"it holds {_held(levels, picture)}; everything of at least half brightness is the hole"]
+        return hole, [f"it contains {_held(levels, picture)}; everything with a brightness of at least 50% is the hole"]
     return hole, []
 
 
@@ -156,8 +158,8 @@ def _by_color(path: Path, colors: Plane) -> tuple[NDArray[np.bool_], list[str]]:
     if float(np.abs(flat - np.outer(drawn, share)).max()) > 2.0 * NOISE:
         count = len(np.unique((flat.T * 255.0).round(), axis=0))
         raise ImageFileError(
-            f"{path}: the mask holds {count} colors instead of one on black, so the hole is ambiguous; paint it white "
-            f"and the rest black"
+            f"{path}: the mask contains {count} colors instead of one on black, so the hole is ambiguous; paint it "
+            "white and the rest black"
         )
     name = "#" + "".join(f"{round(value * 255):02x}" for value in drawn.clip(0.0, 1.0))
     return (share >= 0.5).reshape(colors.shape[1:]), [f"the hole is the part drawn in {name} on black"]
@@ -165,23 +167,23 @@ def _by_color(path: Path, colors: Plane) -> tuple[NDArray[np.bool_], list[str]]:
 
 def _fit(mask: Tensor, picture: Picture, like: Picture) -> tuple[Tensor, list[str]]:
     """Resize a mask to a picture, rotating it if it was drawn on the picture as stored."""
-    remarks = []
+    notes = []
     height, width = like.image.shape[-2:]
     orientation = like.header.orientation if like.header is not None else 1
     turned = picture.header is not None and picture.header.orientation != 1
     if orientation >= 5 and not turned and tuple(mask.shape[-2:]) == (width, height) and height != width:
         mask = _turn(mask, orientation)
-        remarks.append("it was rotated by the picture's EXIF orientation, because it has the picture's size as stored")
+        notes.append("it was rotated by the picture's EXIF orientation, because it has the picture's size as stored")
     rows, columns = mask.shape[-2:]
     if max(rows * width, columns * height) > UNEQUAL * min(rows * width, columns * height):
-        remarks.append(
-            f"it has {columns}x{rows} pixels and was stretched over a picture of {width}x{height}, which has another "
-            f"aspect ratio: check that the hole is in the right place"
+        notes.append(
+            f"it has {columns}x{rows} pixels and was stretched to the size of the picture, {width}x{height}, which "
+            "has a different aspect ratio; check that the hole is in the right place"
         )
     fitted = normalize_mask(mask, (height, width))
     if bool(mask.any()) and not bool(fitted.any()):
-        remarks.append(f"its hole is so small that nothing is left of it at the picture's size of {width}x{height}")
-    return fitted, remarks
+        notes.append(f"its hole is so small that it disappears at the picture's size of {width}x{height}")
+    return fitted, notes
 
 
 def _turn(mask: Tensor, orientation: int) -> Tensor:
@@ -193,9 +195,9 @@ def _turn(mask: Tensor, orientation: int) -> Tensor:
 
 def _of_share(mask: Tensor) -> list[str]:
     if not bool(mask.any()):
-        return ["it has no hole: nothing in it is white (--invert swaps black and white)"]
+        return ["it has no hole because nothing in it is white (--invert swaps black and white)"]
     if bool(mask.all()):
-        return ["it covers everything: all of it is white (--invert swaps black and white)"]
+        return ["it covers the whole picture because all of it is white (--invert swaps black and white)"]
     return []
 
 

@@ -21,7 +21,7 @@ NO_RESOLUTION = (".webp",)
 
 @dataclass(frozen=True)
 class Metadata:
-    """Metadata beside the pixels.
+    """A file's metadata.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Metadata:
     geo: dict[int, tuple[int, Any]] = field(default_factory=dict)
 
     def fit(self, target: Path, deep: bool) -> tuple[Metadata, list[str]]:
-        """The part that a file of this name can hold, and sentences about the rest.
+        """The part that a file of this name can hold, and messages on what is lost.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Metadata:
             )
         if exif is not None and (suffix == ".bmp" or (deep and suffix != ".png")):
             exif = None
-            lost.append(f"its EXIF data are lost in the {suffix} file")
+            lost.append(f"its EXIF data is lost in the {suffix} file")
         if dpi is not None and suffix in NO_RESOLUTION:
             dpi = None
             lost.append(f"its resolution of {self.dpi[0]:.0f} dpi is lost, because {suffix} cannot hold it")  # type: ignore[index]
@@ -94,13 +94,13 @@ class Metadata:
 
 
 def read_metadata(picture: Image.Image) -> tuple[Metadata, list[str]]:
-    """Metadata of a decoded picture, and sentences about damaged parts, which are dropped."""
+    """Metadata of a decoded picture, and messages on damaged parts, which are dropped."""
     problems = []
     info = picture.info
     profile = info.get("icc_profile")
     exif = _carried_exif(picture)
     if exif is None:
-        problems.append("its EXIF data are damaged and were dropped")
+        problems.append("its EXIF data is damaged and was dropped")
     return (
         Metadata(
             profile if isinstance(profile, bytes) and profile and picture.mode != "CMYK" else None,
@@ -125,7 +125,7 @@ def read_tiff_metadata(page: Any) -> Metadata:
 
 
 def _carried_exif(picture: Image.Image) -> bytes | None:
-    """EXIF data without the orientation, which has been applied; empty if there are none, None if damaged."""
+    """EXIF data without the orientation, which has been applied; empty if there is none, None if damaged."""
     exif = read_exif(picture)
     if exif is None:
         return None
@@ -142,7 +142,7 @@ def _carried_exif(picture: Image.Image) -> bytes | None:
             if values:
                 carried.get_ifd(block).update(values)
         return carried.tobytes() if carried else b""
-    except Exception:  # flipped bits raise nearly anything; the pixels do not depend on it
+    except Exception:  # corrupt EXIF data can raise almost any exception; the pixels do not depend on it
         return None
 
 

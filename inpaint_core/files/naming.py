@@ -1,4 +1,4 @@
-"""Names of output files: never an input, never the same twice, never too long for the file system."""
+"""Names of output files: never those of an input, never the same twice, never too long for the file system."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Wanted:
 
 
 def distinct_names(wanted: Sequence[Wanted]) -> list[Path]:
-    """A name for each result, all of them distinct even on file systems that ignore case.
+    """A name for each result; all names are distinct, even on file systems that ignore case.
 
-    A name wanted by only one result is used as is; `a.jpg` and `a.png` become `a_jpg.png` and `a_png.png`, and a number
-    is appended if that is taken, too.
+    A name that only one result has is used as is; `a.jpg` and `a.png` become `a_jpg.png` and `a_png.png`, and a number
+    is appended if that name is also taken.
 
     Returns
     -------
@@ -70,8 +70,8 @@ def distinct_names(wanted: Sequence[Wanted]) -> list[Path]:
     return [names[number] for number in range(len(wanted))]
 
 
-def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse to overwrite an input, under whatever name or link.
+def reject_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to overwrite an input, even under another name or through a link.
 
     Raises
     ------
@@ -85,8 +85,8 @@ def refuse_inputs(targets: Iterable[Path], inputs: Iterable[Path]) -> None:
             raise ImageFileError(f"{target}: this is an input ({found}) and would be replaced; choose another --out")
 
 
-def refuse_inside(out: Path, folder: Path, recursive: bool, option: str) -> None:
-    """Refuse a folder of results that is the input folder, or inside it where it is searched.
+def reject_inside(out: Path, folder: Path, recursive: bool, option: str) -> None:
+    """Reject an output folder that is the input folder, or inside it and searched for inputs.
 
     Raises
     ------
@@ -97,12 +97,12 @@ def refuse_inside(out: Path, folder: Path, recursive: bool, option: str) -> None
     if inner == outer or (recursive and outer in inner.parents):
         where = "is the folder" if inner == outer else f"lies inside the folder {folder}"
         raise ImageFileError(
-            f"--out {out}: {where} that {option} reads, so results would mix with the inputs; choose another --out"
+            f"--out {out}: {where} that {option} reads, so outputs would mix with the inputs; choose another --out"
         )
 
 
 def fit_name(stem: str, ending: str) -> str:
-    """`stem + ending`, with the stem cut short if a file system would refuse it; a checksum then keeps names
+    """`stem + ending`, with the stem shortened if it is too long for file systems; a checksum then keeps names
     distinct."""
     room = MAX_NAME_BYTES - len(os.fsencode(ending))
     encoded = os.fsencode(stem)
@@ -110,7 +110,7 @@ def fit_name(stem: str, ending: str) -> str:
         return stem + ending
     mark = "~" + hashlib.sha256(encoded).hexdigest()[:8]
     kept = encoded[: max(0, room - len(mark))]
-    while kept and kept[-1] & 0xC0 == 0x80:  # never cut inside a character
+    while kept and kept[-1] & 0xC0 == 0x80:  # never in the middle of a character
         kept = kept[:-1]
     if kept and kept[-1] >= 0xC0:
         kept = kept[:-1]

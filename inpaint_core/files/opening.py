@@ -1,4 +1,4 @@
-"""Opening picture files: limits are checked before decoding, and every bad file is refused in one sentence."""
+"""Opening picture files: limits are checked before decoding, and a bad file raises a one-line error."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from ..text import MAX_MESSAGE_LENGTH, one_line
-from .suffixes import what_else
+from .suffixes import describe_suffix
 
 # Formats Pillow may try; its other decoders (PostScript, FITS, ...) are not safe for untrusted files.
 READABLE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 MAX_PIXELS = 89_478_485
 """Default limit on the pixels of a picture: a quarter of a GiB as 8-bit RGB."""
-MAX_BYTES = 2 * 2**30  # of a file; more than MAX_PIXELS need at any depth
+MAX_BYTES = 2 * 2**30  # size of a file; more than MAX_PIXELS need at any bit depth
 BYTES_PER_PIXEL = 24
 ORIENTATION = 0x0112  # EXIF tag
 PHOTOMETRIC = 262  # TIFF tag
@@ -63,7 +63,7 @@ class Header:
     format, mode
         Pillow's names; `mode` is empty if Pillow does not know it (TIFFs with unusual values).
     height, width
-        Of the upright picture, in pixels.
+        Size of the upright picture in pixels.
     orientation
         EXIF's, 1 to 8; 1 if the file has none or an invalid one.
     frames
@@ -71,9 +71,9 @@ class Header:
     transparent
         Whether there is an alpha channel or a transparent color.
     unnamed_band
-        Whether it is a TIFF that does not say what its last channel is, which is then taken as alpha.
+        Whether it is a TIFF whose last channel is unspecified and therefore taken as alpha.
     zero_is_white
-        Whether it is a TIFF that says that 0 is white (MinIsWhite).
+        Whether it is a TIFF in which 0 is white (MinIsWhite).
     """
 
     format: str
@@ -88,12 +88,12 @@ class Header:
 
 
 def add_limit_argument(parser: Any) -> None:
-    """Declare `--max-megapixels`; see `pixel_limit`."""
+    """Add `--max-megapixels`; see `pixel_limit`."""
     parser.add_argument(
         "--max-megapixels",
         type=float,
         metavar="N",
-        help=f"accept pictures of up to this many million pixels (default: {MAX_PIXELS / 1e6:.0f})",
+        help=f"maximum size of a picture in megapixels (default: {MAX_PIXELS / 1e6:.0f})",
     )
 
 
@@ -114,10 +114,11 @@ def pixel_limit(megapixels: float | None) -> int:
 
 @contextmanager
 def blame(path: str | os.PathLike[str], what: str = "the picture is damaged or truncated") -> Iterator[None]:
-    """Turn any error while one file is decoded or encoded into an ImageFileError that names the file.
+    """Convert any error while decoding or encoding a file to an ImageFileError that names the file.
 
-    Decoders raise nearly anything on a damaged file: a flipped bit in a header may become a wrong type, an impossible
-    size or a missing key. Code inside must not be cancellable by a host, whose exception would be caught, too.
+    Decoders raise almost any exception for a damaged file: a flipped bit in a header may result in a wrong type, an
+    impossible size or a missing key. Code inside must not be cancellable by a host, because its exception would also be
+    caught.
     """
     try:
         yield
@@ -131,7 +132,8 @@ def blame(path: str | os.PathLike[str], what: str = "the picture is damaged or t
 
 
 def check_file(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> None:
-    """Refuse what cannot be a picture without opening it: a pipe would block forever, a huge file would fill memory.
+    """Reject what cannot be a picture without opening it: a pipe would block forever, and a huge file would fill the
+    memory.
 
     Raises
     ------
@@ -159,7 +161,7 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
     ------
     ImageFileError
         As `check_file`, not a picture, or a damaged header; TooManyPixelsError for more than `max_pixels`. Errors
-        raised inside the context count as the file's fault, too: see `blame`.
+        raised inside the context are also attributed to the file; see `blame`.
     """
     check_file(path, max_pixels)
     with blame(path), open(path, "rb") as file:
@@ -168,7 +170,7 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
             if picture.format == "PNG":
                 check_chunks(path, file)
         except UnidentifiedImageError:
-            known = what_else(Path(path).suffix) or ", ".join(READABLE_FORMATS)
+            known = describe_suffix(Path(path).suffix) or ", ".join(READABLE_FORMATS)
             raise ImageFileError(f"{path}: not a picture that can be read ({known})") from None
         check_size(path, picture.width, picture.height, max_pixels)
         with picture:
@@ -176,7 +178,7 @@ def open_picture(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
 
 
 def check_chunks(path: str | os.PathLike[str], file: BinaryIO) -> None:
-    """Refuse a PNG with a corrupt chunk that the pixels depend on; the decoder does not check.
+    """Reject a PNG with a corrupt chunk that the pixels depend on; the decoder does not check.
 
     Truncated files are left to the decoder.
 
@@ -203,12 +205,12 @@ def check_chunks(path: str | os.PathLike[str], file: BinaryIO) -> None:
 
 
 def check_size(path: str | os.PathLike[str], width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture with too many pixels.
+    """Reject a picture with too many pixels.
 
     Raises
     ------
     TooManyPixelsError
-        The message says how to raise the limit.
+        The message explains how to raise the limit.
     """
     if width * height > max_pixels:
         needed = -(-width * height // 10**6)
@@ -237,12 +239,13 @@ def read_header(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> H
         return describe(picture)
 
 
-def remark_on_frames(header: Header) -> list[str]:
-    """A remark that a file holds more pictures than the one used, and how many."""
+def note_on_frames(header: Header) -> list[str]:
+    """A note that a file contains more pictures than the one used, and how many."""
     if header.frames <= 1:
         return []
     return [
-        f"it holds {header.frames} {'pages' if header.format == 'TIFF' else 'frames'}, of which only the first is used"
+        f"it contains {header.frames} {'pages' if header.format == 'TIFF' else 'frames'}, of which only the first is "
+        "used"
     ]
 
 
@@ -278,7 +281,7 @@ def orientation_of(picture: Image.Image) -> int:
 
 
 def read_exif(picture: Image.Image) -> Image.Exif | None:
-    """EXIF data, empty if the file has none; None if they are damaged."""
+    """EXIF data, empty if the file has none; None if it is damaged."""
     try:
         return picture.getexif()
     except Exception:  # see `blame`; the pixels do not depend on it
@@ -286,14 +289,14 @@ def read_exif(picture: Image.Image) -> Image.Exif | None:
 
 
 def _identify(file: Any) -> Image.Image:
-    """As `Image.open`, except for the limit on pixels, which is global there and only a warning up to twice its
+    """Like `Image.open`, except for the pixel limit, which is global in Pillow and only a warning up to twice its
     value."""
     Image.init()
     prefix = file.read(16)
     for name in READABLE_FORMATS:
         factory, accepts = Image.OPEN[name]
         accepted = accepts is None or accepts(prefix)
-        if not accepted or isinstance(accepted, str):  # a string says what is missing to read it
+        if not accepted or isinstance(accepted, str):  # a string describes what is missing to read it
             continue
         file.seek(0)
         try:

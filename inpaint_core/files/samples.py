@@ -85,8 +85,8 @@ class Samples:
 def of_values(values: Values, missing: NDArray[np.bool_] | None = None) -> Samples:
     """Samples of values `[H,W,C]`, with black and white chosen from their range.
 
-    Integers from 0 up count as 8, 12 or 16 bits, the smallest that holds them all; floating-point values in 0..1 are
-    used as they are, and values up to 255 count as 8 bits; for everything else the lowest value is black and the
+    Integers from 0 up count as 8, 12 or 16 bits, the smallest depth that holds them all; floating-point values in 0..1
+    are used as they are, and values up to 255 count as 8 bits; for everything else the lowest value is black and the
     highest white.
     """
     finite = np.isfinite(values).all(2)
@@ -103,9 +103,9 @@ def _range(values: Values) -> tuple[float, float]:
     whole = values.dtype.kind in "iu"
     steps = USUAL_GREATEST if whole else (1.0, 255.0)
     if low >= 0.0 and high <= steps[-1]:
-        if whole and high == 0.0:  # an all-black picture says nothing about the bits
+        if whole and high == 0.0:  # an all-black picture does not reveal the bit depth
             return 0.0, float(steps[-1])
-        return 0.0, float(next(greatest for greatest in steps if high <= greatest))
+        return 0.0, float(next(maximum for maximum in steps if high <= maximum))
     return low, high if high > low else low + 1.0
 
 
@@ -125,7 +125,7 @@ def is_deep(picture: Image.Image) -> bool:
     several = len(picture.getbands()) > 1
     if picture.format == "PNG":
         return several and ";16" in str(vars(picture)["tile"])
-    return picture.format == "PPM" and picture.mode == "RGB" and _greatest_of_ppm(picture) > 255
+    return picture.format == "PPM" and picture.mode == "RGB" and _maximum_of_ppm(picture) > 255
 
 
 def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture:
@@ -134,7 +134,7 @@ def read_deep(path: Path, picture: Image.Image, orientation: int) -> DeepPicture
     Raises
     ------
     ImageFileError
-        Values in a form that cannot be read.
+        The values cannot be read.
     """
     transparent = picture.info.get("transparency")
     picture.load()
@@ -166,7 +166,7 @@ def inspect_tiff(path: Path, max_pixels: int) -> Header | None:
         return None
     with blame(path), _open_tiff(path) as file:
         page = file.pages.first
-        _refuse_foreign_colors(path, page)
+        _reject_foreign_colors(path, page)
         unnamed = _further_bands(page) == 1 and UNASSOCIATED not in _kinds_of_bands(page)
         if page.dtype is not None and page.dtype.kind == "c":
             raise ImageFileError(f"{path}: its values are complex numbers; save their magnitudes instead")
@@ -235,18 +235,18 @@ def _divide(values: Values, gray: bool, missing: NDArray[np.bool_] | None = None
     if values.shape[2] not in (1, 2, 3, 4):
         raise ValueError(f"{values.shape[2]} channels")
     count = 1 if values.shape[2] <= 2 else 3
-    if gray and count == 3:  # gray with alpha, as OpenCV gives it
+    if gray and count == 3:  # gray with alpha, as returned by OpenCV
         values, count = values[..., [0, 3]], 1
     colors = of_values(values[..., :count], missing)
     if values.shape[2] == count:
         return DeepPicture(colors, None)
     alpha = values[..., count:]
-    greatest = float(alpha.max())
+    maximum = float(alpha.max())
     # Alpha of 8 or 12 bits has the same depth as the colors.
     if alpha.dtype.kind == "u":
-        high = colors.high if greatest <= colors.high else float(np.iinfo(alpha.dtype).max)
+        high = colors.high if maximum <= colors.high else float(np.iinfo(alpha.dtype).max)
     else:
-        high = greatest if greatest > 1.0 else 1.0
+        high = maximum if maximum > 1.0 else 1.0
     return DeepPicture(colors, Samples(alpha, 0.0, high))
 
 
@@ -254,7 +254,7 @@ def _is_missing(values: Values, text: str) -> NDArray[np.bool_] | None:
     try:
         nodata = float(text.strip("\0 "))
     except ValueError:
-        return None  # GDAL ignores it, too
+        return None  # GDAL also ignores it
     plane = values if values.ndim == 2 else values[..., 0]
     return np.asarray(plane == np.asarray(nodata).astype(values.dtype)) if np.isfinite(nodata) else None
 
@@ -284,7 +284,7 @@ def _read_with_opencv(path: Path) -> Values:
     return np.asarray(values)
 
 
-def _greatest_of_ppm(picture: Image.Image) -> int:
+def _maximum_of_ppm(picture: Image.Image) -> int:
     arguments = vars(picture)["tile"][0][3]
     return arguments[-1] if isinstance(arguments, tuple) and isinstance(arguments[-1], int) else 255
 
@@ -316,8 +316,8 @@ def _further_bands(page: Any) -> int:
     return int(page.samplesperpixel) - (3 if page.photometric == RGB else 1)
 
 
-def _refuse_foreign_colors(path: Path, page: Any) -> None:
-    """Refuse colors that would have to be converted, because known pixels would not be preserved."""
+def _reject_foreign_colors(path: Path, page: Any) -> None:
+    """Reject colors that would have to be converted, because known pixels would not be preserved."""
     if page.photometric == CIELAB:
         raise ImageFileError(f"{path}: CIELAB colors are not supported; save the picture as RGB")
     if ASSOCIATED in _kinds_of_bands(page):
@@ -326,7 +326,8 @@ def _refuse_foreign_colors(path: Path, page: Any) -> None:
         )
     if _further_bands(page) > 1:
         raise ImageFileError(
-            f"{path}: {page.samplesperpixel} channels, more than gray or RGB with alpha; save only those of the picture"
+            f"{path}: {page.samplesperpixel} channels, but at most gray or RGB with alpha is supported; save only "
+            "those channels"
         )
     if page.photometric == WHITE_IS_ZERO and page.dtype is not None and page.dtype.itemsize > 1:
         raise ImageFileError(f"{path}: 0 means white (MinIsWhite), which is only supported for 8 bits; invert it first")

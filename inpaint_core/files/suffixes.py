@@ -11,7 +11,7 @@ READABLE_SUFFIXES = frozenset(
     }
 )
 READABLE_CLIPS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
-# Packages that read files with these suffixes; none of them is used here.
+# Packages that read files with these suffixes; this pack uses none of them.
 RAW_PHOTOGRAPHS = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef")
 READ_BY: dict[str, str] = {
     ".heic": "pillow-heif",
@@ -27,7 +27,7 @@ READ_BY: dict[str, str] = {
 }
 
 
-def spell_others(others: Mapping[str, int]) -> str:
+def list_others(others: Mapping[str, int]) -> str:
     """`3 .heic (the package pillow-heif reads them; save them as PNG or JPEG first), 1 .txt`."""
     parts = []
     for suffix, count in others.items():
@@ -37,8 +37,8 @@ def spell_others(others: Mapping[str, int]) -> str:
     return ", ".join(parts)
 
 
-def what_else(suffix: str) -> str:
-    """What a file with this suffix is if it is not a readable picture, and what to do; empty if unknown."""
+def describe_suffix(suffix: str) -> str:
+    """Describe a file with this suffix that is not a readable picture, and what to do; empty if unknown."""
     if suffix.lower() in READABLE_CLIPS:
         return "a video; save its frames as pictures first"
     package = READ_BY.get(suffix.lower())

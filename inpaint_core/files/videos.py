@@ -17,7 +17,7 @@ from .images import to_bytes
 
 # Codecs that OpenCV's wheels can write, by suffix.
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
-ASSUMED_RATE = 25.0  # if a camera or file does not say
+ASSUMED_RATE = 25.0  # if a camera or file does not specify it
 
 
 class VideoError(ValueError):
@@ -35,7 +35,7 @@ class VideoReader:
     Attributes
     ----------
     rate
-        Frames per second as stated by the source, 25 if it is not.
+        Frames per second according to the source; 25 if it does not specify a rate.
     count
         Total number of frames as stated by a file's header, 0 for a camera.
 
@@ -50,7 +50,7 @@ class VideoReader:
         self.name = f"camera:{source}" if isinstance(source, int) else str(source)
         if not isinstance(source, int) and not Path(source).is_file():
             raise VideoError(f"{source}: no such video file")
-        # OpenCV tries one driver after another and prints a page about each that fails.
+        # OpenCV tries one driver after another and prints a long message for each failure.
         talk = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
@@ -109,8 +109,8 @@ class ClipWriter:
 def write_clip(path: str | os.PathLike[str], rate: float, height: int, width: int) -> Iterator[ClipWriter]:
     """Write a clip.
 
-    The file appears when the context ends, even by an interruption or an error: it then holds the frames written so
-    far. If there are none, no file is written.
+    The file is created when the context ends, even after an interruption or an error; it then contains the frames
+    written so far. If there are none, no file is created.
 
     Parameters
     ----------
@@ -119,12 +119,12 @@ def write_clip(path: str | os.PathLike[str], rate: float, height: int, width: in
     rate
         Frames per second.
     height, width
-        Of every frame.
+        Size of every frame in pixels.
 
     Raises
     ------
     VideoError
-        An unknown suffix, no such folder, or a size that the codec refuses.
+        An unknown suffix, no such folder, or a size that the codec does not support.
     """
     cv2 = _opencv()
     target = Path(path)
@@ -137,14 +137,16 @@ def write_clip(path: str | os.PathLike[str], rate: float, height: int, width: in
     with atomic_path(target) as temporary:
         writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
         if not writer.isOpened():
-            raise VideoError(f"{target}: this OpenCV cannot write {width}x{height} pixels as {codec}")
+            raise VideoError(
+                f"{target}: OpenCV cannot write {width}x{height} pixels as {codec}; use another size or suffix"
+            )
         clip = ClipWriter(writer)
         try:
             yield clip
         except BaseException as error:
             if clip.written == 0:
                 raise
-            ended_by = error  # raised once the file is in its place
+            ended_by = error  # raised once the file is in place
         finally:
             writer.release()
     if ended_by is not None:

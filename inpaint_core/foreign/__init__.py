@@ -1,5 +1,5 @@
-"""Conversion of public checkpoints: recognized by the names of their weights and mapped one by one, with none left
-over."""
+"""Conversion of public checkpoints: they are recognized by the names of their weights, and every weight must be
+accounted for."""
 
 from .conversion import Conversion, convert_checkpoint
 

@@ -1,4 +1,4 @@
-"""Everything that fills holes, by name: classical fills, models of the pack, and third-party models."""
+"""Inpainting methods by name: classical fills, models of the pack, and third-party models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
     Parameters
     ----------
     name
-        A classical fill, an embedded model, or a file: one of this pack, or one that spandrel supports.
+        A classical fill, an embedded model, or the file of a model of this pack or one that spandrel supports.
     device
         Device for a network.
 
@@ -34,5 +34,5 @@ def open_completer(name: str, device: str = "cpu") -> Completer:
         return load_external_model(name, device)
     model = load_model(name, device)
     if not isinstance(model, InpaintingModel):
-        raise ValueError(f"{name}: this model does not fill holes; use it with python -m inpaint_core translate")
+        raise ValueError(f"{name}: this is a translation model; use it with python -m inpaint_core translate")
     return model

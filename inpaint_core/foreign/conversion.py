@@ -22,7 +22,7 @@ from ..models.registry import build_empty
 from ..validation import describe
 from . import glcic_layouts, landscape_layouts, partial_conv_layouts, pix2pix_layouts
 from .external_models import EXTERNAL_FAMILIES
-from .layout import Layout, Mapping, Refusal
+from .layout import Layout, Mapping, UnsupportedLayout
 from .reading import read_weights, without_prefixes
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -32,18 +32,18 @@ LAYOUTS: tuple[Layout, ...] = (
     *pix2pix_layouts.LAYOUTS,
 )
 CONVERTED = "once converted"
-WITH_SPANDREL = "it loads without conversion where spandrel is installed"
-REFUSALS: tuple[Refusal, ...] = (
-    *glcic_layouts.REFUSALS,
-    *pix2pix_layouts.REFUSALS,
-    *(Refusal(name, is_one, WITH_SPANDREL) for name, is_one in EXTERNAL_FAMILIES.items()),
+WITH_SPANDREL = "it loads without conversion if spandrel is installed"
+UNSUPPORTED: tuple[UnsupportedLayout, ...] = (
+    *glcic_layouts.UNSUPPORTED,
+    *pix2pix_layouts.UNSUPPORTED,
+    *(UnsupportedLayout(name, is_one, WITH_SPANDREL) for name, is_one in EXTERNAL_FAMILIES.items()),
 )
-Family = TypeVar("Family", Layout, Refusal)
+Family = TypeVar("Family", Layout, UnsupportedLayout)
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A converted model and what became of every weight.
+    """A converted model, and how every weight was used.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Conversion:
     notes: tuple[str, ...]
 
     def report(self) -> str:
-        """A report of the conversion, one line per kind of step."""
+        """A report of the conversion, one line per kind of change."""
         card = self.model.card
         chosen = ", ".join(f"{key} {value}" for key, value in sorted(card.arguments.items()))
         lines = [f"layout: {self.layout}", f"architecture: {card.architecture} ({chosen})"]
@@ -87,12 +87,12 @@ def convert_checkpoint(path: str | os.PathLike[str], *, fill: Sequence[float] | 
         A `.pth`, `.pt` or `.ckpt` file of a known family.
     fill
         RGB in 0..1 that holes were filled with in training, if the default (see the report's notes) is wrong. For
-        GLCIC, a `config.json` with a mean pixel `mpv` beside the file or one folder above is found automatically.
+        GLCIC, a `config.json` with a mean pixel `mpv` next to the file or one folder above is found automatically.
 
     Raises
     ------
     CheckpointError
-        Not a checkpoint, a pickle with more than tensors in it, an unknown family, a missing, unknown, misshapen or
+        Not a checkpoint, a pickle that contains more than tensors, an unknown family, a missing, unknown, misshapen or
         non-finite weight, or a fill out of range: one line.
     """
     source = Path(path)
@@ -125,9 +125,9 @@ def _recognize(name: str, weights: dict[str, Tensor]) -> tuple[Layout, dict[str,
         layout = _first(LAYOUTS, keys)
         if layout is not None:
             return layout, candidate
-        refusal = _first(REFUSALS, keys)
-        if refusal is not None:
-            raise CheckpointError(f"{name}: this is a {refusal.name}; {refusal.advice}")
+        unsupported = _first(UNSUPPORTED, keys)
+        if unsupported is not None:
+            raise CheckpointError(f"{name}: this is a {unsupported.name}; {unsupported.advice}")
     first = ", ".join(repr(key) for key in sorted(weights)[:3])
     known = "; ".join(layout.name for layout in LAYOUTS)
     raise CheckpointError(f"{name}: its {len(weights)} weights ({first}, ...) match no known layout: {known}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Collection
@@ -22,7 +21,7 @@ from ..models.padding import crop_padding, pad_to_multiple
 from ..randomness import isolated_randomness
 from .reading import is_torchscript, read_weights
 
-SEED = 0  # these networks use the global random state: MAT for its noise, all of them in their constructors
+SEED = 0  # these networks use the global random state: MAT for its noise, and all of them in their constructors
 GRAY = (0.5, 0.5, 0.5)
 EXTERNAL_FAMILIES: dict[str, Callable[[Collection[str]], bool]] = {
     "LaMa": lambda keys: any(".ffc.convl2l.weight" in key for key in keys),
@@ -60,7 +59,7 @@ class ExternalModel:
         return next(self.network.parameters()).device
 
     def to(self, device: torch.device | str) -> ExternalModel:
-        """Move the weights; returns itself."""
+        """Move the weights; returns the model itself."""
         self.network.to(device)
         return self
 
@@ -83,9 +82,9 @@ class ExternalModel:
         device = self.device
         mask = mask.to(device, torch.float32)
         filled = fill_hole(image.to(device, torch.float32), mask, GRAY)
-        least = max(self.minimum, *image.shape[-2:]) if self.square else self.minimum
-        padded, window = pad_to_multiple(filled, self.multiple, least)
-        padded_mask, _ = pad_to_multiple(mask, self.multiple, least)
+        min_side = max(self.minimum, *image.shape[-2:]) if self.square else self.minimum
+        padded, window = pad_to_multiple(filled, self.multiple, min_side)
+        padded_mask, _ = pad_to_multiple(mask, self.multiple, min_side)
         outputs = []
         for i in range(len(padded)):  # spandrel's descriptors accept one picture at a time
             with isolated_randomness(SEED, device):
@@ -158,12 +157,12 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
     Raises
     ------
     CheckpointError
-        spandrel is not installed, the file is damaged or refused, or it is not an inpainting model that spandrel
+        spandrel is not installed, the file is damaged or rejected, or it is not an inpainting model that spandrel
         supports.
     """
     source = Path(path)
     try:
-        spandrel = importlib.import_module("spandrel")
+        import spandrel
     except ImportError as error:
         raise CheckpointError(
             f"{source.name}: third-party models need spandrel ({error}); install it with: pip install spandrel"
@@ -182,14 +181,14 @@ def load_external_model(path: str | os.PathLike[str], device: torch.device | str
             f"{source.name}: spandrel does not support this model ({reason}); convert other public checkpoints with: "
             f"python -m inpaint_core convert"
         ) from None
-    # The class has had this name since spandrel 0.1.
+    # The class name has not changed since spandrel 0.1.
     if not isinstance(descriptor, getattr(spandrel, "MaskedImageModelDescriptor", ())):
-        raise CheckpointError(f"{source.name}: spandrel supports this model, but it does not fill holes")
+        raise CheckpointError(f"{source.name}: spandrel supports this model, but it is not an inpainting model")
     return ExternalModel(descriptor, source.stem)
 
 
 def store_as_safetensors(source: Path, target: Path) -> str | None:
-    """Write the unchanged weights of a LaMa or MAT to a file that nodes may open.
+    """Write the unchanged weights of a LaMa or MAT model to a file that nodes can open.
 
     Parameters
     ----------
@@ -218,7 +217,7 @@ def store_as_safetensors(source: Path, target: Path) -> str | None:
 def _register_extra_architectures() -> None:
     # MAT's license is non-commercial, so it is in a separate package.
     try:
-        extra = importlib.import_module("spandrel_extra_arches")
+        import spandrel_extra_arches as extra
     except ImportError:
         return
     extra.install(ignore_duplicates=True)

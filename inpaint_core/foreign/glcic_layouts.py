@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.card import ModelCard
-from .layout import Layout, Mapping, Refusal
+from .layout import Layout, Mapping, UnsupportedLayout
 
 CONVOLUTIONS = (*(f"conv{i}" for i in range(1, 13)), "deconv13", "conv14", "deconv15", "conv16")
-# The constant color that the three-channel version fills every hole with: the mean of its training pictures.
+# The color that the three-channel version fills holes with: the mean of its training pictures.
 SCALAR_MEAN = 0.4381295423217147
 
 
@@ -31,9 +31,11 @@ def _plan_completion(mapping: Mapping) -> ModelCard:
     fill = 0.5
     if inputs == 3:
         fill = SCALAR_MEAN
-        mapping.notes.append("the mask channel was added with zero weights; the hole's fill is that version's constant")
+        mapping.notes.append("the mask channel was added with zero weights; the fill color is that version's constant")
     else:
-        mapping.notes.append("the hole's fill is not in the file: 0.5 gray unless config.json or --fill says otherwise")
+        mapping.notes.append(
+            "the fill color is not in the file: 0.5 gray unless config.json or --fill specifies another one"
+        )
     return ModelCard(
         architecture="glcic",
         arguments={"width": width, "norm": "batch", "norm_after_activation": True},
@@ -54,10 +56,10 @@ def _is_discriminator(keys: set[str]) -> bool:
 
 
 LAYOUTS = (Layout("GLCIC completion network (otenim, Regressionist)", _is_completion, _plan_completion),)
-REFUSALS = (
-    Refusal(
+UNSUPPORTED = (
+    UnsupportedLayout(
         "GLCIC discriminator",
         _is_discriminator,
-        "it only scores pictures; convert the completion network (model_cn...) instead",
+        "a discriminator only scores pictures; convert the completion network (model_cn...) instead",
     ),
 )

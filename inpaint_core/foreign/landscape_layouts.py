@@ -55,7 +55,7 @@ def _plan_encoder_decoder(mapping: Mapping) -> ModelCard:
     width = mapping.shape("encoder.0.weight")[0]
     pooling = "encoder.9.running_mean" in mapping.weights
     step = 4 if pooling else 3
-    # Our numbering runs through both halves, and the version without pooling has no activation between them.
+    # Our numbering continues through both halves, and the version without pooling has no activation between them.
     for half, offset in (("encoder", 0), ("decoder", 11 if pooling else 8)):
         for index in range(3):
             convolution = index * step

@@ -14,7 +14,7 @@ NORM_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class Mapping:
-    """Moves weights from a public layout's names to ours, and records what it did.
+    """Moves weights from a public layout's names to ours, and records every step.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Mapping:
             There is no such weight.
         """
         if theirs not in self.weights:
-            raise CheckpointError(f"weight {theirs!r} is missing: the file is incomplete or of another version")
+            raise CheckpointError(f"weight {theirs!r} is missing: the file is incomplete or from another version")
         self.tensors[ours] = change(self.weights[theirs])
         self.moved[theirs] = ours
 
@@ -53,7 +53,7 @@ class Mapping:
             self.move(f"{theirs}.bias", f"{ours}.bias")
 
     def move_batch_norm(self, theirs: str, ours: str) -> None:
-        """Move a batch normalization with its statistics; files from before PyTorch 0.4.1 have no batch counter."""
+        """Move a batch normalization with its statistics; files written before PyTorch 0.4.1 have no batch counter."""
         for name in ("weight", "bias", "running_mean", "running_var"):
             self.move(f"{theirs}.{name}", f"{ours}.{name}")
         counter = f"{theirs}.num_batches_tracked"
@@ -63,7 +63,7 @@ class Mapping:
             self.tensors[f"{ours}.num_batches_tracked"] = self.weights[f"{theirs}.weight"].new_zeros(()).long()
 
     def drop(self, theirs: str, reason: str) -> None:
-        """Drop a weight on purpose."""
+        """Drop a weight deliberately."""
         if theirs in self.weights:
             self.dropped[theirs] = reason
 
@@ -76,7 +76,7 @@ class Mapping:
             There is no such weight, or it does not belong to a convolution.
         """
         if theirs not in self.weights:
-            raise CheckpointError(f"weight {theirs!r} is missing: the file is incomplete or of another version")
+            raise CheckpointError(f"weight {theirs!r} is missing: the file is incomplete or from another version")
         shape = tuple(self.weights[theirs].shape)
         if len(shape) != 4:
             raise CheckpointError(
@@ -98,7 +98,7 @@ class Layout:
     name
         Name in the report.
     recognizes
-        Whether a file belongs to this family, judging by the names of its weights.
+        Whether a file belongs to this family, based on the names of its weights.
     plan
         Fills a `Mapping` and describes the network in a card. May raise ValueError.
     """
@@ -109,7 +109,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class UnsupportedLayout:
     """A family of public checkpoints that is recognized but not converted.
 
     Attributes

@@ -54,7 +54,7 @@ def _drop_mask_convolution(mapping: Mapping, convolution: str) -> None:
         return
     if weight.shape != mapping.weights[f"{convolution}.input_conv.weight"].shape or not bool((weight == 1).all()):
         raise CheckpointError(f"weight {name!r} is not the window of ones that belongs to its convolution")
-    mapping.drop(name, "window sums need no weights")
+    mapping.drop(name, "window sums have no weights")
 
 
 def _divided_by_window(weight: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def _is_without_norm(keys: set[str]) -> bool:
 def _plan_without_norm(mapping: Mapping) -> ModelCard:
     """partialconv and SneakySketchers: normalization layers were never registered, and the last ratio is applied twice.
 
-    Eight levels are always stored, but their configuration uses seven, which the file does not say.
+    Eight levels are always stored, but their configuration uses seven, which the file does not record.
     """
     stored = _levels(set(mapping.weights), "enc")
     depth = min(CLASSIC_DEPTH, stored)

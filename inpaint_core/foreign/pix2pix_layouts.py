@@ -7,7 +7,7 @@ import re
 from ..checkpoints.card import ModelCard
 from ..checkpoints.files import CheckpointError
 from ..checkpoints.prepare_settings import PrepareSettings
-from .layout import NORM_STATISTICS, Layout, Mapping, Refusal
+from .layout import NORM_STATISTICS, Layout, Mapping, UnsupportedLayout
 
 
 def _is_unet(keys: set[str]) -> bool:
@@ -44,7 +44,8 @@ def _is_resnet(keys: set[str]) -> bool:
 
 
 def _plan_resnet(mapping: Mapping) -> ModelCard:
-    """One flat list: stem 1, down 4 and 7, blocks from 10 on, two transposed convolutions, head; norms follow."""
+    """One flat list: stem 1, down 4 and 7, blocks from 10, two transposed convolutions, head; each norm comes after its
+    convolution."""
     width, inputs = mapping.shape("model.1.weight")[:2]
     count = len({key.split(".")[1] for key in mapping.weights if re.match(r"model\.\d+\.conv_block\.", key)})
     after = 10 + count
@@ -86,7 +87,7 @@ def _move_convolution(mapping: Mapping, theirs: str, ours: str, norm: str) -> No
     mapping.move_layer(theirs, ours)
     if norm == "none" and f"{theirs}.bias" not in mapping.weights:
         weight = mapping.weights[f"{theirs}.weight"]
-        # Transposed convolutions store the output channels second.
+        # Transposed convolutions store output channels in the second dimension.
         outputs = weight.shape[1] if ours.startswith("up.") else weight.shape[0]
         mapping.tensors[f"{ours}.bias"] = weight.new_zeros(outputs)
 
@@ -111,7 +112,7 @@ def _card(mapping: Mapping, architecture: str, arguments: dict[str, int | float 
         arguments=arguments,
         task="translation",
         value_range="signed",
-        # One channel means gray pictures, without the abstraction that our own training adds.
+        # One channel means gray pictures, without the abstraction that our training applies.
         prepare=PrepareSettings(reduction=1, brightness=0.0, contrast=0.0)
         if arguments["input_channels"] == 1
         else None,
@@ -127,10 +128,10 @@ LAYOUTS = (
     Layout("pix2pix U-Net generator (pytorch-CycleGAN-and-pix2pix)", _is_unet, _plan_unet),
     Layout("pix2pix residual generator (pytorch-CycleGAN-and-pix2pix)", _is_resnet, _plan_resnet),
 )
-REFUSALS = (
-    Refusal(
+UNSUPPORTED = (
+    UnsupportedLayout(
         "pix2pix discriminator",
         _is_discriminator,
-        "it only scores pictures; convert the generator (..._net_G.pth) instead",
+        "a discriminator only scores pictures; convert the generator (..._net_G.pth) instead",
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
+import pickle  # nosec B403
 import re
 import struct
 import zipfile
@@ -37,12 +37,12 @@ DAMAGE = (
 PREFIXES = ("module.", "_orig_mod.", "model.", "generator.")
 MAX_PREFIXES = 8  # nested wrappers
 MAX_DEPTH = 8  # nested dictionaries around the weights
-# Lightning also stores the landscape inpainter's network as an object, among the hyperparameters beside the weights.
+# Lightning also stores the landscape inpainter's network as an object, among the hyperparameters next to the weights.
 NETWORK_OBJECTS = re.compile(r"(?:src\.models|__main__)\.(?:UNet|EncoderDecoder)|torch\.nn\.modules\.\w+\.\w+")
 
 
 class _Ignored:
-    """Stands in for a network stored as an object: the network's class is never imported, built or run."""
+    """Placeholder for a network stored as an object; the network's class is never imported, instantiated or run."""
 
     def __setstate__(self, state: object) -> None:
         pass
@@ -51,15 +51,15 @@ class _Ignored:
 def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
     """Read the weights and the number of training steps from a `.pth`, `.pt` or `.ckpt` file.
 
-    Opened with `torch.load(weights_only=True)`: only tensors and plain containers are built, and a pickle that asks for
-    anything else is refused before it can run. A network stored as an object beside its weights is ignored.
+    Opened with `torch.load(weights_only=True)`: only tensors and plain containers are created, and a pickle that
+    requires anything else is rejected before it can run. A network stored as an object next to its weights is ignored.
 
     Returns
     -------
     weights
         Tensors by name, as in the file.
     steps
-        0 if the file does not say.
+        0 if the file does not contain it.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         raise CheckpointError(
             f"{source.name}: this is {foreign}; only PyTorch checkpoints (.pth, .pt, .ckpt) can be converted"
         )
-    _refuse_compressed(source)
+    _reject_compressed(source)
     if is_torchscript(source):
         raise CheckpointError(
             f"{source.name}: a TorchScript program, not weights; LaMa's big-lama.pt loads without conversion where "
@@ -90,17 +90,17 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], int]:
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{source.name}: damaged, or not a PyTorch checkpoint ({reason})") from None
     if not isinstance(content, Mapping):
-        raise CheckpointError(f"{source.name}: holds a {type(content).__name__}, not the weights of a network")
+        raise CheckpointError(f"{source.name}: contains a {type(content).__name__}, not the weights of a network")
     weights = _find_weights(content)
     if weights is None:
         names = ", ".join(repr(str(key)) for key in list(content)[:6]) or "nothing"
-        raise CheckpointError(f"{source.name}: no weights found; its top level holds {names}")
+        raise CheckpointError(f"{source.name}: no weights found; its top level contains {names}")
     for key, tensor in weights.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
             raise CheckpointError(f"{source.name}: weight {key!r} is sparse, quantized, complex or has no values")
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise CheckpointError(
-                f"{source.name}: weight {key!r} has shape {list(tensor.shape)}, which is more values than the file "
+                f"{source.name}: weight {key!r} has shape {list(tensor.shape)}, which has more values than the file "
                 f"holds"
             )
     step = next((content[key] for key in STEP_KEYS if isinstance(content.get(key), int)), 0)
@@ -145,7 +145,7 @@ def _foreign_names(source: Path) -> list[str]:
         return []
 
 
-def _refuse_compressed(source: Path) -> None:
+def _reject_compressed(source: Path) -> None:
     """PyTorch stores its archives uncompressed; a compressed one may expand to any size."""
     try:
         with zipfile.ZipFile(source) as archive:
@@ -174,8 +174,8 @@ def _find_weights(content: Mapping[object, object], depth: int = 0) -> dict[str,
 
 def _refusal(message: str) -> str:
     unsafe = re.search(r"(?:GLOBAL|class) ['\"`]?([\w.]+)['\"`]?", message)
-    what = f"asks for {unsafe.group(1)!r}" if unsafe else "holds more than tensors"
+    what = f"requires {unsafe.group(1)!r}" if unsafe else "contains more than tensors"
     return (
-        f"refused without running anything: it {what}, but only tensors are opened; save only the weights with "
+        f"rejected without running anything: it {what}, but only tensors are opened; save only the weights with "
         f"torch.save(network.state_dict(), file)"
     )

@@ -1,7 +1,7 @@
-"""Blending a prediction into the known picture without changing a single known pixel.
+"""Blending a prediction into the known picture without changing any known pixel.
 
-All corrections come from the residual `known picture - prediction` at the rim of the hole, continued into the hole.
-Pixels under the hole are never used, so an object that is being removed cannot show through.
+All corrections are based on the residual `known picture - prediction` at the boundary of the hole, extended into the
+hole. Pixels inside the hole are never used, so a removed object cannot show through.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .poisson import solve_membrane
 RING = 8  # width in pixels of the ring around the hole used to match colors
 
 
-def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
-    """The correction that a prediction needs at the rim of the hole.
+def boundary_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1) -> tuple[Tensor, Tensor]:
+    """The correction that a prediction needs at the boundary of the hole.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
 
     Notes
     -----
-    Networks also predict known pixels, where the residual can be read directly. Completers that restore the known
-    pixels themselves (LaMa in spandrel, classical fills) leave none there: then, at known pixels near the hole, the
+    Networks also predict known pixels, where the residual can be read directly. Completers that put known pixels back
+    themselves (LaMa in spandrel, classical fills) leave no residual there. Then, at known pixels near the hole, the
     mean of the prediction inside is compared with the mean of the picture outside.
     """
     known = 1.0 - mask
@@ -45,12 +45,12 @@ def rim_residual(prediction: Tensor, image: Tensor, mask: Tensor, width: int = 1
     inside, outside = (_neighborhood(F.pad(part, (width,) * 4), width) for part in (mask, known))
     colors_inside = _neighborhood(F.pad(prediction * mask, (width,) * 4), width) / inside.clamp(min=1e-6)
     colors_outside = _neighborhood(F.pad(image * known, (width,) * 4), width) / outside.clamp(min=1e-6)
-    rim = known * (inside > 1e-6).float()
-    return (colors_outside - colors_inside) * rim, rim
+    boundary = known * (inside > 1e-6).float()
+    return (colors_outside - colors_inside) * boundary, boundary
 
 
 def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Shift a prediction's colors so that their mean on a ring around the hole is the picture's.
+    """Shift a prediction's colors so that their mean on a ring around the hole equals that of the picture.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def match_colors(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     mask
         `[1,1,H,W]`, 1 = hole; without known pixels near it the prediction is unchanged.
     """
-    residual, known = rim_residual(prediction, image, mask, RING)
+    residual, known = boundary_residual(prediction, image, mask, RING)
     ring = known * within(mask, RING)
     shift = (residual * ring).sum((2, 3), keepdim=True) / ring.sum((2, 3), keepdim=True).clamp(min=1.0)
     return prediction + shift * (mask if _is_put_back(prediction, image, mask) else 1.0)
 
 
 def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
-    """Correct a prediction inside the hole by the residual at its rim.
+    """Correct a prediction inside the hole by the residual at its boundary.
 
     Parameters
     ----------
@@ -75,15 +75,15 @@ def join(prediction: Tensor, image: Tensor, mask: Tensor, weight: Tensor) -> Ten
     mask
         `[1,1,H,W]`, 1 = hole.
     weight
-        `[1,1,H,W]` in 0..1: share of the continued residual that is added. 1 everywhere is Poisson blending with the
-        prediction's gradients (Perez et al. 2003, eq. 3); a ramp that falls from 1 at the rim to 0 feathers inwards.
+        `[1,1,H,W]` in 0..1: weight of the residual. 1 everywhere is Poisson blending with the prediction's gradients
+        (Perez et al. 2003, eq. 3); a ramp that falls from 1 at the boundary to 0 feathers inward.
 
     Returns
     -------
     Tensor
         `[1,3,H,W]`, not clamped, meaningful inside the hole.
     """
-    residual, known = rim_residual(prediction, image, mask)
+    residual, known = boundary_residual(prediction, image, mask)
     return prediction + weight * solve_membrane(residual, 1.0 - known)
 
 

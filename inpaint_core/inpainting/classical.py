@@ -1,4 +1,4 @@
-"""Fills without a network, as Completers: the baselines for networks to beat."""
+"""Fills without a network, as Completers: baselines for networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .patchmatch import check_patchmatch, fill_by_patchmatch
 
 ClassicalMethod = Literal["mean", "smooth", "telea", "navier-stokes", "biharmonic", "patches", "patchmatch"]
 FILL_NAMES: tuple[ClassicalMethod, ...] = get_args(ClassicalMethod)
-CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = FILL_NAMES[:-1]  # those that need no further package
+CLASSICAL_METHODS: tuple[ClassicalMethod, ...] = FILL_NAMES[:-1]  # those that need no additional package
 COPYING: tuple[ClassicalMethod, ...] = ("patches", "patchmatch")
 RADIUS = 5  # radius in pixels around each hole pixel used by the Telea and Navier-Stokes fills
 MIN_SIDE = 3
@@ -30,11 +30,11 @@ class ClassicalFill:
         `"mean"`: the mean color of the known pixels; `"smooth"`: smooth interpolation from coarse to fine (pull-push,
         Gortler et al. 1996), the starting point of the pack's networks; `"telea"`: fast marching (Telea 2004);
         `"navier-stokes"`: isophotes continued by fluid dynamics (Bertalmio et al. 2001); `"biharmonic"`: the smoothest
-        surface through the rim (Damelin & Hoang 2018), clamped to the range of known values; its cost grows steeply
-        with the hole; `"patches"`: patches copied from the surroundings, see `patches.fill_from_patches`;
-        `"patchmatch"`: the same by the library PyPatchMatch, see `patchmatch.fill_by_patchmatch`.
+        surface through the boundary (Damelin & Hoang 2018), clamped to the range of known values; its cost grows
+        steeply with the hole; `"patches"`: patches copied from the surroundings (see `patches.fill_from_patches`);
+        `"patchmatch"`: the same with the library PyPatchMatch (see `patchmatch.fill_by_patchmatch`).
     seed
-        Seed of the search for patches.
+        Seed of the patch search.
 
     Raises
     ------
@@ -69,8 +69,8 @@ class ClassicalFill:
     ) -> Tensor:
         """Fill the holes of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1; known pixels are unchanged.
 
-        `check` is called between the passes of slow methods; an exception raised by it ends the work. `allowed` and
-        `sources` restrict and extend what patches are copied from, as in `patches.fill_from_patches`.
+        `check` is called between the passes of slow methods; an exception that it raises aborts the fill. `allowed`
+        restricts and `sources` extends what patches are copied from, as in `patches.fill_from_patches`.
         """
         if self.method in COPYING:
             unknown = ((mask > 0.5) | ~torch.isfinite(image).all(1, keepdim=True)).to(mask)

@@ -21,9 +21,9 @@ from .inpaint import Completer
 Field = NDArray[np.float32]
 Fill = Callable[[Completer, Tensor, Tensor, bool], Tensor]
 
-STILL = 0.15  # pixels: slower motion between two frames counts as none, so that a static picture is not resampled
-CUT = 0.1  # mean absolute difference of known pixels, in 0..1, not explained by motion, above which a new scene begins
-DRIFT = 0.05  # the same around the hole, above which positions restart from the previous frame
+STILL = 0.15  # pixels: slower motion between two frames is ignored, so that a static picture is not resampled
+CUT = 0.1  # mean absolute difference of known pixels in 0..1 that motion does not explain; above it, a new scene begins
+DRIFT = 0.05  # the same around the hole; above it, positions restart from the previous frame
 NEAR = 12  # pixels around a hole whose motion may be that of the removed object
 MIN_SIDE = 16  # pixels needed by the motion search
 
@@ -83,7 +83,7 @@ class _Carried:
 def inpaint_clip(
     model: Completer, frames: Tensor, mask: Tensor, fill: Fill, progress: Callable[[int, int, Tensor], None]
 ) -> Tensor:
-    """Fill the holes of a clip's frames, each with what earlier frames have shown or been filled with there.
+    """Fill the holes of a clip's frames with what earlier frames show there, or were filled with.
 
     Motion is measured outside the hole (dense inverse search, Kroeger et al. 2016, arXiv 1603.03590) and continued
     smoothly into it. Only parts that no earlier frame of the scene has shown are filled by the model. Positions are
@@ -98,8 +98,8 @@ def inpaint_clip(
     mask
         1 = hole, one for all frames or one per frame, as for `inpaint`.
     fill
-        `fill(completer, image, hole, anew)`: `inpaint` with all other settings, and without enlarging the hole. If
-        `anew` is false, the fill is already known, and neither patches nor grain must be added.
+        `fill(completer, image, hole, is_new)`: `inpaint` with all other settings, and without growing the hole. If
+        `is_new` is false, the fill comes from an earlier frame, and neither patches nor grain must be added.
     progress
         Called after each frame with frames done, total frames, and the frame `[C,H,W]`.
 
@@ -189,7 +189,7 @@ def motion(before: Tensor, frame: Tensor, hole: Tensor) -> Field:
 
 
 def _continued(flow: Field, unknown: Tensor) -> Field:
-    """The same with unknown values interpolated smoothly from their surroundings."""
+    """Interpolate unknown values smoothly from their surroundings."""
     if not bool(unknown.any()) or bool(unknown.all()):
         return flow
     largest = max(float(np.abs(flow).max()), 1e-3)

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ..masks.normalise import normalize_mask
 from .patches import fill_from_patches
-from .surroundings import keep_to_surroundings
+from .surroundings import limit_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Sources = Sequence[Tensor] | Literal["frames"]
-MAX_FRAMES = 4  # of a clip used as sources: the same ones for every frame, so that a static clip stays static
-PATCH_CONTEXT = 1.0  # on each side of the hole, patches are copied from this fraction of its longer side
-PATCH_WINDOW = 256  # and from windows with at least this side
+MAX_FRAMES = 4  # frames of a clip used as sources: the same for every frame, so that a static clip stays static
+PATCH_CONTEXT = 1.0  # patches are copied from within this fraction of the hole's longer side on each side of it
+PATCH_WINDOW = 256  # and from windows of at least this side
 
 
 class Material:
@@ -50,7 +50,7 @@ class Material:
         self._pictures: list[Tensor] = []
         if isinstance(sources, str):
             if sources != "frames":
-                raise ValueError(f'sources is {sources!r}: give pictures [C,h,w], or "frames"')
+                raise ValueError(f'sources is {sources!r}: expected pictures [C,h,w], or "frames"')
             chosen = torch.linspace(0, len(image) - 1, min(MAX_FRAMES, len(image))).round().long()
             hidden = unknown[chosen.to(unknown.device)] > 0.5
             self._frames = torch.where(hidden, float("nan"), image[chosen.to(image.device), :3].float())
@@ -104,7 +104,7 @@ def copy_detail(
     filled = colors.clone()
     for region in _regions(plane, material):
         part = colors[region.window.inside][None].float().nan_to_num(0.0, 0.0, 0.0)
-        # Unknown pixels outside the hole are not used as sources either, and their fill is discarded.
+        # Unknown pixels outside the hole are not sources either, and their fill is discarded.
         holes = unknown[region.window.inside][None, None]
         copied = fill_from_patches(
             part,
@@ -116,7 +116,7 @@ def copy_detail(
             check=check,
         )
         if not material.elsewhere:
-            copied = keep_to_surroundings(copied, part, holes)
+            copied = limit_to_surroundings(copied, part, holes)
         target = filled[region.window.inside]
         target.copy_(torch.where(region.own & (plane[region.window.inside] > 0.5), copied[0].to(filled.dtype), target))
     colors.copy_(filled)
@@ -132,8 +132,8 @@ def _like(source: Tensor, image: Tensor) -> Tensor:
     """Colors `[C,h,w]` of another picture with the channels of `image`; transparent pixels become NaN."""
     if source.ndim != 3 or source.shape[0] not in (1, 3, 4) or 0 in source.shape or not source.is_floating_point():
         raise ValueError(
-            f"a source has shape {list(source.shape)} and type {source.dtype}: expected floating-point [C,H,W] with "
-            "C = 1, 3 or 4"
+            f"a source has shape {list(source.shape)} and type {source.dtype}: expected floating-point [C,H,W] with C "
+            "= 1, 3 or 4"
         )
     colors = source[:3].to(image.device, torch.float32)
     if source.shape[0] == 4:

@@ -10,14 +10,14 @@ from .blending import within
 
 RING = 24  # width in pixels of the surroundings where noise is measured
 # Difference of two discrete Laplacians: zero on planes and gentle slopes, so that only noise is left (Immerkaer 1996,
-# doi:10.1006/cviu.1996.0060). White noise of deviation 1 has deviation 6 after it.
+# doi:10.1006/cviu.1996.0060). It turns white noise with standard deviation 1 into noise with standard deviation 6.
 NOISE_KERNEL = ((1.0, -2.0, 1.0), (-2.0, 4.0, -2.0), (1.0, -2.0, 1.0))
 NOISE_GAIN = 6.0
-MEDIAN_TO_DEVIATION = 1.4826  # for a normal distribution, median of |x| times this is the deviation
+MEDIAN_TO_DEVIATION = 1.4826  # for a normal distribution, the median of |x| times this is the standard deviation
 
 
 def noise_deviation(image: Tensor, where: Tensor) -> Tensor:
-    """Estimate the deviation of the noise per channel.
+    """Estimate the standard deviation of the noise per channel.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def noise_deviation(image: Tensor, where: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[3]`; 0 if there are too few pixels. The median keeps edges from counting as noise.
+        `[3]`; 0 if there are too few pixels. Because a median is used, edges do not count as noise.
     """
     kernel = image.new_tensor(NOISE_KERNEL)[None, None]
     response = F.conv2d(image[:, None], kernel)[:, 0]

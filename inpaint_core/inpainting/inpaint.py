@@ -1,4 +1,4 @@
-"""inpaint(): any Completer, any size, any batch, and no known pixel is changed."""
+"""inpaint(): any Completer, any size, any batch, with known pixels unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .blending import join, match_colors
 from .copying import Material, Sources, copy_detail
 from .grain import match_grain
 from .memory import Allowance, is_out_of_memory
-from .surroundings import keep_to_surroundings
+from .surroundings import limit_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
 
 Strategy = Literal["auto", "whole", "crop", "resize", "tile"]
@@ -29,26 +29,26 @@ STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 BLENDS: tuple[Blend, ...] = get_args(Blend)
 DETAILS: tuple[Detail, ...] = get_args(Detail)
 
-SLIGHT = 1.25  # a fill reduced by no more than this is as good as one at full size
-MAX_REDUCTION = 2.0  # a fill made at less than 1 / MAX_REDUCTION of the full size looks too soft, so it is refined
-SHALLOW = 8  # every hole pixel is within trained size / SHALLOW of a known one: tiles show enough surroundings
+SLIGHT = 1.25  # up to this reduction, a fill is as good as one at full size
+MAX_REDUCTION = 2.0  # at less than 1 / MAX_REDUCTION of the full size, a fill looks too soft and is refined
+SHALLOW = 8  # if every hole pixel is within trained size / SHALLOW of a known one, tiles include enough surroundings
 SURROUNDINGS = 32  # blending uses the hole and this many pixels around it
 MIN_WINDOW = 64  # for models without a trained size, such as classical fills
 
 Progress = Callable[[int, int, Tensor], None]
 """Called after every pass with steps done, total steps (windows, then pictures whose detail is copied), and the current
-state of the picture `[C,H,W]` last worked on. An exception raised here ends the work: this is how a host cancels."""
+state of the picture `[C,H,W]` last worked on. An exception raised here aborts the call: this is how a host cancels."""
 
 
 class Completer(Protocol):
     """Anything that can fill holes: a loaded network, a classical fill, a third-party model.
 
-    One with a `trained_size`, as an attribute or on its `card`, is shown windows of about that size, see `inpaint`; one
-    with a `device` and a `to` can be moved to the CPU when memory runs out. Fills that are not networks may have
-    `min_window` (pixels) and `min_context` (fraction of the hole's side), the least surroundings they use, and
+    If it has a `trained_size`, as an attribute or on its `card`, it gets windows of about that size (see `inpaint`); if
+    it has a `device` and a `to`, it can be moved to the CPU when memory runs out. Fills that are not networks may have
+    `min_window` (pixels) and `min_context` (fraction of the hole's side), the minimum surroundings that they use, and
     `takes_check`: their `complete` accepts a `check` that is called between passes. With `takes_sources`, it also
-    accepts `allowed` and `sources`, see `patches.fill_from_patches`, and sees windows at full size regardless of
-    `size`. A model whose `detail` is `"patches"` gives better fills with patches, see `inpaint`.
+    accepts `allowed` and `sources` (see `patches.fill_from_patches`), and gets windows at full size regardless of
+    `size`. A model whose `detail` is `"patches"` gives better fills with patches (see `inpaint`).
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -89,44 +89,44 @@ def inpaint(
         filled from them.
     mask
         1 = hole. `[H,W]`, `[B,H,W]` or `[B,1,H,W]`, of any size: it is resized to the picture (nearest-exact) and
-        thresholded at 0.5. One mask can serve many pictures, and one picture many masks.
+        thresholded at 0.5. A single mask is used for all pictures, and a single picture for all masks.
     strategy
         `"whole"`: the model sees the whole frame at once. `"resize"`: the whole frame, reduced to `size` if it is
         larger. `"crop"`: each hole (nearby holes together) in a window around it, reduced to `size` if it is larger.
         `"tile"`: the same windows, large ones in overlapping tiles; if a hole is too deep for that, coarse to fine in
-        tiles. `"auto"`: for each hole the cheapest of these without visible loss: directly if it fits, in tiles if it
-        is thin, reduced to half at most, otherwise coarse to fine.
+        tiles. `"auto"`: for each hole, the cheapest of these without visible loss: directly if its window is small
+        enough, in tiles if the hole is thin, reduced to half at most, otherwise coarse to fine.
     grow
-        Pixels by which the hole is enlarged first (shrunk if negative), to cover the fringe of a removed object.
+        Pixels by which the hole is first grown (shrunk if negative), to cover the fringe of a removed object.
     feather
-        Width in pixels, inwards from the rim of the hole, over which the fill is blended into the surrounding colors.
+        Width in pixels of the band inside the boundary of the hole where the fill is blended into the surrounding
+        colors.
     blend
-        `"alpha"`: the correction of `feather`; `"poisson"`: the fill's gradients are joined seamlessly to the rim
+        `"alpha"`: the correction of `feather`; `"poisson"`: the fill's gradients are joined seamlessly to the boundary
         (Perez et al. 2003), over the whole hole; `feather` is unused.
     color_match
         Shift the fill's mean color to that of a ring around the hole.
     detail
         `"network"`: the model's own fill. `"patches"`: the model's fill guides the structure and is replaced with
-        patches copied from the surroundings, see `patches.fill_from_patches`. `"auto"`: patches for Liminal's
+        patches copied from the surroundings (see `patches.fill_from_patches`). `"auto"`: patches for Liminal's
         networks, whose fills they improve, and the model's own fill for all others.
     allowed
-        1 = patches may be copied from here, in any form accepted for `mask`; None: from everything known. Only if
-        patches are copied: as the detail, or by the classical fill `"patches"`.
+        1 = patches may be copied from here, in any form accepted for `mask`; None: from all known pixels. Only allowed
+        if patches are copied, as the detail or by the classical fill `"patches"`.
     sources
         Other pictures `[C,h,w]` of any size to copy patches from, except for pixels that are transparent or not finite.
         `"frames"`: the known parts of the other pictures of the batch, as the frames of a clip.
     size
-        Longer side in pixels of what the model sees at once (not for `"whole"`). None: chosen from its training size
-        and the available memory. An explicit size is never changed.
+        Longer side in pixels of what the model sees at once (ignored by `"whole"`). None: derived from its training
+        size and the available memory. An explicit size is never changed.
     context
-        Windows show this fraction of the hole's longer side on every side of the hole.
+        Windows extend beyond the hole by this fraction of its longer side on every side.
     grain
-        0..1: share of the noise missing from the model's fill that is added. Patches have their own noise.
+        0..1: fraction of the noise missing from the model's fill that is added. Patches have their own noise.
     seed
-        Seed for the grain and the search for patches.
+        Seed for the grain and the patch search.
     frames_per_batch
-        Windows that the model sees at once. None: one on a CPU, elsewhere as many as memory allows. An explicit number
-        is never changed.
+        Windows per batch. None: one on a CPU, elsewhere as many as memory allows. An explicit number is never changed.
     progress
         See `Progress`.
 
@@ -134,26 +134,26 @@ def inpaint(
     -------
     Tensor
         `[B,C,H,W]`, type and device of `image`. Outside the (grown) hole it equals `image` bit for bit; alpha is
-        unchanged; if the mask is empty, so is everything. Inside, values stay near the range of the surroundings, and
-        where all surrounding channels are equal, so are those of the fill: flat stays flat, gray stays gray.
+        unchanged; with an empty mask, everything is. Inside, values stay near the range of the surroundings, and where
+        all surrounding channels are equal, so are those of the fill: flat stays flat, gray stays gray.
 
     Raises
     ------
     TypeError
         `model` is not a Completer.
     ValueError
-        Invalid shapes or options; if batch sizes do not match, both are named. `allowed` or `sources` is given, but no
-        patches are copied. The fill is not finite.
+        Invalid shapes or options, or batch sizes that do not match; `allowed` or `sources` without patches to copy; a
+        fill that is not finite.
     MemoryError
-        Memory ran out, and fewer windows at once, smaller ones or the CPU did not help, or were not tried because
-        `size` or `frames_per_batch` was given. The message says what was tried.
+        Memory ran out. Smaller batches, smaller windows and the CPU did not help, or were not tried because `size` or
+        `frames_per_batch` was given. The message lists what was tried.
     """
     _check_completer(model)
     _check(image, strategy, feather, blend, detail, size, context, grain, frames_per_batch)
     if detail == "auto":
         detail = getattr(model, "detail", "network")
     if (allowed is not None or len(sources)) and detail != "patches" and not getattr(model, "takes_sources", False):
-        raise ValueError('allowed and sources are for patches only: use detail="patches", or the fill "patches"')
+        raise ValueError('allowed and sources only apply to patches: use detail="patches", or the fill "patches"')
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = common_count(len(image), len(hole), ("images", "masks"))
     if grow:
@@ -192,7 +192,7 @@ class _Job(NamedTuple):
 
 
 class _Work:
-    """One call of inpaint: windows of all pictures, filled in place pass by pass."""
+    """State of one call of `inpaint`: windows of all pictures, filled in place pass by pass."""
 
     def __init__(
         self,
@@ -246,14 +246,14 @@ class _Work:
         framewise = self.settings.strategy in ("whole", "resize") or (self.copies and self.material.restricted)
         min_window: int = getattr(self.model, "min_window", MIN_WINDOW)
         trained = _trained_side(self.model) or min_window
-        least = min(trained, self.allowance.side or trained)
+        min_side = min(trained, self.allowance.side or trained)
         jobs: list[_Job] = []
         for index in range(len(self.hole)):
             plane = self.hole[index, 0]
             if not bool(plane.any()):
                 continue
             context = max(self.settings.context, getattr(self.model, "min_context", 0.0))
-            regions = [whole_frame(plane)] if framewise else hole_regions(plane, least, context)
+            regions = [whole_frame(plane)] if framewise else hole_regions(plane, min_side, context)
             pictures = range(len(self.output)) if len(self.hole) == 1 else [index]
             for picture in pictures:
                 unknown = self.unknown[picture, 0]
@@ -301,7 +301,7 @@ class _Work:
         holes = torch.stack([self.unknown[job.picture][job.region.window.inside] for job in jobs])
         pictures = torch.stack([self.output[job.picture][job.region.window.inside] for job in jobs])
         colors = pictures[:, :3].float().expand(-1, 3, -1, -1)
-        # Hidden values can be anything (such as NaN behind full transparency) and must not enter any arithmetic.
+        # Hidden values can be anything (such as NaN under full transparency) and must not enter any computation.
         colors = torch.where(holes > 0.5, torch.zeros_like(colors), colors)
         window = jobs[0].region.window
         longest = max(window.height, window.width)
@@ -338,16 +338,14 @@ class _Work:
             prediction = prediction.mean(1, keepdim=True)
         kept = target[:3]  # alpha is unchanged
         if not (self.copies and self.material.elsewhere):
-            prediction = keep_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
+            prediction = limit_to_surroundings(prediction, colors[:, : prediction.shape[1]], hole)
         filled, own = prediction[0].clamp(0.0, 1.0).to(target.dtype), job.region.own[box.inside]
         if not bool(torch.isfinite(filled[:, own]).all()):
-            raise ValueError(
-                "the model's fill has values that are not finite; its weights are damaged, use another checkpoint"
-            )
+            raise ValueError("the model's fill is not finite, so its weights are damaged; use another checkpoint")
         kept.copy_(torch.where(own, filled, kept))
 
     def _take_less(self, batch: list[_Job], error: BaseException) -> torch.device | None:
-        """Shrink the allowance. Returns the device to move the model back to, if it was moved to the CPU."""
+        """Reduce the allowance. Returns the device to move the model back to if it was moved to the CPU."""
         window = batch[0].region.window
         longest = max(window.height, window.width)
         scheme = self._scheme(batch[0])

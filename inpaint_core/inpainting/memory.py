@@ -12,13 +12,13 @@ SHARE = 0.5  # of the free memory, for the estimated size of a pass
 MAX_PER_PASS = 16  # windows per pass on an accelerator; more are no faster
 # Messages of allocators that raise a plain RuntimeError.
 PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
-MIN_SIDE = 64  # smaller windows show a network too little
+MIN_SIDE = 64  # in smaller windows a network sees too little
 
 logger = logging.getLogger("liminal")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means out of memory: torch's own, NumPy's, or an allocator's message."""
+    """Whether an exception means out of memory: torch's or NumPy's own, or one with an allocator's message."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
@@ -39,7 +39,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 class Allowance:
-    """How many windows of what size are shown at once, and how both shrink when memory runs out.
+    """How many windows of which size are processed at once, and how both are reduced when memory runs out.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ class Allowance:
     trained_side
         Side that larger windows are reduced to; None for models that accept any size.
     size
-        The same, chosen by the user: never changed.
+        The same side, chosen by the user: never changed.
     batch
-        Windows at once, chosen by the user: never changed. None: one on a CPU, where more are no faster and one keeps
-        every picture's result independent of the others to the last bit; elsewhere as many as memory allows.
+        Windows at once, chosen by the user: never changed. None: as many as memory allows, but only one on a CPU, where
+        more are no faster and each picture's result must not depend on the others, not even in the last bit.
     """
 
     def __init__(self, device: torch.device, trained_side: int | None, size: int | None, batch: int | None) -> None:
@@ -68,11 +68,11 @@ class Allowance:
         self.tried: list[str] = []
 
     def limit(self, longest: int) -> int:
-        """Largest side at which a window whose longer side is `longest` is shown unreduced."""
+        """Largest side at which a window whose longer side is `longest` is processed unreduced."""
         return longest if self.side is None else self.side
 
     def batch(self, pixels: int) -> int:
-        """How many windows of this many pixels are shown at once."""
+        """How many windows of this many pixels are processed at once."""
         if self._manual_batch or self._pixels is None:
             return self._most
         return max(1, min(self._most, self._pixels // max(1, pixels)))
@@ -83,7 +83,7 @@ class Allowance:
         Returns
         -------
         bool
-            False if nothing is left to try except another device.
+            False if only another device is left to try.
         """
         self._note(
             f"{batch} window{'s' * (batch > 1)} of up to {min(longest, self.limit(longest))} pixels on {self.device}"
@@ -104,14 +104,14 @@ class Allowance:
         return self.device.type != "cpu" and not self._manual_size and not self._manual_batch
 
     def on_cpu(self) -> Allowance:
-        """A fresh allowance for the CPU that keeps the record of what was tried."""
+        """A new allowance for the CPU that keeps the record of what was tried."""
         allowance = Allowance(torch.device("cpu"), *self._first)
         allowance.tried = self.tried
         allowance._say("the CPU, which is slower")
         return allowance
 
     def failure(self) -> str:
-        """One sentence on what was tried and what to do."""
+        """A message on what was tried and what to do."""
         manual = [
             name
             for name, is_manual in (("size", self._manual_size), ("frames_per_batch", self._manual_batch))

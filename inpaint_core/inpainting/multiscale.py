@@ -16,9 +16,9 @@ Scheme = Literal["direct", "reduced", "tiles", "coarse-to-fine"]
 Complete = Callable[[Tensor, Tensor], Tensor]
 
 OVERLAP = 8  # tiles overlap their neighbors by this fraction of their side
-MARGIN = 8  # coarse to fine, this fraction of a tile's side along each edge shows the result of the previous size
-STEP = 4  # coarse to fine, largest growth of the size per step
-KNOWN = 0.5  # a reduced pixel is known if this share of it is
+MARGIN = 8  # coarse to fine: this fraction of a tile's side along each edge contains the result of the previous size
+STEP = 4  # coarse to fine: maximum growth of the size per step
+KNOWN = 0.5  # a reduced pixel is known if at least this fraction of it is
 
 
 def hole_depth(hole: Tensor) -> float:
@@ -48,14 +48,14 @@ def fill(complete: Complete, image: Tensor, hole: Tensor, scheme: Scheme, side: 
         `side` pixels that contain hole pixels; for thin holes. `"coarse-to-fine"`: reduced first, then in tiles at
         growing sizes; the surroundings of the hole in each tile show the fill of the previous size.
     side
-        In pixels.
+        Side in pixels, for the schemes that use it.
     batch
-        Tiles shown at once.
+        Tiles per batch.
 
     Returns
     -------
     Tensor
-        `[B,3,H,W]` in 0..1; meaningful in the hole and at its rim.
+        `[B,3,H,W]` in 0..1; meaningful in the hole and at its boundary.
 
     Notes
     -----
@@ -154,7 +154,7 @@ def _stack(
 
 
 def _ramp(tile: Window, inner: Window, height: int, width: int, overlap: int) -> Tensor:
-    """Weight `[h,w]` of a tile's prediction: falls off towards the edges of its core that are not the window's."""
+    """Weight `[h,w]` of a tile's prediction: falls off toward the edges of its core that are not the window's."""
 
     def line(length: int, low: int, high: int, first: bool, last: bool) -> Tensor:
         position = torch.arange(length, dtype=torch.float32) + 0.5

@@ -27,7 +27,7 @@ def check_patchmatch() -> None:
     Raises
     ------
     ValueError
-        It is not installed, or its native part does not load; the message says what to do.
+        It is not installed, or its native part does not load; the message explains what to do.
     """
     if importlib.util.find_spec("patchmatch") is None:
         raise ValueError(MISSING)
@@ -45,7 +45,7 @@ def fill_by_patchmatch(
     Parameters
     ----------
     image, mask, allowed, sources
-        As there; `[B,3,H,W]` in 0..1. Fills have 8 bits.
+        As in `patches.fill_from_patches`; `[B,3,H,W]` in 0..1. Fills have 8 bits.
     seed
         Seed of the random search, the same for every picture of a batch.
 

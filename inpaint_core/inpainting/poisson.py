@@ -1,4 +1,4 @@
-"""The core of Poisson blending: known values continued smoothly into a hole."""
+"""The core of Poisson blending: known values extended smoothly into a hole."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ STEPS = tuple(1.0 / (1.25 + 0.75 * math.cos((2 * k - 1) * math.pi / 6)) for k in
 
 
 def solve_membrane(values: Tensor, mask: Tensor) -> Tensor:
-    """Continue known values into the hole: the exact membrane.
+    """Extend known values into the hole as a membrane, the exact solution of Laplace's equation.
 
-    Solves Laplace's equation in the hole with the known pixels beside it as boundary (Perez et al. 2003, eq. 2). No
-    flow crosses the frame. Always computed on the CPU.
+    The known pixels next to the hole are the boundary values (Perez et al. 2003, eq. 2). There is no flux through the
+    picture's edge. Always computed on the CPU.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def solve_membrane(values: Tensor, mask: Tensor) -> Tensor:
 
     Notes
     -----
-    A first guess from coarse to fine, then conjugate gradients with a multigrid V-cycle as preconditioner (Tatebe 1993)
-    until the change is invisible. V-cycles alone diverge in holes that run along much of the frame. A pixel of a
-    coarser grid is free if all four pixels below it are.
+    An initial solution from coarse to fine, then conjugate gradients with a multigrid V-cycle as preconditioner (Tatebe
+    1993) until the change is invisible. V-cycles alone diverge for holes along much of the picture's edge. A pixel of a
+    coarser grid is unknown if all four pixels below it are.
     """
     holes = mask[:, 0].cpu().numpy() > 0.5
     result = values.clone()
@@ -87,7 +87,7 @@ def _solve(values: Plane, hole: NDArray[np.bool_]) -> Plane:
     for _ in range(MAX_CYCLES):
         step = np.zeros_like(solution)
         _cycle(step, remaining, grids)
-        # Polak and Ribiere's form, because in float32 the cycle is not exactly the same operator every time.
+        # The Polak-Ribière form, because in float32 the cycle is not exactly the same operator every time.
         bend = np.maximum(_dot(step, remaining - before) / product, 0.0)
         direction = step + bend.astype(np.float32) * direction
         product = _dot(step, remaining)
@@ -160,7 +160,7 @@ def _around(values: Plane) -> Plane:
     """Sum of the four neighbors."""
     import cv2
 
-    # The border is replicated: no flow through the frame.
+    # The border is replicated: no flux through the picture's edge.
     return _with_channels(cv2.filter2D(values, -1, NEIGHBORS, borderType=cv2.BORDER_REPLICATE))
 
 

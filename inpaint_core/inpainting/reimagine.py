@@ -17,7 +17,7 @@ from .inpaint import Blend, Completer, Detail, Progress, inpaint
 Parts = Literal["superpixels", "cells"]
 PARTS: tuple[Parts, ...] = get_args(Parts)
 STRIP_HEIGHT = 256  # pixels, at most
-COMPACTNESS = 20.0  # makes superpixels follow edges without long arms, which would look like scratches
+COMPACTNESS = 20.0  # lets superpixels follow edges without long protrusions, which would look like scratches
 
 
 def reimagine(
@@ -35,11 +35,11 @@ def reimagine(
     detail: Detail = "network",
     progress: Progress | None = None,
 ) -> Tensor:
-    """Let a model replace a picture part by part with its own predictions.
+    """Replace a picture part by part with a model's predictions.
 
-    The picture is divided into parts. In every round some of them, drawn at random, are emptied and filled from the
-    rest, until every chosen part has been replaced once. A model that has only seen empty rooms turns a familiar
-    picture into a liminal one.
+    The picture is divided into parts. In every round, some parts chosen at random are removed and filled from the rest,
+    until every selected part has been replaced once. A model that has only seen empty rooms turns a familiar picture
+    into a liminal one.
 
     Parameters
     ----------
@@ -48,24 +48,24 @@ def reimagine(
     image
         `[B,C,H,W]`, 0..1, C = 1, 3 or 4.
     strength
-        0..1: the share of parts that is replaced; at 1 no pixel is kept.
+        0..1: fraction of the parts to replace; at 1 no pixel is kept.
     rounds
-        At least 1. Few rounds empty large areas at once, which is bolder with less detail; many keep more of the
-        picture's structure.
+        At least 1. With few rounds, large areas are removed at once, which is bolder but less detailed; many rounds
+        preserve more of the picture's structure.
     seed
-        Seed for the choice and order of parts, the same for every picture of a batch.
+        Seed of the selection and order of the parts, the same for every picture of a batch.
     protect
         1 = kept bit for bit; any form of mask that `inpaint` accepts.
     parts
-        `"superpixels"`: pieces of similar color, which follow the edges of things; `"cells"`: coarse salt and pepper, a
-        plain grid of squares.
+        `"superpixels"`: regions of similar color, which follow the edges of objects; `"cells"`: coarse salt and pepper,
+        a plain grid of squares.
     part_count
         Approximate number of parts.
     feather, blend, detail
         As in `inpaint`.
     progress
         Called after every round with rounds done, total rounds (of all pictures), and the current picture `[C,H,W]`;
-        also within rounds, with the count so far. An exception raised by it ends the work.
+        also within rounds, with the count so far. An exception that it raises aborts the call.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def reimagine(
 
 
 class Strip:
-    """Collects a picture and its state after every round, side by side; to be passed as `progress`.
+    """Collects the picture before and after every round, side by side; to be passed as `progress`.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Strip:
             self._pictures.append(self._reduced(picture))
 
     def picture(self) -> Tensor:
-        """What has been collected so far: `[3,h,w]` with h at most `STRIP_HEIGHT`."""
+        """The pictures collected so far: `[3,h,w]` with h at most `STRIP_HEIGHT`."""
         return torch.cat(self._pictures, dim=2)
 
     @staticmethod

@@ -12,7 +12,7 @@ from .inpaint import Completer, Progress, inpaint
 Axes = Literal["both", "horizontal", "vertical"]
 AXES: tuple[Axes, ...] = ("both", "horizontal", "vertical")
 SHIFTED = {"both": (-2, -1), "horizontal": (-1,), "vertical": (-2,)}
-MAX_MARGIN = 0.25  # of a side, on each side of a seam: half of the picture remains to fill from
+MAX_MARGIN = 0.25  # fraction of a side, on each side of a seam; half of the picture remains to fill from
 
 
 def make_seamless(
@@ -36,11 +36,12 @@ def make_seamless(
     image
         `[B,C,H,W]`, 0..1.
     axes
-        Along which the picture will be repeated: `"horizontal"` joins left and right, `"vertical"` top and bottom.
+        Directions in which the picture will be repeated: `"horizontal"` joins left and right, `"vertical"` top and
+        bottom.
     margin
         Width replaced along each edge, as a fraction of the side, above 0 and up to `MAX_MARGIN`.
     seed
-        Seed for the patch search of a fill.
+        Seed of the patch search.
     progress
         See `Progress`.
 

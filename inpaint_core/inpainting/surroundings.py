@@ -8,11 +8,11 @@ from torch import Tensor
 from .blending import within
 
 RING = 32  # pixels around the hole that are considered
-BEYOND = 0.25  # of the range around the hole: a fill may exceed it by this much, to continue a slope
+BEYOND = 0.25  # a fill may exceed the range around the hole by this fraction, to continue a gradient
 
 
-def keep_to_surroundings(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """Keep a fill near the range of the known values around the hole, and gray if they are gray.
+def limit_to_surroundings(fill: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Keep a fill near the range of the known values around the hole, and gray if these are gray.
 
     Parameters
     ----------

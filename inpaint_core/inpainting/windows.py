@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-CELLS = 16  # holes closer than a window's least side / CELLS are merged; they would share a window anyway
-MAX_REGIONS = 256  # more holes are merged on a coarser grid, so that salt and pepper costs no more than a single hole
-ROUND = 32  # sides of windows are multiples of this if the frame allows: real context instead of padding
+CELLS = 16  # holes closer than a window's minimum side / CELLS are merged; they would be in one window anyway
+MAX_REGIONS = 256  # more holes are merged on a coarser grid, so that many tiny holes cost no more than a single one
+ROUND = 32  # sides of windows are multiples of this if the picture is large enough: real context instead of padding
 
 
 class Window(NamedTuple):
@@ -60,7 +60,7 @@ class Region(NamedTuple):
     Attributes
     ----------
     window
-        The part shown; it may contain parts of other regions' holes.
+        The part of the picture shown; it may include parts of other regions' holes.
     own
         Bool `[h,w]` of the window's size: the hole pixels that this region fills.
     """
@@ -74,17 +74,17 @@ def whole_frame(mask: Tensor) -> Region:
     return Region(Window(0, 0, *mask.shape), mask > 0.5)
 
 
-def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
-    """Divide a mask's holes into regions with context.
+def hole_regions(mask: Tensor, min_side: int, context: float) -> list[Region]:
+    """Group a mask's holes into regions with context.
 
     Parameters
     ----------
     mask
         `[H,W]`, 1 = hole.
-    least
+    min_side
         Sides of windows are at least this many pixels (or the frame's), so that a network sees its training size.
     context
-        A window shows this fraction of the hole's longer side on every side of the hole.
+        A window extends beyond the hole by this fraction of its longer side on every side.
 
     Returns
     -------
@@ -94,19 +94,19 @@ def hole_regions(mask: Tensor, least: int, context: float) -> list[Region]:
 
     Notes
     -----
-    The time does not grow with the number of holes: beyond `MAX_REGIONS` nearby holes count as one.
+    The time is bounded: beyond `MAX_REGIONS` holes, nearby holes count as one.
     """
-    cells = _Cells(mask, max(1, least // CELLS))
+    cells = _Cells(mask, max(1, min_side // CELLS))
     while cells.count > MAX_REGIONS:
         cells = _Cells(mask, 2 * cells.side)
     boxes = cells.boxes()
-    groups = [_Group(_with_context(box, least, context, mask.shape), box, {label}) for label, box in boxes.items()]
+    groups = [_Group(_with_context(box, min_side, context, mask.shape), box, {label}) for label, box in boxes.items()]
     merged: list[_Group] = []
     while groups:
         group = groups.pop()
         for other in merged:
             box = group.box.union(other.box)
-            window = _with_context(box, least, context, mask.shape)
+            window = _with_context(box, min_side, context, mask.shape)
             if window.area <= group.window.area + other.window.area:
                 merged.remove(other)
                 groups.append(_Group(window, box, group.labels | other.labels))
@@ -123,12 +123,12 @@ def tiles(height: int, width: int, side: int, margin: int, overlap: int) -> list
     Parameters
     ----------
     height, width
-        Of the window, in pixels.
+        Size of the window in pixels.
     side
-        Of a tile; shorter where the window is.
+        Side of a tile in pixels; less where the window is smaller.
     margin
-        A tile's core is the part at least this many pixels away from those of its edges that are not the window's.
-        Cores cover the window.
+        A tile's core is the part that is at least this many pixels from its edges, except from those that are also
+        edges of the window. Cores cover the window.
     overlap
         Neighboring cores share at least this many pixels.
 
@@ -219,11 +219,11 @@ class _Cells:
         return torch.from_numpy(own).to(self._mask.device) & (self._mask[window.inside] > 0.5)
 
 
-def _with_context(box: Window, least: int, context: float, frame: tuple[int, ...]) -> Window:
+def _with_context(box: Window, min_side: int, context: float, frame: tuple[int, ...]) -> Window:
     margin = int(context * max(box.height, box.width))
 
     def span(low: int, high: int, limit: int) -> tuple[int, int]:
-        side = -(-max(high - low + 2 * margin, least) // ROUND) * ROUND
+        side = -(-max(high - low + 2 * margin, min_side) // ROUND) * ROUND
         side = min(side, limit)
         start = min(max((low + high - side) // 2, 0), limit - side)
         return start, start + side

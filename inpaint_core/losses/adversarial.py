@@ -12,7 +12,7 @@ AdversarialLoss = Literal["logistic", "least_squares", "hinge"]
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Tensor:
-    """The discriminator's loss: the mean of its errors on real and on fake pictures.
+    """The discriminator's loss: the mean of its losses on real and on fake pictures.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Ten
     Returns
     -------
     Tensor
-        A scalar: half the sum of both, as pix2pix slows its discriminator down (Isola et al. 2017, section 3.3).
+        A scalar: half the sum of both losses, which slows the discriminator down as in pix2pix (Isola et al. 2017,
+        section 3.3).
     """
     if kind == "hinge":
         return 0.5 * (F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean())
@@ -34,8 +35,8 @@ def discriminator_loss(real: Tensor, fake: Tensor, kind: AdversarialLoss) -> Ten
 
 
 def generator_loss(fake: Tensor, kind: AdversarialLoss) -> Tensor:
-    """The generator's loss: the distance of its pictures' logits from real (the non-saturating form), or for `"hinge"`
-    the negated mean of the logits."""
+    """The generator's loss: the loss of its pictures' logits against the label real (the non-saturating form), or for
+    `"hinge"` the negated mean of the logits."""
     if kind == "hinge":
         return -fake.mean()
     return _distance(fake, 1.0, kind)

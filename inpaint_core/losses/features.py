@@ -27,7 +27,7 @@ NORMALIZED_STAGES = ((2, 5), (9, 12), (16,))
 
 
 class FeaturesError(ValueError):
-    """A feature extractor cannot be loaded; the message is one line that says what is missing and what to do."""
+    """A feature extractor cannot be loaded; the message is one line that states what is missing and what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -43,7 +43,7 @@ class FeatureExtractor(nn.Module):
     stages
         Convolutions of each stage, each followed by a ReLU.
     mean, std
-        For normalizing the pictures, RGB.
+        Mean and standard deviation for normalizing the pictures, RGB.
     before
         A 1x1 convolution applied first, or None.
     reflect
@@ -78,7 +78,7 @@ class FeatureExtractor(nn.Module):
         return self
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """See the class."""
+        """Compute the feature maps of pictures; see the class."""
         features = (image - self.get_buffer("_mean")) / self.get_buffer("_std")
         if self.before is not None:
             features = self.before(features)
@@ -132,14 +132,12 @@ def download_vgg16() -> FeatureExtractor:
         from torchvision.models import VGG16_Weights, vgg16
     except ImportError:
         raise FeaturesError(
-            "VGG-16 comes with torchvision, which is not installed: pip install torchvision, or give a safetensors file"
+            "VGG-16 requires torchvision, which is not installed: pip install torchvision, or use a safetensors file"
         ) from None
     try:
         network = vgg16(weights=VGG16_Weights.IMAGENET1K_V1)
     except OSError as error:
-        raise FeaturesError(
-            f"VGG-16 could not be downloaded ({error}): try again, or give a safetensors file"
-        ) from None
+        raise FeaturesError(f"VGG-16 could not be downloaded ({error}): try again, or use a safetensors file") from None
     return features_from_weights(network.state_dict(), "torchvision's VGG-16")
 
 
@@ -153,7 +151,7 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
     """
     plain = {key.removeprefix("features."): value for key, value in weights.items()}
     first = plain.get("0.weight")
-    # Under ComfyUI's inference mode parameters would become inference tensors, through which nothing can be trained.
+    # In ComfyUI's inference mode, parameters would become inference tensors, and nothing could be trained through them.
     with torch.inference_mode(False):
         try:
             if first is not None and tuple(first.shape) == (3, 3, 1, 1):
@@ -169,7 +167,7 @@ def features_from_weights(weights: Mapping[str, Tensor], name: str) -> FeatureEx
                 _check_chain(stages)
                 return FeatureExtractor(stages, mean=IMAGENET_MEAN, std=IMAGENET_STD)
         except KeyError as error:
-            raise FeaturesError(f"{name}: VGG weights without layer {error}") from None
+            raise FeaturesError(f"{name}: the VGG weights lack layer {error}") from None
         except ValueError as error:
             raise FeaturesError(f"{name}: {error}; copy or download the file again") from None
     raise FeaturesError(f"{name}: neither torchvision's VGG-16 nor the normalized VGG-19 encoder")
@@ -203,7 +201,7 @@ def _convolution(weights: Mapping[str, Tensor], index: int, padding: int) -> nn.
 
 
 def _check_chain(stages: Sequence[Sequence[nn.Conv2d]]) -> None:
-    """Refuse layers whose input channels do not match the output channels of the layer before."""
+    """Reject layers whose input channels do not match the output channels of the layer before."""
     layers = [layer for stage in stages for layer in stage]
     for before, after in pairwise(layers):
         if after.in_channels != before.out_channels:

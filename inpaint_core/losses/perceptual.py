@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MIN_LENGTH = 1e-2  # of a feature vector; below this, its direction is noise
+MIN_LENGTH = 1e-2  # minimum length of a feature vector; below it, its direction is noise
 
 
 def gram_matrix(features: Tensor) -> Tensor:
-    """Correlations of channels, divided by the number of elements.
+    """Gram matrix: correlations between channels, divided by the number of elements.
 
     Parameters
     ----------
@@ -42,48 +42,48 @@ def cosine_distance(features: Tensor, target: Tensor, hole: Tensor) -> Tensor:
     features, target
         Feature maps `[B,C,h,w]`.
     hole
-        `[B,1,H,W]`, 1 = hole: a position is weighted by the share of its pixels that are hole.
+        `[B,1,H,W]`, 1 = hole: a position is weighted by the fraction of its pixels that are hole.
 
     Returns
     -------
     Tensor
         A scalar: the sum of `2 - 2 cos`, which is the squared difference of the normalized vectors (Zhang et al. 2018,
         arXiv 1801.03924, eq. 1), divided by the number of positions. Sums over channels are float32 even under
-        autocast. Unlike an absolute difference it counts faint textures as much as strong edges.
+        autocast. Unlike an absolute difference, it weights faint textures as much as strong edges.
     """
     dot = (features * target).sum(1, keepdim=True, dtype=torch.float32)
     length = (features * features).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
-    wanted = (target * target).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
+    target_length = (target * target).sum(1, keepdim=True, dtype=torch.float32) + MIN_LENGTH**2
     share = F.adaptive_avg_pool2d(hole, (features.shape[-2], features.shape[-1]))
-    return ((2.0 - 2.0 * dot * torch.rsqrt(length * wanted)) * share).mean()
+    return ((2.0 - 2.0 * dot * torch.rsqrt(length * target_length)) * share).mean()
 
 
 def perceptual_and_style(
-    made: Sequence[Sequence[Tensor]], wanted: Sequence[Tensor], hole: Tensor | None = None
+    outputs: Sequence[Sequence[Tensor]], target: Sequence[Tensor], hole: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Perceptual and style loss against the truth.
+    """Perceptual and style loss against the ground truth.
 
     Parameters
     ----------
-    made
-        Feature maps `[B,C,h,w]`, see `inpaint_core.losses.features`, of one or more pictures; the paper uses two: the
-        network's prediction, and the same with the known pixels put back.
-    wanted
-        Those of the truth, detached.
+    outputs
+        Feature maps `[B,C,h,w]` (see `inpaint_core.losses.features`) of one or more pictures. The paper uses two: the
+        network's prediction, and the prediction with the known pixels put back.
+    target
+        Feature maps of the ground truth, detached.
     hole
-        `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the mean absolute difference
-        of features, as in the paper.
+        `[B,1,H,W]`, 1 = hole: the perceptual loss is the `cosine_distance` there. None: the perceptual loss is the mean
+        absolute difference of features, as in the paper.
 
     Returns
     -------
     tuple of Tensor
         Two scalars, sums over the feature maps of the distance between features (mean absolute difference: Liu et al.
-        2018, eq. 3) and of the mean absolute difference between their Gram matrices (eq. 4 and 5), for each of `made`.
+        2018, eq. 3) and of the mean absolute difference between their Gram matrices (eq. 4 and 5), for all `outputs`.
     """
-    perceptual, style = wanted[0].new_zeros(()), wanted[0].new_zeros(())
-    grams = [gram_matrix(truth) for truth in wanted]
-    for maps in made:
-        for features, truth, truth_gram in zip(maps, wanted, grams, strict=True):
+    perceptual, style = target[0].new_zeros(()), target[0].new_zeros(())
+    grams = [gram_matrix(truth) for truth in target]
+    for maps in outputs:
+        for features, truth, truth_gram in zip(maps, target, grams, strict=True):
             distance = F.l1_loss(features, truth) if hole is None else cosine_distance(features, truth, hole)
             perceptual = perceptual + distance
             style = style + (gram_matrix(features) - truth_gram).abs().mean()

@@ -1,6 +1,6 @@
-"""Losses that compare a picture with the truth pixel by pixel.
+"""Losses that compare a picture with the ground truth pixel by pixel.
 
-All are elementwise, so that the caller can weight and average them.
+All losses are elementwise, so that the caller can weight and average them.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
 def poisson(prediction: Tensor, target: Tensor) -> Tensor:
     """Half the Poisson deviance, `p - t + t log(t / p)`: the Poisson likelihood of `t` under the rate `p`.
 
-    Takes intensities in 0..1 as rates (not as log rates); includes the target-only part of the likelihood, which makes
-    the minimum 0 without changing the gradient.
+    Treats intensities in 0..1 as rates (not as log rates). Includes the part of the likelihood that depends only on the
+    target, which makes the minimum 0 without changing the gradient.
     """
     rate = prediction.clamp_min(EPSILON)
     known = target.clamp_min(EPSILON)
@@ -46,8 +46,8 @@ def poisson(prediction: Tensor, target: Tensor) -> Tensor:
 def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy `-t log p - (1 - t) log(1 - p)`, whose minimum is the entropy of `t`, not 0.
 
-    Takes intensities in 0..1 as probabilities that a sub-pixel is lit; the three colors are independent, not three
-    classes of which one is right.
+    Treats intensities in 0..1 as probabilities that a subpixel is lit; the three colors are independent, not three
+    exclusive classes.
     """
     chance = prediction.clamp(EPSILON, 1.0 - EPSILON)
     return -(target * torch.log(chance) + (1.0 - target) * torch.log(1.0 - chance))
@@ -56,8 +56,8 @@ def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
 def kl_divergence(prediction: Tensor, target: Tensor) -> Tensor:
     """Kullback-Leibler divergence of two Bernoulli distributions, `t log(t / p) + (1 - t) log((1 - t) / (1 - p))`.
 
-    Takes intensities in 0..1 as probabilities, as in `cross_entropy`, from which it differs by the entropy of the
-    target: same gradient, minimum 0.
+    Treats intensities in 0..1 as probabilities, as in `cross_entropy`, from which it differs by the entropy of the
+    target: the gradient is the same, and the minimum is 0.
     """
     known = target.clamp(EPSILON, 1.0 - EPSILON)
     return cross_entropy(prediction, known) - cross_entropy(known, known)
@@ -87,7 +87,7 @@ def hole_and_valid(error: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     -------
     tuple of Tensor
         Two scalars. Both are sums divided by the number of all elements, as in the partial-convolution paper (Liu et
-        al. 2018, section 3.3), so that a large hole counts more than a small one, an empty hole does not divide by
-        zero, and the average over parts of a batch is the value of the batch.
+        al. 2018, section 3.3), so that a large hole counts more than a small one, an empty hole does not cause a
+        division by zero, and the average over parts of a batch equals the value for the batch.
     """
     return (error * mask).mean(), (error * (1.0 - mask)).mean()

@@ -1,8 +1,8 @@
-"""Growing, shrinking, feathering and cleaning of masks, at a cost independent of the radius.
+"""Growing, shrinking, feathering and cleaning up masks, at a cost independent of the radius.
 
 Every function takes float masks `[B,1,H,W]` in 0..1 (1 = hole) on any device and returns float32 of the same shape on
-that device; masks of a batch are independent. Beyond the picture's edge there is neither hole nor known: the edge of
-the picture never counts as the edge of a hole.
+that device; masks of a batch are independent. Beyond the picture's edge there is neither hole nor known area, so the
+picture's edge never counts as the edge of a hole.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def shrink(mask: Tensor, pixels: float) -> Tensor:
 
 
 def feather(mask: Tensor, pixels: float, inward: bool = True) -> Tensor:
-    """Soften the rim of the holes over a width of `pixels`.
+    """Soften the boundary of the holes over a width of `pixels`.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def remove_specks(mask: Tensor, area: float) -> Tensor:
     mask
         `[B,1,H,W]`, hard or soft. A hole is a set of pixels above 0 that touch each other by sides or corners.
     area
-        In pixels; pixels of a soft hole are weighted by their value, so that a faint haze counts little.
+        In pixels; pixels of a soft hole are weighted by their value, so that faint areas count little.
     """
     if area < 0:
         raise ValueError(f"area is {area}: expected 0 or more pixels")
@@ -207,9 +207,9 @@ def _fill_holes(plane: Plane) -> Plane:
 
     if _is_hard(plane):
         _, labels = cv2.connectedComponents((plane == 0.0).astype(np.uint8), connectivity=4)
-        rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
         known = np.zeros(int(labels.max()) + 1, bool)
-        known[rim] = True
+        known[edge] = True
         known[0] = False
         return 1.0 - known[labels].astype(np.float32)
 

@@ -19,7 +19,7 @@ def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold:
         `(H, W)` to resize to, by nearest-exact sampling (aligned pixel centers), before thresholding. None keeps the
         size. ComfyUI's all-zero 64x64 placeholder becomes an empty mask of that size.
     threshold
-        Values above it are hole: 0.98 in a JPEG is hole, 1/255 in an imperfect black is not.
+        Values above it are hole, so that 0.98 in a JPEG is hole, and 1/255 in imperfect black is not.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def normalize_mask(mask: Tensor, size: tuple[int, int] | None = None, threshold:
         raise ValueError(f"the mask is empty: its shape is {list(mask.shape)}")
     values = mask.detach().to(torch.float32)
     if not mask.is_floating_point() and mask.dtype != torch.bool:
-        greatest = int(mask.max())
-        values = values / (1.0 if greatest <= 1 else 255.0 if greatest <= 255 else 65535.0)
+        maximum = int(mask.max())
+        values = values / (1.0 if maximum <= 1 else 255.0 if maximum <= 255 else 65535.0)
     if torch.isnan(values).any():
         raise ValueError("the mask holds NaN")
     if size is not None and tuple(values.shape[-2:]) != tuple(size):

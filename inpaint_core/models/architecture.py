@@ -14,14 +14,14 @@ Task = Literal["inpainting", "translation", "discriminator"]
 ValueRange = Literal["unit", "signed", "imagenet"]
 """Range of a network's input and output: 0..1, -1..1, or ImageNet-normalized."""
 Learning = Literal["gradients", "exemplars"]
-"""How a network is trained: by gradients of its weights, or by choosing the pictures in its memory."""
+"""How a network is trained: by gradient descent, or by selecting its exemplars."""
 
 
 class Arguments(BaseModel):
     """Constructor arguments of a network, as stored in a checkpoint's card.
 
     A card is untrusted: every number in a subclass has bounds, so that no card can request a network that does not fit
-    into memory.
+    in memory.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,15 +36,15 @@ class Network(nn.Module):
         Height and width of the input must be multiples of `multiple` and at least `minimum`.
     exact
         Whether its decisions depend on small differences, so that it must not run in half precision.
-    continues
-        Whether its forward pass accepts `previous`, the output for the previous frame, and `steadiness`, 0 to 1, how
-        strongly it keeps that frame's choices.
+    uses_previous
+        Whether its forward pass accepts `previous`, the output for the previous frame, and `coherence`, 0 to 1, how
+        strongly the output follows that frame.
     """
 
     multiple: int = 1
     minimum: int = 1
     exact: bool = False
-    continues: bool = False
+    uses_previous: bool = False
 
     def initialize(self, generator: torch.Generator) -> None:
         """Set every parameter and buffer, using only randomness from `generator`."""
@@ -66,7 +66,7 @@ class Architecture:
     value_range
         Range of its input and output, unless it refines a smooth fill (see `value_range_of`).
     small
-        Arguments that make a network of a few thousand weights, for tests.
+        Arguments of a network of a few thousand weights, for tests.
     refining_heads
         Values of the argument `head` with which a network refines a smooth fill: it starts from an interpolation of the
         known pixels, normalizes its own input and ignores the fill color.

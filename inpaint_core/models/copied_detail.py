@@ -6,36 +6,40 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..tracing import is_tracing
+
 CELL = 4  # side in pixels of the cells that the picture is divided into
 PATCH = 3 * CELL  # side of the patch copied for each cell: the cell and its eight neighbors
 SMOOTHING = 9  # side in pixels of the box filter that separates detail from the rest
-TRUST = 0.75  # share of the detail that is copied; the rest is the network's own
-SOURCES = 4096  # most cells that a cell can be filled from: more make large pictures slower, not better
+TRUST = 0.75  # fraction of the detail that is copied; the rest is the network's own
+SOURCES = 4096  # maximum number of candidates per cell; more make large pictures slower, not better
 ROWS = 1024  # cells compared at a time, which bounds the memory
 MAX_GAIN = 2.0
+LEAST_SIMILAR = 1e30  # half the squared norm of a dummy cell that is never selected
 TINY = 1e-6
 
 
 def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
-    """Replace most of a fill's fine detail with that of the known places with the most similar surroundings.
+    """Replace most of a fill's fine detail with that of known parts whose surroundings are most similar.
 
-    Small networks predict colors and edges well and textures badly. So only the local average of their prediction is
-    kept, and the difference of the known picture from its own local average is copied into it, as in contextual
-    residual aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2); unlike there, the matching is not learned, and
-    a cell uses only its best match.
+    Small networks predict colors and edges well, but textures poorly. Therefore, only the local average of their
+    prediction is kept, and the difference of the known picture from its own local average is copied into it, as in
+    contextual residual aggregation (Yi et al. 2020, arXiv 2005.09704, section 3.2). Unlike in that paper, the matching
+    is not learned, and a cell uses only its best match. Networks do this only in evaluation mode, because there is
+    nothing to learn in it.
 
     Parameters
     ----------
     picture, fill
-        `[B,3,H,W]`, with mean 0 and deviation 1, H and W multiples of 4: the known picture, and the network's fill. The
-        contents of the picture's hole must be finite and are ignored. Gradients flow to the fill.
+        `[B,3,H,W]`, with mean 0 and standard deviation 1, H and W multiples of 4: the known picture, and the network's
+        fill. The contents of the picture's hole must be finite and are ignored. Gradients flow to the fill.
     mask
         `[B,1,H,W]`, 1 = hole.
 
     Returns
     -------
     Tensor
-        `[B,3,H,W]`. If there is nothing known to copy from, the fill keeps its own detail.
+        `[B,3,H,W]`. If there is no known cell to copy from, the fill keeps its own detail.
     """
     merged = torch.where(mask > 0.5, fill, picture)
     detail = merged - _box_average(merged)
@@ -59,14 +63,18 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[B,3,H,W]`: overlapping patches of `detail`, averaged without loss of contrast; `detail` itself if there is
-        nothing known to copy from.
+        `[B,3,H,W]`: overlapping patches of `detail`, averaged without loss of contrast; `detail` itself if there is no
+        known cell to copy from.
     """
     keys = _keys(picture)
     touched = F.max_pool2d(mask, CELL)
     holes = touched.flatten(1) > 0.5
     sources = F.max_pool2d(touched, 3, 1, 1).flatten(1) < 0.5
     patches = F.unfold(detail, PATCH, padding=CELL, stride=CELL)
+    if is_tracing():
+        chosen = [_traced_choice(*each) for each in zip(keys, holes, sources, strict=True)]
+        patches = torch.stack([values[:, cells] for values, cells in zip(patches, chosen, strict=True)])
+        return _blend(patches, (picture.shape[-2], picture.shape[-1]))
     for number in range(len(picture)):
         wanted = holes[number].nonzero()[:, 0]
         offered = sources[number].nonzero()[:, 0]
@@ -79,6 +87,24 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
             best = (keys[number][:, rows].T @ known - shortness).argmax(1)
             patches[number, :, rows] = patches[number][:, offered[best]]
     return _blend(patches, (picture.shape[-2], picture.shape[-1]))
+
+
+def _traced_choice(keys: Tensor, holes: Tensor, sources: Tensor) -> Tensor:
+    """The same choice as one graph for pictures of any size: the cell to copy for every cell, `[cells]`.
+
+    Cells that keep their own detail get their own number, as do all if there is nothing to copy.
+    """
+    cells = torch.arange(keys.shape[-1], device=keys.device)
+    rank = sources.long().cumsum(0) - 1
+    count = rank[-1:] + 1
+    step = (count + SOURCES - 1).div(SOURCES, rounding_mode="floor").clamp(min=1)
+    offered = (sources & (rank.remainder(step) == 0)).nonzero()[:, 0]
+    # A dummy cell is appended, because the maximum of nothing is undefined.
+    known = torch.cat([keys[:, offered], keys[:, :1]], 1)
+    shortness = torch.cat([0.5 * keys[:, offered].square().sum(0), torch.full_like(keys[0, :1], LEAST_SIMILAR)])
+    wanted = (holes & (count > 0)).nonzero()[:, 0]
+    best = (keys[:, wanted].T @ known - shortness).argmax(1)
+    return cells.scatter(0, wanted, torch.cat([offered, cells[:1]])[best])
 
 
 def _keys(picture: Tensor) -> Tensor:
@@ -94,12 +120,28 @@ def _blend(patches: Tensor, size: tuple[int, int]) -> Tensor:
     Neyret 2018, "High-Performance By-Example Noise using a Histogram-Preserving Blending Operator", section 3)."""
 
     def overlap(values: Tensor) -> Tensor:
+        if is_tracing():
+            return _traced_fold(values, size)
         return F.fold(values, size, PATCH, padding=CELL, stride=CELL)
 
     count = overlap(torch.ones_like(patches))
     mean, energy = overlap(patches) / count, overlap(patches.square()) / count
     before, after = (_box_average(power.mean(1, keepdim=True)) for power in (energy, mean.square()))
     return mean * (before / after.clamp(min=TINY)).sqrt().clamp(1.0, MAX_GAIN)
+
+
+def _traced_fold(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """`F.fold` of patches `[B,432,cells]` as a sum of nine pictures, for which `size` need not be known in advance."""
+    across = PATCH // CELL
+    height, width = size[0] // CELL, size[1] // CELL
+    parts = values.view(len(values), 3, across, CELL, across, CELL, height, width).permute(2, 4, 0, 1, 6, 3, 7, 5)
+    pictures = []
+    for row in range(across):
+        for column in range(across):
+            part = parts[row, column].reshape(len(values), 3, size[0], size[1])
+            margins = (column, across - 1 - column, row, across - 1 - row)
+            pictures.append(F.pad(part, [CELL * margin for margin in margins]))
+    return sum(pictures[1:], pictures[0])[..., CELL:-CELL, CELL:-CELL]
 
 
 def _box_average(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Small encoder-decoder for inpainting without skip connections; it only sees nearby surroundings."""
+"""Small encoder-decoder for inpainting without skip connections, with a small receptive field."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and restore the mode of each of its modules afterwards."""
+    """Put a network in evaluation mode, and restore the mode of each of its modules afterward."""
     in_training = [module for module in network.modules() if module.training]
     if in_training:
         network.eval()

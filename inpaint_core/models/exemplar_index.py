@@ -1,4 +1,4 @@
-"""Index of a memory of photographs: their windows, reduced like inputs, and their details."""
+"""Index of the exemplars: their windows, reduced like inputs, and their details."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..tracing import is_tracing
+
 CELL = 8  # pixels
 FORM = 6  # windows are compared by FORM x FORM values and their mean
 BRIGHTNESS = 0.5  # weight of that mean
-REDUCTION = 12  # details that inputs lack are removed from the memory as well
+REDUCTION = 12  # details that inputs lack are also removed from the exemplars
 
 
 class ExemplarIndex:
-    """Everything derived from a memory, on its device.
+    """Everything derived from the exemplars, on their device.
 
-    Pictures `n` and `n + N` are the same, the second one mirrored.
+    Picture `n + N` is picture `n` mirrored.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ class ExemplarIndex:
 
     @staticmethod
     def windows(side: int) -> tuple[int, int]:
-        """Sides, in cells, of the windows looked up in a memory of pictures with `side` pixels."""
+        """Sides, in cells, of the windows looked up in exemplars of `side` pixels."""
         return 3 * side // (8 * CELL), 5 * side // (8 * CELL)
 
     def look_up(self, guide: Tensor, count: int) -> Tensor:
@@ -78,14 +80,13 @@ class ExemplarIndex:
         found = []
         for window, (forms, squares) in self._banks.items():
             rows, columns = (_starts(side, window, guide.device) for side in guide.shape)
-            windows = guide.unfold(0, window, 1).unfold(1, window, 1)[rows][:, columns]
+            windows = _cut(guide, window, rows, columns)
             distance = squares - 2.0 * _forms(windows.reshape(-1, window, window)) @ forms
             places = self.grid - window + 1
-            best, place = distance.view(len(distance), 2 * self.count, -1).min(2)
+            best, place = distance.unflatten(1, (2 * self.count, -1)).min(2)
             picture = best.topk(min(count, 2 * self.count), 1, largest=False).indices
             place = place.gather(1, picture)
-            top = rows.repeat_interleave(len(columns))[:, None]
-            left = columns.repeat(len(rows))[:, None]
+            top, left = (starts.reshape(-1, 1) for starts in torch.meshgrid(rows, columns, indexing="ij"))
             shifts = torch.stack([picture, place // places - top, place % places - left], 2)
             found.append(shifts.reshape(-1, 3))
         return torch.cat(found).unique(dim=0)
@@ -121,15 +122,19 @@ def luma_of(colors: Tensor, dim: int) -> Tensor:
 
 def blurred(maps: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of `[...,h,w]` with `sigma` in cells; at the border the weights inside sum to 1."""
-    return _gaussian(maps.shape[-2], sigma, maps.device) @ maps @ _gaussian(maps.shape[-1], sigma, maps.device).mT
+    matrix = _gaussian if is_tracing() else _remembered_gaussian
+    rows, columns = (matrix(side, sigma, maps.device) for side in maps.shape[-2:])
+    return rows @ maps @ columns.T
 
 
-@lru_cache(maxsize=64)
 def _gaussian(side: int, sigma: float, device: torch.device) -> Tensor:
     with torch.inference_mode(False), torch.no_grad():
         place = torch.arange(side, dtype=torch.float32)
         weight = torch.exp(-0.5 * ((place[:, None] - place[None]) / sigma) ** 2)
         return (weight / weight.sum(1, keepdim=True)).to(device)
+
+
+_remembered_gaussian = lru_cache(maxsize=64)(_gaussian)
 
 
 def _mirrored(place: Tensor, length: int) -> Tensor:
@@ -141,12 +146,35 @@ def _mirrored(place: Tensor, length: int) -> Tensor:
 def _starts(side: int, window: int, device: torch.device) -> Tensor:
     """Starts of windows overlapping by half, with the last one at the end."""
     last = side - window
+    if is_tracing():
+        starts = torch.arange(0, last, max(1, window // 2), device=device)
+        return torch.cat([starts, torch.as_tensor(last, device=device)[None]])
     return torch.tensor(sorted({*range(0, last, max(1, window // 2)), last}), device=device)
+
+
+def _cut(guide: Tensor, window: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """Windows of `[h,w]` that start at the given rows and columns, `[R,C,k,k]`."""
+    if is_tracing():
+        inside = torch.arange(window, device=guide.device)
+        return guide[(rows[:, None] + inside)[:, None, :, None], (columns[:, None] + inside)[None, :, None, :]]
+    return guide.unfold(0, window, 1).unfold(1, window, 1)[rows][:, columns]
 
 
 def _forms(windows: Tensor) -> Tensor:
     """Descriptors of windows `[N,k,k]`, `[N,f*f+1]`, whose squared distances are mean squares over a window."""
     mean = windows.mean((1, 2), keepdim=True)
     side = min(FORM, windows.shape[-1])
-    form = F.adaptive_avg_pool2d((windows - mean)[:, None], side).flatten(1) / side
+    form = _pooled(windows - mean, side).flatten(1) / side
     return torch.cat([form, BRIGHTNESS * mean[:, 0]], 1)
+
+
+def _pooled(windows: Tensor, side: int) -> Tensor:
+    """Averages `[N,f,f]` of windows `[N,k,k]`."""
+    if not is_tracing():
+        return F.adaptive_avg_pool2d(windows[:, None], side)[:, 0]
+    # Exported graphs have no pooling into windows of different sizes.
+    across = windows.shape[-1]
+    bounds = [(place * across // side, -(-(place + 1) * across // side)) for place in range(side)]
+    shares = [[(first <= row < last) / (last - first) for row in range(across)] for first, last in bounds]
+    matrix = torch.tensor(shares, device=windows.device)
+    return matrix @ windows @ matrix.T

@@ -12,7 +12,7 @@ from .architecture import Architecture, Arguments, Network
 from .initialization import initialize_layers
 from .normalization import constrain_spectrum
 
-CHANNELS = (64, 128, 256)  # of the stages of `inpaint_core.losses.features`
+CHANNELS = (64, 128, 256)  # channels of the stages of `inpaint_core.losses.features`
 MIN_MAP_SIDE = 4  # the coarsest stage has a quarter of the picture's resolution, or an eighth after its pooling
 
 

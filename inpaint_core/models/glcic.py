@@ -84,7 +84,7 @@ class CompletionNetwork(Network):
         The correction of a residual head may exceed 0..1; the caller clamps.
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed and not self.training)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ class GlobalLocalDiscriminatorArguments(Arguments):
 
 
 class GlobalLocalDiscriminator(Network):
-    """Two stacks of 5x5 convolutions with stride 2, a fully connected layer after each, and one over both (paper, table
-    2).
+    """Two stacks of 5x5 convolutions with stride 2, a fully connected layer after each, and one over both (table 2 of
+    the paper).
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class GlobalLocalDiscriminator(Network):
         initialize_layers(self, generator)
 
     def forward(self, image: Tensor, centers: Tensor) -> Tensor:
-        """How real each picture looks.
+        """Score how real each picture looks.
 
         Parameters
         ----------

@@ -47,7 +47,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
-    """Instance normalization that leaves a map of a single pixel alone: its variance is 0, and it would be erased."""
+    """Instance normalization that does not change maps of a single pixel, whose variance of 0 would erase them."""
 
     def forward(self, features: Tensor) -> Tensor:
         """[B,C,H,W] to [B,C,H,W]."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..tracing import is_tracing, largest
 
 
 class Interior(NamedTuple):
@@ -43,6 +46,10 @@ def pad_to_multiple(image: Tensor, multiple: int, minimum: int = 1) -> tuple[Ten
     more_rows = _fitting_side(height, multiple, minimum) - height
     more_columns = _fitting_side(width, multiple, minimum) - width
     top, left = more_rows // 2, more_columns // 2
+    if is_tracing():
+        rows = _places(height, top, more_rows)
+        columns = _places(width, left, more_columns)
+        return image.index_select(-2, rows).index_select(-1, columns), Interior(top, left, height, width)
     if more_columns:
         image = F.pad(image, (left, more_columns - left, 0, 0), mode=_mode(width, more_columns - left))
     if more_rows:
@@ -56,8 +63,18 @@ def crop_padding(image: Tensor, interior: Interior) -> Tensor:
 
 
 def _fitting_side(side: int, multiple: int, minimum: int) -> int:
-    return -(-max(side, minimum) // multiple) * multiple
+    return (largest(side, minimum) + multiple - 1) // multiple * multiple
 
 
 def _mode(side: int, padding: int) -> str:
     return "reflect" if padding < side else "replicate"
+
+
+def _places(side: int, before: int, padding: int) -> Tensor:
+    """Source row of each row of the padded picture, for sides and padding that are not known in advance; equivalent to
+    padding with `_mode`."""
+    place = torch.arange(side + padding) - before
+    last = side - 1
+    mirrored = last - (last - place.abs()).abs()
+    repeated = place.clamp(min=0).minimum(torch.as_tensor(last))
+    return torch.where(torch.as_tensor(padding - before < side), mirrored, repeated)

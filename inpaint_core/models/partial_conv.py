@@ -50,7 +50,7 @@ class Windows:
             weighted = weighted.add(valid[:, group : group + 1], alpha=channels)
         total = box_sum(weighted, self.size, self.stride, self.padding, self.dilation)
         update = (total > 0).to(total.dtype)
-        # A true division, so that full windows get exactly 1; `number / tensor` multiplies by a rounded reciprocal.
+        # A true division, so that full windows get exactly 1; `number / tensor` would multiply by a rounded reciprocal.
         window = torch.full_like(total, sum(self.group_channels) * self.size**2)
         return window.div_(total.clamp(min=1)).mul_(update), update
 

@@ -25,7 +25,7 @@ class PConvUNetArguments(Arguments):
     """Size and variant of a `PConvUNet`."""
 
     depth: int = Field(7, ge=1, le=8)
-    """How often the resolution is halved: 8 in the paper, 7 in the common reimplementation."""
+    """Number of halvings of the resolution: 8 in the paper, 7 in the common reimplementation."""
     width: int = Field(64, ge=1, le=128)
     """Channels of the first level; doubled at every level up to 8 x width."""
     norm: Norm = "batch"
@@ -100,7 +100,7 @@ class PConvUNet(Network):
             [B,3,H,W], unbounded; 0 where even the last layer's window has no valid pixel (only if the mask is full).
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed and not self.training)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from .residual_head import correct_smooth_fill
 
 
 class PConvUNetInference(Network):
-    """A `PConvUNet` in evaluation mode, rewritten for speed; input and output are float32, whatever it computes in.
+    """A `PConvUNet` in evaluation mode, rewritten for speed; input and output are float32, regardless of the precision
+    inside.
 
     - Batch normalization is folded into the weights; its shift becomes a bias that the window ratio does not scale.
     - A 3x3 convolution of nearest-upsampled features is a 4x4 transposed convolution with stride 2 of the features

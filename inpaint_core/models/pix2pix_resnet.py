@@ -1,4 +1,4 @@
-"""Residual generator of CycleGAN, also for pix2pix training: its output stays close to the shapes of its input."""
+"""Residual generator of CycleGAN, also used for pix2pix training; its output stays close to the shapes of its input."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ResnetGenerator(Network):
     """7x7 convolution, two halvings, residual blocks, two doublings, 7x7 convolution (Zhu et al. 2017, arXiv
     1703.10593, appendix 7.2; after Johnson et al. 2016, arXiv 1603.08155).
 
-    Nothing in it is random or depends on the batch in evaluation mode. Borders are mirrored throughout.
+    Evaluation mode is deterministic and independent of the batch. All padding is by reflection.
 
     Parameters
     ----------

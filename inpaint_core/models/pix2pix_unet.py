@@ -22,7 +22,7 @@ class UnetGeneratorArguments(Arguments):
     """Channels of the first level, doubled at every level up to 8 x width: 64 is full size, 8 and 4 run in real
     time."""
     depth: int = Field(8, ge=2, le=9)
-    """How often the resolution is halved: 8 for 256 pixels, 7 for 128."""
+    """Number of halvings of the resolution: 8 for 256 pixels, 7 for 128."""
     norm: Norm = "batch"
     dropout: float = Field(0.0, ge=0.0, le=0.9)
     """Dropout probability in the deepest levels of the decoder, in training only; 0.5 in the paper."""
@@ -32,7 +32,7 @@ class UnetGeneratorArguments(Arguments):
 class UnetGenerator(Network):
     """Encoder and decoder of 4x4 convolutions with skips (Isola et al. 2017, arXiv 1611.07004, appendix 6.1.1).
 
-    Nothing in it is random or depends on the batch in evaluation mode.
+    Evaluation mode is deterministic and independent of the batch.
 
     Parameters
     ----------

@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SWEEPS = 2  # relaxation per scale, against blocks from the coarser one
+from ..tracing import is_tracing
+
+SWEEPS = 2  # relaxation sweeps per scale, which remove block artifacts from the coarser one
+TRACED_GRIDS = 14  # for sides of up to 8192 pixels
 
 
 def pull_push(values: Tensor, mask: Tensor) -> Tensor:
-    """Fill a hole smoothly from its surroundings, on any device and with a fixed number of operations.
+    """Fill a hole smoothly from its surroundings, on any device, with a fixed number of operations.
 
     Known values are averaged into successively coarser grids until nothing is missing (pull), and the gaps of every
     finer grid are interpolated from the coarser one (push): Gortler et al. 1996, section 3.4.1, with two sweeps of
@@ -30,7 +33,7 @@ def pull_push(values: Tensor, mask: Tensor) -> Tensor:
     """
     known = 1.0 - mask
     grids = [(values * known, known)]
-    while max(grids[-1][1].shape[-2:]) > 1:
+    while _coarser_needed(grids):
         total, weight = (F.avg_pool2d(grid, 2, ceil_mode=True, count_include_pad=False) for grid in grids[-1])
         some = (weight > 0).to(values.dtype)
         grids.append((total / weight.clamp(min=1e-6) * some, some))
@@ -43,3 +46,10 @@ def pull_push(values: Tensor, mask: Tensor) -> Tensor:
             around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
             result = torch.where(known > 0, total, around / 4.0)
     return result
+
+
+def _coarser_needed(grids: list[tuple[Tensor, Tensor]]) -> bool:
+    if is_tracing():
+        # A traced graph serves pictures of any size; further grids of a single pixel change nothing.
+        return len(grids) < TRACED_GRIDS
+    return max(grids[-1][1].shape[-2:]) > 1

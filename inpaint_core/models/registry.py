@@ -1,4 +1,4 @@
-"""Networks by name: the one place that knows which architectures exist."""
+"""Registry of all architectures, by name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ..validation import describe
 from . import (
+    context_unet,
     encoder_decoder,
     exemplar_montage,
     feature_discriminator,
@@ -25,6 +26,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     module.ARCHITECTURE.name: module.ARCHITECTURE
     for module in (
         unet,
+        context_unet,
         encoder_decoder,
         pconv_unet,
         glcic,
@@ -59,7 +61,7 @@ def build_empty(name: str, arguments: dict[str, object]) -> Network:
     Raises
     ------
     ValueError
-        Unknown name, or invalid arguments (one sentence).
+        Unknown name, or invalid arguments (a one-line message).
     """
     architecture = find_architecture(name)
     try:
@@ -90,11 +92,11 @@ def build_model(name: str, *, generator: torch.Generator | None = None, **argume
     Raises
     ------
     ValueError
-        Unknown name, unknown argument or a value out of range (one sentence).
+        Unknown name, unknown argument or a value out of range (a one-line message).
     """
     if generator is None:
         generator = torch.Generator().manual_seed(0)
-    # Under ComfyUI's inference mode parameters would become inference tensors, which can never be trained.
+    # In ComfyUI's inference mode, parameters would become inference tensors, which cannot be trained.
     with torch.inference_mode(False):
         network = build_empty(name, arguments).to_empty(device="cpu")
         with torch.no_grad():

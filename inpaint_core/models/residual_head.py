@@ -1,4 +1,4 @@
-"""A residual head for inpainting networks: the hole is filled smoothly from its rim, and the network predicts a
+"""A residual head for inpainting networks: the hole is filled smoothly from its boundary, and the network predicts a
 correction."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 from .copied_detail import with_copied_detail
 from .pull_push import pull_push
 
-MIN_DEVIATION = 0.01  # deviation below which a picture counts as flat: 8-bit noise is not worth amplifying
+MIN_DEVIATION = 0.01  # standard deviation below which a picture counts as flat, so that 8-bit noise is not amplified
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class SmoothStart:
     Attributes
     ----------
     image
-        `[B,3,H,W]`: mean 0 and deviation 1 over the known pixels, the hole filled smoothly.
+        `[B,3,H,W]`: mean 0 and standard deviation 1 over the known pixels, with the hole filled smoothly.
     mean, deviation
-        `[B,3,1,1]` and `[B,1,1,1]`: the removed mean and deviation.
+        `[B,3,1,1]` and `[B,1,1,1]`: the mean and standard deviation that were removed.
     """
 
     image: Tensor
@@ -39,8 +39,8 @@ def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
     """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalize by the known pixels.
 
     A network that adds a correction to this starts out as good as a diffusion fill, handles dark, pale and flat
-    pictures alike, and need not learn the surrounding colors. The contents of the hole must be finite and are ignored;
-    if nothing is known, the picture is mid-gray.
+    pictures alike, and does not have to learn the surrounding colors. The contents of the hole must be finite and are
+    ignored; if nothing is known, the picture is mid-gray.
     """
     mean, deviation = _known_statistics(image, mask)
     return SmoothStart(pull_push((image - mean) / deviation, mask), mean, deviation)
@@ -63,7 +63,8 @@ def correct_smooth_fill(
 
 
 def _known_statistics(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean `[B,3,1,1]` and deviation `[B,1,1,1]` of each picture's known pixels; 0.5 and MIN_DEVIATION without any."""
+    """Mean `[B,3,1,1]` and standard deviation `[B,1,1,1]` of each picture's known pixels; 0.5 and MIN_DEVIATION if none
+    are known."""
     known = 1.0 - mask
     count = known.sum((1, 2, 3), keepdim=True)
     mean = 0.5 + ((image - 0.5) * known).sum((2, 3), keepdim=True) / count.clamp(min=1.0)

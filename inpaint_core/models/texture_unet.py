@@ -1,4 +1,4 @@
-"""U-Net generator for Learning to See with noise as raw material for textures, where its input shows only shapes."""
+"""U-Net generator for Learning to See, with noise to generate textures from, because its input contains only shapes."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class TextureUnetArguments(Arguments):
     """Channels at half the resolution, doubled at every further level up to 8 x width; a quarter to a half of it at
     full resolution."""
     depth: int = Field(5, ge=2, le=7)
-    """How often the resolution is halved."""
+    """Number of halvings of the resolution."""
     norm: Norm = "batch"
 
 
 class TextureUnet(Network):
     """Encoder and decoder with skips, bilinear upsampling, replicated borders and noise at every level of the decoder.
 
-    A convolution maps flat areas to flat areas. A generator that has to put texture there derives it from the only
-    variation available, its own strides and borders, which shows as a grid and a frame. Noise is provided instead,
-    added to the features with a weight per channel (Karras et al. 2019, arXiv 1812.04948, section 2). It is part of the
-    weights: nothing is random in evaluation mode, and the grain stays in place while shapes move. In training it is
-    shifted at every step, so that no position can be memorized.
+    A convolution maps flat areas to flat areas. A generator that has to create texture there derives it from the only
+    variation available, its own strides and borders, which produces visible grids and frames. Therefore, noise is
+    provided, added to the features with a weight per channel (Karras et al. 2019, arXiv 1812.04948, section 2). It is
+    part of the weights: nothing is random in evaluation mode, and the grain stays in place while shapes move. In
+    training it is shifted at every step, so that no position can be memorized.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class _NoisyBlock(nn.Module):
         if self.training:
             top, left = torch.randint(TILE, (2,)).tolist()
             tile = tile.roll((top, left), (2, 3))
-        return tile.repeat(1, 1, -(-height // TILE), -(-width // TILE))[..., :height, :width]
+        return tile.repeat(1, 1, (height + TILE - 1) // TILE, (width + TILE - 1) // TILE)[..., :height, :width]
 
 
 def _doubled(features: Tensor) -> Tensor:

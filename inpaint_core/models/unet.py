@@ -25,7 +25,7 @@ class UNetArguments(Arguments):
     """Channels at full resolution; doubled at every level up to `max_width`."""
     max_width: int = Field(256, ge=1, le=1024)
     depth: int = Field(5, ge=1, le=7)
-    """How often the resolution is halved."""
+    """Number of halvings of the resolution."""
     mask_channels: Literal[1, 3] = 1
     norm: Norm = "batch"
     head: Head = "sigmoid"
@@ -49,8 +49,8 @@ class UNet(Network):
     norm
         Normalization after every convolution but the last.
     head
-        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the original's) gives -1..1; `"residual"` corrects a smooth
-        fill, see `residual_head`; `"detailed"` also copies detail into it, see `copied_detail`.
+        `"sigmoid"` keeps the output in 0..1; `"tanh"` (the original's) gives -1..1; `"residual"` corrects a smooth fill
+        (see `residual_head`); `"detailed"` also copies detail into it (see `copied_detail`).
     """
 
     def __init__(self, width: int, max_width: int, depth: int, mask_channels: int, norm: Norm, head: Head) -> None:
@@ -107,7 +107,7 @@ class UNet(Network):
             may exceed 0..1; the caller clamps.
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
+            return correct_smooth_fill(self._convolve, image, mask, self.detailed and not self.training)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Two ways of doubling the resolution with learned weights."""
+"""Layers that double the resolution with learned weights."""
 
 from __future__ import annotations
 

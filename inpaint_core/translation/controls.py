@@ -33,9 +33,9 @@ class LiveControls(BaseModel):
     zoom: float = Field(default=1.0, ge=0.25, le=8.0)
     """Above 1: the center of the frame, enlarged. Below 1: the frame reduced, with its border replicated around it."""
     shift_x: float = Field(default=0.0, ge=-1.0, le=1.0)
-    """Shift of the content to the right, as a fraction of the width."""
+    """Shift to the right, as a fraction of the width."""
     shift_y: float = Field(default=0.0, ge=-1.0, le=1.0)
-    """Shift of the content down, as a fraction of the height."""
+    """Shift down, as a fraction of the height."""
     blur: int = Field(default=0, ge=0, le=64)
     """n: Gaussian blur of 2n+1 pixels."""
     median: int = Field(default=0, ge=0, le=32)
@@ -96,7 +96,7 @@ def gaussian_blur(gray: Tensor, reach: int) -> Tensor:
 
 
 def equalize(gray: Tensor, stretch: Stretch) -> Tensor:
-    """The per-frame part of a stretch: CLAHE; the others have none."""
+    """The per-frame part of a contrast stretch: CLAHE for `clahe`, nothing for the others."""
     if stretch != "clahe":
         return gray
     import cv2

@@ -35,7 +35,7 @@ def translate(
     frames_per_batch: int = 8,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Translate frames as a clip: in order, with the same contrast throughout.
+    """Translate frames as a clip: in order, with the same contrast stretch throughout.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def translate(
         Side in pixels that the network works at; its training size if None, so that shapes are as large as in the
         training pictures. Larger values give smaller shapes.
     smooth_input, smooth_output
-        Share (0 or more, below 1) of the previous frame that is blended into the network's input and output. Restarts
+        Weight (0 or more, below 1) of the previous frame that is blended into the network's input and output. Restarts
         at a cut.
     frames_per_batch
         Frames processed at once, as memory allows. On a CPU results do not depend on it; elsewhere the last bits may.
@@ -137,7 +137,7 @@ class FrameTranslator:
 
     @property
     def controls(self) -> LiveControls | None:
-        """The live controls; changing them makes the next frames be measured again."""
+        """The live controls; after a change, the next frames are measured again."""
         return self._controls
 
     @controls.setter
@@ -164,29 +164,29 @@ class FrameTranslator:
         self.seen = self.smooth_input(self._prepare(view), cuts)
         predicted = self._predict(self.seen, cuts)
         if not bool(torch.isfinite(predicted).all()):
-            raise ValueError("the model's output is not finite; its weights are damaged, use another checkpoint")
+            raise ValueError("the model's output is not finite, so its weights are damaged; use another checkpoint")
         output = self.smooth_output(predicted, cuts)
         return self._unview(output, height, width).to(frames.device)
 
     def _predict(self, seen: Tensor, cuts: Sequence[bool]) -> Tensor:
-        """The network's output for frames; a network that can continue also gets its output for the previous frame."""
-        steadiness = self.smooth_output.amount
-        if not self._model.network.continues or steadiness == 0.0:
+        """The network's output for frames; a network that uses the previous output also receives it."""
+        coherence = self.smooth_output.amount
+        if not self._model.network.uses_previous or coherence == 0.0:
             self._latest = None
             if seen.device.type != "cpu":
                 return self._model.predict(seen)
-            # Convolutions of several frames round differently than those of one, and are no faster here.
+            # Convolutions of several frames round differently from those of one frame, and are no faster here.
             return torch.cat([self._model.predict(frame) for frame in seen.split(1)])
         outputs = []
         for frame, cut in zip(seen.split(1), cuts, strict=True):
             if cut or self._latest is None or self._latest.shape[-2:] != frame.shape[-2:]:
                 self._latest = None
-            self._latest = self._model.predict(frame, previous=self._latest, steadiness=steadiness)
+            self._latest = self._model.predict(frame, previous=self._latest, coherence=coherence)
             outputs.append(self._latest)
         return torch.cat(outputs)
 
     @torch.no_grad()
-    def look(self, frames: Tensor) -> Tensor:
+    def prepare_input(self, frames: Tensor) -> Tensor:
         """The network's input for frames `[T,C,H,W]` as for `translate`, without smoothing.
 
         Returns

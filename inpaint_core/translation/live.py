@@ -1,4 +1,4 @@
-"""Live input: a thread that always holds the newest frame, and a video file in place of a camera."""
+"""Live input: a thread that always keeps the newest frame, and video files in place of a camera."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.prepare_settings import InputStatistics, PrepareSettings
+from ..tracing import largest, real, rounded
 from .controls import LiveControls, equalize, match, measure, move, redraw
 from .resampling import enlarge_cubic, reduce_area
 
@@ -31,7 +32,7 @@ def prepare(
     frames
         `[B,3,H,W]` or gray `[B,1,H,W]` in 0..1, any size.
     settings
-        As in the model's card.
+        The settings in the model's card.
     generator
         Only in training: source of the random brightness and contrast, one draw of each per picture; on the CPU.
     controls
@@ -65,7 +66,7 @@ def prepare(
 def measure_clip(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None = None) -> InputStatistics:
     """The `clip` argument of `prepare`, measured on frames `[B,3,H,W]`, a few of a clip or all of it.
 
-    Without controls these are the statistics of training pictures that a card stores.
+    Measured without controls on training pictures, these are the statistics that a card stores.
     """
     return measure(_abstract(frames, settings, controls))
 
@@ -88,7 +89,7 @@ def to_gray(frames: Tensor) -> Tensor:
 
 def reduced_side(side: int, reduction: int) -> int:
     """Length of a side after reduction."""
-    return max(1, round(side / reduction))
+    return largest(1, rounded(real(side) / reduction))
 
 
 def _abstract(frames: Tensor, settings: PrepareSettings, controls: LiveControls | None) -> Tensor:

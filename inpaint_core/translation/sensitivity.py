@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 COLLAPSED = 0.1
-"""Below this score the output hardly depends on the input. Learning to See networks reach about 1, label-to-photo
-networks 0.2 or more, and networks that ignore their input 0."""
+"""Below this score, the output hardly depends on the input. Learning to See networks reach about 1, label-to-photo
+networks 0.2 or more, and networks that ignore their input get 0."""
 
 SHIFT = 1 / 16  # of the width: 16 pixels of 256
 MIN_CHANGE = 1e-6
@@ -58,12 +58,12 @@ class Sensitivity:
         return self.score < COLLAPSED
 
     def advice(self) -> str:
-        """One sentence for the user: what happened and what to change."""
+        """A one-line message to the user on what happened and what to change."""
         return (
-            "mode collapse: the output hardly depends on the input "
-            f"(sensitivity {self.score:.3f}, below {COLLAPSED}). If the training has only just begun, let it continue. "
-            "Otherwise return to an earlier checkpoint, or start again with more varied pictures (close-ups and wide "
-            "views, light and dark), a larger L1 weight relative to the adversarial loss, or a lower learning rate"
+            f"mode collapse: the output hardly depends on the input (sensitivity {self.score:.3f}, below "
+            f"{COLLAPSED}). If training has only just begun, let it continue. Otherwise return to an earlier "
+            "checkpoint, or start again with more varied pictures (close-ups and wide views, light and dark), a "
+            "larger L1 weight relative to the adversarial loss, or a lower learning rate"
         )
 
 

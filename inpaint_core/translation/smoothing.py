@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 THUMBNAIL = 16
-MIN_CUT = 0.06  # mean absolute difference of two thumbnails; slow motion stays below, different scenes rarely do
+MIN_CUT = 0.06  # mean absolute difference of two thumbnails; slow motion stays below it, different scenes rarely do
 CUT_OVER_MOTION = 2.0  # a cut must also exceed the preceding motion by this factor
 MOTION_MEMORY = 0.8
 
@@ -56,7 +56,7 @@ class ExponentialSmoothing:
         smoothed = []
         for frame, cut in zip(frames, cuts, strict=True):
             if not cut and self._latest is not None and self._latest.shape == frame.shape:
-                # lerp from the old frame: exactly still where nothing moves
+                # lerp from the old frame, so that static parts stay exactly the same
                 frame = self._latest.lerp(frame, 1.0 - self.amount)
             self._latest = frame
             smoothed.append(frame)

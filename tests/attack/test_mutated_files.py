@@ -1,4 +1,4 @@
-"""Checkpoints and pictures with a few errors in them: each is read correctly or refused in one sentence."""
+"""Checkpoints and pictures with a few errors in them: each is read correctly or rejected with a one-line error."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def change_tensor(header: dict[str, Any], rng: random.Random) -> str:
 CHANGES = {"card": change_card, "header": change_header, "tensor": change_tensor, "values": lambda *_: "odd values"}
 
 
-def test_mutated_checkpoints_are_refused_in_one_line_or_work(checkpoint: bytes, tmp_path: Path) -> None:
+def test_mutated_checkpoints_are_rejected_in_one_line_or_work(checkpoint: bytes, tmp_path: Path) -> None:
     image = torch.rand((1, 3, 40, 48), generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(1, 1, 40, 48)
     mask[..., 10:25, 12:30] = 1.0
@@ -225,7 +225,7 @@ def good_pictures() -> dict[str, bytes]:
     return found
 
 
-def test_mutated_pictures_are_refused_in_one_line_or_read(tmp_path: Path) -> None:
+def test_mutated_pictures_are_rejected_in_one_line_or_read(tmp_path: Path) -> None:
     goods = good_pictures()
     wrong, read = [], 0
     for number in PICTURES:

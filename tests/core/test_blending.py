@@ -1,4 +1,4 @@
-"""Seams: the exact membrane, no step at the rim, the surroundings' grain."""
+"""Seams: the exact membrane, no step at the boundary, the surroundings' grain."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Promise: a checkpoint is one file that needs no flags, and a bad one is refused in one line."""
+"""Promise: a checkpoint is one file that needs no flags, and a bad one is rejected with one line."""
 
 import json
 import struct
@@ -84,7 +84,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".pt", ".bin"])
-def test_a_pickle_is_refused_unopened_with_the_way_to_convert_it(tmp_path, suffix):
+def test_a_pickle_is_rejected_unopened_with_the_way_to_convert_it(tmp_path, suffix):
     path = tmp_path / f"model{suffix}"
     path.write_bytes(b"\x80\x04.")
     assert "inpaint_core convert" in refusal(path)
@@ -102,10 +102,10 @@ def test_a_header_that_claims_gigabytes_is_called_damaged(path):
     assert "damaged" in refusal(path)
 
 
-def test_a_foreign_safetensors_file_is_refused(tmp_path):
+def test_a_foreign_safetensors_file_is_rejected(tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(1)}, path)
-    assert "no Liminal card" in refusal(path)
+    assert "not a Liminal model" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
         ("x" * 200_000, "200000 characters"),
     ],
 )
-def test_a_card_that_lies_is_refused(path, card, expected):
+def test_a_card_that_contradicts_the_weights_is_rejected(path, card, expected):
     rewrite(path, card=card)
     assert expected in refusal(path)
 
@@ -136,7 +136,7 @@ def test_missing_extra_and_misshapen_weights_are_named(path):
     for change, expected in [
         (lambda tensors: tensors.pop("head.1.bias"), "1 missing (first: 'head.1.bias')"),
         (lambda tensors: tensors.update(extra=torch.zeros(1)), "1 extra (first: 'extra')"),
-        (lambda tensors: tensors.update({"head.1.bias": torch.zeros(5)}), "has shape [5], but its card needs [3]"),
+        (lambda tensors: tensors.update({"head.1.bias": torch.zeros(5)}), "has shape [5], but its card requires [3]"),
         (lambda tensors: tensors["head.1.bias"].fill_(float("nan")), "NaN"),
     ]:
         path.write_bytes(data)

@@ -45,7 +45,7 @@ class Flickering:
         return torch.full_like(image, 0.2 + 0.17 * (self.calls % 5))
 
 
-def fill(completer, image, mask, anew):
+def fill(completer, image, mask, is_new):
     return inpaint(completer, image, mask, "whole", feather=0)
 
 
@@ -82,14 +82,14 @@ def test_motion_is_that_of_the_camera_also_in_the_hole():
 def test_the_fill_moves_with_the_picture_instead_of_flickering():
     frames = panned(2, 6)
     model = Flickering()
-    anew = torch.cat([fill(model, frame[None], hole(), True) for frame in frames])
+    is_new = torch.cat([fill(model, frame[None], hole(), True) for frame in frames])
     followed = run(Flickering(), frames, hole())
 
     def flicker(clip):
         inside = hole()[0, 0, :, 2:] > 0.5
         return float((clip[1:, :, :, :-2] - clip[:-1, :, :, 2:]).abs().mean(1)[:, inside].mean())
 
-    assert flicker(followed) < 0.35 * flicker(anew)
+    assert flicker(followed) < 0.35 * flicker(is_new)
 
 
 def test_what_an_earlier_frame_has_shown_is_used():
@@ -101,7 +101,7 @@ def test_what_an_earlier_frame_has_shown_is_used():
     assert error[-1] < 0.5 * error[0]
 
 
-def test_a_cut_begins_anew():
+def test_the_fill_restarts_at_a_cut():
     frames = torch.cat([panned(0, 2), panned(0, 2, seed=5)])
     model = Flickering()
     result = run(model, frames, hole())

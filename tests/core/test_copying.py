@@ -108,10 +108,10 @@ def test_a_still_clip_that_copies_from_its_frames_stays_still(way):
     assert torch.equal(filled[1:], filled[:1].expand(5, 3, 40, 48))
 
 
-def test_saying_what_may_be_copied_where_nothing_is_copied_is_refused():
+def test_restricting_sources_where_nothing_is_copied_is_rejected():
     image, mask = noise(1, 3, 20, 20), square_hole(20, 20, 5, 5, 5)
     for material in ({"allowed": torch.ones(20, 20)}, {"sources": [image[0]]}, {"sources": "frames"}):
-        with pytest.raises(ValueError, match="for patches only"):
+        with pytest.raises(ValueError, match="only apply to patches"):
             inpaint(ClassicalFill("telea"), image, mask, **material)
 
 

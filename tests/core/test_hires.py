@@ -25,18 +25,18 @@ def random_mask(height, width, kind, seed):
     height=st.integers(1, 300),
     width=st.integers(1, 300),
     kind=st.sampled_from(["rectangles", "salt", "empty"]),
-    least=st.integers(1, 128),
+    min_side=st.integers(1, 128),
     context=st.floats(0.0, 2.0),
     seed=st.integers(0, 10**6),
 )
-def test_every_hole_pixel_belongs_to_exactly_one_window_inside_the_frame(height, width, kind, least, context, seed):
+def test_every_hole_pixel_belongs_to_exactly_one_window_inside_the_frame(height, width, kind, min_side, context, seed):
     mask = random_mask(height, width, kind, seed)
     owners = torch.zeros(height, width, dtype=torch.int64)
-    for window, own in hole_regions(mask, least, context):
+    for window, own in hole_regions(mask, min_side, context):
         assert 0 <= window.top < window.bottom <= height
         assert 0 <= window.left < window.right <= width
-        assert window.height >= min(least, height)
-        assert window.width >= min(least, width)
+        assert window.height >= min(min_side, height)
+        assert window.width >= min(min_side, width)
         assert own.shape == (window.height, window.width)
         owners[window.inside] += own
     assert torch.equal(owners, mask.long())

@@ -17,11 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from inpaint_core import CheckpointError, load_model, save_model
 from inpaint_core.__main__ import main
-from inpaint_core.checkpoints import CARD_KEY, read_card
+from inpaint_core.checkpoints import CARD_KEY, read_card, weights
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.description import describe_model
 from inpaint_core.checkpoints.formats import identify_foreign
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
+from inpaint_core.checkpoints.weights import set_pass_limit
 from inpaint_core.foreign.reading import read_weights
 from inpaint_core.losses.features import FeaturesError, features_from_weights, load_features
 from inpaint_core.models import build_model
@@ -63,7 +64,7 @@ def first_weight(path: Path) -> tuple[str, torch.Tensor]:
 @pytest.mark.parametrize(
     "kind", [torch.int32, torch.int64, torch.uint8, torch.bool, torch.complex64, torch.float8_e5m2]
 )
-def test_weights_that_are_not_real_numbers_are_refused(model, kind):
+def test_weights_that_are_not_real_numbers_are_rejected(model, kind):
     key, value = first_weight(model)
     rewrite(model, {key: value.to(kind)})
     assert key in refusal(model)
@@ -76,18 +77,18 @@ def test_real_numbers_of_every_precision_are_read_as_float32(model, kind):
 
 
 @pytest.mark.parametrize("value", [1e300, float("inf"), float("nan"), -1e39])
-def test_a_number_that_float32_does_not_hold_is_refused(model, value):
+def test_a_number_that_float32_does_not_hold_is_rejected(model, value):
     key, weight = first_weight(model)
     rewrite(model, {key: torch.full_like(weight, 1.0, dtype=torch.float64) * value})
     assert key in refusal(model)
 
 
-def test_weights_whose_output_is_not_finite_are_refused(model):
+def test_weights_whose_output_is_not_finite_are_rejected(model):
     rewrite(model, {key: torch.full_like(v, 3e38) for key, v in load_file(model).items() if v.ndim == 4})
     assert "not finite" in refusal(model)
 
 
-def test_a_fill_that_overflows_for_some_pictures_alone_is_refused_and_not_written(model, tmp_path, capsys):
+def test_a_fill_that_overflows_for_some_pictures_alone_is_rejected_and_not_written(model, tmp_path, capsys):
     weights = load_file(model)
     key = next(key for key in weights if key.startswith("decoder") and weights[key].ndim == 4)
     weights[key].view(-1)[0] = 3e38
@@ -103,7 +104,7 @@ def test_a_fill_that_overflows_for_some_pictures_alone_is_refused_and_not_writte
     assert not (tmp_path / "b.png").exists()
 
 
-def test_a_variance_below_zero_is_refused(model):
+def test_a_variance_below_zero_is_rejected(model):
     key = next(key for key in load_file(model) if key.endswith("running_var"))
     rewrite(model, {key: torch.full_like(load_file(model)[key], -5.0)})
     assert "variance" in refusal(model)
@@ -115,26 +116,26 @@ def test_a_card_cannot_ask_for_an_endless_picture(model, size):
     assert "trained_size" in refusal(model)
 
 
-def test_a_pass_that_costs_too_much_is_refused_before_it_is_made(model, monkeypatch):
+def test_a_pass_that_costs_too_much_is_rejected_before_it_is_made(model, monkeypatch):
     rewrite(model, trained_size=512)
     load_model(model)  # four times 8 channels of 512x512 floats are 32 MiB
     rewrite(model, trained_size=8192)  # with 8 channels, of 8192x8192 8 GiB
     load_model(model)
-    monkeypatch.setenv("LIMINAL_PASS_GIB", "7.5")
+    monkeypatch.setattr(weights, "_limit", weights.MAX_PASS_GIB)  # restored afterwards
+    set_pass_limit(7.5)
     said = refusal(model)
     assert "one pass at its training size of 8192 pixels takes about 8 GiB, but only 7.5 are allowed" in said
-    assert "set the environment variable LIMINAL_PASS_GIB to 8 or more" in said
-    monkeypatch.setenv("LIMINAL_PASS_GIB", "8")
-    load_model(model)
+    assert "raise the limit with --pass-gib 8" in said
+    assert main(["info", "--pass-gib", "8", str(model)]) == 0
 
 
-@pytest.mark.parametrize("value", ["much", "0", "-1", "nan"])
-def test_a_limit_that_is_no_number_above_0_is_named(model, monkeypatch, value):
-    monkeypatch.setenv("LIMINAL_PASS_GIB", value)
-    assert f"LIMINAL_PASS_GIB is '{value}'" in refusal(model)
+@pytest.mark.parametrize("value", ["0", "-1", "nan"])
+def test_a_limit_that_is_no_number_above_0_is_named(model, capsys, value):
+    assert main(["info", f"--pass-gib={value}", str(model)]) == 2
+    assert f"a limit of {value} GiB" in capsys.readouterr().err
 
 
-def test_a_header_of_megabytes_is_refused_before_it_is_parsed(model):
+def test_a_header_of_megabytes_is_rejected_before_it_is_parsed(model):
     header = json.dumps(
         {f"z{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(100_000)}
     ).encode()
@@ -157,12 +158,12 @@ def test_texts_of_a_card_stay_on_their_line(model, capsys):
 
 
 @pytest.mark.parametrize("field", ["architecture", "task", "value_range", "prepare", "fill", "steps"])
-def test_a_hostile_text_in_any_field_is_refused_in_one_line(model, field):
+def test_a_hostile_text_in_any_field_is_rejected_in_one_line(model, field):
     rewrite(model, **{field: HOSTILE})
     refusal(model)
 
 
-def test_hostile_names_of_arguments_and_weights_are_refused_in_one_line(model):
+def test_hostile_names_of_arguments_and_weights_are_rejected_in_one_line(model):
     rewrite(model, {HOSTILE: torch.zeros(1)})
     refusal(model)
     rewrite(model, arguments={**ARGUMENTS, HOSTILE: 1})
@@ -236,7 +237,7 @@ PUBLIC = {
 
 
 @pytest.mark.parametrize("case", PUBLIC)
-def test_hostile_public_files_are_refused_in_one_line(tmp_path, case, capsys):
+def test_hostile_public_files_are_rejected_in_one_line(tmp_path, case, capsys):
     torch.save(PUBLIC[case](), tmp_path / "a.pth")
     assert main(["convert", str(tmp_path / "a.pth"), "--out", str(tmp_path / "o.safetensors")]) == 2
     said = capsys.readouterr().err
@@ -244,7 +245,7 @@ def test_hostile_public_files_are_refused_in_one_line(tmp_path, case, capsys):
     assert len(said) < 1200
 
 
-def test_a_compressed_archive_is_refused_before_it_is_expanded(tmp_path):
+def test_a_compressed_archive_is_rejected_before_it_is_expanded(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(2**26))
     with pytest.raises(CheckpointError, match="expands"):
@@ -276,7 +277,7 @@ BAD_FEATURES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FEATURES)
-def test_damaged_feature_files_are_refused(tmp_path, kind):
+def test_damaged_feature_files_are_rejected(tmp_path, kind):
     save_file(vgg(**BAD_FEATURES[kind]), tmp_path / "f.safetensors")
     with pytest.raises(FeaturesError, match=r"f\.safetensors: layer|channels") as caught:
         load_features(tmp_path / "f.safetensors")

@@ -1,4 +1,4 @@
-"""Pictures on disk: every kind is read, every bad kind is refused in one line, nothing is half-written."""
+"""Pictures on disk: every kind is read, every bad kind is rejected with one line, nothing is half-written."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def bad_files(folder):
     return ["truncated.jpg", "empty.png", "text.png", "script.ps", "absent.png"]
 
 
-def test_every_bad_file_is_refused_in_one_line_that_names_it(tmp_path):
+def test_every_bad_file_is_rejected_in_one_line_that_names_it(tmp_path):
     for name in bad_files(tmp_path):
         with pytest.raises(ImageFileError) as caught:
             decode_image(tmp_path / name)
@@ -99,14 +99,14 @@ def test_every_bad_file_is_refused_in_one_line_that_names_it(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_a_picture_of_too_many_pixels_is_refused_and_the_sentence_says_how_to_raise_the_limit(tmp_path):
+def test_a_picture_with_too_many_pixels_is_rejected_and_the_message_explains_how_to_raise_the_limit(tmp_path):
     Image.fromarray(COLORS).save(tmp_path / "a.png")
     with pytest.raises(ImageFileError, match=r"a\.png: too many pixels: 31x17 .*--max-megapixels"):
         decode_image(tmp_path / "a.png", max_pixels=100)
     assert decode_image(tmp_path / "a.png", max_pixels=17 * 31).image.shape == (3, 17, 31)
 
 
-def test_a_format_that_cannot_hold_the_picture_is_refused_and_nothing_is_written(tmp_path):
+def test_a_format_that_cannot_hold_the_picture_is_rejected_and_nothing_is_written(tmp_path):
     Image.new("RGBA", (4, 4)).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
     for name, reason in [("b.jpg", "has transparency"), ("b.xyz", "cannot write .xyz"), ("b", "cannot write")]:

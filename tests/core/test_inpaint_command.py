@@ -231,7 +231,7 @@ def test_patches_are_copied_from_sources_and_allowed_parts(tmp_path):
     assert (filled(*only) == 200).all()
 
 
-def test_sources_that_are_no_pictures_are_refused(tmp_path, capsys):
+def test_sources_that_are_no_pictures_are_rejected(tmp_path, capsys):
     Image.fromarray(colors()).save(tmp_path / "picture.png")
     (tmp_path / "sources").mkdir()
     command = ["inpaint", "--model", "patches", "--image", str(tmp_path / "picture.png"), "--mask", "center"]

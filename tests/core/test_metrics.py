@@ -133,7 +133,7 @@ def test_equal_pictures_are_the_best_there_is(truth, mask):
         assert torch.allclose(metrics.ssim(truth, truth, where), torch.ones(3), atol=1e-5)
 
 
-def test_ssim_of_a_tiny_picture_is_refused_in_one_sentence(truth):
+def test_ssim_of_a_tiny_picture_is_rejected_with_one_line(truth):
     with pytest.raises(ValueError, match=r"at least 6 pixels, not \[5, 52\]"):
         metrics.ssim(truth[:, :, :5], truth[:, :, :5])
 

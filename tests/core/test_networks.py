@@ -63,13 +63,13 @@ def test_networks_built_in_inference_mode_can_still_be_trained():
 
 
 @pytest.mark.parametrize("arguments", [{"width": 10**6}, {"depth": 0}, {"norm": "batched"}, {"color": 3}])
-def test_bad_arguments_are_refused_in_one_sentence(arguments):
+def test_bad_arguments_are_rejected_with_one_line(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))) as caught:
         build_model("unet", **arguments)
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_architecture_is_refused_with_the_known_ones():
+def test_an_unknown_architecture_is_rejected_with_the_known_ones():
     with pytest.raises(ValueError, match="encoder_decoder"):
         build_model("nonsense")
 

@@ -119,7 +119,7 @@ def test_a_hole_with_nothing_to_copy_is_reported_and_filled_smoothly(caplog):
     with caplog.at_level(logging.INFO, logger="liminal"):
         result = fill_from_patches(image * (1 - mask), mask)
     assert [record.message for record in caplog.records] == [
-        "There is no complete patch to copy: the hole is filled smoothly"
+        "There is no complete patch to copy, so the hole is filled smoothly"
     ]
     assert (result - 0.75).abs().max() < 1e-6
 

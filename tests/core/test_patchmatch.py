@@ -19,7 +19,7 @@ def fill():
     return ClassicalFill("patchmatch")
 
 
-def test_a_missing_library_is_a_sentence(monkeypatch):
+def test_a_missing_library_is_a_one_line_error(monkeypatch):
     monkeypatch.delitem(sys.modules, "patchmatch", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r'pip install "pypatchmatch>=2\.2"'):

@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_one_another(model, par
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.25, 0.6, 1.0])
-def test_strength_is_the_share_that_is_replaced(model, strength):
+def test_strength_is_the_fraction_that_is_replaced(model, strength):
     image = photograph()
     output = reimagine(model, image, strength, 2, parts="cells", part_count=300)
     share = float((output != image).any(1).float().mean())
@@ -121,7 +121,7 @@ def test_progress_shows_every_round_and_can_end_the_work(model):
         ({"image": torch.zeros(2, 3, 8, 8), "protect": torch.zeros(3, 8, 8)}, "2 images and 3 masks"),
     ],
 )
-def test_bad_arguments_are_refused_in_one_sentence(model, options, expected):
+def test_bad_arguments_are_rejected_with_one_line(model, options, expected):
     with pytest.raises(ValueError, match=expected):
         reimagine(model, **{"image": torch.zeros(1, 3, 8, 8), **options})
 

@@ -66,8 +66,8 @@ def test_a_search_finds_pictures_of_every_suffix_and_case_and_names_the_rest(tmp
     flat, deep = list_pictures(tmp_path), list_pictures(tmp_path, recursive=True)
     assert [path.name for path in flat.pictures] == ["a.JPG", "b.jfif", "c.jpe", "d.PNG", "e.TIFF"]
     assert flat.others == {"(no suffix)": 1, ".heic": 2, ".txt": 1}
-    assert flat.deeper == 2
-    said = " ".join(flat.remarks())
+    assert flat.in_subfolders == 2
+    said = " ".join(flat.notes())
     assert "pillow-heif" in said
     assert "2 pictures in subfolders" in said
     assert "--recursive" in said
@@ -75,7 +75,7 @@ def test_a_search_finds_pictures_of_every_suffix_and_case_and_names_the_rest(tmp
         "folder.png/z.webp",
         "sub/deep/y.png",
     ]
-    assert deep.deeper == 0
+    assert deep.in_subfolders == 0
 
 
 def test_linked_folders_are_not_followed_but_counted(tmp_path):
@@ -89,7 +89,7 @@ def test_linked_folders_are_not_followed_but_counted(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cat_mask.png", "cat_mask001.png", "Cat_Mask.PNG", "cat-mask.gif", "cat_mask_2.png"])
-def test_a_file_named_as_a_mask_beside_its_picture_is_not_a_picture(tmp_path, name):
+def test_a_file_named_as_a_mask_next_to_its_picture_is_not_a_picture(tmp_path, name):
     for file in ("cat.jpg", "dog.jpg", "face_mask.jpg", name):
         (tmp_path / file).write_bytes(b"")
     listing = list_pictures(tmp_path)
@@ -131,7 +131,7 @@ def test_a_mask_is_found_by_the_name_of_its_picture(tmp_path, case):
         (["b/cat.png"], "no masks named cat"),
     ],
 )
-def test_a_missing_or_ambiguous_mask_is_refused_with_what_was_found(tmp_path, masks, said):
+def test_a_missing_or_ambiguous_mask_is_rejected_with_what_was_found(tmp_path, masks, said):
     for name in masks:
         (tmp_path / "masks" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "masks" / name).write_bytes(b"")
@@ -222,7 +222,7 @@ def test_a_mask_is_not_overwritten(tmp_path):
     assert mask.read_bytes() == before
 
 
-def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
+def test_another_picture_next_to_the_source_is_not_replaced(tmp_path, capsys):
     save(tmp_path / "a.jpg")
     other = save(tmp_path / "a.png", 1)
     before = other.read_bytes()
@@ -235,7 +235,7 @@ def test_another_picture_beside_the_source_is_not_replaced(tmp_path, capsys):
 def test_a_folder_is_not_written_to_a_file(tmp_path, out, capsys):
     save(tmp_path / "in" / "a.png")
     assert fill(tmp_path / "in", save_mask(tmp_path / "mask.png"), tmp_path / out) == 2
-    assert "--out must be a folder" in capsys.readouterr().err
+    assert "--out must also be a folder" in capsys.readouterr().err
     assert not (tmp_path / out).exists()
 
 
@@ -324,7 +324,7 @@ def test_a_writer_that_writes_nothing_is_an_error_but_an_empty_file_is_not(tmp_p
     assert target.read_bytes() == b""
 
 
-def test_a_mask_that_cannot_be_read_is_refused_before_the_first_picture(tmp_path, capsys):
+def test_a_mask_that_cannot_be_read_is_rejected_before_the_first_picture(tmp_path, capsys):
     for number in range(3):
         save(tmp_path / "in" / f"{number}.png")
     (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -333,7 +333,9 @@ def test_a_mask_that_cannot_be_read_is_refused_before_the_first_picture(tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_pictures_and_masks_of_a_folder_are_told_before_the_first_picture_is_filled(tmp_path, capsys, monkeypatch):
+def test_bad_pictures_and_masks_of_a_folder_are_reported_before_the_first_picture_is_filled(
+    tmp_path, capsys, monkeypatch
+):
     for number in range(5):
         save(tmp_path / "in" / f"{number}.png", number)
         save_mask(tmp_path / "masks" / f"{number}.png")
@@ -353,7 +355,7 @@ def test_bad_pictures_and_masks_of_a_folder_are_told_before_the_first_picture_is
     assert files(tmp_path / "out") == ["0.png"]
     (before,) = said
     assert len([line for line in before.splitlines() if line.startswith("failed: ")]) == 4
-    for sentence in ("in/1.png: not a picture", "masks/2.png: the mask holds", "masks/3.png: ", "no masks named 4"):
+    for sentence in ("in/1.png: not a picture", "masks/2.png: the mask contains", "masks/3.png: ", "no masks named 4"):
         assert sentence in before
     assert "wrote 1 of 5 pictures" in capsys.readouterr().out
 
@@ -363,7 +365,7 @@ def test_a_protecting_mask_is_read_before_the_first_picture(tmp_path, capsys):
     Image.fromarray(photo(0)).save(tmp_path / "colors.png")
     command = ["reimagine", "--model", "mean", "--image", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
     assert main([*command, "--protect", str(tmp_path / "colors.png")]) == 2
-    assert "colors.png: the mask holds" in capsys.readouterr().err
+    assert "colors.png: the mask contains" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -447,16 +449,16 @@ def test_a_mask_called_after_the_whole_file_is_found_when_no_other_is(tmp_path):
     assert find_partner(picture, tmp_path / "in", masks).name == "cat.png"
 
 
-def test_a_mask_that_is_nothing_at_all_is_told_with_what_could_be_meant(tmp_path, capsys):
+def test_a_mask_that_does_not_exist_is_reported_with_the_possible_values(tmp_path, capsys):
     picture = save(tmp_path / "a.png")
     assert fill(picture, Path("rectangels"), tmp_path / "o.png") == 2
     said = capsys.readouterr().err
-    assert "rectangels: there is no such picture or folder" in said
+    assert "rectangels: no such picture or folder" in said
     assert "rectangles" in said
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_folder_of_results_that_is_a_file_is_refused(tmp_path, capsys, command):
+def test_a_folder_of_results_that_is_a_file_is_rejected(tmp_path, capsys, command):
     save(tmp_path / "in" / "a.png")
     (tmp_path / "file").write_bytes(b"mine")
     parts = {"mask": save_mask(tmp_path / "mask.png"), "image": tmp_path / "in", "out": tmp_path / "file"}
@@ -465,7 +467,7 @@ def test_a_folder_of_results_that_is_a_file_is_refused(tmp_path, capsys, command
     assert (tmp_path / "file").read_bytes() == b"mine"
 
 
-def test_a_full_disk_is_told_by_the_name_of_the_file_without_the_number_of_the_error(tmp_path, capsys, monkeypatch):
+def test_a_full_disk_is_reported_with_the_name_of_the_file_and_without_an_error_number(tmp_path, capsys, monkeypatch):
     save(tmp_path / "in" / "a.png")
 
     def full(path, *_, **__):

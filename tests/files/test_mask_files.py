@@ -1,4 +1,4 @@
-"""Mask files as written by common programs: unambiguous ones are read, all others are refused in one sentence."""
+"""Mask files as common programs write them: unambiguous ones are read, all others give a one-line error."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_an_unambiguous_mask_is_read_however_it_was_drawn(tmp_path, name):
 )
 def test_the_reason_is_reported_if_the_hole_is_not_white(tmp_path, name):
     CLEAR[name]().save(tmp_path / name)
-    assert "the hole is" in " ".join(read_mask(tmp_path / name).remarks)
+    assert "the hole is" in " ".join(read_mask(tmp_path / name).notes)
 
 
 classes = HOLE + 2 * np.roll(HOLE, 12, 0).astype(np.uint8)
@@ -80,7 +80,7 @@ UNCLEAR = {
 
 
 @pytest.mark.parametrize("name", UNCLEAR)
-def test_an_ambiguous_mask_is_refused_with_what_it_holds(tmp_path, name):
+def test_an_ambiguous_mask_is_rejected_with_what_it_holds(tmp_path, name):
     picture, held = UNCLEAR[name]
     picture().save(tmp_path / name)
     with pytest.raises(ImageFileError, match=held) as caught:
@@ -90,11 +90,11 @@ def test_an_ambiguous_mask_is_refused_with_what_it_holds(tmp_path, name):
 
 
 def test_a_mask_without_a_hole_or_that_covers_everything_is_reported(tmp_path):
-    for level, said in ((0, "no hole"), (255, "covers everything")):
+    for level, said in ((0, "no hole"), (255, "covers the whole picture")):
         Image.new("L", (9, 7), level).save(tmp_path / "m.png")
-        assert said in " ".join(read_mask(tmp_path / "m.png").remarks)
+        assert said in " ".join(read_mask(tmp_path / "m.png").notes)
     Image.fromarray((np.random.default_rng(0).random((40, 40)) * 6).astype(np.uint8)).save(tmp_path / "black.jpg")
-    assert "no hole" in " ".join(read_mask(tmp_path / "black.jpg").remarks)
+    assert "no hole" in " ".join(read_mask(tmp_path / "black.jpg").notes)
 
 
 def test_a_hole_lost_in_resizing_is_reported(tmp_path):
@@ -104,7 +104,7 @@ def test_a_hole_lost_in_resizing_is_reported(tmp_path):
     Image.fromarray(PHOTO).save(tmp_path / "a.png")
     read = read_mask(tmp_path / "m.png", decode_image(tmp_path / "a.png"))
     assert not read.hole.any()
-    assert "so small" in " ".join(read.remarks)
+    assert "so small" in " ".join(read.notes)
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
@@ -116,7 +116,7 @@ def test_a_mask_of_the_stored_size_is_rotated_like_the_picture(tmp_path, orienta
     read = read_mask(tmp_path / "m.png", decode_image(tmp_path / "a.png"))
     turned = {5: HOLE.T, 6: np.rot90(HOLE, -1), 7: np.rot90(HOLE, 2).T, 8: np.rot90(HOLE)}[orientation]
     assert np.array_equal(read.hole[0, 0].numpy() > 0.5, turned)
-    assert "rotated" in " ".join(read.remarks)
+    assert "rotated" in " ".join(read.notes)
 
 
 def test_another_aspect_ratio_is_reported_and_an_equal_one_is_not(tmp_path):
@@ -126,12 +126,12 @@ def test_another_aspect_ratio_is_reported_and_an_equal_one_is_not(tmp_path):
         Image.fromarray(HOLE).resize(size, Image.Resampling.NEAREST).save(tmp_path / "m.png")
         read = read_mask(tmp_path / "m.png", picture)
         assert read.hole.shape == (1, 1, HEIGHT, WIDTH)
-        assert ("aspect ratio" in " ".join(read.remarks)) == said
+        assert ("aspect ratio" in " ".join(read.notes)) == said
 
 
 def test_further_pages_of_a_mask_are_reported(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", np.stack([HOLE * 255] * 3).astype(np.uint8), photometric="minisblack")
-    assert "3 pages" in " ".join(read_mask(tmp_path / "m.tif").remarks)
+    assert "3 pages" in " ".join(read_mask(tmp_path / "m.tif").notes)
 
 
 def test_the_command_fills_what_invert_leaves_and_says_what_the_mask_holds(tmp_path, capsys):
@@ -159,7 +159,7 @@ def test_reimagine_reads_its_protecting_mask_the_same_way(tmp_path):
     assert torch.equal(*(decode_image(file).image[:, HOLE] for file in (tmp_path / "a.png", out)))
 
 
-def test_a_mask_in_which_0_is_white_is_read_as_it_is_seen_and_that_is_said(tmp_path):
+def test_a_mask_in_which_0_is_white_is_read_as_displayed_with_a_note(tmp_path):
     hole = np.zeros((40, 48), bool)
     hole[10:20, 12:30] = True
     tifffile.imwrite(tmp_path / "m.tif", hole, photometric="miniswhite")
@@ -168,7 +168,7 @@ def test_a_mask_in_which_0_is_white_is_read_as_it_is_seen_and_that_is_said(tmp_p
     mask = read_mask(tmp_path / "m.tif")
     assert np.array_equal(mask.hole[0, 0].numpy() > 0.5, white)
     assert np.array_equal(white, ~hole)
-    assert "0 means white" in " ".join(mask.remarks)
+    assert "0 means white" in " ".join(mask.notes)
 
 
 def test_an_evaluation_inverts_its_folder_of_masks_when_asked(tmp_path):

@@ -80,13 +80,13 @@ def test_an_orientation_of_another_type_does_not_refuse_a_picture(tmp_path, kind
     assert sorted(decode_image(tmp_path / "b.jpg").image.shape[1:]) == [40, 48]
 
 
-def test_mutated_pictures_are_read_or_refused_in_one_line_with_their_name(tmp_path):
+def test_mutated_pictures_are_read_or_rejected_in_one_line_with_their_name(tmp_path):
     chance = random.Random(0)
     originals = []
     for suffix, options in (("png", {}), ("jpg", {}), ("tif", {}), ("webp", {}), ("gif", {}), ("bmp", {})):
         Image.fromarray(COLORS).save(tmp_path / f"a.{suffix}", **options)
         originals.append((suffix, (tmp_path / f"a.{suffix}").read_bytes()))
-    refused: list[tuple[str, str]] = []
+    rejected: list[tuple[str, str]] = []
     for _ in range(200):
         suffix, content = chance.choice(originals)
         mutated = bytearray(content)
@@ -97,11 +97,11 @@ def test_mutated_pictures_are_read_or_refused_in_one_line_with_their_name(tmp_pa
         try:
             picture = decode_image(path, max_pixels=10**6)
         except ImageFileError as error:
-            refused.append((path.name, str(error)))
+            rejected.append((path.name, str(error)))
         else:
             assert picture.image.shape[0] == 3
-    assert refused
-    for name, message in refused:
+    assert rejected
+    for name, message in rejected:
         assert name in message
         assert "\n" not in message
 
@@ -149,11 +149,11 @@ def test_further_frames_are_counted_and_reported(tmp_path):
     frames = [Image.fromarray(np.roll(COLORS, 9 * number, 1)) for number in range(4)]
     for name in ("a.tif", "a.webp", "a.gif"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-        assert "4 " in " ".join(decode_image(tmp_path / name).remarks)
+        assert "4 " in " ".join(decode_image(tmp_path / name).notes)
         assert read_header(tmp_path / name).frames == 4
     (tmp_path / "d").mkdir()
     frames[0].save(tmp_path / "d" / "a.gif", save_all=True, append_images=frames[1:])
-    said = " ".join(load_dataset(DataConfig(folder=str(tmp_path / "d"), size=32)).remarks())
+    said = " ".join(load_dataset(DataConfig(folder=str(tmp_path / "d"), size=32)).messages())
     assert "several frames" in said
 
 
@@ -213,7 +213,7 @@ def test_every_command_says_how_many_frames_a_file_holds(tmp_path, capsys):
             assert word in captured.err + captured.out, (arguments, word)
 
 
-def test_too_many_pixels_are_one_sentence_with_the_way_out_in_every_command(tmp_path, capsys):
+def test_too_many_pixels_are_a_one_line_error_with_the_option_to_use_in_every_command(tmp_path, capsys):
     folder = good(tmp_path / "d")
     big = folder / "big.png"
     Image.new("L", (12000, 8000)).save(big, compress_level=1)
@@ -259,15 +259,15 @@ def test_pictures_that_use_a_sliver_of_the_range_are_stretched_or_warned_about(t
         for number in range(3):
             Image.fromarray(np.roll(values, number, 1)).save(tmp_path / name / f"{number}.png")
     eight = load_dataset(DataConfig(folder=str(tmp_path / "eight"), size=32))
-    assert "PSNR flatters" in " ".join(eight.remarks())
+    assert "misleadingly high" in " ".join(eight.messages())
     twelve = load_dataset(DataConfig(folder=str(tmp_path / "twelve"), size=32))
     assert max(float(record.spread) for record in twelve.train) > 0.9
-    assert "stretched" in " ".join(twelve.remarks())
+    assert "stretched" in " ".join(twelve.messages())
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "cpuu", "meta", "", "cuda:-3", "0x"])
-def test_an_unusable_device_is_refused_in_one_sentence_with_exit_code_2(tmp_path, capsys, name):
-    with pytest.raises(ValueError, match="cannot be used here"):
+def test_an_unusable_device_is_rejected_in_one_line_with_exit_code_2(tmp_path, capsys, name):
+    with pytest.raises(ValueError, match="is not available"):
         find_device(name)
     folder, mask = good(tmp_path / "d"), mask_file(tmp_path / "m.png")
     out = ["--out", str(tmp_path / "o"), "--device", name]

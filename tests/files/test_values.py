@@ -1,4 +1,4 @@
-"""Values of every kind are preserved exactly outside the hole, or the file is refused."""
+"""Values of every kind are preserved exactly outside the hole, or the file is rejected."""
 
 import cv2
 import numpy as np
@@ -62,7 +62,7 @@ def test_compressed_numbers_are_read(tmp_path, compression):
     assert np.array_equal(decode_image(tmp_path / "a.tif").values.values[..., 0], VALUES["large float"])
 
 
-def test_values_that_only_a_tiff_can_hold_are_refused_elsewhere_before_any_work(tmp_path, capsys):
+def test_values_that_only_a_tiff_can_hold_are_rejected_elsewhere_before_any_work(tmp_path, capsys):
     Image.fromarray(VALUES["int32"]).save(tmp_path / "a.tif")
     assert inpaint(tmp_path, "a.tif", "b.png") == 2
     assert "int32" in capsys.readouterr().err
@@ -75,7 +75,7 @@ def test_twelve_bits_in_sixteen_are_read_as_a_bright_picture_and_stay_twelve_bit
     Image.fromarray(VALUES["12 bits"]).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
     assert picture.image.max() > 0.99
-    assert "4095" in " ".join(picture.remarks)
+    assert "4095" in " ".join(picture.notes)
     assert inpaint(tmp_path, "a.png", "b.png") == 0
     after = np.asarray(Image.open(tmp_path / "b.png"))
     assert np.array_equal(after[~HOLE], VALUES["12 bits"][~HOLE])
@@ -140,7 +140,7 @@ def test_georeferencing_is_kept_in_a_tiff_and_its_loss_reported_elsewhere(tmp_pa
     assert "georeferencing" in " ".join(write_image(tmp_path / "b.png", picture.image, like=picture))
 
 
-def test_colors_that_would_be_converted_are_refused_by_name(tmp_path):
+def test_colors_that_would_be_converted_are_rejected_by_name(tmp_path):
     Image.new("LAB", (9, 9)).save(tmp_path / "lab.tif")
     alpha = np.full((9, 9, 4), 128, np.uint8)
     tifffile.imwrite(tmp_path / "premultiplied.tif", alpha, photometric="rgb", extrasamples=["assocalpha"])
@@ -150,7 +150,7 @@ def test_colors_that_would_be_converted_are_refused_by_name(tmp_path):
             decode_image(tmp_path / f"{name}.tif")
 
 
-def test_complex_numbers_are_refused_by_name(tmp_path):
+def test_complex_numbers_are_rejected_by_name(tmp_path):
     tifffile.imwrite(tmp_path / "c.tif", np.ones((8, 9), np.complex64))
     with pytest.raises(ImageFileError, match=r"c\.tif: its values are complex"):
         decode_image(tmp_path / "c.tif")
@@ -209,7 +209,7 @@ def test_sixteen_bits_of_every_kind_are_kept_exactly_outside_the_hole(tmp_path, 
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
-def test_sixteen_bits_that_a_format_does_not_hold_are_reduced_and_that_is_said(tmp_path, capsys, suffix):
+def test_sixteen_bits_that_a_format_cannot_hold_are_reduced_with_a_note(tmp_path, capsys, suffix):
     path, values = sixteen_bits(tmp_path, "color .png")
     assert inpaint(tmp_path, path.name, f"b{suffix}") == 0
     assert "8 bits" in capsys.readouterr().err
@@ -224,26 +224,26 @@ def test_eight_bits_in_a_file_of_sixteen_are_taken_for_eight(tmp_path):
     Image.fromarray(values).save(tmp_path / "a.png")
     picture = decode_image(tmp_path / "a.png")
     assert np.allclose(picture.image[0].numpy(), values / 255.0)
-    assert "255" in " ".join(picture.remarks)
+    assert "255" in " ".join(picture.notes)
 
 
-@pytest.mark.parametrize("greatest", [1.0, 255.0])
-def test_floats_in_the_usual_ranges_are_taken_as_they_are(tmp_path, greatest):
-    values = (RNG.random(SIZE) * 0.4 * greatest + 0.3 * greatest).astype(np.float32)
+@pytest.mark.parametrize("maximum", [1.0, 255.0])
+def test_floats_in_the_usual_ranges_are_taken_as_they_are(tmp_path, maximum):
+    values = (RNG.random(SIZE) * 0.4 * maximum + 0.3 * maximum).astype(np.float32)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
-    assert np.allclose(decode_image(tmp_path / "a.tif").image[0].numpy(), values / greatest, atol=1e-6)
+    assert np.allclose(decode_image(tmp_path / "a.tif").image[0].numpy(), values / maximum, atol=1e-6)
 
 
-def test_cmyk_is_converted_and_that_is_said(tmp_path):
+def test_cmyk_is_converted_with_a_note(tmp_path):
     Image.fromarray(EIGHT_BITS).convert("CMYK").save(tmp_path / "a.tif")
     picture = decode_image(tmp_path / "a.tif")
     with Image.open(tmp_path / "a.tif") as opened:
         expected = np.asarray(opened.convert("RGB"))
     assert np.array_equal((picture.image * 255).round().permute(1, 2, 0).numpy(), expected)
-    assert "CMYK" in " ".join(picture.remarks)
+    assert "CMYK" in " ".join(picture.notes)
 
 
-def test_zero_as_white_is_read_in_eight_bits_and_refused_above(tmp_path):
+def test_zero_as_white_is_read_in_eight_bits_and_rejected_above(tmp_path):
     for depth in (np.uint8, np.uint16):
         tifffile.imwrite(tmp_path / "w.tif", EIGHT_BITS[..., 0].astype(depth), photometric="miniswhite")
         if depth == np.uint8:

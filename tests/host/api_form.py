@@ -10,6 +10,12 @@ from typing import Any
 COMPANIONS = ("control_after_generate", "image_upload", "audio_upload", "video_upload")
 WIDGET_TYPES = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "WEBCAM")
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS = -10, -20  # ids of a subgraph's ends
+PREVIEWS = {
+    "IMAGE": ("PreviewImage", "images"),
+    "MASK": ("MaskPreview", "mask"),
+    "STRING": ("PreviewAny", "source"),
+}
 
 
 # Lists that depend on what is installed or stored on a machine.
@@ -57,6 +63,35 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, A
             )
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+def opened(blueprint: dict[str, Any]) -> dict[str, Any]:
+    """A workflow of a blueprint's nodes, with a photograph and its mask at the inputs, and a preview at every output.
+
+    The previews have the outputs' names as titles.
+    """
+    (subgraph,) = blueprint["definitions"]["subgraphs"]
+    nodes = {node["id"]: node for node in deepcopy(subgraph["nodes"])}
+    photograph = max(nodes) + 1
+    slots = [{"name": name, "type": name} for name in ("IMAGE", "MASK")]
+    nodes[photograph] = {"id": photograph, "type": "Liminal_SamplePicture", "outputs": slots}
+    nodes[photograph]["widgets_values"] = ["dunes"]
+    for number, output in enumerate(subgraph["outputs"], photograph + 1):
+        node_type, name = PREVIEWS[output["type"]]
+        slot = {"name": name, "type": "*" if name == "source" else output["type"]}
+        nodes[number] = {"id": number, "type": node_type, "title": output["name"], "inputs": [slot]}
+    links = []
+    for link in subgraph["links"]:
+        origin, target, slot = link["origin_id"], link["target_id"], link["target_slot"]
+        start = (origin, link["origin_slot"])
+        if origin == SUBGRAPH_INPUTS:
+            kind = subgraph["inputs"][link["origin_slot"]]["type"]
+            start = (photograph, [one["type"] for one in slots].index(kind))
+        if target == SUBGRAPH_OUTPUTS:
+            target, slot = photograph + 1 + slot, 0
+        nodes[target]["inputs"][slot]["link"] = link["id"]
+        links.append([link["id"], *start, target, slot, link["type"]])
+    return {"nodes": list(nodes.values()), "links": links, "version": 0.4}
 
 
 def without_machine_lists(object_info: dict[str, Any]) -> dict[str, Any]:

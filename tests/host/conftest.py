@@ -140,12 +140,28 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def api_form() -> ModuleType:
-    """The converter from UI form to API form."""
-    spec = importlib.util.spec_from_file_location("liminal_api_form", Path(__file__).with_name("api_form.py"))
+def load(name: str) -> ModuleType:
+    """A module beside this one."""
+    spec = importlib.util.spec_from_file_location(f"liminal_{name}", Path(__file__).with_name(f"{name}.py"))
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def api_form() -> ModuleType:
+    """The converter from UI form to API form."""
+    return load("api_form")
+
+
+@pytest.fixture(scope="session")
+def interface(comfyui: ComfyUI) -> Iterator[Any]:
+    """ComfyUI's interface in a browser; skipped without playwright or Chromium."""
+    pytest.importorskip("playwright")
+    module = load("interface")
+    if not module.CHROMIUM.exists():
+        pytest.skip("needs Chromium at /usr/bin/chromium or $CHROMIUM")
+    with module.opened(comfyui) as interface:
+        yield interface

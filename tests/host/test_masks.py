@@ -165,7 +165,7 @@ def test_awkward_pictures_are_divided(comfyui, awkward, name):
     ],
     ids=lambda value: str(value)[:24],
 )
-def test_invalid_input_is_refused_in_one_sentence(comfyui, select, sentence):
+def test_invalid_input_is_rejected_with_one_line(comfyui, select, sentence):
     message = comfyui.error(chosen(select))
     assert sentence in message
     assert "\n" not in message

@@ -62,3 +62,11 @@ def test_the_stored_core_nodes_are_the_hosts(comfyui):
 def test_the_example_workflows_are_offered_as_templates(comfyui):
     names = {file.stem for file in (TESTS.parent / "example_workflows").glob("*.json")}
     assert set(comfyui.get("/workflow_templates")["liminal-inpaint"]) == names
+
+
+def test_the_translations_are_offered(comfyui):
+    offered = comfyui.get("/i18n")
+    for language in ("zh", "ja"):
+        stored = json.loads((TESTS.parent / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
+        found = offered[language]["nodeDefs"]
+        assert {name: found[name] for name in stored} == stored

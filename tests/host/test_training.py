@@ -115,18 +115,18 @@ def test_training_again_happens_only_when_the_folder_changed(comfyui):
 
 
 @pytest.mark.parametrize("folder", ["/etc", "..", "input/../..", "input/nothing", "C:\\x", "models/liminal"])
-def test_folders_outside_are_refused_before_anything_runs(comfyui, folder):
+def test_folders_outside_are_rejected_before_anything_runs(comfyui, folder):
     answer = comfyui.post("/prompt", {"prompt": training(folder=folder, images=None)})
     assert "value_not_in_list" in [error["type"] for error in answer["node_errors"]["2"]["errors"]]
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "", "a/b", "nul"])
-def test_run_names_that_are_not_plain_names_are_refused(comfyui, name):
+def test_run_names_that_are_not_plain_names_are_rejected(comfyui, name):
     answer = comfyui.post("/prompt", {"prompt": training(run_name=name)})
     (error,) = answer["node_errors"]["2"]["errors"]
     assert error["type"] == "custom_validation_failed"
     assert error["details"].startswith(f"run_name - {name!r} ")
 
 
-def test_a_mistake_is_one_sentence(comfyui):
+def test_a_mistake_is_a_one_line_error(comfyui):
     assert comfyui.error(training(images=None)) == "no pictures to train on: connect images, or select a folder"

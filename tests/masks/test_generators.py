@@ -146,7 +146,7 @@ def test_every_family_covers_as_much_as_it_says_and_no_more(photo: Tensor, name:
     seed=st.integers(0, 2**64 - 1),
     asked=st.sampled_from([None, (0.0, 1.0), (0.3, 0.5)]),
 )
-def test_every_size_gives_a_mask_or_one_sentence(
+def test_every_size_gives_a_mask_or_one_line(
     height: int, width: int, name: str, seed: int, asked: tuple[float, float] | None
 ) -> None:
     image = torch.linspace(0.0, 1.0, height * width).reshape(1, height, width).expand(3, -1, -1)
@@ -178,13 +178,13 @@ def test_every_size_gives_a_mask_or_one_sentence(
         ({"name": "border", "size": (64, 64), "hole_ratio": (0.8, 0.9)}, "at most 75%"),
         ({"name": "border", "size": (64, 64), "border": 50}, "touch the edge"),
         ({"name": "border", "size": (64, 64), "sides": ()}, "sides"),
-        ({"name": "slic", "size": (64, 64)}, "give image"),
+        ({"name": "slic", "size": (64, 64)}, "pass image"),
         ({"name": "slic", "size": (64, 64), "image": torch.rand(3, 8, 8)}, "sizes must match"),
         ({"name": "folder", "size": (64, 64), "folder": "/nowhere/at/all"}, "no such folder"),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_impossible_masks_are_refused_in_one_sentence(arguments: dict[str, Any], said: str) -> None:
+def test_impossible_masks_are_rejected_with_one_line(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)) as caught:
         generate(**arguments)
     assert "\n" not in str(caught.value)

@@ -104,7 +104,7 @@ def test_the_contact_sheet_shows_every_family(pictures: Path, tmp_path: Path) ->
         (["strokes", "--out", "OUT/a.png", "--size", "8", "8", "--number", "3"], "need a folder"),
         (["strokes", "--out", "OUT/a.png", "--size", "8", "8", "--number", "0"], "at least 1"),
         (["strokes", "--out", "OUT/a.png", "--size", "8", "8", "--dilate", "7"], "dilate"),
-        (["slic", "--out", "OUT/a.png", "--size", "8", "8"], "give image"),
+        (["slic", "--out", "OUT/a.png", "--size", "8", "8"], "pass image"),
         (["slic", "--out", "OUT/a.png", "--image", "OUT/none.png"], "no such picture"),
         (["border", "--out", "OUT/a.png", "--size", "8", "8", "--hole-ratio", "0.9", "0.95"], "cover at most"),
     ],

@@ -97,6 +97,6 @@ def test_a_mixture_survives_yaml_and_pickle() -> None:
         ({"sources": [{"name": "strokes"}], "ratio": 1}, "Extra inputs"),
     ],
 )
-def test_impossible_mixtures_are_refused_when_the_recipe_is_read(values: dict, said: str) -> None:
+def test_impossible_mixtures_are_rejected_when_the_recipe_is_read(values: dict, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         MaskMix.model_validate(values)

@@ -153,7 +153,7 @@ def test_a_frame_does_not_depend_on_the_frames_before(operation) -> None:
     assert torch.equal(together, torch.cat([operation(frame[None]) for frame in frames]))
 
 
-def test_other_shapes_and_radii_are_refused_in_one_sentence() -> None:
+def test_other_shapes_and_radii_are_rejected_with_one_line() -> None:
     with pytest.raises(ValueError, match="normalize_mask"):
         grow(torch.zeros(8, 8), 1)
     with pytest.raises(ValueError, match="0 or more"):

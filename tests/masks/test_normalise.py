@@ -73,7 +73,7 @@ def test_the_input_is_left_alone() -> None:
         (torch.zeros(2, 2, dtype=torch.complex64), "real numbers"),
     ],
 )
-def test_invalid_masks_are_refused_in_one_sentence(mask: torch.Tensor, said: str) -> None:
+def test_invalid_masks_are_rejected_with_one_line(mask: torch.Tensor, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         normalize_mask(mask)
     with pytest.raises(ValueError, match="0x5"):

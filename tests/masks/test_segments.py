@@ -153,14 +153,14 @@ def test_snapping_pairs_masks_and_pictures(labels: Tensor) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"color": (1.0, 0.0, 0.0)}, "give image"),
+        ({"color": (1.0, 0.0, 0.0)}, "pass image"),
         ({"brightness": (0.0, 1.0), "image": torch.zeros(3, 4, 4)}, "does not match the labels"),
         ({"hole_ratio": (0.6, 0.7), "largest": 2}, "no choice among 2 superpixels"),
         ({"largest": 0}, "at least 1"),
         ({"points": [(0, 0)], "frame": 3}, "frame is 3"),
     ],
 )
-def test_impossible_selections_are_refused_in_one_sentence(labels: Tensor, arguments: dict, said: str) -> None:
+def test_impossible_selections_are_rejected_with_one_line(labels: Tensor, arguments: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         select_segments(labels, **arguments)
     assert "\n" not in str(caught.value)
@@ -213,7 +213,7 @@ def test_a_number_has_one_color_in_every_picture(labels: Tensor) -> None:
     assert min(min(abs(a - b), 1 - abs(a - b)) for a, b in pairwise(hues)) > 0.3
 
 
-def test_pictures_of_other_sizes_are_refused(photo: Tensor, labels: Tensor) -> None:
+def test_pictures_of_other_sizes_are_rejected(photo: Tensor, labels: Tensor) -> None:
     with pytest.raises(ValueError, match="differ in size"):
         boundary_overlay(photo[:, :100], labels)
     with pytest.raises(ValueError, match="2 pictures and 3 label maps"):

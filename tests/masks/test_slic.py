@@ -235,7 +235,7 @@ def test_one_pixel_is_one_superpixel() -> None:
         (torch.zeros(3, 8, 8), {"max_side": 0}, "max_side=0"),
     ],
 )
-def test_impossible_divisions_are_refused_in_one_sentence(image: Tensor, options: dict[str, float], said: str) -> None:
+def test_impossible_divisions_are_rejected_with_one_line(image: Tensor, options: dict[str, float], said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         slic_labels(image, **options)
     assert "\n" not in str(caught.value)

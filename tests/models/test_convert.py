@@ -139,16 +139,16 @@ def lightning_file(tmp_path, monkeypatch):
     return write
 
 
-def test_a_network_stored_as_an_object_beside_its_weights_is_ignored(lightning_file):
+def test_a_network_stored_as_an_object_next_to_its_weights_is_ignored(lightning_file):
     allowed = torch.serialization.get_safe_globals()
     conversion = convert_checkpoint(lightning_file())
     assert (conversion.model.card.architecture, conversion.model.card.steps) == ("unet", 7)
     assert set(torch.serialization.get_safe_globals()) == set(allowed)
 
 
-def test_code_beside_a_network_stored_as_an_object_is_refused_without_running_it(lightning_file, tmp_path):
+def test_code_next_to_a_network_stored_as_an_object_is_rejected_without_running_it(lightning_file, tmp_path):
     path = lightning_file(callback=Dangerous(tmp_path / "trap"))
-    with pytest.raises(CheckpointError, match="refused without running anything"):
+    with pytest.raises(CheckpointError, match="rejected without running anything"):
         convert_checkpoint(path)
     assert not (tmp_path / "trap").exists()
 
@@ -230,7 +230,7 @@ class Dangerous:
 
 
 @pytest.mark.parametrize("place", ["whole file", "beside the weights", "among the weights", "old format"])
-def test_a_pickle_that_would_run_code_is_refused_without_running_it(tmp_path, place, capsys):
+def test_a_pickle_that_would_run_code_is_rejected_without_running_it(tmp_path, place, capsys):
     trap = tmp_path / "trap"
     weights = dict(public.glcic_weights(4, 8))
     content = {
@@ -242,17 +242,17 @@ def test_a_pickle_that_would_run_code_is_refused_without_running_it(tmp_path, pl
     path = save(tmp_path, content, _use_new_zipfile_serialization=place != "old format")
     assert main(["convert", str(path), "--out", str(tmp_path / "out.safetensors")]) == 2
     message = capsys.readouterr().err
-    assert "refused without running anything" in message
+    assert "rejected without running anything" in message
     assert "mkdir" in message
     assert message.count("\n") == 1
     assert not trap.exists()
     assert not (tmp_path / "out.safetensors").exists()
 
 
-def test_a_bare_pickle_is_refused_without_running_it(tmp_path):
+def test_a_bare_pickle_is_rejected_without_running_it(tmp_path):
     path = tmp_path / "plain.pth"
     path.write_bytes(pickle.dumps(Dangerous(tmp_path / "trap"), protocol=2))
-    with pytest.raises(CheckpointError, match=r"refused|damaged") as error:
+    with pytest.raises(CheckpointError, match=r"rejected|damaged") as error:
         convert_checkpoint(path)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "trap").exists()
@@ -264,7 +264,7 @@ def test_a_bare_pickle_is_refused_without_running_it(tmp_path):
         (damaged(lambda w: w.update({"enc_9x.stray": torch.zeros(1)})), "unknown weights .first: 'enc_9x.stray'"),
         (damaged(lambda w: w.pop("dec_3.conv.input_conv.weight")), "'dec_3.conv.input_conv.weight' is missing"),
         (damaged(lambda w: w.pop("enc_4.bn.running_var")), "'enc_4.bn.running_var' is missing"),
-        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(7)})), "shape .7., but its card needs .4."),
+        (damaged(lambda w: w.update({"enc_2.bn.bias": torch.zeros(7)})), "shape .7., but its card requires .4."),
         (damaged(lambda w: w["enc_2.bn.bias"].fill_(float("nan"))), "NaN or infinity"),
         (damaged(lambda w: w["dec_2.conv.mask_conv.weight"].mul_(2)), "not the window of ones"),
         (damaged(lambda w: w.update({"enc_3.conv.mask_conv.weight": torch.ones(7)})), "not the window of ones"),
@@ -276,17 +276,17 @@ def test_a_bare_pickle_is_refused_without_running_it(tmp_path):
         ({"model_ld.conv1.weight": torch.zeros(1)}, "discriminator"),
         ({"weights": 3}, "no weights found"),
         ({}, "no weights found"),
-        (torch.zeros(3), "holds a Tensor"),
-        ([1, 2], "holds a list"),
+        (torch.zeros(3), "contains a Tensor"),
+        ([1, 2], "contains a list"),
     ],
 )
-def test_what_cannot_be_converted_is_refused_in_one_line(tmp_path, content, said):
+def test_what_cannot_be_converted_is_rejected_in_one_line(tmp_path, content, said):
     with pytest.raises(CheckpointError, match=said) as error:
         convert_checkpoint(save(tmp_path, content))
     assert "\n" not in str(error.value)
 
 
-def test_damaged_foreign_and_absent_files_are_refused_in_one_line(tmp_path):
+def test_damaged_foreign_and_absent_files_are_rejected_in_one_line(tmp_path):
     whole = save(tmp_path, {"model": dict(public.naoto_weights(6, 2))}).read_bytes()
     with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
         archive.writestr("script/constants.pkl", b"")
@@ -317,7 +317,7 @@ def test_damaged_foreign_and_absent_files_are_refused_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("new_format", [True, False])
-def test_files_damaged_at_random_are_converted_or_refused_in_one_line(tmp_path, new_format):
+def test_files_damaged_at_random_are_converted_or_rejected_in_one_line(tmp_path, new_format):
     source = save(tmp_path, {"model": dict(public.naoto_weights(5, 1))}, _use_new_zipfile_serialization=new_format)
     whole, chance = source.read_bytes(), random.Random(0)
     refusals: list[str] = []
@@ -334,7 +334,7 @@ def test_files_damaged_at_random_are_converted_or_refused_in_one_line(tmp_path, 
     assert not any("\n" in refusal for refusal in refusals)
 
 
-def test_a_fill_out_of_range_is_refused(tmp_path):
+def test_a_fill_out_of_range_is_rejected(tmp_path):
     path = save(tmp_path, dict(public.glcic_weights(4, 8)))
     with pytest.raises(CheckpointError, match="less than or equal to 1"):
         convert_checkpoint(path, fill=(0.5, 0.5, 127.0))

@@ -79,7 +79,15 @@ def test_large_pictures_are_filled_from_a_part_of_what_is_known(monkeypatch: pyt
     assert torch.equal(part[..., :8, :], whole[..., :8, :])
 
 
-@pytest.mark.parametrize(("name", "size"), [("unet", {"depth": 1}), ("pconv_unet", {"depth": 2}), ("glcic", {})])
+DETAILED = [
+    ("unet", {"depth": 1}),
+    ("context_unet", {"context_width": 8}),
+    ("pconv_unet", {"depth": 2, "norm": "none"}),
+    ("glcic", {"norm": "none"}),
+]
+
+
+@pytest.mark.parametrize(("name", "size"), DETAILED)
 @torch.no_grad()
 def test_a_detailed_head_adds_texture_to_the_hole_and_ignores_what_is_hidden(name: str, size: dict[str, int]) -> None:
     image = picture(2, 3, 64, 64, seed=4)
@@ -90,3 +98,12 @@ def test_a_detailed_head_adds_texture_to_the_hole_and_ignores_what_is_hidden(nam
     assert torch.equal(output, detailed(torch.where(mask > 0, torch.full_like(image, 9.0), image), mask))
     inside = (slice(None), slice(None), slice(24, 40), slice(24, 40))
     assert output[inside].std() > 3.0 * plain(image, mask)[inside].std()
+
+
+@pytest.mark.parametrize(("name", "size"), DETAILED)
+@torch.no_grad()
+def test_training_with_a_detailed_head_is_that_of_the_residual_one(name: str, size: dict[str, int]) -> None:
+    image, mask = picture(2, 3, 64, 64, seed=4), torch.zeros(2, 1, 64, 64)
+    mask[..., 20:44, 20:44] = 1.0
+    plain, detailed = (build_model(name, width=4, head=head, **size).train() for head in ("residual", "detailed"))
+    assert torch.equal(detailed(image, mask), plain(image, mask))

@@ -1,4 +1,4 @@
-"""The montage of remembered photographs: lookups against brute force, known pictures, consecutive frames."""
+"""The montage of exemplars: lookups against brute force, known pictures, consecutive frames."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def model(pictures):
     side = pictures.shape[-1]
     arguments = {"pictures": len(pictures), "side": side}
     network = build_model("exemplar_montage", **arguments)
-    network.remember(pictures)
+    network.set_exemplars(pictures)
     card = ModelCard(
         architecture="exemplar_montage",
         arguments=arguments,
@@ -75,17 +75,17 @@ def test_windows_are_found_as_by_comparing_each_with_each():
     assert {tuple(label) for label in index.look_up(guide, 2).tolist()} == expected
 
 
-def test_shown_the_forms_of_a_picture_that_it_remembers_it_gives_that_picture():
+def test_the_shapes_of_an_exemplar_give_that_exemplar():
     photographs = [data.astronaut()[:256, 100:356], data.coffee()[100:356, 150:406], data.chelsea()[20:276, 90:346]]
     pictures = torch.from_numpy(np.stack(photographs)).permute(0, 3, 1, 2) / 255.0
-    # One after the other: brightness is matched to the memory as a whole.
+    # One after the other: brightness is matched to all exemplars together.
     for number in range(3):
         made = model(pictures[number : number + 1])
         assert float(psnr(translate(made, pictures[number : number + 1]), pictures[number : number + 1])) > 28.0
 
 
-def test_all_that_it_shows_comes_from_its_memory():
-    # Each pixel's detail is that of a remembered picture, so a memory without detail gives none.
+def test_the_output_consists_of_exemplars():
+    # Each pixel's detail is that of an exemplar, so exemplars without detail give none.
     smooth = F.interpolate(torch.rand(4, 3, 3, 3, generator=torch.Generator().manual_seed(1)), (64, 64), mode="bicubic")
     shown = rough(1, 64, seed=2)
     output = translate(model(smooth.clamp(0.0, 1.0)), shown)
@@ -111,7 +111,7 @@ def test_gray_frames_and_frames_with_alpha_are_seen_like_colors():
     assert torch.equal(translate(made, torch.cat([gray.expand(-1, 3, -1, -1), gray], 1)), plain)
 
 
-def test_the_memory_survives_the_disk_bit_for_bit(tmp_path):
+def test_exemplars_are_saved_and_loaded_bit_for_bit(tmp_path):
     before = model(rough(3, 64))
     for half in (False, True):
         save_model(before, tmp_path / "m.safetensors", half=half)
@@ -122,7 +122,7 @@ def test_the_memory_survives_the_disk_bit_for_bit(tmp_path):
     assert "parameters" not in describe_model(after)
 
 
-def test_a_memory_of_other_numbers_than_bytes_is_refused(tmp_path):
+def test_exemplars_that_are_not_bytes_are_rejected(tmp_path):
     save_model(model(rough(2, 64)), tmp_path / "m.safetensors")
     from safetensors import safe_open
 
@@ -134,10 +134,10 @@ def test_a_memory_of_other_numbers_than_bytes_is_refused(tmp_path):
         load_model(tmp_path / "m.safetensors")
 
 
-def test_pictures_are_remembered_in_the_colors_of_jpeg():
+def test_exemplars_are_stored_in_the_colors_of_jpeg():
     picture = torch.from_numpy(data.astronaut()[:64, :64].copy()).permute(2, 0, 1)[None] / 255.0
     network = build_model("exemplar_montage", pictures=1, side=64)
-    network.remember(picture)
+    network.set_exemplars(picture)
     expected = np.asarray(Image.fromarray(data.astronaut()[:64, :64]).convert("YCbCr")).astype(float)
     assert np.abs(network.luma[0].numpy() - expected[..., 0]).max() <= 1
     reduced = expected[..., 1:].reshape(32, 2, 32, 2, 2).mean((1, 3)).transpose(2, 0, 1)
@@ -149,7 +149,7 @@ def test_replacing_a_picture_changes_what_it_makes_at_once():
     made = model(rough(2, 64))
     frame = rough(1, 64, seed=9)
     before = translate(made, frame)
-    made.network.remember(rough(2, 64, seed=8))
+    made.network.set_exemplars(rough(2, 64, seed=8))
     assert torch.equal(translate(made, frame), translate(model(rough(2, 64, seed=8)), frame))
     assert not torch.equal(translate(made, frame), before)
 
@@ -158,7 +158,7 @@ def test_the_inference_form_makes_the_same_pictures_and_continues_clips_too():
     made = model(rough(3, 64))
     frames = rough(2, 64, seed=6)
     assert torch.equal(translate(optimize(made), frames), translate(made, frames))
-    assert optimize(made).network.continues
+    assert optimize(made).network.uses_previous
 
 
 def test_a_smoothed_clip_keeps_to_the_choices_of_the_previous_frame():
@@ -168,7 +168,7 @@ def test_a_smoothed_clip_keeps_to_the_choices_of_the_previous_frame():
     loose, steady = [made.predict(frames[:1])], [made.predict(frames[:1])]
     for frame in frames[1:].split(1):
         loose.append(made.predict(frame))
-        steady.append(made.predict(frame, previous=steady[-1], steadiness=0.9))
+        steady.append(made.predict(frame, previous=steady[-1], coherence=0.9))
     change = [float((torch.cat(row[1:]) - torch.cat(row[:-1])).abs().mean()) for row in (loose, steady)]
     assert change[1] < change[0]
 

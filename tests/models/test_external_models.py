@@ -137,7 +137,7 @@ def test_it_is_a_completer_and_never_looks_into_the_hole(tmp_path, spandrel):
     assert torch.equal(model.complete(hidden, mask), model.complete(image, mask))
 
 
-def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
+def test_what_cannot_be_loaded_is_rejected_in_one_line(tmp_path, spandrel):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"nothing")
     for path, said in (
@@ -145,7 +145,7 @@ def test_what_cannot_be_loaded_is_refused_in_one_line(tmp_path, spandrel):
         (broken, "damaged"),
         (file(tmp_path, "unknown.safetensors", other=torch.zeros(1)), "does not support"),
         (file(tmp_path, "misshapen.safetensors", bias=torch.zeros(5)), "does not support"),
-        (file(tmp_path, "upscaler.safetensors", upscaler=torch.zeros(1)), "does not fill holes"),
+        (file(tmp_path, "upscaler.safetensors", upscaler=torch.zeros(1)), "is not an inpainting model"),
     ):
         with pytest.raises(CheckpointError, match=said) as error:
             load_external_model(path)

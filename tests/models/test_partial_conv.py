@@ -182,6 +182,6 @@ def test_box_sums_are_average_pooling_times_the_windows_size(size, stride, paddi
     assert torch.equal(box_sum(values, size, stride, padding), expected)
 
 
-def test_a_window_larger_than_the_padded_picture_is_refused_in_a_sentence():
+def test_a_window_larger_than_the_padded_picture_is_rejected_with_one_line():
     with pytest.raises(ValueError, match="window of 7 pixels does not fit into 4"):
         box_sum(torch.ones(1, 1, 4, 4), 7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -97,3 +98,19 @@ def api_form() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def info() -> dict:
+    """Entries of /object_info for our nodes and for the core nodes that the examples and blueprints use."""
+    from inpaint_core.checkpoints.embedded import embedded_models
+
+    here = Path(__file__).parent
+    entries = json.loads((here / "schemas.json").read_text()) | json.loads((here / "core_nodes.json").read_text())
+    # Lists that depend on the machine, as they are on a fresh one.
+    train = entries["Liminal_TrainModel"]["input"]["required"]
+    train["recipe"][1]["options"] = [file.stem for file in (ROOT / "training" / "recipes").glob("*.yaml")]
+    train["folder"][1]["options"] = ["(connected images)", "(photographs of scikit-image)"]
+    load = entries["Liminal_LoadModel"]["input"]["required"]
+    load["name"][1]["options"] = list(embedded_models())
+    return entries

@@ -111,10 +111,10 @@ def test_tiny_pictures_are_measured_without_ssim(nodes, model):
     assert "SSIM" not in table
 
 
-def test_other_kinds_of_models_are_refused(nodes, host, model, image, mask):
+def test_other_kinds_of_models_are_rejected(nodes, host, model, image, mask):
     card = ModelCard(architecture="pix2pix_unet", task="translation")
     other = host.HostedModel(TranslationModel(card, torch.nn.Identity()), model.patcher)
-    with pytest.raises(ValueError, match="this model translates pictures"):
+    with pytest.raises(ValueError, match="this is a translation model"):
         nodes.EvaluateModel.execute(model, image, mask, **DEFAULTS, model_2=other)
 
 

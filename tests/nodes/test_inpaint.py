@@ -122,10 +122,10 @@ def test_loading_again_happens_only_when_the_file_changed(nodes, host, network, 
     assert nodes.LoadModel.fingerprint_inputs("small.safetensors") != first
 
 
-def test_without_models_the_list_says_so_and_loading_is_a_sentence(nodes, host, monkeypatch):
+def test_without_models_the_list_says_so_and_loading_is_a_one_line_error(nodes, host, monkeypatch):
     monkeypatch.setattr(host, "embedded_models", dict)
     (choice,) = nodes.LoadModel.define_schema().inputs[0].options["options"]
-    with pytest.raises(ValueError, match=r"not one of the models; refresh the list"):
+    with pytest.raises(ValueError, match=r"not in the list of models; refresh the list"):
         nodes.LoadModel.execute(choice)
 
 
@@ -147,7 +147,7 @@ def test_a_mask_without_effect_is_logged(nodes, caplog):
     cases = {
         "The mask is empty": torch.zeros(1, 40, 56),
         "covers the whole picture": torch.ones(1, 40, 56),
-        "another aspect ratio": hole(40, 40),
+        "a different aspect ratio": hole(40, 40),
         "invisible": hole(40, 56),
     }
     for said, mask in cases.items():

@@ -150,12 +150,12 @@ def test_a_picture_of_one_pixel_and_one_of_one_color_divide(nodes, host):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_invalid_text_is_refused_in_one_sentence(nodes, host, image, select, sentence):
+def test_invalid_text_is_rejected_with_one_line(nodes, host, image, select, sentence):
     with pytest.raises(ValueError, match=sentence):
         run(nodes, image, select)
 
 
-def test_a_picture_with_nan_is_a_sentence(nodes, host):
+def test_a_picture_with_nan_is_a_one_line_error(nodes, host):
     with pytest.raises(ValueError, match="not finite"):
         run(nodes, torch.full((1, 8, 8, 3), float("nan")), dict(select="all"))
 
@@ -174,7 +174,7 @@ def test_colors_and_ranges_are_read(nodes):
     assert nodes.places.parse_indices("0, 4 10 - 12;7") == [0, 4, 10, 11, 12, 7]
 
 
-def test_numbers_of_any_length_and_any_blanks_are_a_sentence_at_once(nodes):
+def test_numbers_of_any_length_and_any_blanks_are_a_one_line_error_at_once(nodes):
     import time
 
     began = time.process_time()
@@ -255,7 +255,7 @@ def test_every_family_covers_what_is_asked_with_two_values_and_follows_the_seed(
         assert not torch.equal(nodes.RandomMask.execute(family, **settings | dict(seed=1))[0], first)
 
 
-def test_masks_of_a_folder_are_used_and_other_folders_refused(nodes, host):
+def test_masks_of_a_folder_are_used_and_other_folders_rejected(nodes, host):
     from inpaint_core.files.images import write_image
 
     folder = host.allowed_roots()["input"] / "masks"
@@ -297,7 +297,7 @@ def test_outpainting_uses_the_sides_that_are_chosen(nodes, host, sides, expected
 @pytest.mark.parametrize(
     ("family", "changes", "sentence"),
     [
-        (dict(generator="slic", segments=10), {}, "give image"),
+        (dict(generator="slic", segments=10), {}, "pass image"),
         (
             dict(generator="strokes", brush="thin"),
             dict(at_least=0.5, at_most=0.2),
@@ -307,7 +307,7 @@ def test_outpainting_uses_the_sides_that_are_chosen(nodes, host, sides, expected
         (dict(generator="strokes", brush="thin"), dict(width=16384, height=16384, count=5), "too many"),
     ],
 )
-def test_impossible_requests_are_refused_in_one_sentence(nodes, host, family, changes, sentence):
+def test_impossible_requests_are_rejected_with_one_line(nodes, host, family, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         nodes.RandomMask.execute(family, **RANDOM | changes)
 
@@ -343,6 +343,6 @@ def test_a_family_added_to_the_core_is_on_the_node_with_its_controls(nodes, host
     assert torch.equal(drawn, torch.stack(expected))
 
 
-def test_a_control_that_the_family_does_not_have_is_refused(nodes, host):
+def test_a_control_that_the_family_does_not_have_is_rejected(nodes, host):
     with pytest.raises(ValueError, match="no control bristles"):
         nodes.RandomMask.execute(dict(generator="strokes", bristles=3), **RANDOM)

@@ -49,7 +49,7 @@ def test_each_setting_does_what_it_says(nodes, host, ring):
     assert 0.0 < feathered[0, 18, 28] < 1.0
 
 
-def test_nothing_left_is_told(nodes, host, said, ring):
+def test_an_empty_result_is_reported(nodes, host, said, ring):
     refine(nodes, ring, remove_specks=1000)
     assert said == ["Nothing is left of the mask: remove fewer specks, or grow it."]
 
@@ -99,7 +99,7 @@ def test_the_node_gives_the_texture_and_a_tiled_one(nodes, host):
 
 
 @pytest.mark.parametrize(("axes", "margin", "said"), [("diagonal", 0.1, "axes are"), ("both", 0.3, "margin is 0.3")])
-def test_what_cannot_be_done_is_a_sentence(axes, margin, said):
+def test_what_cannot_be_done_is_a_one_line_error(axes, margin, said):
     with pytest.raises(ValueError, match=said):
         make_seamless(ClassicalFill("telea"), stripes(), axes, margin)
 

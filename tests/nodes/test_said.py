@@ -44,20 +44,21 @@ def shown(output, host) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("mask", "sentence"),
     [
-        (middle(), "Filled 12 % of the picture."),
+        (middle(), "Filled 12% of the picture."),
         (
             torch.zeros(1, 40, 56),
-            "The mask is empty, so nothing is filled: only white parts are filled. To fill the black parts, turn on "
-            "invert_mask.",
+            "The mask is empty, so nothing is filled: only its white parts are filled. To fill the black parts, turn "
+            "on invert_mask.",
         ),
         (
             torch.ones(1, 40, 56),
-            "The mask covers the whole picture, so there is nothing to fill it from. If it is inverted, turn on "
+            "The mask covers the whole picture, so there is nothing to fill it from. If the mask is inverted, turn on "
             "invert_mask.",
         ),
         (
             torch.ones(1, 40, 40).triu(),
-            "The mask is 40x40 pixels and was stretched over a picture of 56x40, which has another aspect ratio.",
+            "The mask has 40x40 pixels and was stretched to the size of the picture, 56x40, which has a different "
+            "aspect ratio.",
         ),
     ],
     ids=["filled", "empty", "full", "stretched"],
@@ -84,15 +85,15 @@ def choose(nodes, image, select, **more):
     [
         (
             dict(select="points", points="9, 9; 100, 3", not_points=""),
-            "the point 100, 3 lies outside the picture of 56x40 pixels: x ranges from 0 to 55, y from 0 to 39",
+            "the point 100, 3 is outside the picture of 56x40 pixels: x ranges from 0 to 55, y from 0 to 39",
         ),
         (
             dict(select="points", points="9, 9", not_points="9, -1"),
-            "the point 9, -1 lies outside the picture of 56x40 pixels: x ranges from 0 to 55, y from 0 to 39",
+            "the point 9, -1 is outside the picture of 56x40 pixels: x ranges from 0 to 55, y from 0 to 39",
         ),
         (
             dict(select="index", numbers="0, 300, 302"),
-            "numbers: there is no superpixel 300 and 1 more; this picture has {count}, numbered 0 to {last}",
+            "numbers: there is no superpixel 300 and 1 more; there are {count}, numbered 0 to {last}",
         ),
         (
             dict(select="random", at_least=0.5, at_most=0.3),
@@ -108,7 +109,7 @@ def choose(nodes, image, select, **more):
         ),
     ],
 )
-def test_what_cannot_be_selected_is_told_in_the_widgets_words(nodes, host, image, select, sentence):
+def test_what_cannot_be_selected_is_reported_with_the_widgets_name(nodes, host, image, select, sentence):
     count = int(slic_labels(image.movedim(-1, 1), 12).max()) + 1
     with pytest.raises(ValueError) as raised:  # noqa: PT011 - compared word for word
         choose(nodes, image, select)
@@ -120,7 +121,7 @@ def test_a_random_mask_names_both_ends_of_its_range(nodes, host):
         nodes.RandomMask.execute(dict(generator="strokes"), at_least=0.5, at_most=0.3, **RANDOM)
 
 
-def test_no_points_is_told_and_leaves_the_mask_empty(nodes, host, said, image):
+def test_missing_points_are_reported_and_leave_the_mask_empty(nodes, host, said, image):
     mask = choose(nodes, image, dict(select="points", points=" ", not_points=""))[0]
     assert not mask.any()
     first, second = said[0].split("\n")
@@ -128,13 +129,13 @@ def test_no_points_is_told_and_leaves_the_mask_empty(nodes, host, said, image):
         "No points yet, so nothing is selected: click superpixels on the node, type x, y into points, or connect "
         "points."
     )
-    assert second.endswith("superpixels, 0 % of the picture selected.")
+    assert second.endswith("superpixels, 0% of the picture selected.")
 
 
 @pytest.mark.parametrize(("link", "wanted"), [("points", "points"), ("boxes", "box")])
-def test_a_link_that_the_selection_does_not_use_is_told(nodes, host, said, image, link, wanted):
+def test_a_link_that_the_selection_does_not_use_is_reported(nodes, host, said, image, link, wanted):
     choose(nodes, image, dict(select="all"), **{link: [[1, 2]]})
-    assert f"The connected {link} are not used while select is all: set it to {wanted}.\n" in said[0]
+    assert f"The connected {link} are ignored because select is all; set it to {wanted}.\n" in said[0]
 
 
 def test_a_snap_that_finds_nothing_names_overlap(nodes, host, said, image):
@@ -142,7 +143,7 @@ def test_a_snap_that_finds_nothing_names_overlap(nodes, host, said, image):
     dot[:, 20, 20] = 1.0
     nodes.SnapMaskToSLIC.execute(image, dot, **SNAP)
     nodes.SnapMaskToSLIC.execute(image, dot, **SNAP | {"overlap": 0.0})
-    assert said[0] == "The mask covers no superpixel by 50 %: lower overlap, or use more segments."
+    assert said[0] == "The mask covers no superpixel by at least 50%: lower overlap, or use more segments."
     assert said[1].endswith("% of the picture selected.")
 
 

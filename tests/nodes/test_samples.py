@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-def test_every_photograph_has_a_hole_and_a_line_that_says_whose_it_is(nodes, host):
+def test_every_photograph_has_a_hole_and_a_line_with_its_source(nodes, host):
     samples = nodes.samples
     files = sorted(samples.PHOTOGRAPHS.glob("*.jpg"))
     assert [file.stem for file in files] == sorted(samples.NAMES)
@@ -22,6 +22,6 @@ def test_together_they_stay_small(nodes):
     assert sum(file.stat().st_size for file in nodes.samples.PHOTOGRAPHS.iterdir()) < 2_000_000
 
 
-def test_a_name_that_is_not_offered_is_a_sentence(nodes, host):
-    with pytest.raises(ValueError, match=r"^picture is '\.\./x': choose one of beach, boat"):
+def test_a_name_that_is_not_offered_is_a_one_line_error(nodes, host):
+    with pytest.raises(ValueError, match=r"^there is no sample picture '\.\./x': choose one of beach, boat"):
         nodes.SamplePicture.execute("../x")

@@ -30,7 +30,7 @@ def test_half_precision_images_become_float32(host):
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (1, 5, 7, 2), (1, 5, 7, 5), (1, 0, 7, 3), (0, 5, 7, 3), (1, 1, 5, 7, 3)])
-def test_invalid_images_are_refused(host, shape):
+def test_invalid_images_are_rejected(host, shape):
     with pytest.raises(ValueError, match="IMAGE"):
         host.image_planes(torch.zeros(shape))
 
@@ -45,7 +45,7 @@ def test_every_rank_of_mask_means_the_same(host):
 
 
 @pytest.mark.parametrize("shape", [(7,), (1, 3, 5, 7), (1, 5, 7, 3), (0, 5, 7), (1, 1, 1, 5, 7)])
-def test_invalid_masks_are_refused(host, shape):
+def test_invalid_masks_are_rejected(host, shape):
     with pytest.raises(ValueError, match="mask"):
         host.hole_planes(torch.zeros(shape), torch.zeros(1, 3, 5, 7))
 

@@ -72,7 +72,7 @@ def test_the_sample_sheet_is_shown_on_the_node(train, host):
     assert shown == {"filename": "step_00000003.png", "subfolder": "liminal/run/samples", "type": "output"}
 
 
-@pytest.mark.parametrize("recipe", ["glcic_natural", "unet_natural"])
+@pytest.mark.parametrize("recipe", ["pconv_natural", "unet_natural"])
 def test_nothing_is_downloaded_for_a_recipe_with_perceptual_terms(recipe, nodes, train, monkeypatch):
     objective = importlib.import_module(f"{nodes.__name__.removesuffix('.nodes')}.training.objectives.features")
 
@@ -80,7 +80,7 @@ def test_nothing_is_downloaded_for_a_recipe_with_perceptual_terms(recipe, nodes,
         raise AssertionError("a node reached for the internet")
 
     monkeypatch.setattr(objective, "download_vgg16", download)
-    assert "without the recipe's perceptual and style terms" in train(recipe=recipe)[4]
+    assert "without the recipe's perceptual and style losses" in train(recipe=recipe)[4]
     assert "perceptual" not in train(recipe="demo")[4]
 
 
@@ -167,7 +167,7 @@ def test_an_equal_run_is_reused_and_more_steps_resume_it(train, host):
 
 
 @pytest.mark.parametrize("change", [dict(learning_rate=0.01), dict(images=pictures(3))], ids=["rate", "pictures"])
-def test_other_settings_or_pictures_start_a_new_run_beside_it(train, host, change):
+def test_other_settings_or_pictures_start_a_new_run_next_to_it(train, host, change):
     first = train()
     second = train(**change)
     assert second[3] != first[3]
@@ -214,7 +214,7 @@ def test_folders_and_names_are_checked_before_anything_runs(nodes, host):
     ]
 
 
-def test_another_seed_is_no_reason_to_start_anew_and_the_run_keeps_its_own(train, host, cancelled_after_two):
+def test_another_seed_does_not_start_a_new_run_and_the_run_keeps_its_own(train, host, cancelled_after_two):
     whole = train(run_name="whole", seed=3, steps=6)
 
     cancelled_after_two(run_name="cut", seed=3, steps=6)
@@ -228,23 +228,23 @@ def test_another_seed_is_no_reason_to_start_anew_and_the_run_keeps_its_own(train
     assert train(run_name="cut", seed=3, steps=6)[3] == cut[3]
 
 
-def test_the_node_says_where_a_training_stands(train, said, monkeypatch, cancelled_after_two):
+def test_the_node_shows_the_progress_of_a_run(train, said, monkeypatch, cancelled_after_two):
     monkeypatch.setattr("time.monotonic", iter(range(10_000)).__next__)
 
     cancelled_after_two(steps=6)
     assert re.fullmatch(r"run: \d+ pictures, 6 steps", said[-4])
     assert re.fullmatch(r"step 1 of 6, loss [\d.e-]+, \d+ s left", said[-3])
-    assert said[-1] == "kept 2 of 6 steps of run; Run continues from there"
+    assert said[-1] == "saved run at step 2 of 6; the next run resumes from there"
     said.clear()
     train(steps=6)
-    assert "continues run at step 2" in said
-    assert said[-2].startswith("continues run at step 2\nstep 6 of 6, loss ")
+    assert "resumed run at step 2" in said
+    assert said[-2].startswith("resumed run at step 2\nstep 6 of 6, loss ")
     assert said[-1] == "run: 6 steps done"
     said.clear()
     train(steps=6)
     assert said[-1] == (
-        "all 6 steps of run were already done; for more, increase steps, choose another run_name, or set resume to "
-        "never"
+        "all 6 steps of run were already done; to train further, increase steps, choose another run_name, or set "
+        "resume to never"
     )
 
 
@@ -256,15 +256,15 @@ def test_a_first_sample_is_shown_early(train):
     assert shown == [5, 8]
 
 
-def test_what_counts_of_a_folder_and_connected_pictures_is_told(train, said, host, nodes):
+def test_a_folder_takes_precedence_over_connected_pictures_with_a_note(train, said, host, nodes):
     folder = host.allowed_roots()["input"] / "flowers"
     folder.mkdir()
     for number, picture in enumerate(host.image_planes(pictures())):
         nodes.train.host.write_image(folder / f"{number}.png", picture)
     assert train(folder="input/flowers")[0].model.card.data == "1 pictures of flowers"
     assert said[-1].endswith(
-        "\nTraining uses the pictures of input/flowers, not the connected ones: select (connected images) in folder "
-        "to use those."
+        "\nTraining uses the pictures in input/flowers, not the connected images; to use those, set folder to "
+        "(connected images)."
     )
 
 
@@ -297,7 +297,7 @@ def test_a_diverged_training_names_the_widget(train, nodes, monkeypatch):
         train()
 
 
-def test_what_validation_refuses_execution_refuses_too(train):
+def test_what_validation_rejects_execution_rejects_too(train):
     with pytest.raises(ValueError, match="not allowed"):
         train(folder="/etc")
     with pytest.raises(ValueError, match="contains a character"):
@@ -343,7 +343,7 @@ def test_every_known_square_lies_outside_the_hole_and_together_they_cover_most(n
         assert covered.sum() > 0.6 * (1 - hole).sum()
 
 
-def test_a_mask_that_leaves_nothing_is_a_sentence(train):
+def test_a_mask_that_leaves_nothing_is_a_one_line_error(train):
     with pytest.raises(ValueError, match="the mask leaves no part"):
         train(mask=torch.ones(1, 48, 48))
 

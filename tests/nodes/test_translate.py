@@ -61,7 +61,7 @@ def test_the_nodes_give_what_the_core_gives(nodes, model, network):
         image, **PREPARE | dict(contrast="percentile", zoom=1.5, edges=True), model=model
     )[0]
     controls = LiveControls(zoom=1.5, canny=(100.0, 200.0), stretch="percentile")
-    expected = FrameTranslator(network, controls=controls).look(planes).expand(-1, 3, -1, -1)
+    expected = FrameTranslator(network, controls=controls).prepare_input(planes).expand(-1, 3, -1, -1)
     assert torch.equal(prepared, expected.movedim(1, -1))
 
 
@@ -99,11 +99,11 @@ def test_works_under_the_hosts_inference_mode(nodes, model):
     assert torch.isfinite(result).all()
 
 
-def test_models_for_another_task_are_refused_in_one_sentence(nodes, host, model):
+def test_models_for_another_task_are_rejected_with_one_line(nodes, host, model):
     inpainter = host.hosted(InpaintingModel(ModelCard(architecture="unet"), build_model("unet", width=4, depth=2)))
-    with pytest.raises(ValueError, match="this model fills holes"):
+    with pytest.raises(ValueError, match="this is an inpainting model"):
         nodes.translate.LearningToSeeTranslate.execute(inpainter, random(1, 32, 32, 3), **TRANSLATE)
-    with pytest.raises(ValueError, match="this model translates pictures"):
+    with pytest.raises(ValueError, match="this is a translation model"):
         nodes.Inpaint.execute(
             model,
             random(1, 32, 32, 3),

@@ -27,7 +27,7 @@ def recipe(tiny: TrainConfig, tmp_path: Path) -> Path:
     return path
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """Run, expect exit code 2 and one line on standard error, return it."""
     code = run.main([str(argument) for argument in arguments])
     error = capsys.readouterr().err
@@ -78,17 +78,17 @@ def test_bad_inputs_give_one_line_and_leave_nothing(
     out = tmp_path / "run"
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "0 usable pictures" in refused(capsys, "--config", recipe, "--out", out, "--data", empty)
-    assert "no such folder" in refused(capsys, "--config", recipe, "--out", out, "--data", tmp_path / "none")
-    assert "no recipe" in refused(capsys, "--config", "nonsense", "--out", out)
-    assert "steps" in refused(capsys, "--config", recipe, "--out", out, "--steps", "0")
-    assert "steps" in refused(capsys, "--config", recipe, "--out", out, "--steps", "many")
-    assert "nonsense" in refused(capsys, "--config", recipe, "--out", out, "--nonsense", "1")
-    assert "learning_rate" in refused(capsys, "--config", recipe, "--out", out, "--optimizer.learning_rate", "-1")
-    assert "multiple of" in refused(capsys, "--config", recipe, "--out", out, "--data.size", "33")
-    assert "no complete state" in refused(capsys, "--resume", tmp_path / "none")
-    assert "unknown architecture" in refused(capsys, "--config", recipe, "--out", out, "--model.architecture", "x")
-    assert "unknown mask" in refused(capsys, "--config", recipe, "--out", out, "--masks.sources", '[{"name": "x"}]')
+    assert "0 usable pictures" in rejected(capsys, "--config", recipe, "--out", out, "--data", empty)
+    assert "no such folder" in rejected(capsys, "--config", recipe, "--out", out, "--data", tmp_path / "none")
+    assert "no recipe" in rejected(capsys, "--config", "nonsense", "--out", out)
+    assert "steps" in rejected(capsys, "--config", recipe, "--out", out, "--steps", "0")
+    assert "steps" in rejected(capsys, "--config", recipe, "--out", out, "--steps", "many")
+    assert "nonsense" in rejected(capsys, "--config", recipe, "--out", out, "--nonsense", "1")
+    assert "learning_rate" in rejected(capsys, "--config", recipe, "--out", out, "--optimizer.learning_rate", "-1")
+    assert "multiple of" in rejected(capsys, "--config", recipe, "--out", out, "--data.size", "33")
+    assert "no complete state" in rejected(capsys, "--resume", tmp_path / "none")
+    assert "unknown architecture" in rejected(capsys, "--config", recipe, "--out", out, "--model.architecture", "x")
+    assert "unknown mask" in rejected(capsys, "--config", recipe, "--out", out, "--masks.sources", '[{"name": "x"}]')
     assert not out.exists()
 
 
@@ -96,9 +96,9 @@ def test_an_output_path_that_cannot_be_written_gives_one_line(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")
-    assert "not a folder" in refused(capsys, "--config", recipe, "--out", tmp_path / "file" / "run")
-    assert "not a folder" in refused(capsys, "--config", recipe, "--out", tmp_path / "file")
-    assert "cannot be written" in refused(capsys, "--config", recipe, "--out", "/proc/run")
+    assert "not a folder" in rejected(capsys, "--config", recipe, "--out", tmp_path / "file" / "run")
+    assert "not a folder" in rejected(capsys, "--config", recipe, "--out", tmp_path / "file")
+    assert "cannot be written" in rejected(capsys, "--config", recipe, "--out", "/proc/run")
     assert (tmp_path / "file").read_text() == "mine"
 
 

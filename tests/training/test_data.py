@@ -90,7 +90,7 @@ def test_every_broken_kind_is_reported_by_name_and_the_rest_trained_on(tiny: Tra
     assert report["ignored_by_suffix"] == {".txt": 1}
 
 
-def test_an_empty_folder_is_refused_with_its_path_and_what_is_in_it(tmp_path: Path) -> None:
+def test_an_empty_folder_is_rejected_with_its_path_and_what_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.txt").write_text("")
     with pytest.raises(DatasetError, match=r"0 usable pictures.*1 \.txt.*recursive") as caught:
@@ -129,7 +129,7 @@ def test_a_split_leaves_something_on_both_sides(pictures: Path) -> None:
     assert split_by_content(records[:1], 0.9) == (records[:1], [])
 
 
-def test_pictures_that_do_not_fit_into_memory_are_read_when_needed_and_give_the_same_samples(pictures: Path) -> None:
+def test_pictures_that_do_not_fit_in_memory_are_read_when_needed_and_give_the_same_samples(pictures: Path) -> None:
     batches = []
     for megabytes in (0, 100):
         data = DataConfig(folder=str(pictures), size=32, cache_megabytes=megabytes)

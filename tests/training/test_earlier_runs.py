@@ -35,11 +35,11 @@ def test_an_earlier_run_is_resumed(tmp_path: Path, pictures: Path, option: list[
     assert torch.equal(filled * (1.0 - hole), image * (1.0 - hole))
 
 
-def test_a_run_of_other_arguments_is_still_refused(
+def test_a_run_of_other_arguments_is_still_rejected(
     tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(EARLIER, folder)
     line = ["--resume", str(folder), "--data", str(pictures), "--model.arguments", '{"width":8,"depth":3}']
     assert run.main([*line, "--steps", "6"]) == 2
-    assert "its run has arguments" in capsys.readouterr().err
+    assert "the run has arguments" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def run(*arguments: str | Path | int) -> int:
     return evaluate.main([str(argument) for argument in arguments])
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) -> str:
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) -> str:
     """Run, expect exit code 2 and one line on standard error, return it."""
     code = run(*arguments)
     error = capsys.readouterr().err
@@ -50,7 +50,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path | int) ->
 
 @pytest.fixture
 def masks(tmp_path: Path) -> Path:
-    """Four masks in two subfolders: 4 % and 16 %, one of each away from the edge."""
+    """Four masks in two subfolders: 4% and 16%, one of each away from the edge."""
     folder = tmp_path / "masks"
     for name, box in {
         "a/near.png": (0, 0, 19, 19),
@@ -139,7 +139,7 @@ def test_without_features_the_report_says_what_was_not_measured(pictures, masks,
     bucket = ["--buckets", "0.01-0.1"]
     assert run("--model", "mean", "--data", pictures, "--masks", masks, "--out", tmp_path / "o", *bucket) == 0
     markdown = (tmp_path / "o" / "report.md").read_text()
-    assert "not measured: no --features FILE" in markdown
+    assert "not measured, because --features FILE is missing" in markdown
     assert "## Perceptual" not in markdown
     assert "## FID" not in markdown
 
@@ -319,12 +319,12 @@ def test_results_of_other_settings_or_models_are_not_mixed(pictures, tmp_path, c
     save_model(tiny_model(), file)
     arguments = ["--model", file, "--data", pictures, "--masks", "center", "--out", out, "--size", 32, "--count", 2]
     assert run(*arguments, "--buckets", "0.1-0.2") == 0
-    assert "other pictures, masks or settings" in refused(capsys, *arguments, "--buckets", "0.1-0.2", "--seed", 1)
+    assert "other pictures, masks or settings" in rejected(capsys, *arguments, "--buckets", "0.1-0.2", "--seed", 1)
     changed = tiny_model()
     with torch.no_grad():
         next(changed.network.parameters()).add_(1.0)
     save_model(changed, file)
-    assert "another model" in refused(capsys, *arguments, "--buckets", "0.1-0.2")
+    assert "another model" in rejected(capsys, *arguments, "--buckets", "0.1-0.2")
     assert run(*arguments, "--buckets", "0.1-0.2", "--seed", 1, "--resume", "none") == 0
 
 
@@ -332,8 +332,8 @@ BAD = {
     "no such folder": {"--data": "{tmp}/nowhere"},
     "no readable pictures in this folder": {"--data": "{tmp}/empty"},
     "neither a folder of masks nor one of": {"--masks": "{tmp}/nowhere"},
-    "give the folder itself": {"--masks": "folder"},
-    "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; give other --buckets": {
+    "use the folder itself": {"--masks": "folder"},
+    "no masks with a hole ratio of 0.3-0.4, 0.4-0.5; use other --buckets": {
         "--masks": "{tmp}/masks",
         "--buckets": "0.3-0.4 0.4-0.5",
     },
@@ -342,21 +342,21 @@ BAD = {
     "no such": {"--model": "unheard-of"},
     "given twice": {"--model": "mean mean"},
     "no such VGG weights file": {"--features": "{tmp}/vgg.safetensors"},
-    "give 32 to 4096": {"--size": "8"},
-    "give 1 or more": {"--count": "0"},
-    "--against telea: not one of the measured models, mean": {"--against": "telea"},
+    "must be 32 to 4096": {"--size": "8"},
+    "must be 1 or more": {"--count": "0"},
+    "--against telea: not one of the models to measure: mean": {"--against": "telea"},
     "unrecognized arguments": {"--color": "red"},
 }
 
 
 @pytest.mark.parametrize("sentence", BAD)
-def test_bad_input_is_refused_in_one_line_and_nothing_is_written(sentence, pictures, masks, tmp_path, capsys):
+def test_bad_input_is_rejected_in_one_line_and_nothing_is_written(sentence, pictures, masks, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     options = {"--model": "mean", "--data": str(pictures), "--masks": "center", "--out": "{tmp}/out", "--size": "32"}
     options |= {"--count": "2", "--buckets": "0.1-0.2"} | BAD[sentence]
     arguments = [part for name, value in options.items() for part in (name, *value.format(tmp=tmp_path).split())]
-    assert sentence in refused(capsys, *arguments)
+    assert sentence in rejected(capsys, *arguments)
     assert not (tmp_path / "out").exists()
 
 
@@ -395,7 +395,7 @@ def test_intervals_take_the_pairs_of_a_picture_together():
 
 
 @pytest.mark.parametrize("pictures", [4, 40])
-def test_an_interval_over_pictures_covers_the_truth_where_one_over_pairs_does_not(pictures):
+def test_an_interval_over_pictures_covers_the_true_mean_where_one_over_pairs_does_not(pictures):
     """Four pairs of each picture, which share nine tenths of their variance."""
     generator, hits = np.random.default_rng(0), {pictures: 0, 4 * pictures: 0}
     for _ in range(500):
@@ -443,7 +443,7 @@ def test_a_fill_that_is_not_finite_is_not_scored():
         def complete(self, image, mask):
             return image / 0.0
 
-    with pytest.raises(ValueError, match="broken: the model's fill has values that are not finite"):
+    with pytest.raises(ValueError, match="broken: the model's fill is not finite"):
         Method("broken", Broken()).fill(torch.zeros(1, 3, 16, 16), torch.ones(1, 1, 16, 16))
 
 

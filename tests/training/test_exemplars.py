@@ -1,4 +1,4 @@
-"""Training by choosing pictures: the exchange against brute force, resuming, the memory's content."""
+"""Training by selecting exemplars: the exchange against brute force, resuming, the selection."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_best_exchange_is_that_of_trying_all(seed: int) -> None:
     assert change == pytest.approx(min(tried.values()), abs=1e-6)
 
 
-def test_resuming_gives_the_same_memory_as_never_having_stopped(tmp_path: Path) -> None:
+def test_resuming_gives_the_same_exemplars_as_training_without_a_stop(tmp_path: Path) -> None:
     whole = run_training(config(), out=tmp_path / "whole")
     run_training(config(steps=3), out=tmp_path / "parts")
     parts = run_training(config(), out=tmp_path / "parts")
@@ -56,7 +56,7 @@ def test_resuming_gives_the_same_memory_as_never_having_stopped(tmp_path: Path) 
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_what_is_remembered_are_pictures_of_the_training(tmp_path: Path) -> None:
+def test_exemplars_are_training_pictures(tmp_path: Path) -> None:
     settings = config()
     result = run_training(settings, out=tmp_path / "run")
     held = load_model(result.path).network.pictures()
@@ -67,7 +67,7 @@ def test_what_is_remembered_are_pictures_of_the_training(tmp_path: Path) -> None
     assert len(distance.argmin(1).unique()) == 5
 
 
-def test_the_memory_comes_to_stand_for_more_of_the_pictures(tmp_path: Path) -> None:
+def test_the_exemplars_represent_more_and_more_of_the_pictures(tmp_path: Path) -> None:
     chosen = run_training(config(steps=12, objective={"name": "exemplars", "focus": 0.0}), out=tmp_path / "run")
     losses = [entry["loss"] for entry in map(dict, _metrics(tmp_path / "run"))]
     assert sum(entry["exchanged"] for entry in _metrics(tmp_path / "run")) > 0
@@ -75,7 +75,7 @@ def test_the_memory_comes_to_stand_for_more_of_the_pictures(tmp_path: Path) -> N
     assert chosen.steps == 12
 
 
-def test_training_goes_on_from_a_model_with_its_memory(tmp_path: Path) -> None:
+def test_training_continues_from_the_exemplars_of_an_initial_model(tmp_path: Path) -> None:
     first = run_training(config(), out=tmp_path / "first")
     model = {"architecture": "exemplar_montage", "arguments": {"pictures": 5, "side": 64}, "init_from": str(first.path)}
     again = run_training(config(steps=1, model=model), out=tmp_path / "again")
@@ -84,14 +84,14 @@ def test_training_goes_on_from_a_model_with_its_memory(tmp_path: Path) -> None:
     assert kept >= 2  # a step offers three pictures
 
 
-def test_the_pictures_of_the_memory_are_named_at_the_end(tmp_path: Path) -> None:
+def test_the_exemplars_are_listed_at_the_end(tmp_path: Path) -> None:
     events: list[Event] = []
     run_training(config(), out=tmp_path / "run", callbacks=[events.append])
-    named = [event.text for event in events if isinstance(event, Message) and "the memory holds" in event.text]
+    named = [event.text for event in events if isinstance(event, Message) and "the exemplars are" in event.text]
     assert len(named) == 1
 
 
-def test_pictures_in_focus_are_told_from_blurred_ones() -> None:
+def test_pictures_in_focus_are_distinguished_from_blurred_ones() -> None:
     from skimage import data, filters
 
     picture = torch.from_numpy(data.astronaut()[:128, :128].copy()).permute(2, 0, 1)[None] / 255.0
@@ -99,7 +99,7 @@ def test_pictures_in_focus_are_told_from_blurred_ones() -> None:
     assert float(sharpness(soft)) < 0.5 * float(sharpness(picture))
 
 
-def test_networks_and_ways_of_training_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+def test_networks_and_ways_of_training_that_do_not_go_together_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="learns by exemplars"):
         run_training(config(objective={"name": "pix2pix", "prepare": {"reduction": 12}}), out=tmp_path / "a")
     with pytest.raises(ConfigError, match="learns by gradients"):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from inpaint_core import load_model
+from inpaint_core.checkpoints import weights
 from inpaint_core.losses.reconstruction import ELEMENTWISE
 from training.callbacks.metrics_log import MetricsLog
 from training.config import ReconstructionConfig, TrainConfig, parse_config
@@ -114,7 +115,7 @@ def test_many_nans_in_a_row_go_back_to_the_last_good_state(
     assert result.steps == 6
 
 
-def test_persistent_nans_stop_with_one_sentence_and_a_loadable_model(
+def test_persistent_nans_stop_with_one_line_and_a_loadable_model(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(monkeypatch, iter([False] * 3 + [True] * 1000))
@@ -387,12 +388,12 @@ def test_a_tracker_that_fails_is_disabled(
     assert any(f"{tracker} is disabled" in message for message in log.messages)
 
 
-def test_a_training_whose_model_could_not_be_loaded_is_refused_before_it_begins(
+def test_a_run_whose_model_could_not_be_loaded_is_rejected_before_it_starts(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = tiny.model.model_copy(update={"arguments": {"width": 64, "max_width": 64, "depth": 1}})
     large = tiny.model_copy(update={"data": tiny.data.model_copy(update={"size": 1024}), "model": wide})
-    monkeypatch.setenv("LIMINAL_PASS_GIB", "1")
-    with pytest.raises(SettingError, match=r"1024 pixels takes about 2 GiB.*LIMINAL_PASS_GIB to 2"):
+    monkeypatch.setattr(weights, "_limit", 1.0)
+    with pytest.raises(SettingError, match=r"1024 pixels takes about 2 GiB.*--pass-gib 2"):
         run_training(large, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

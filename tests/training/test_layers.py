@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from training.config import ConfigError, parse_config, read_recipe
-from training.errors import SettingError, worded
+from training.errors import SettingError, with_named_fields
 from training.layers import OPTIMIZER_DEFAULTS, layered
 from training.run import main, read_command_line
 from training.sweeps.config import make_sweep
@@ -111,11 +111,11 @@ def test_the_command_line_names_the_option_and_python_the_field(capsys: pytest.C
     assert str(caught.value).startswith("optimizer.learning_rate: -1.0 was given")
 
 
-def test_sentences_call_fields_as_their_reader_does() -> None:
+def test_messages_use_the_field_names_of_their_reader() -> None:
     error = SettingError("use another folder, or set `resume` to none", "out")
     assert str(error) == "out: use another folder, or set resume to none"
     assert error.named(lambda field: f"--{field}") == "--out: use another folder, or set --resume to none"
-    assert worded("raise `steps`", str.upper) == "raise STEPS"
+    assert with_named_fields("raise `steps`", str.upper) == "raise STEPS"
 
 
 def test_options_of_every_objective_are_known() -> None:

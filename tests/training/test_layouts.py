@@ -19,7 +19,7 @@ from training.dataset.scan import DatasetError, load_dataset
 from training.evaluation.pairs import Pairs
 from training.preparation.settings import Settings
 from training.prepare import prepare
-from training.runs.folder import RunError, RunFolder, check_apart, choose_folder
+from training.runs.folder import RunError, RunFolder, check_outside, choose_folder
 
 from .conftest import draw_picture
 
@@ -49,11 +49,11 @@ def test_a_prepared_folder_is_trained_on_without_its_test_pictures(tmp_path, rec
     train, held_out = names(dataset)
     assert train == {f"train/{path.name}" for path in (tmp_path / "D" / "train").iterdir()}
     assert held_out == {f"val/{path.name}" for path in (tmp_path / "D" / "val").iterdir()}
-    assert any("test/ is never used" in sentence for sentence in dataset.remarks())
+    assert any("test/ is never used" in sentence for sentence in dataset.messages())
     assert {path.parent.name for path in find_unseen(tmp_path / "D").pictures} == {"test"}
 
 
-def test_public_layouts_are_divided_alike_and_missing_splits_are_drawn(tmp_path):
+def test_public_layouts_are_recognized_and_missing_splits_are_drawn(tmp_path):
     train, held = names(
         load_dataset(DataConfig(folder=str(divided(tmp_path / "a", {"Train": 4, "valid": 2, "testing": 2}))))
     )
@@ -71,20 +71,20 @@ def test_public_layouts_are_divided_alike_and_missing_splits_are_drawn(tmp_path)
     assert {name.split("/")[0] for name in train} == {"train"}
 
 
-def test_a_folder_with_pictures_of_its_own_is_not_divided(tmp_path):
+def test_a_folder_with_pictures_of_its_own_is_not_split(tmp_path):
     folder = divided(tmp_path / "a", {"train": 2, "": 3})
     train, held = names(load_dataset(DataConfig(folder=str(folder))))
     assert all("/" not in name for name in train | held)
 
 
-def test_masks_beside_pictures_are_not_trained_on_and_skipped_suffixes_are_reported(tmp_path):
+def test_masks_next_to_pictures_are_not_trained_on_and_skipped_suffixes_are_reported(tmp_path):
     for number in range(4):
         draw_picture(number).save(tmp_path / f"{number}.png")
         Image.new("L", (64, 56), 255).save(tmp_path / f"{number}_mask001.png")
     (tmp_path / "x.heic").write_bytes(b"")
     dataset = load_dataset(DataConfig(folder=str(tmp_path)))
     assert len(dataset.train) + len(dataset.held_out) == 4
-    said = " ".join(dataset.remarks())
+    said = " ".join(dataset.messages())
     assert "4 files" in said
     assert "pillow-heif" in said
 
@@ -161,9 +161,9 @@ def test_a_clip_is_a_dataset_of_different_frames_drawn_by_the_seed(tmp_path):
     assert all(len(each) <= 6 for each in chosen)
 
 
-def test_a_clip_of_one_scene_or_with_pairs_is_refused(tmp_path):
+def test_a_clip_of_one_scene_or_with_pairs_is_rejected(tmp_path):
     clip = write_clip(tmp_path / "clip.avi", [np.full((48, 64, 3), 90, np.uint8)] * 5)
-    with pytest.raises(DatasetError, match="only 1 of 5 frames drawn from 5 are different"):
+    with pytest.raises(DatasetError, match="only 1 of 5 frames drawn from 5 differ"):
         load_dataset(DataConfig(folder=str(clip), size=32))
     with pytest.raises(DatasetError, match="pairs need"):
         load_dataset(DataConfig(folder=str(clip), size=32, input_side="left"))
@@ -190,8 +190,8 @@ def test_results_are_not_written_among_the_pictures(tmp_path, out, recursive):
     (tmp_path / "data").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "data")
     with pytest.raises(RunError, match="among the pictures"):
-        check_apart(tmp_path / "data" / out, tmp_path / "data", recursive)
-    check_apart(tmp_path / "data" / "runs", tmp_path / "data", recursive=False)
+        check_outside(tmp_path / "data" / out, tmp_path / "data", recursive)
+    check_outside(tmp_path / "data" / "runs", tmp_path / "data", recursive=False)
 
 
 def test_an_evaluation_is_not_written_into_its_pictures_or_masks(tmp_path, capsys):
@@ -218,10 +218,10 @@ def test_a_sibling_that_is_a_link_is_skipped(tmp_path, tiny):
 
 
 @pytest.mark.parametrize("name", ["samples", "state", "metrics.jsonl", "model.safetensors", "summary.json"])
-def test_links_in_a_run_that_lead_out_of_it_are_refused(tmp_path, name):
+def test_links_in_a_run_that_point_outside_it_are_rejected(tmp_path, name):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(RunError, match="leads out of the run's folder"):
+    with pytest.raises(RunError, match="points outside the run folder"):
         RunFolder(tmp_path / "x").make()
     assert not (tmp_path / "elsewhere").exists()
 
@@ -249,7 +249,7 @@ BAD_RECIPES = {
 
 
 @pytest.mark.parametrize("kind", BAD_RECIPES)
-def test_a_bad_recipe_is_refused_in_one_clean_short_line(tmp_path, kind):
+def test_a_bad_recipe_is_rejected_in_one_clean_short_line(tmp_path, kind):
     from training.config import load_recipe
 
     content = BAD_RECIPES[kind]
@@ -261,7 +261,7 @@ def test_a_bad_recipe_is_refused_in_one_clean_short_line(tmp_path, kind):
     assert len(str(caught.value)) <= 4000
 
 
-def test_a_recipe_that_is_a_folder_is_refused(tmp_path):
+def test_a_recipe_that_is_a_folder_is_rejected(tmp_path):
     (tmp_path / "r.yaml").mkdir()
     with pytest.raises(ConfigError, match="is not a file"):
         read_recipe(tmp_path / "r.yaml")
@@ -274,11 +274,11 @@ def test_pictures_that_are_only_black_and_white_among_others_are_named_as_likely
         hole[10:30, 12 + number : 40] = 255
         Image.fromarray(hole).save(tmp_path / f"{number}_m.png")
     config = DataConfig(folder=str(tmp_path), size=32)
-    said = " ".join(load_dataset(config).remarks())
-    assert "3 of 6 pictures are only black and white" in said
+    said = " ".join(load_dataset(config).messages())
+    assert "3 of 6 pictures are purely black and white" in said
     assert "0_m.png, 1_m.png, 2_m.png" in said
     report = prepare(Settings(tmp_path, tmp_path.parent / f"{tmp_path.name} out", 32))
-    assert "only black and white" in " ".join(report["remarks"])
+    assert "purely black and white" in " ".join(report["remarks"])
     for number in range(3):
         (tmp_path / f"{number}.png").unlink()
-    assert "black and white" not in " ".join(load_dataset(config).remarks())
+    assert "black and white" not in " ".join(load_dataset(config).messages())

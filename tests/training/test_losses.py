@@ -226,5 +226,5 @@ def test_unusable_feature_files_are_named_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(FeaturesError, match="neither"):
         load_features(tmp_path / "other.safetensors")
     cut = {name: value for name, value in vgg16_weights().items() if ".14." not in name}
-    with pytest.raises(FeaturesError, match="without layer"):
+    with pytest.raises(FeaturesError, match="lack layer"):
         features_from_weights(cut, "cut")

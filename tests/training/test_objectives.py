@@ -297,7 +297,7 @@ def test_adaptive_weight_follows_the_gradients(pictures: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["composite with an adversary", "glcic", "pix2pix"])
-def test_a_discriminator_that_cannot_be_built_is_refused(name: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_discriminator_that_cannot_be_built_is_rejected(name: str, pictures: Path, tmp_path: Path) -> None:
     for wrong, sentence in (({"brightness": 3}, "objective.discriminator: .*brightness"), ({"width": 0}, "width")):
         objective = {**OBJECTIVES[name]["objective"], "discriminator": wrong}
         with pytest.raises(ConfigError, match=sentence):
@@ -306,7 +306,7 @@ def test_a_discriminator_that_cannot_be_built_is_refused(name: str, pictures: Pa
 
 
 @pytest.mark.parametrize("name", ["composite with an adversary", "pix2pix"])
-def test_a_discriminator_refuses_pictures_too_small_for_it(name: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_discriminator_rejects_pictures_too_small_for_it(name: str, pictures: Path, tmp_path: Path) -> None:
     objective = {**OBJECTIVES[name]["objective"], "discriminator": {"width": 4, "layers": 5}}
     with pytest.raises(ConfigError, match=r"data.size: 32 was given, but patch_discriminator needs at least \d\d"):
         run_training(configure(name, pictures, objective=objective), out=tmp_path / "run")
@@ -342,7 +342,7 @@ def test_settings_that_the_initial_model_decides_are_named(
         assert (kept.reduction, kept.contrast, began.contrast) == (began.reduction, 0.5, 0.15)
 
 
-def test_an_objective_refuses_a_network_for_another_task(pictures: Path, tmp_path: Path) -> None:
+def test_an_objective_rejects_a_network_for_another_task(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is for inpainting"):
         run_training(configure("pix2pix", pictures, model={"architecture": "unet"}), out=tmp_path / "run")
     with pytest.raises(ConfigError, match="is for translation"):
@@ -411,6 +411,6 @@ def test_a_second_discriminator_of_pix2pix_scores_feature_maps_and_is_resumed(pi
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_judging_feature_maps_without_a_vgg_is_refused() -> None:
+def test_judging_feature_maps_without_a_vgg_is_rejected() -> None:
     with pytest.raises(ConfigError, match="feature_adversarial"):
         parse_config({"objective": {"name": "pix2pix", "feature_adversarial": 1.0}})

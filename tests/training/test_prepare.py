@@ -331,32 +331,34 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
 ) -> None:
     out, file = tmp_path / "out", tmp_path / "file"
     file.write_text("mine")
-    assert "inside" in refused(capsys, "--data", albums, "--out", albums / "cut")
-    assert "inside" in refused(capsys, "--data", albums, "--out", albums)
-    assert "would write" in refused(capsys, "--data", tmp_path / "x" / "train", "--out", tmp_path / "x")
-    assert "no such folder" in refused(capsys, "--data", tmp_path / "none", "--out", out)
-    assert "three shares" in refused(capsys, "--data", albums, "--out", out, "--split", "80/20")
-    assert "first above 0" in refused(capsys, "--data", albums, "--out", out, "--split", "0/50/50")
-    assert "16 to 8192" in refused(capsys, "--data", albums, "--out", out, "--size", "8")
-    assert "--out DIR is missing" in refused(capsys, "--data", albums)
-    assert "--tiles" in refused(capsys, "--data", albums, "--out", out, "--shorter-side", "300")
-    assert "44 tiny" in refused(capsys, "--data", albums, "--out", out, "--size", "512", "--recursive")
-    assert "not a folder" in refused(capsys, "--data", albums, "--out", file / "x")
+    assert "inside" in rejected(capsys, "--data", albums, "--out", albums / "cut")
+    assert "inside" in rejected(capsys, "--data", albums, "--out", albums)
+    assert "would write" in rejected(capsys, "--data", tmp_path / "x" / "train", "--out", tmp_path / "x")
+    assert "no such folder" in rejected(capsys, "--data", tmp_path / "none", "--out", out)
+    assert "of the form 80/10/10" in rejected(capsys, "--data", albums, "--out", out, "--split", "80/20")
+    assert "first number above 0" in rejected(capsys, "--data", albums, "--out", out, "--split", "0/50/50")
+    assert "16 to 8192" in rejected(capsys, "--data", albums, "--out", out, "--size", "8")
+    assert "--out DIR is missing" in rejected(capsys, "--data", albums)
+    assert "--tiles" in rejected(capsys, "--data", albums, "--out", out, "--shorter-side", "300")
+    assert "44 tiny" in rejected(capsys, "--data", albums, "--out", out, "--size", "512", "--recursive")
+    assert "not a folder" in rejected(capsys, "--data", albums, "--out", file / "x")
     assert not out.exists()
     out.mkdir()
     (out / "report.json").write_text("{}")
-    assert "not a report of this command" in refused(capsys, "--data", albums, "--out", out)
+    assert "not a report of this command" in rejected(capsys, "--data", albums, "--out", out)
     assert list(out.iterdir()) == [out / "report.json"]
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     assert command.main([str(argument) for argument in arguments]) == 2
     output = capsys.readouterr().err.splitlines()
     assert len(output) == 1
     return output[0]
 
 
-def test_says_what_became_of_the_pictures(albums: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_shows_what_was_done_with_every_picture(
+    albums: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--data", str(albums), "--out", str(tmp_path / "out"), "--size", "32", "--recursive"]
     assert command.main([*arguments, "--split", "1/0/0"]) == 0
     output = capsys.readouterr().out

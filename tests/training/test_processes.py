@@ -126,7 +126,7 @@ def test_processes_share_the_runs_of_a_sweep(
 def test_bad_input_ends_all_processes_with_one_line(together: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, done = together
     assert done.returncode != 0
-    assert "holds no complete state" in done.stderr
+    assert "contains no complete state" in done.stderr
     assert "exitcode  : 2" in done.stderr
     # The rest is up to torchrun.
     assert sum(line.startswith("training.run:") for line in done.stderr.splitlines()) == 1

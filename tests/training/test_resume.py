@@ -136,14 +136,14 @@ def test_foreign_files_in_a_run_folder_survive(tiny: TrainConfig, tmp_path: Path
     assert all(path.read_text() == "{}" for path in foreign)
 
 
-def test_a_state_of_another_architecture_is_refused_in_one_line(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_a_state_of_another_architecture_is_rejected_in_one_line(tiny: TrainConfig, tmp_path: Path) -> None:
     run_training(tiny.model_copy(update={"steps": 1}), out=tmp_path / "run")
     other = tiny.model_copy(update={"model": tiny.model.model_copy(update={"arguments": {"width": 8}})})
     with pytest.raises(RunError, match=r"arguments.*set resume to none"):
         run_training(other, out=tmp_path / "run", resume="auto")
 
 
-def test_a_plain_second_run_starts_beside_a_finished_one_and_resumes_an_unfinished_one(
+def test_a_plain_second_run_starts_next_to_a_finished_one_and_resumes_an_unfinished_one(
     tiny: TrainConfig, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -159,7 +159,7 @@ def test_a_plain_second_run_starts_beside_a_finished_one_and_resumes_an_unfinish
     assert fourth.steps == tiny.steps
 
 
-def test_two_trainers_in_one_folder_are_refused(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_two_trainers_in_one_folder_are_rejected(tiny: TrainConfig, tmp_path: Path) -> None:
     from training.runs.lock import LockedError
 
     def start_another(event: Event) -> None:

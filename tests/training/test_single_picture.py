@@ -1,4 +1,4 @@
-"""Training on a single picture in order to repair it."""
+"""Training on a single picture to repair it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_unknown_pixels_are_always_in_the_hole_and_never_counted(tiny: TrainConf
     assert first.losses == second.losses
 
 
-def test_a_mask_of_everything_or_nothing_is_refused() -> None:
+def test_a_mask_of_everything_or_nothing_is_rejected() -> None:
     image, mask = picture_and_mask()
     with pytest.raises(DatasetError, match="nothing to repair"):
         single_picture(image, torch.zeros_like(mask), DataConfig())

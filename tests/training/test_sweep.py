@@ -205,7 +205,7 @@ def test_complete_runs_are_not_repeated_and_levels_can_be_added(album: Path, tmp
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*") if path.is_file()}
     assert before.items() <= after.items()
     assert len(results(tmp_path / "out")["runs"]) == 6
-    # More steps resume all of them; fewer are refused.
+    # More steps resume all of them; fewer are rejected.
     run_sweep(Request(values, tmp_path / "out", steps=8))
     assert {run["steps"] for run in results(tmp_path / "out")["runs"]} == {8}
     assert all(len(curve) == 8 for curve in curves_of(tmp_path / "out").values())
@@ -333,31 +333,31 @@ def test_bad_input_gives_one_line_and_leaves_nothing(
 ) -> None:
     out = tmp_path / "out"
 
-    def refused(change: Callable[[dict[str, Any]], object], *more: str) -> str:
+    def rejected(change: Callable[[dict[str, Any]], object], *more: str) -> str:
         values = grid(album)
         change(values)
         (tmp_path / "bad.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
         return refusal(capsys, "--config", str(tmp_path / "bad.yaml"), "--out", str(out), *more)
 
-    assert "axes" in refused(lambda v: v.pop("axes"))
-    assert "no levels" in refused(lambda v: v["axes"].update(empty={}))
-    assert "stepz" in refused(lambda v: v["base"].update(stepz=3))
-    assert "unet-nonsense-0" in refused(lambda v: v["axes"].update(loss={"nonsense": {"objective": {"loss": "?"}}}))
-    assert "both set objective.loss" in refused(lambda v: v["axes"].update(b={"x": {"objective": {"loss": "l1"}}}))
-    assert "see seeds" in refused(lambda v: v["axes"].update(b={"x": {"seed": 3}}))
-    assert "seeds must be unique" in refused(lambda v: v.update(seeds=[1, 1]))
-    assert "multiple of" in refused(lambda v: v["base"]["data"].update(size=33))
-    assert "pix2pix" in refused(lambda v: v["axes"].update(loss={"p": {"objective": {"name": "pix2pix"}}}))
-    assert "held_out" in refused(lambda v: v["base"]["data"].update(held_out=0.0))
-    assert "no such folder" in refused(lambda v: None, "--data", str(tmp_path / "none"))
-    assert "not an integer of at least 1" in refused(lambda v: None, "--processes", "0")
+    assert "axes" in rejected(lambda v: v.pop("axes"))
+    assert "no levels" in rejected(lambda v: v["axes"].update(empty={}))
+    assert "stepz" in rejected(lambda v: v["base"].update(stepz=3))
+    assert "unet-nonsense-0" in rejected(lambda v: v["axes"].update(loss={"nonsense": {"objective": {"loss": "?"}}}))
+    assert "both set objective.loss" in rejected(lambda v: v["axes"].update(b={"x": {"objective": {"loss": "l1"}}}))
+    assert "see seeds" in rejected(lambda v: v["axes"].update(b={"x": {"seed": 3}}))
+    assert "seeds must be unique" in rejected(lambda v: v.update(seeds=[1, 1]))
+    assert "multiple of" in rejected(lambda v: v["base"]["data"].update(size=33))
+    assert "pix2pix" in rejected(lambda v: v["axes"].update(loss={"p": {"objective": {"name": "pix2pix"}}}))
+    assert "held_out" in rejected(lambda v: v["base"]["data"].update(held_out=0.0))
+    assert "no such folder" in rejected(lambda v: None, "--data", str(tmp_path / "none"))
+    assert "not an integer of at least 1" in rejected(lambda v: None, "--processes", "0")
     assert "no sweep 'x'" in refusal(capsys, "--config", "x", "--out", str(out))
     assert "--out is missing" in refusal(capsys, "--config", "landscape")
     assert not out.exists()
     (out / "runs").mkdir(parents=True)
-    assert "there already is a sweep here" in refused(lambda v: None, "--resume", "none")
+    assert "there is already a sweep here" in rejected(lambda v: None, "--resume", "none")
     (out / "results.json").write_text("[]")
-    assert "not from a sweep" in refused(lambda v: None)
+    assert "not from a sweep" in rejected(lambda v: None)
     assert (out / "results.json").read_text() == "[]"
 
 

@@ -1,4 +1,4 @@
-"""Where nobody knows the truth (transparent parts of a picture) nothing is learned and nothing is measured."""
+"""Where the ground truth is unknown (transparent parts of a picture) nothing is learned and nothing is measured."""
 
 from __future__ import annotations
 

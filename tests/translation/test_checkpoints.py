@@ -44,10 +44,10 @@ def test_a_saved_model_translates_as_before_with_its_own_settings(tmp_path: Path
     )
 
 
-def test_a_card_that_feeds_its_network_wrongly_is_refused(tmp_path: Path) -> None:
+def test_a_card_that_feeds_its_network_wrongly_is_rejected(tmp_path: Path) -> None:
     for wrong in (model(prepare=None, channels=1), model(channels=3)):
         save_model(wrong, tmp_path / "m.safetensors")
-        with pytest.raises(CheckpointError, match=r"reads \d channels, but its card prepares \d"):
+        with pytest.raises(CheckpointError, match=r"reads \d channels, but its card specifies \d"):
             load_model(tmp_path / "m.safetensors")
 
 

@@ -213,10 +213,10 @@ def test_seen_is_the_input_of_the_network() -> None:
     frames = noise(2, 3, 64, 96)
     translator = FrameTranslator(model_of(Echo(), size=64, reduction=8))
     expected = prepare(frames, PrepareSettings(reduction=8))
-    torch.testing.assert_close(translator.look(frames), expected, atol=1e-6, rtol=0.0)
+    torch.testing.assert_close(translator.prepare_input(frames), expected, atol=1e-6, rtol=0.0)
     # The reduction counts at the size that the network works at, whatever the size of the frames.
     large = F.interpolate(frames, scale_factor=3.0, mode="bilinear")
-    shown = F.interpolate(translator.look(large), (64, 96), mode="area")
+    shown = F.interpolate(translator.prepare_input(large), (64, 96), mode="area")
     torch.testing.assert_close(shown, expected, atol=0.02, rtol=0.0)
 
 
@@ -244,12 +244,12 @@ def test_other_settings_than_the_models_own_can_be_given() -> None:
         ({"smooth_output": 1.0}, "smoothing is 1.0"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_by_name(change: dict[str, object], message: str) -> None:
+def test_options_that_do_not_fit_are_rejected_by_name(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         translate(model_of(Texture()), noise(1, 3, 32, 32), **change)
 
 
-def test_shapes_that_are_not_frames_are_refused() -> None:
+def test_shapes_that_are_not_frames_are_rejected() -> None:
     for frames in (torch.zeros(3, 32, 32), torch.zeros(0, 3, 32, 32), torch.zeros(1, 2, 32, 32)):
         with pytest.raises(ValueError, match="frames have shape"):
             translate(model_of(Texture()), frames)
@@ -257,7 +257,7 @@ def test_shapes_that_are_not_frames_are_refused() -> None:
         translate(model_of(Texture()), torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
-def test_an_output_that_is_not_finite_is_refused() -> None:
+def test_an_output_that_is_not_finite_is_rejected() -> None:
     class Broken(Texture):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(x) * torch.nan

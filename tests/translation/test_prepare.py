@@ -1,4 +1,4 @@
-"""prepare(): against OpenCV, and the same in training and in use."""
+"""prepare(): against OpenCV, and the same in training and inference."""
 
 from __future__ import annotations
 
@@ -151,12 +151,12 @@ def test_settings_are_read_back_from_the_card_unchanged() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"reduction": 0}, {"reduction": 1e9}, {"brightness": -0.1}, {"gray": 1}])
-def test_settings_out_of_bounds_are_refused(wrong: dict[str, float]) -> None:
+def test_settings_out_of_bounds_are_rejected(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PrepareSettings.model_validate(wrong)
 
 
-def test_shapes_that_are_not_frames_are_refused_by_name() -> None:
+def test_shapes_that_are_not_frames_are_rejected_by_name() -> None:
     with pytest.raises(ValueError, match=r"\[2, 4, 8, 8\]"):
         prepare(torch.zeros(2, 4, 8, 8), PrepareSettings())
 

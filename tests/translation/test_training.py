@@ -103,7 +103,7 @@ def test_a_network_that_ignores_its_input_is_reported_as_collapsed_and_does_not_
     assert [look.best for look in looks] == [True, False]
 
 
-def test_without_a_discriminator_l1_alone_is_learned(tmp_path: Path) -> None:
+def test_without_a_discriminator_only_l1_is_minimized(tmp_path: Path) -> None:
     objective = {"name": "pix2pix", "prepare": {"reduction": 3}, "adversarial": 0.0}
     result = train(tmp_path / "run", config(objective=objective, steps=60, validation={"every": 60, "samples": 5}))
     assert result.losses[-1] < 0.8 * result.losses[0]
@@ -141,7 +141,7 @@ def test_every_recipe_is_complete_and_makes_no_checkerboards(name: str) -> None:
     assert 1 <= recipe.batch_size <= 16
     if name != "facades":
         assert recipe.objective.prepare == PrepareSettings(reduction=24, brightness=0.2, contrast=0.15)
-        # scaled to 100-130 % and cropped, which is a crop of 1/1.3 to 1 that is enlarged
+        # scaled to 100-130% and cropped, which is a crop of 1/1.3 to 1 that is enlarged
         assert recipe.data.zoom == (pytest.approx(1 / 1.3, abs=0.001), 1.0)
         assert recipe.data.shorter_side == recipe.data.size == 256
 
@@ -236,7 +236,7 @@ def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
             {"data": {"folder": "x", "input_side": "left"}, "objective": {"name": "reconstruction"}},
             "paired inputs are only for translation",
         ),
-        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "give only one"),
+        ({"data": {"folder": "x", "input_side": "left", "input_folder": "y"}}, "set only one"),
         ({"data": {"input_side": "left"}}, "pairs need a folder"),
         (
             {"model": {"architecture": "unet"}},
@@ -248,7 +248,7 @@ def test_pairs_train_a_model_that_reads_colors(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_configurations_that_contradict_themselves_are_refused(
+def test_configurations_that_contradict_themselves_are_rejected(
     changes: dict[str, object], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=message):

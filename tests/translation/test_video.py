@@ -99,7 +99,7 @@ def test_nothing_is_left_when_no_frame_was_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_clips_are_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_bad_clips_are_rejected_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video" * 100)
     with pytest.raises(VideoError, match="not a video that can be decoded"):
         VideoReader(tmp_path / "broken.mp4")
@@ -235,13 +235,13 @@ def test_pictures_and_folders_are_translated(tmp_path: Path, model_file: Path) -
     ("source", "out", "message"),
     [
         ("camera:97", "window", "no camera 97"),
-        ("camera:front", "window", "name a camera by its number"),
+        ("camera:front", "window", "specify a camera by its number"),
         ("none.mp4", "out.mp4", "no such video file"),
         ("none.png", "out.png", "no such picture file"),
-        ("text.txt", "out.png", "give a picture, a folder, a video"),
+        ("text.txt", "out.png", "not a picture, a folder, a video"),
     ],
 )
-def test_what_cannot_be_opened_is_refused_in_one_line(
+def test_what_cannot_be_opened_is_rejected_in_one_line(
     source: str, out: str, message: str, model_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     where = source if source.startswith("camera") else str(tmp_path / source)
@@ -253,7 +253,7 @@ def test_what_cannot_be_opened_is_refused_in_one_line(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window needs no display variable")
-def test_without_a_display_a_window_is_refused_in_one_line(
+def test_without_a_display_a_window_is_rejected_in_one_line(
     tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -263,7 +263,7 @@ def test_without_a_display_a_window_is_refused_in_one_line(
     assert "no window can be opened" in capsys.readouterr().err
 
 
-def test_an_inpainting_model_is_refused_by_translate_and_the_other_way_round(
+def test_translate_rejects_an_inpainting_model_and_inpaint_a_translation_model(
     tmp_path: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from inpaint_core.checkpoints.inpainting_model import InpaintingModel
@@ -278,9 +278,9 @@ def test_an_inpainting_model_is_refused_by_translate_and_the_other_way_round(
     write_image(picture, torch.zeros(3, 8, 8))
     out = ["--out", str(tmp_path / "out.png")]
     assert main(["translate", "--model", str(inpainter), "--input", str(picture), *out]) == 2
-    assert "this model fills holes" in capsys.readouterr().err
+    assert "this is an inpainting model" in capsys.readouterr().err
     assert main(["inpaint", "--model", str(model_file), "--image", str(picture), "--mask", "rectangles", *out]) == 2
-    assert "this model does not fill holes" in capsys.readouterr().err
+    assert "this is a translation model" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent")

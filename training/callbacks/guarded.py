@@ -1,4 +1,4 @@
-"""Callbacks that may fail without harming the training."""
+"""Callbacks that may fail without stopping the training."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ..events import Callback, Event, Message
 
 
 class Guarded:
-    """Forwards events; the first failure of the given kinds is reported in a sentence and disables the callback.
+    """Forwards events. The first failure of the given types is reported in a message, and the callback is disabled.
 
     Parameters
     ----------
     callback
         The callback.
     name
-        Its name in the sentence.
+        Its name in the message.
     failures
         Exceptions to catch; others propagate.
     report
-        Called with the sentence.
+        Called with the message.
     """
 
     def __init__(

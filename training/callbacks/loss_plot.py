@@ -18,14 +18,14 @@ MAX_POINTS = 4000
 
 
 class LossPlot:
-    """Redrawn with every preview and at the end, from the logged values.
+    """Redraws the plot from the logged values with every preview and at the end.
 
     Parameters
     ----------
     path
         File of the picture.
     history
-        A `metrics.jsonl` with the steps already done.
+        A `metrics.jsonl` with the steps done so far.
     """
 
     def __init__(self, path: Path, history: Path) -> None:

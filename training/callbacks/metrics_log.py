@@ -44,8 +44,8 @@ def logged_score(value: float) -> float:
 class MetricsLog:
     """Writes a line for each step, and rewrites it in place with what was measured after the step.
 
-    Lines after the step that a run is resumed from are removed first. Lines that cannot be written are kept, and
-    written with the next one.
+    When a run is resumed, lines after its step are removed first. Lines that cannot be written are kept and written
+    with the next one.
 
     Parameters
     ----------
@@ -132,5 +132,5 @@ class MetricsLog:
         self._tail = kept[-1:]
         # Bytes: json.dumps gives ASCII.
         self._place, self._end = sum(len(line) for line in lines[:-1]), sum(len(line) for line in lines)
-        # Unbuffered, so that a write refused by the disk is not retried behind our back at another position.
+        # Unbuffered, so that a failed write is not silently retried at another position.
         self._file = self._path.open("r+b", buffering=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
 from ..command_line import option
-from ..errors import worded
+from ..errors import with_named_fields
 from ..events import Event, Finished, Message, Started, StepDone, Validated
 
 
@@ -37,7 +37,7 @@ class ProgressBar:
             case Validated():
                 self._shown |= {name: f"{value:.2f}" for name, value in event.metrics.items()}
             case Message():
-                self._tqdm.write(one_line(worded(event.text, option), MAX_MESSAGE_LENGTH))
+                self._tqdm.write(one_line(with_named_fields(event.text, option), MAX_MESSAGE_LENGTH))
             case Finished() if self._bar is not None:
                 self._bar.close()
             case _:

@@ -1,4 +1,4 @@
-"""The run folder's own logs: what cannot be written now is written later."""
+"""The run folder's own logs, whose failed writes are retried later."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LogWriter(Protocol):
         """
 
     def unwritten(self) -> Any:
-        """What is still pending, for a state: numbers, strings, and lists and mappings of these."""
+        """The pending data, to be saved in a state: numbers, strings, and lists and mappings of these."""
 
 
 class Retried:
@@ -37,9 +37,9 @@ class Retried:
     writer
         The log.
     name
-        Its name in the sentence.
+        Its name in the message.
     report
-        Called with the sentence.
+        Called with the message.
     """
 
     def __init__(self, writer: LogWriter, name: str, report: Callable[[Message], None]) -> None:

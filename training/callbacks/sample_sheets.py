@@ -15,12 +15,12 @@ from inpaint_core.files.images import to_bytes
 from ..events import Event, Preview
 
 HEADER = 24
-MIN_CELL = 128  # smaller pictures are enlarged by an integer factor, with pixels as squares
+MIN_CELL = 128  # smaller pictures are enlarged by an integer factor, by nearest-neighbor sampling
 
 
 class SampleSheets:
     """Writes every preview with its column names on top; files that cannot be written are kept and written with the
-    next.
+    next one.
 
     Parameters
     ----------

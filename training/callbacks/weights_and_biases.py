@@ -13,7 +13,7 @@ from ..events import Event, Finished, Preview, StepDone, Validated
 
 
 class WeightsAndBiases:
-    """Logs to a run with the same identifier, so that a resumed training continues it; needs the package `wandb`.
+    """Logs to a run with the same identifier, so that a resumed training run continues it; needs the package `wandb`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A clip as a folder of pictures: frames drawn by a seed, without near duplicates."""
+"""A clip as a dataset: frames sampled at random by a seed, without near duplicates."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Progress = Callable[[int, int], None]
 def read_clip(path: Path, config: DataConfig, seed: int = 0, progress: Progress | None = None) -> Dataset:
     """A dataset of the frames of a clip.
 
-    `config.frames` of them are drawn uniformly. Of near duplicates only the first is kept. The last part of the clip is
-    held out, rather than frames between training frames, which would look like them.
+    `config.frames` of them are drawn uniformly, and of near duplicates only the first is kept. The last part of the
+    clip is held out, because frames between training frames would look like them.
 
     Raises
     ------
@@ -49,13 +49,13 @@ def read_clip(path: Path, config: DataConfig, seed: int = 0, progress: Progress 
     needed = max(config.minimum_pictures, 2 if config.held_out > 0.0 else 1)
     if len(records) < needed:
         raise DatasetError(
-            f"{path}: only {len(records)} of {len(frames)} frames drawn from {count} are different; at least {needed} "
-            f"are needed"
+            f"{path}: only {len(records)} of {len(frames)} frames drawn from {count} differ; at least {needed} are "
+            "needed"
         )
     held = max(1, round(config.held_out * len(records))) if config.held_out > 0.0 else 0
     split = len(records) - held
     note = (
-        f"{path.name}: {len(frames)} of {count} frames drawn, {len(records)} of them different; the last {held} are "
+        f"{path.name}: {len(frames)} of {count} frames drawn, {len(records)} of them distinct; the last {held} are "
         f"held out"
     )
     return Dataset(str(path), records[:split], records[split:], left_out, notes=(note,))

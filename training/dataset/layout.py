@@ -1,4 +1,4 @@
-"""Layout of a training folder: plain pictures, or divided into train, val and test."""
+"""Layout of a training folder: plain pictures, or split into train, val and test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Layout:
     folder
         The given folder.
     train
-        Pictures to train on; all of them if the folder is not divided.
+        Pictures to train on; all of them if the folder is not split.
     validation
         Pictures for validation; None if they are drawn from `train`.
     test
@@ -35,8 +35,8 @@ class Layout:
     test: Listing | None = None
 
     @property
-    def divided(self) -> bool:
-        """Whether the folder itself says what to train on."""
+    def is_split(self) -> bool:
+        """Whether the folder is already split into training and other pictures."""
         return self.train.folder != self.folder
 
     @property
@@ -53,22 +53,22 @@ class Layout:
                 counts[suffix] = counts.get(suffix, 0) + count
         return counts
 
-    def remarks(self, option: str) -> list[str]:
-        """What is used and what is not, in sentences; `option` is how to include subfolders."""
+    def notes(self, option: str) -> list[str]:
+        """Messages on what is used and what is not; `option` is the option that includes subfolders."""
         sentences = []
-        if self.divided:
+        if self.is_split:
             held = "" if self.validation is None else f", validation uses {self.validation.folder.name}/"
             never = "" if self.test is None else f"; {self.test.folder.name}/ is never used"
-            sentences.append(f"{self.folder} is divided: training uses {self.train.folder.name}/{held}{never}")
+            sentences.append(f"{self.folder} is split: training uses {self.train.folder.name}/{held}{never}")
         for listing in self.listings:
-            sentences += [f"{listing.folder}: {sentence}" for sentence in listing.remarks(option)]
+            sentences += [f"{listing.folder}: {sentence}" for sentence in listing.notes(option)]
         return sentences
 
 
 def find_layout(folder: Path, recursive: bool) -> Layout:
-    """Search a folder, either plain or divided as by `training.prepare` and public datasets.
+    """Search a folder, either plain or split as by `training.prepare` and in public datasets.
 
-    A folder without pictures of its own but with a subfolder `train` counts as divided, regardless of `recursive`.
+    A folder without pictures of its own but with a subfolder `train` counts as split, regardless of `recursive`.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def find_layout(folder: Path, recursive: bool) -> Layout:
 
 
 def find_unseen(folder: Path) -> Listing:
-    """The pictures for evaluation: test/ (or val/) of a divided folder, otherwise all, including subfolders.
+    """The pictures for evaluation: test/ (or val/) of a split folder, otherwise all, including subfolders.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def find_unseen(folder: Path) -> Listing:
         As `find_layout`.
     """
     layout = find_layout(folder, recursive=True)
-    if not layout.divided:
+    if not layout.is_split:
         return layout.train
     return layout.test or layout.validation or layout.train
 

@@ -1,7 +1,7 @@
 """Near duplicates: the same picture after resizing, re-encoding, brightening or trimming of its edges.
 
 Two pictures are near duplicates if their perceptual hashes differ in few bits and their colors nearly agree. The hash
-alone would match a few pairs in a million that are merely composed alike (a road under a sky).
+alone would match a few pairs per million that merely have a similar composition (a road under a sky).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 BITS = 64
-# Photographs reduced to half, saved at JPEG quality 50, brightened by 15 % or trimmed by 2 % at each edge stay within
-# 12 bits in 99 of 100 cases; trimmed by 4 %, half of them within 8 to 10 and 95 of 100 within 14 to 16.
+# Photographs reduced to half, saved at JPEG quality 50, brightened by 15% or trimmed by 2% at each edge stay within
+# 12 bits in 99 of 100 cases; trimmed by 4%, half of them within 8 to 10 and 95 of 100 within 14 to 16.
 DEFAULT_THRESHOLD = 12
 HASHED_SIDE = 32
-MIN_COEFFICIENT = 1e-3  # in gray levels: below it a coefficient is rounding, and its sign noise
+MIN_COEFFICIENT = 1e-3  # in gray levels; below it, a coefficient is rounding error and its sign is noise
 COLOR_SIDE = 8
-# Mean absolute difference of 8x8 thumbnails: brightening by 15 % gives up to 0.10, merely similar compositions mostly
+# Mean absolute difference of 8x8 thumbnails: brightening by 15% gives up to 0.10, merely similar compositions mostly
 # 0.1 to 0.3.
 SAME_COLORS = 0.12
 BLOCK = 1024
@@ -51,9 +51,10 @@ def appearance(pixels: Tensor) -> Appearance:
     """Hash a picture, uint8 `[3,H,W]`.
 
     The hash is pHash: the picture is reduced to 32x32 gray values and transformed by a discrete cosine transform, and
-    each bit says whether a coefficient in rows and columns two to nine is above the median (Zauner 2010,
-    "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2.1). Relative to the median, it
-    ignores brightness and contrast; without the first row and column, it ignores what all skies have in common.
+    each bit indicates whether a coefficient in rows and columns two to nine is above the median (Zauner 2010,
+    "Implementation and Benchmarking of Perceptual Image Hash Functions", section 3.2.1). Comparing with the median
+    makes it insensitive to brightness and contrast; leaving out the first row and column ignores plain gradients, such
+    as those of skies.
     """
     picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
     gray = picture.convert("L").resize((HASHED_SIDE, HASHED_SIDE), Image.Resampling.BOX)
@@ -75,12 +76,13 @@ def _cosines(side: int) -> np.ndarray:
 
 
 def find_repeats(appearances: Sequence[Appearance], threshold: int) -> list[list[tuple[int, int]]]:
-    """Go through pictures in order, and keep each one that is not a near duplicate of one kept before.
+    """Go through pictures in order, and keep each one that is not a near duplicate of one already kept.
 
     Parameters
     ----------
     appearances
-        Of N pictures. Each is compared with all those kept: ten thousand pictures take about a second.
+        Appearances of N pictures. Each is compared with all those kept, which takes about a second for ten thousand
+        pictures.
     threshold
         Maximum number of differing bits of near duplicates, 0 to 64.
 

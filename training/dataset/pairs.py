@@ -1,4 +1,4 @@
-"""Paired pictures: for each truth there is the input of a translation."""
+"""Paired pictures: a ground truth and the input of a translation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from inpaint_core.files.opening import ImageFileError
 from ..config import DataConfig
 from .pixels import Pixels
 
-UNEQUAL = 1.1  # halves whose aspect ratio differs by more than this from the other files' are not halves
+UNEQUAL = (
+    1.1  # if the aspect ratio of halves differs by more than this from that of the other files, they are not halves
+)
 
 
 class UnpairedError(ImageFileError):
@@ -21,7 +23,7 @@ class UnpairedError(ImageFileError):
 
 
 def read_pair(path: Path, config: DataConfig) -> Pixels:
-    """Truth and input of a file, each float32 `[3,H,W]` in 0..1.
+    """Ground truth and input of a file, each float32 `[3,H,W]` in 0..1.
 
     Raises
     ------
@@ -93,8 +95,8 @@ def _folder(config: DataConfig) -> Path:
 
 
 def odd_one_out(height: int, width: int, usual: float) -> str | None:
-    """The reason why halves of this size cannot be right if the other files' have the aspect ratio `usual`; None if
-    they can."""
+    """The reason why halves of this size must be wrong if those of the other files have the aspect ratio `usual`; None
+    if they are plausible."""
     proportion = width / height
     if max(proportion / usual, usual / proportion) <= UNEQUAL:
         return None

@@ -1,4 +1,4 @@
-"""The stored parts of a training picture, all of one size."""
+"""The stored parts of a training picture, all of the same size."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Pixels:
 
     @property
     def height(self) -> int:
-        """In pixels, the same for all parts."""
+        """In pixels; the same for all parts."""
         return self.picture.shape[-2]
 
     @property
     def width(self) -> int:
-        """In pixels, the same for all parts."""
+        """In pixels; the same for all parts."""
         return self.picture.shape[-1]
 
     @property
@@ -48,7 +48,7 @@ class Pixels:
         return Pixels(function(self.picture), given, unknown)
 
     def window(self, top: int, left: int, height: int, width: int) -> Pixels:
-        """A view of a rectangle of it."""
+        """A view of a rectangle of all parts."""
         return self.map(lambda part: part[..., top : top + height, left : left + width])
 
     def to_bytes(self) -> bytes:

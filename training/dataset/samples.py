@@ -1,4 +1,4 @@
-"""Batches: windows of pictures with holes, each sample a function of its number, prefetched."""
+"""Batches: windows of pictures with holes; each sample is a function of its number, and batches are prefetched."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Batch:
     Attributes
     ----------
     image
-        The truth, float32 `[B,3,S,S]` in 0..1.
+        The ground truth, float32 `[B,3,S,S]` in 0..1.
     mask
         float32 `[B,1,S,S]`, exactly 0 or 1, 1 = hole.
     files
@@ -41,8 +41,8 @@ class Batch:
     given
         The input of a translation, float32 `[B,3,S,S]` in 0..1; None if pictures are not paired.
     unknown
-        float32 `[B,1,S,S]`, 1 where the truth is unknown, which is always in the hole if there is one; None if all of
-        it is known.
+        float32 `[B,1,S,S]`, 1 where the ground truth is unknown, which is always in the hole if there is one; None if
+        all of it is known.
     """
 
     image: Tensor
@@ -70,7 +70,7 @@ class Batch:
 
 
 def shares(parts: Sequence[Batch]) -> Iterator[tuple[Batch, float, bool]]:
-    """Each part of a batch with its share of the batch, and whether it is the last one."""
+    """Each part of a batch with the fraction of the batch it makes up, and whether it is the last one."""
     total = sum(len(part) for part in parts)
     for number, part in enumerate(parts, 1):
         yield part, len(part) / total, number == len(parts)
@@ -109,7 +109,7 @@ class Samples:
         self._seed = seed
         self._device = device
         self.failures: dict[str, str] = {}
-        """Pictures that could be read when the folder was scanned but not later, with the reason."""
+        """Pictures that could be read when the folder was scanned, but no longer, with the reason."""
 
     def batch(self, start: int, count: int) -> Batch:
         """Samples `start` to `start + count - 1`."""

@@ -24,10 +24,11 @@ from torch.nn import functional as F
 from inpaint_core.eight_bit import to_uint8
 from inpaint_core.files.images import Picture, decode_image
 from inpaint_core.files.opening import Header, ImageFileError, TooManyPixelsError, read_header
-from inpaint_core.files.suffixes import READABLE_CLIPS, spell_others
+from inpaint_core.files.suffixes import READABLE_CLIPS, list_others
 
 from ..config import DataConfig
 from ..errors import SettingError
+from .attribution import Credit, count_licences, read_credits
 from .layout import Layout, find_layout
 from .pairs import UnpairedError, input_path, odd_one_out, read_pair, unpaired_inputs
 from .pixels import Pixels
@@ -42,7 +43,7 @@ DEMO_HELD_OUT = ("chelsea.png", "rocket.jpg")
 MAX_LISTED = 10
 RECURSIVE = "--data.recursive true"
 
-FAINT = 1.0 / 12.0  # of the range; pictures that all use less look equal to any difference metric
+FAINT = 1.0 / 12.0  # of the range; if all pictures use less, any difference metric is misleadingly low
 
 LeftOutKind = Literal["broken", "unreadable", "tiny", "duplicate", "bomb", "link", "unpaired"]
 NoteKind = Literal[
@@ -62,7 +63,7 @@ Progress = Callable[[int, int], None]
 
 
 class DatasetError(SettingError):
-    """A folder cannot be used for training; the message is one line that names the folder and what was found in it."""
+    """A folder cannot be used for training; the message is one line with the folder's name and what was found in it."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,11 @@ class Record:
     digest
         SHA-256 of the file's bytes.
     pixels
-        At the stored size; None if the picture is read each time.
+        Pixels at the stored size; None if the picture is read each time.
     mean
         Mean color, RGB in 0..1.
     notes
-        What was unusual about the file.
+        What is unusual about the file.
     spread
         Difference between its brightest and darkest value, in 0..1.
     frames
@@ -118,6 +119,7 @@ class Dataset:
     left_out: list[LeftOut] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    credits: tuple[Credit, ...] = ()
 
     @property
     def mean(self) -> tuple[float, float, float]:
@@ -132,8 +134,8 @@ class Dataset:
         digests = sorted(record.digest for record in (*self.train, *self.held_out))
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
-    def remarks(self) -> list[str]:
-        """Remarks for the user about these pictures, in sentences."""
+    def messages(self) -> list[str]:
+        """Messages to the user about these pictures."""
         sentences = list(self.notes)
         if self.left_out:
             listed = ", ".join(_name_left_out(item) for item in self.left_out[:MAX_LISTED])
@@ -144,16 +146,16 @@ class Dataset:
         if too_large is not None:
             sentences.append(f"{too_large.file}: {too_large.reason}")
         records = [*self.train, *self.held_out]
-        sentences += remark_on_kinds((record.file, record.notes, record.frames) for record in records)
+        sentences += notes_on_kinds((record.file, record.notes, record.frames) for record in records)
         widest = max((record.spread for record in records), default=1.0)
         if widest < FAINT:
             sentences.append(
-                f"no picture uses more than {100 * widest:.0f} % of the range from black to white, so PSNR flatters "
-                f"every model; stretch the pictures first"
+                f"no picture uses more than {100 * widest:.0f}% of the range from black to white, so the PSNR of "
+                "every model is misleadingly high; stretch the pictures first"
             )
         if not self.held_out:
             sentences.append(
-                "no picture is held out, so nothing is measured and the latest model is kept instead of the best"
+                "no picture is held out, so nothing is measured, and the latest model is kept instead of the best one"
             )
         return sentences
 
@@ -171,12 +173,13 @@ class Dataset:
             ],
             "ignored_by_suffix": self.ignored,
             "mean_color": [round(value, 4) for value in self.mean],
+            "sources": count_licences(self.credits),
             "fingerprint": self.fingerprint,
         }
 
 
-def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[str]:
-    """Sentences about pictures that are not used unchanged, given their names, notes and numbers of frames."""
+def notes_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[str]:
+    """Messages on pictures that are not used unchanged, from their names, notes and numbers of frames."""
     found = list(pictures)
     sentences = []
     several = sorted(f"{file} has {frames}" for file, _, frames in found if frames > 1)
@@ -187,11 +190,11 @@ def remark_on_kinds(pictures: Iterable[tuple[str, Sequence[str], int]]) -> list[
     drawn = sorted(file for file, notes, _ in found if "black and white" in notes)
     if drawn and len(drawn) < len(found):
         named = ", ".join(drawn[:MAX_LISTED]) + ", ..." * (len(drawn) > MAX_LISTED)
-        sentences.append(f"{len(drawn)} of {len(found)} pictures are only black and white (masks?): {named}")
+        sentences.append(f"{len(drawn)} of {len(found)} pictures are purely black and white (possibly masks): {named}")
     stretched = sum("stretched" in notes for _, notes, _ in found)
     if stretched:
         sentences.append(
-            f"{stretched} pictures hold values other than 8 or 16 bits; each is stretched to its own range"
+            f"{stretched} pictures have values other than 8 or 16 bits; each is stretched to its own range"
         )
     return sentences
 
@@ -204,7 +207,7 @@ def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int
     config
         Location of the pictures and their stored size.
     progress
-        Called with (files checked, total files); an exception raised by it ends the scan.
+        Called with (files checked, total files); an exception that it raises aborts the scan.
     seed
         Seed for drawing the frames of a clip.
 
@@ -230,12 +233,25 @@ def load_dataset(config: DataConfig, progress: Progress | None = None, seed: int
         records, left_out = _leave_out_unpaired(records, left_out, paths, config)
     if len(records) < config.minimum_pictures:
         raise DatasetError(_too_few(layout, config, len(records), left_out))
+    try:
+        credits_ = read_credits(folder)
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
     train, held_out = _divide(records, layout, config)
-    return Dataset(str(folder), train, held_out, left_out, layout.ignored, tuple(layout.remarks(RECURSIVE)))
+    used = {record.file for record in records}
+    return Dataset(
+        str(folder),
+        train,
+        held_out,
+        left_out,
+        layout.ignored,
+        tuple(layout.notes(RECURSIVE)),
+        tuple(credit for credit in credits_ if credit.file in used),
+    )
 
 
 def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[list[Record], list[Record]]:
-    """Training and held-out pictures: as divided by the folder, otherwise by their content."""
+    """Training and held-out pictures: split by the folder's layout if it has one, otherwise by content."""
     if layout.validation is None or config.held_out == 0.0:
         apart = set() if layout.validation is None else set(layout.validation.pictures)
         return split_by_content([record for record in records if record.path not in apart], config.held_out)
@@ -248,7 +264,7 @@ def _divide(records: list[Record], layout: Layout, config: DataConfig) -> tuple[
 
 
 def split_by_content(records: Sequence[Record], share: float) -> tuple[list[Record], list[Record]]:
-    """Split into training and held-out pictures by content, so that added files never move the others.
+    """Split into training and held-out pictures by content, so that adding files never changes the split of the others.
 
     At least one picture is held out if there are two or more and `share` is above 0; at least one is used for training.
     """
@@ -317,7 +333,7 @@ def stored_shape(height: int, width: int, config: DataConfig) -> tuple[int, int]
 def _leave_out_unpaired(
     records: list[Record], left_out: list[LeftOut], paths: Sequence[Path], config: DataConfig
 ) -> tuple[list[Record], list[LeftOut]]:
-    """Find problems that no single file shows: files unlike the others, inputs without a picture."""
+    """Find problems that a single file does not show: files unlike the others, inputs without a picture."""
     kept = []
     usual = statistics.median(record.width / record.height for record in records) if records else 1.0
     for record in records:
@@ -380,11 +396,12 @@ def _scan(
 
 
 def scan_file(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
-    """Open one file of a folder: a record with its pixels, or why it cannot be used. Does not check for duplicates."""
+    """Open one file of a folder: returns a record with its pixels, or the reason why it cannot be used. Does not check
+    for duplicates."""
     name = path.relative_to(folder).as_posix()
     try:
         if path.is_symlink() and not path.resolve(strict=True).is_relative_to(folder.resolve()):
-            return LeftOut(name, "link", "a link that leads out of the folder")
+            return LeftOut(name, "link", "a link that points outside the folder")
     except (OSError, RuntimeError):  # before Python 3.13, a loop is a RuntimeError
         return LeftOut(name, "link", "a broken link")
     try:
@@ -401,7 +418,7 @@ def scan_file(folder: Path, path: Path, config: DataConfig) -> Record | LeftOut:
         else:
             picture = decode_image(path, config.max_pixels)
             if bool(picture.unknown.all()):
-                return LeftOut(name, "broken", "fully transparent or without any finite value, so none of it is known")
+                return LeftOut(name, "broken", "fully transparent or without any finite value, so no pixel is known")
             pixels = to_training_pixels(picture.visible(), picture.unknown, config)
             notes = _notes(header, picture)
     except TooManyPixelsError as error:
@@ -421,7 +438,7 @@ def make_record(name: str, path: Path, digest: str, pixels: Pixels, notes: tuple
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a file that `read_header` has accepted as a picture of bounded size."""
+    """SHA-256 of a file; only for files that `read_header` has accepted, whose size is bounded."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -466,13 +483,13 @@ def _name_left_out(item: LeftOut) -> str:
 
 
 def _too_few(layout: Layout, config: DataConfig, usable: int, left_out: Sequence[LeftOut]) -> str:
-    found = f"{usable} usable picture{'s' * (usable != 1)}, but at least {config.minimum_pictures} needed"
+    found = f"{usable} usable picture{'s' * (usable != 1)}, but at least {config.minimum_pictures} are needed"
     if left_out:
         kinds = Counter(item.kind for item in left_out)
         found += f"; skipped: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}"
         found += f" (first: {left_out[0].file}, {left_out[0].reason})"
     if layout.ignored:
-        found += f"; other files: {spell_others(layout.ignored)}"
-    if not layout.divided and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
+        found += f"; other files: {list_others(layout.ignored)}"
+    if not layout.is_split and not config.recursive and any(path.is_dir() for path in layout.folder.iterdir()):
         found += "; it has subfolders; to include them, turn on `data.recursive`"
     return f"{layout.folder}: {found}"

@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass
 class Source:
-    """A usable picture and what was decided about it.
+    """A usable picture, and the decision about it.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Source:
     pixels
         SHA-256 of the decoded pixels.
     notes
-        What was unusual about the file.
+        What is unusual about the file.
     outcome, of, distance
         `kept`, or a `duplicate` or `near duplicate`; the picture it duplicates; the number of differing bits of their
         hashes.
@@ -60,9 +60,9 @@ def choose(
 ) -> None:
     """Decide which pictures to keep and their splits; stores the result in the sources.
 
-    Of duplicates or near duplicates, the one kept earlier is kept, otherwise the largest. The split depends only on the
-    pixels: it does not change when other files are added, renamed or removed. Pictures linked by a near duplicate of
-    both go to the same split.
+    Of duplicates and near duplicates, the one that was kept before is kept, or else the largest. The split depends only
+    on the pixels: it does not change when other files are added, renamed or removed. Two pictures with a common near
+    duplicate go to the same split.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ def choose(
     threshold
         See `find_repeats`.
     shares
-        Relative sizes of `SPLITS`.
+        Relative sizes of the `SPLITS`.
     seed
-        Another seed gives another split.
+        Seed of the split.
     earlier
         Pictures kept before, as splits by digest of the pixels. They keep their splits.
     """
@@ -99,8 +99,8 @@ def choose(
         smallest = min(source.pixels for source in group)
         split = earlier[decided[0]] if decided else draw_split(smallest, shares, seed)
         for source in group:
-            # Two pictures that were split before a new one linked them keep their splits: the new one is dropped, and
-            # they are not near duplicates of each other.
+            # Two pictures that were already split when a near duplicate of both was added keep their splits: the new
+            # picture is dropped, and they are not near duplicates of each other.
             source.split = earlier.get(source.pixels, split)
 
 

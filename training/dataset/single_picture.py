@@ -1,4 +1,4 @@
-"""Training on a single picture in order to repair it: holes are drawn in its known part."""
+"""Training on a single picture to repair it: holes are drawn in its known part."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .scan import Dataset, DatasetError, Record, to_training_pixels
 
 
 def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Dataset:
-    """A dataset of one picture file, of which the part that is white in the mask file is unknown.
+    """A dataset of one picture file, whose white part in the mask file is unknown.
 
     Raises
     ------
@@ -34,13 +34,13 @@ def read_single_picture(path: Path, mask_path: Path, config: DataConfig) -> Data
         raise DatasetError(str(error)) from None
     unknown = torch.maximum(mask.hole, picture.unknown.float())
     dataset = single_picture(picture.visible()[None], unknown, config, path.name)
-    remarks = [f"{path}: {sentence}" for sentence in picture.remarks]
-    remarks += [f"{mask_path}: {sentence}" for sentence in mask.remarks]
-    return replace(dataset, notes=tuple(remarks))
+    notes = [f"{path}: {sentence}" for sentence in picture.notes]
+    notes += [f"{mask_path}: {sentence}" for sentence in mask.notes]
+    return replace(dataset, notes=tuple(notes))
 
 
 def single_picture(image: Tensor, mask: Tensor, config: DataConfig, name: str = "picture") -> Dataset:
-    """A dataset of one picture of which a part is unknown.
+    """A dataset of one picture with an unknown part.
 
     Parameters
     ----------

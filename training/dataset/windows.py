@@ -1,4 +1,4 @@
-"""Windows of pictures: the picture and the part of it, each a function of the sample's number."""
+"""Windows of pictures; which picture and which part are functions of the sample's number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .scan import DatasetError, Record, read_pixels
 CONTRAST = (0.5, 1.2)
 BRIGHTNESS = (-0.25, 0.25)
 AUGMENTATIONS = ("flip_horizontal", "flip_vertical", "rotate", "recolor")
-MAX_UNKNOWN = 0.4  # largest unknown share of a useful window
+MAX_UNKNOWN = 0.4  # maximum unknown fraction of a useful window
 WINDOWS_TRIED = 10
 
 
@@ -77,7 +77,8 @@ def draw_crop(generator: np.random.Generator, height: int, width: int, config: D
 
 
 def cut(pixels: Pixels, crop: Crop, size: int) -> Pixels:
-    """Cut a window out of a picture and resize it to `size` x `size`; its colors change if the crop says so."""
+    """Cut a window out of a picture and resize it to `size` x `size`; its colors are changed if the crop specifies
+    it."""
     window = pixels.map(lambda part: cut_planes(part, crop, size))
     if crop.recolor is None:
         return window
@@ -120,7 +121,7 @@ class Windows:
         ]
         self._orders: dict[int, np.ndarray] = {}
         self.failures: dict[str, str] = {}
-        """Pictures that could be read when the folder was scanned but not later, with the reason."""
+        """Pictures that could be read when the folder was scanned, but no longer, with the reason."""
 
     @property
     def reads_files(self) -> bool:
@@ -147,7 +148,7 @@ class Windows:
                 if window.unknown is None or (window.unknown > 0).float().mean() <= MAX_UNKNOWN:
                     break
             return window, record.file
-        raise DatasetError(f"none of the {len(self._records)} pictures can be read anymore")
+        raise DatasetError(f"none of the {len(self._records)} pictures can be read any more; check the folder")
 
     def _index(self, number: int) -> int:
         round_number, position = divmod(number, len(self._records))

@@ -1,4 +1,5 @@
-"""The training loop: feeds batches to an objective and emits events. It prints nothing and knows no user interface."""
+"""The training loop: feeds batches to an objective and emits events. It prints nothing and is independent of any user
+interface."""
 
 from __future__ import annotations
 
@@ -24,31 +25,31 @@ from ..randomness import derive_seed
 from .validation import Verdict
 
 RECENT_STEPS = 50
-FIRST_PREVIEW = 5  # step after which a first preview shows that something is learned
+FIRST_PREVIEW = 5  # step after which a first preview shows that the network is learning
 SKIPPED_IN_A_ROW = 10
 ROLLBACKS = 3
 
 
 class Keeper(Protocol):
-    """What the loop calls between steps."""
+    """Methods that the loop calls between steps."""
 
     def emit(self, event: Event) -> None:
-        """Emit an event; any exception ends the loop."""
+        """Emit an event; any exception stops the loop."""
 
     def preview(self, step: int) -> None:
         """Make a preview."""
 
     def validate(self, step: int) -> Verdict:
-        """Validate on the held-out pictures, and decide what follows for the training."""
+        """Validate on the held-out pictures, and decide how training continues."""
 
     def save(self, step: int) -> None:
         """Write a state for resuming."""
 
     def skipped(self, step: int, batch: Batch, reason: str) -> None:
-        """Record a batch that nothing could be learned from."""
+        """Record a batch that was skipped because training on it failed."""
 
     def roll_back(self) -> int:
-        """Go back to the newest saved state; returns its step."""
+        """Return to the newest saved state; returns its step."""
 
 
 @dataclass
@@ -82,7 +83,7 @@ class Clock:
         }
 
     def seconds_left(self, steps: int) -> float:
-        """Seconds for `steps` more steps, including previews and validation."""
+        """Estimated seconds for `steps` more steps, including previews and validation."""
         return (time.perf_counter() - self.started) / max(self.steps, 1) * steps
 
 
@@ -106,7 +107,7 @@ def train(
     keeper
         Notified of every step, and called to save, preview and validate.
     should_stop
-        Checked before every step.
+        Called before every step; stop if it returns true.
 
     Returns
     -------
@@ -121,7 +122,7 @@ def train(
     step, parts, skipped, rollbacks = start, config.accumulate, 0, 0
     images = config.batch_size * placement.processes
     finished = False
-    # Between steps the networks are consistent, so they can be saved whatever a callback raises.
+    # Between steps the networks are consistent, so they can be saved after any exception of a callback.
     whole = True
     try:
         while step < config.steps and not finished:
@@ -144,8 +145,8 @@ def train(
                 if skipped == SKIPPED_IN_A_ROW:
                     if rollbacks == ROLLBACKS:
                         raise DivergedError(
-                            f"stopped at step {step}: {error}, even after going back {ROLLBACKS} times; "
-                            "lower `optimizer.learning_rate`, or set a smaller `optimizer.clip_norm`"
+                            f"stopped at step {step}: {error}, even after returning to an earlier state {ROLLBACKS} "
+                            "times; lower `optimizer.learning_rate`, or set a smaller `optimizer.clip_norm`"
                         ) from None
                     step, skipped, rollbacks = keeper.roll_back(), 0, rollbacks + 1
                 continue
@@ -153,9 +154,9 @@ def train(
             clock.add(given - asked, time.perf_counter() - given)
             rate = objective.learning_rate(step)
             step += 1
-            for remark in objective.remarks:
-                keeper.emit(Message(remark))
-            objective.remarks.clear()
+            for message in objective.messages:
+                keeper.emit(Message(message))
+            objective.messages.clear()
             left = clock.seconds_left(config.steps - step)
             keeper.emit(StepDone(step, config.steps, losses, rate, clock.images_per_second(images), left))
             last = step == config.steps
@@ -171,7 +172,7 @@ def train(
     except BaseException:
         if whole:
             keeper.save(step)
-            # The other processes wait to learn whether to continue.
+            # The other processes are waiting for the decision whether to continue.
             if step < config.steps:
                 placement.any(True)
         raise
@@ -200,7 +201,7 @@ def _learn(
     placement: Placement,
     keeper: Keeper,
 ) -> tuple[int, dict[str, float]]:
-    """One step, in as many parts as memory requires; returns that number and the losses."""
+    """One step, in as many parts as memory requires; returns the number of parts and the losses."""
     while True:
         try:
             with isolated_randomness(derive_seed(config.seed, "layers", step, placement.rank), placement.device):
@@ -209,11 +210,11 @@ def _learn(
             if not is_out_of_memory(error) or placement.processes > 1:
                 raise
             reason = str(error).splitlines()[0]
-        # Outside the handler, which keeps the failed step's tensors alive.
+        # Outside the exception handler, which keeps the failed step's tensors alive.
         if parts >= len(batch):
             raise OutOfMemoryError(
-                f"even a single picture does not fit into memory at `data.size` {config.data.size} ({reason}); "
-                "choose a smaller `data.size` or a smaller network"
+                f"even a single picture does not fit in memory at `data.size` {config.data.size} ({reason}); choose a "
+                "smaller `data.size` or a smaller network"
             )
         if placement.device.type == "cuda":
             torch.cuda.empty_cache()

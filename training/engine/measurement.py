@@ -15,8 +15,10 @@ from ..dataset.scan import Dataset
 from ..objectives.objective import Objective
 
 PREVIEW_ROWS = 6
-MEASURED_TOGETHER = 8  # even if batches are smaller: some measurements compare pictures with each other
-# The same held-out crops and holes for every run on the same pictures, whatever its seed.
+MEASURED_TOGETHER = (
+    8  # even if training batches are smaller, because some measurements compare pictures with each other
+)
+# The same held-out crops and holes for every run on the same pictures, regardless of its seed.
 FIXED_SEED = 0
 
 
@@ -40,8 +42,8 @@ def holes(config: TrainConfig) -> MaskMix | None:
 def measure(
     objective: Objective, batches: Sequence[Batch], should_stop: Callable[[], bool] = lambda: False
 ) -> dict[str, float] | None:
-    """Mean of every measurement over all pictures of the batches that have it (those with NaN do not); None if asked to
-    stop before the last one."""
+    """Mean of every measurement over all pictures of the batches, ignoring NaN; None if a stop was requested before the
+    last batch."""
     measured = []
     for batch in batches:
         if should_stop():

@@ -13,7 +13,8 @@ from ..objectives.objective import Model
 
 
 class ModelFile:
-    """Writes models; one that cannot be written is kept in memory and retried at the next opportunity.
+    """Writes models; a model that cannot be written is kept in memory, and the write is retried at the next
+    opportunity.
 
     Attributes
     ----------
@@ -36,7 +37,7 @@ class ModelFile:
     def write(self, step: int, model: Model) -> CheckpointSaved | Message:
         """Replace the file with the model of a step; returns the event to emit.
 
-        The model may share its weights with the training.
+        The model may share its weights with the training run.
         """
         try:
             save_model(model, self.path)
@@ -45,8 +46,8 @@ class ModelFile:
             if self._waiting is None or self._waiting[1] is not model:
                 self._waiting = step, copy.deepcopy(model)
             return Message(
-                f"the model of step {step} could not be saved ({unwritten(error)}); it is kept and will be retried; "
-                f"the previous file is unchanged",
+                f"the model of step {step} could not be saved ({unwritten(error)}); the previous file is unchanged, "
+                "and saving will be retried",
                 "warning",
             )
         self._waiting = self.failure = None

@@ -1,4 +1,4 @@
-"""The network of a training and the card of its checkpoints."""
+"""The network of a training run and the card of its checkpoints."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from inpaint_core.models.registry import build_model, find_architecture
 from inpaint_core.validation import describe
 
 from ..config import ConfigError, TrainConfig
+from ..dataset.attribution import describe_sources
 from ..dataset.scan import Dataset
 from ..objectives import objective_class
 from ..objectives.inpainting import GRAY
@@ -36,8 +37,8 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     Raises
     ------
     ConfigError
-        Unknown architecture, one for another task, invalid arguments, an unsupported size, or an `init_from` of another
-        kind.
+        Unknown architecture, an architecture for another task, invalid arguments, an unsupported size, or an
+        `init_from` that does not match.
     CheckpointError
         `init_from` cannot be loaded.
     """
@@ -68,8 +69,8 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     network = build_model(model.architecture, generator=torch_generator(config.seed, "weights"), **arguments)
     if config.data.size % network.multiple or config.data.size < network.minimum:
         raise ConfigError(
-            f"{config.data.size} was given, but {model.architecture!r} needs a multiple of {network.multiple}, "
-            f"at least {network.minimum}",
+            f"{config.data.size} was given, but {model.architecture!r} needs a multiple of {network.multiple}, at "
+            f"least {network.minimum}",
             "data.size",
         )
     if model.init_from is None:
@@ -83,19 +84,19 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
         network.load_state_dict(initial.network.state_dict())
         return arguments, network, initial
     raise ConfigError(
-        f"{Path(model.init_from).name} is {initial.card.architecture} "
-        f"{dict(initial.card.arguments)}, but the configuration says {model.architecture} {arguments}",
+        f"{Path(model.init_from).name} is {initial.card.architecture} {dict(initial.card.arguments)}, but the "
+        f"configuration has {model.architecture} {arguments}",
         "model.init_from",
     )
 
 
 def check_cost(card: ModelCard, network: Network) -> None:
-    """Refuse, before it starts, a training whose model `load_model` would refuse for the cost of a pass.
+    """Reject, before it starts, a training run whose model `load_model` would reject for the cost of a pass.
 
     Raises
     ------
     ConfigError
-        The message says how to raise the limit.
+        The message explains how to raise the limit.
     """
     model = TranslationModel(card, network) if card.task == "translation" else InpaintingModel(card, network)
     try:
@@ -105,14 +106,14 @@ def check_cost(card: ModelCard, network: Network) -> None:
 
 
 def ignored_settings(config: TrainConfig, card: ModelCard) -> list[str]:
-    """A sentence for each setting that is ignored because the card of the initial model determines it."""
+    """A message for each setting that is ignored because the card of the initial model determines it."""
     return objective_class(config).ignored_settings(config, card)
 
 
 def make_card(
     config: TrainConfig, arguments: dict[str, Any], dataset: Dataset, initial: Model | None, saved: str | None
 ) -> ModelCard:
-    """The card of the models saved by this training.
+    """The card of the models saved by this training run.
 
     Parameters
     ----------
@@ -144,9 +145,14 @@ def make_card(
         prepare=prepare,
         trained_size=config.data.size,
         name=config.name,
-        data=f"{len(dataset.train)} pictures of {Path(dataset.folder).name}",
+        data=_summary(dataset),
         licence=config.licence,
     )
+
+
+def _summary(dataset: Dataset) -> str:
+    sources = describe_sources(dataset.credits)
+    return f"{len(dataset.train)} pictures of {Path(dataset.folder).name}" + (f" ({sources})" if sources else "")
 
 
 def _complete(card: ModelCard) -> dict[str, Any]:

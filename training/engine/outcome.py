@@ -1,4 +1,4 @@
-"""The result of a training."""
+"""The result of a training run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StoppedError(RuntimeError):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The result of a training.
+    """The result of a training run.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class TrainResult:
     baselines
         Scores of methods that need no training, on the same crops; empty if the run was interrupted.
     objective
-        The objective class that trained it; can summarize the result and says what the model is for.
+        The objective class that trained the model; it can summarize the result and describe the model's use.
     """
 
     model: Model
@@ -62,12 +62,12 @@ def write_summary(
     baselines: Mapping[str, float],
     figures: Mapping[str, object],
 ) -> None:
-    """Write `summary.json`, the last file of a run: its presence means that everything else is complete.
+    """Write `summary.json`, the last file of a run: if it exists, everything else is complete.
 
     Parameters
     ----------
     name
-        Name of the training.
+        Name of the training run.
     step, interrupted
         Total steps done; whether it was stopped before the last one, or before the validation after it.
     model

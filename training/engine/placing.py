@@ -1,4 +1,4 @@
-"""One run folder for all processes of a training."""
+"""Agreement on one run folder by all processes of a training run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..runs.state import load_newest_state
 def choose_together(
     placement: Placement, out: Path, resume: Resume, config: TrainConfig, wanted: Mapping[str, object], fingerprint: str
 ) -> tuple[RunFolder, bool]:
-    """The first process decides with `training.runs.folder.choose_folder`, and all get its answer.
+    """Let the first process decide with `training.runs.folder.choose_folder`, and give all processes its answer.
 
     Returns
     -------
@@ -24,7 +24,7 @@ def choose_together(
     Raises
     ------
     RunError
-        As there; in all processes.
+        As `choose_folder`, in all processes.
     """
     if placement.processes == 1:
         folder = choose_folder(out, resume, config, wanted, fingerprint)
@@ -33,7 +33,7 @@ def choose_together(
     def choose() -> tuple[Path, str, Path | None, str, bool]:
         folder = choose_folder(out, resume, config, wanted, fingerprint)
         states = None if folder.state is None else folder.state.folder
-        return folder.path, folder.run, states, folder.remark, folder.is_concluded
+        return folder.path, folder.run, states, folder.message, folder.is_concluded
 
-    path, run, states, remark, concluded = placement.agree(choose)
-    return RunFolder(path, None if states is None else load_newest_state(states), remark, run), concluded
+    path, run, states, message, concluded = placement.agree(choose)
+    return RunFolder(path, None if states is None else load_newest_state(states), message, run), concluded

@@ -1,4 +1,4 @@
-"""State of a training between steps, apart from its objective."""
+"""State of a training run between steps, apart from its objective."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Progress:
     stale
         Validations since then.
     skipped
-        Steps in which nothing could be learned.
+        Number of skipped steps.
     looked, shown
         Steps of the latest completed validation and contact sheet.
     """

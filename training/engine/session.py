@@ -1,4 +1,4 @@
-"""A complete training, from a configuration and a folder to a model, as called by commands and nodes."""
+"""A complete training run, from a configuration and a folder to a model; called by commands and nodes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..events import Callback, Event, Finished, Message, Preview, Scanning, Star
 from ..objectives import build_objective, objective_class
 from ..objectives.objective import Model, Objective
 from ..placement import place
-from ..runs.folder import Resume, check_apart, check_writable, identity, write_config, write_json
+from ..runs.folder import Resume, check_outside, check_writable, identity, write_config, write_json
 from ..runs.lock import hold_lock
 from .loop import Clock, agree, is_due, train
 from .measurement import fixed_batches, holes, measure
@@ -64,7 +64,7 @@ def run_training(
     callbacks
         Called with every event of `training.events`, in the calling thread, after the run folder's own logs.
     should_stop
-        Checked before every step; if true, the state is saved and the model so far is returned.
+        Called before every step; if it returns true, the state is saved and the best model so far is returned.
     picture
         Train on this picture instead of a folder: image `[1,3,H,W]` in 0..1 and mask `[1,1,H,W]`, 1 = to be repaired,
         which is never used in training. For objective reconstruction.
@@ -77,7 +77,7 @@ def run_training(
     Returns
     -------
     TrainResult
-        With the best model so far.
+        The result, with the best model so far.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def run_training(
 
 
 class _Session:
-    """One training; the loop's `Keeper`. Of several processes, only the first one writes files."""
+    """One training run; the loop's `Keeper`. Of several processes, only the first one writes files."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class _Session:
         self._should_stop = should_stop
         check_writable(out)
         if config.data.folder is not None:
-            check_apart(out, Path(config.data.folder), config.data.recursive)
+            check_outside(out, Path(config.data.folder), config.data.recursive)
         arguments, network, initial = build_network(config)
         self._dataset = dataset or load_dataset(config.data, self._scanned, config.seed)
         masks = holes(config)
@@ -172,7 +172,7 @@ class _Session:
             return result
 
     def _help(self) -> TrainResult:
-        """The work of all processes but the first one."""
+        """Run the work of all processes except the first."""
         start, _ = self._restore()
         self._placement.wait()
         step, interrupted = self._train(start)
@@ -210,7 +210,7 @@ class _Session:
         self.emit(Message(f"step {step} skipped: {reason}; pictures: {files}", "warning"))
 
     def roll_back(self) -> int:
-        """Go back to the newest saved state; returns its step."""
+        """Return to the newest saved state; returns its step."""
         return self._states.roll_back()
 
     def _scanned(self, done: int, total: int) -> None:
@@ -231,11 +231,11 @@ class _Session:
         return state.step, state.values.get("unwritten", {})
 
     def _announce(self, start: int) -> None:
-        if self._folder.remark:
+        if self._folder.message:
             rate = self._objective.learning_rate(start)
             more = f", learning rate {rate:.3g}" if start else ""
-            self.emit(Message(self._folder.remark + more))
-        for sentence in (*self._dataset.remarks(), *self._bad_masks, *self._ignored):
+            self.emit(Message(self._folder.message + more))
+        for sentence in (*self._dataset.messages(), *self._bad_masks, *self._ignored):
             self.emit(Message(sentence, "warning"))
         device = str(self._placement.device)
         train, held_out = len(self._dataset.train), len(self._dataset.held_out)
@@ -244,7 +244,7 @@ class _Session:
     def _train(self, start: int) -> tuple[int, bool]:
         """Train from the steps already done to the end, or until stopped."""
         config, placement, progress = self._config, self._placement, self._progress
-        # Finish what a stop has cut short, so that the run ends as it would have without the stop.
+        # Finish what a stop interrupted, so that the run ends as it would have without the stop.
         if is_due(start, config.preview_every, config.steps) and progress.shown < start:
             self.preview(start)
         if is_due(start, config.validation.every, config.steps) and progress.looked < start:
@@ -282,7 +282,7 @@ class _Session:
         self._sheet = rows.permute(2, 0, 3, 1, 4).reshape(channels, count * height, columns * width).clamp(0.0, 1.0)
 
     def _conclude(self, step: int, interrupted: bool) -> TrainResult:
-        """Write everything to disk, the summary last, since it says that nothing is missing."""
+        """Write everything to disk, the summary last, because it marks the run as complete."""
         if self._progress.best is None or not self._model.exists:
             # If nothing is held out, the latest model is kept.
             self.emit(self._model.write(step, self._objective.export(step, {})))

@@ -1,4 +1,4 @@
-"""Saving states of a training and going back to them."""
+"""Saving the states of a training run and returning to them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..runs.state import load_newest_state, prune_states, save_state
 from .model_file import ModelFile
 from .progress import Progress
 
-ATTEMPTS = 3  # the step will not come again, so temporary failures are retried at once
+ATTEMPTS = 3  # the step will not come again, so temporary failures are retried immediately
 
 
 class States:
     """Writes the states of one run.
 
     A state is only written once the best model it refers to is on disk, and includes everything that the logs could not
-    write, so that nothing is missing when it is resumed.
+    write, so that nothing is missing after a resume.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ class States:
     unwritten_logs
         Returns what the run's logs still have to write.
     emit
-        Called with events about what was saved or not.
+        Called with events about what was saved and what could not be.
 
     Attributes
     ----------
     saved
-        Step of the newest state of this training in the folder; -1 if there is none.
+        Step of the newest state of this training run in the folder; -1 if there is none.
     """
 
     def __init__(
@@ -109,30 +109,30 @@ class States:
         prune_states(self._folder.states, self._folder.run)
 
     def roll_back(self) -> int:
-        """Go back to the newest saved state, but continue with other samples; returns its step."""
+        """Return to the newest saved state, but continue with other samples; returns its step."""
         state = load_newest_state(self._folder.states)
         if state is None:
             raise DivergedError(
-                "losses are not finite, and no state was saved to go back to; lower `optimizer.learning_rate`"
+                "losses are not finite, and there is no saved state to return to; lower `optimizer.learning_rate`"
             )
         self._objective.load_state_dict(state.values["objective"])
         samples, skipped = self._progress.samples, self._progress.skipped
         self._progress.restore(state.values["progress"])
         self._progress.samples, self._progress.skipped = samples, skipped
         self._emit(RolledBack(state.step))
-        self._emit(Message(f"back to the state of step {state.step}, continuing with other pictures", "warning"))
+        self._emit(Message(f"returned to the state of step {state.step}; continuing with other pictures", "warning"))
         return state.step
 
     def _write(self, step: int, values: dict[str, Any]) -> Path:
         """Write the model, if that is still pending, and then the state; returns its file."""
-        remark = self._file.retry()
+        message = self._file.retry()
         if self._file.failure is not None:
             raise self._file.failure
         try:
             return save_state(self._folder.states, step, values, self._folder.run)
         finally:
-            if remark is not None:
-                self._emit(remark)
+            if message is not None:
+                self._emit(message)
 
     def _values(self) -> dict[str, Any]:
         return {

@@ -13,11 +13,11 @@ from .progress import Progress
 
 
 class Verdict(Enum):
-    """What a validation means for the training."""
+    """The outcome of a validation."""
 
     CONTINUE = auto()
     STOP = auto()  # no improvement for a long time
-    INTERRUPTED = auto()  # asked to stop; this validation is still pending
+    INTERRUPTED = auto()  # a stop was requested; this validation is still pending
 
 
 class Validator:
@@ -32,9 +32,9 @@ class Validator:
     file
         File of the best model.
     patience
-        Validations without improvement before stopping; None: never.
+        Validations without improvement before training stops; None: never.
     measure
-        Returns mean measurements, the deciding one first; None if asked to stop before the last one.
+        Returns mean measurements, the deciding one first; None if a stop was requested before the last one.
     emit
         Called with events about what was measured and written.
     """
@@ -71,7 +71,7 @@ class Validator:
         else:
             progress.stale += 1
         progress.looked = step
-        # Emitted after everything is recorded: whatever a callback raises, the validation is done.
+        # Emitted after everything is recorded, so that the validation counts even if a callback raises an exception.
         self._emit(Validated(step, metrics, better))
         if written is not None:
             self._emit(written)

@@ -1,4 +1,4 @@
-"""One evaluation in its folder: its pairs, the scores of every method on them, and the report."""
+"""An evaluation in a folder: the pairs, the scores of every method on them, and the report."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ TRUTH = "(truth)"  # no method has parentheses at both ends of its name
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What is measured and how; see `Pairs` for all but the last four.
+    """What to measure, and how; for the other fields see `Pairs`.
 
     Attributes
     ----------
     strategy
-        What a model sees of a picture, see `inpaint_core.inpaint`.
+        What a model sees of a picture (see `inpaint_core.inpaint`).
     features
         VGG weights for the perceptual distance and for distances of sets; None skips these.
     device
@@ -52,7 +52,7 @@ class EvaluationSettings:
     invert, max_megapixels
         See `Pairs`, and `inpaint_core.files.opening.pixel_limit`.
     judge
-        Also measure the independent perceptual distance, see `Judge`.
+        Also measure the independent perceptual distance (see `Judge`).
     """
 
     data: Path
@@ -84,7 +84,7 @@ def compare(
     Parameters
     ----------
     methods
-        At least one; their names must differ.
+        One or more methods with distinct names.
     out
         Created if it does not exist. Receives `manifest.json`, `results/`, `report.json`, `report.md`, `grid.png` and
         `scatter.png`.
@@ -93,19 +93,19 @@ def compare(
     against
         Names of methods: the report includes every other method's paired difference from these.
     say
-        Called with a sentence for each unusable file.
+        Called with a message for each unusable file.
 
     Returns
     -------
     dict
-        The content of `report.json`. On a CPU it is the same apart from the times, however often the evaluation was
-        killed and resumed.
+        The content of `report.json`. On a CPU, it is the same apart from the times, no matter how often the evaluation
+        was killed and resumed.
 
     Raises
     ------
     ValueError
-        Unusable pictures, masks or features; existing results with other settings or of another model of the same name;
-        another process is using the folder.
+        Unusable pictures, masks or features; existing results with other settings, or of another model with the same
+        name; another process is using the folder.
     OSError
         The folder cannot be written.
     """
@@ -177,7 +177,7 @@ def _write_manifest(path: Path, settings: EvaluationSettings, pairs: Pairs) -> N
         write_text(path, text)
     elif path.read_text(encoding="utf-8") != text:
         raise ResultsError(
-            f"{path.parent}: the evaluation in this folder has other pictures, masks or settings; choose another "
+            f"{path.parent}: the evaluation in this folder used other pictures, masks or settings; choose another "
             f"`out`, or set `resume` to none to start over"
         )
 
@@ -230,7 +230,7 @@ def _measure(
 def _score(
     image: Tensor, mask: Tensor, fills: Sequence[Tensor], extract: FeatureExtractor | None
 ) -> tuple[Tensor | None, list[tuple[list[Scores], Tensor | None]]]:
-    """Feature rows of the truth, and scores and feature rows of every fill of a batch."""
+    """Feature rows of the ground truth, and scores and feature rows of every fill of a batch."""
     if extract is None:
         return None, [(score(fill, image, mask), None) for fill in fills]
     truths: list[Tensor] = []
@@ -287,7 +287,7 @@ def _differences(results: Mapping[str, Results], reference: str, pairs: Pairs) -
 
 
 def _set_distances(rows: Tensor, truth: Tensor) -> reports.Summary:
-    if len(rows) <= rows.shape[1]:  # with fewer pictures than features, distances between sets are meaningless
+    if len(rows) <= rows.shape[1]:  # with fewer pictures than features, distances between sets would be meaningless
         return {}
     return {
         "fid": {"mean": frechet_distance(rows, truth), "ci95": None},
@@ -312,7 +312,7 @@ def _draw(
         number = number if number < len(pairs) else turn
         image, mask = _load(pairs, [number], settings)
         fills = [method.fill(image, mask, settings.strategy)[0] for method in methods]
-        name = f"{name_bucket(pairs.cells[number % cells].bucket)}\n({100 * float(mask.mean()):.0f} %)"
+        name = f"{name_bucket(pairs.cells[number % cells].bucket)}\n({100 * float(mask.mean()):.0f}%)"
         rows.append((name, [with_hole(image[0], mask[0]), *fills, image[0]]))
     with atomic_path(out / "grid.png") as temporary:
         draw_grid(["input", *(method.name for method in methods), "truth"], rows).save(temporary)
@@ -340,7 +340,7 @@ def _name_column(cell: Cell, borders: Sequence[bool]) -> str:
 
 
 def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtractor | None) -> dict[str, str]:
-    """The protocol in words, for comparing the numbers with others."""
+    """The protocol as text, for comparison with other publications."""
     share = f"{BORDER:g}/512 of the side"
     kept = f"N: holes stay {share} away from the edge; B: they may touch it"
     if len(settings.borders) == 1:
@@ -348,10 +348,10 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
     side = f"{settings.size}x{settings.size}"
     crops = "largest central square, further ones at random"
     of_folder = Path(settings.masks).is_dir()
-    least, more = divmod(len(pairs), len(pairs.cells))
+    each, more = divmod(len(pairs), len(pairs.cells))
     explained = {
-        "pairs": f"{len(pairs)} ({least}{' or one more' * bool(more)} in each column), the same for every "
-        f"method, from {min(pairs.pictures, least + bool(more))} pictures; see manifest.json",
+        "pairs": f"{len(pairs)} ({each}{' or one more' * bool(more)} in each column), the same for every method, from "
+        f"{min(pairs.pictures, each + bool(more))} pictures; see manifest.json",
         "pictures": f"{settings.data.name}: {crops}; {side} pixels, 8 bits",
         "masks": (
             f"{Path(settings.masks).name}, resized to {side} by nearest-exact"
@@ -359,10 +359,10 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
             else f"{settings.masks}, drawn"
         )
         + f"; {kept}",
-        "columns": "share of the picture that is hole, lower end excluded",
+        "columns": "fraction of the picture that is hole, lower end excluded",
         "seed": str(settings.seed),
         "fill": f"strategy {settings.strategy}, known pixels put back, no feather, not rounded to 8 bits",
-        "values": "mean over pairs ± half the 95 % interval over pictures: all pairs of a picture count as one "
+        "values": "mean over pairs ± half the 95% interval over pictures: all pairs of a picture count as one "
         "observation; masks are treated as fixed, and tiles of one photograph count as different pictures",
         "L1": "mean absolute difference on 0..1, times 100",
         "PSNR": f"of each picture, range 1, at most {MAX_PSNR:g} dB; then the mean",
@@ -370,7 +370,7 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
         "in the hole: mean of the SSIM map there",
     }
     if extract is None:
-        explained["perceptual distance, FID, KID"] = "not measured: no --features FILE was given"
+        explained["perceptual distance, FID, KID"] = "not measured, because --features FILE is missing"
     else:
         name = name_features(extract)
         explained["Perceptual distance"] = (
@@ -378,7 +378,7 @@ def _explain(settings: EvaluationSettings, pairs: Pairs, extract: FeatureExtract
         )
         explained["FID, KID"] = (
             f"on the last of these stages, averaged over the picture, not Inception: compare only within this table; "
-            f"given where there are more pairs than features ({_feature_count(extract, settings)})"
+            f"reported if there are more pairs than features ({_feature_count(extract, settings)})"
         )
     if settings.judge:
         explained["Independent perceptual distance"] = (

@@ -16,7 +16,10 @@ from ..charts import BLUE, GRID, INK, ticks
 Box = tuple[float, float, float, float]
 
 GAP, HEADER, MARGIN = 6, 26, 84
-TEXT, LINES_ACROSS = 15, 60  # pixels of the columns' names: a share of a wide page, which is looked at reduced
+TEXT, LINES_ACROSS = (
+    15,
+    60,
+)  # text size in pixels: relative to the page's width, because wide pages are viewed at a reduced size
 HOLE = 1.0
 MIN_CELL, MAX_CELL = 160, 512  # longer side of a picture in the grid
 WIDTH, HEIGHT = 960, 600
@@ -29,7 +32,7 @@ def with_hole(image: Tensor, mask: Tensor) -> Tensor:
 
 
 def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]]]) -> Image.Image:
-    """Pictures side by side with the columns' names above and the rows' beside them.
+    """Pictures side by side, with the names of the columns above and those of the rows to the left.
 
     Parameters
     ----------
@@ -37,7 +40,7 @@ def draw_grid(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Tensor]
         Name of each picture in a row.
     rows
         Name (one or two lines; may be empty) and pictures `[3,H,W]` in 0..1 of each row, all of one size. Small ones
-        are enlarged by an integer factor, with pixels as squares, and large ones reduced.
+        are enlarged by an integer factor, by nearest-neighbor sampling, and large ones reduced.
     """
     height, width = _shown_size(*rows[0][1][0].shape[-2:])
     margin = MARGIN if any(name for name, _ in rows) else GAP
@@ -132,7 +135,7 @@ def _shortened(text: str, keep: int) -> str:
 
 
 def _label(draw: ImageDraw.ImageDraw, name: str, point: tuple[float, float], box: Box, taken: list[Box]) -> None:
-    """Write a name beside its point, avoiding points and other names."""
+    """Write a name next to its point, avoiding points and other names."""
     x, y = point
     places = [(x + 11, y, "lm"), (x - 11, y, "rm"), (x, y - 10, "mb"), (x, y + 10, "mt")]
     places += [(x + 11, y + step, "lm") for step in (-18, 18, -36, 36)]

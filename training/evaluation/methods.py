@@ -1,4 +1,4 @@
-"""The methods to compare: named Completers, and their scores on pictures with known truth."""
+"""The methods to compare: named Completers, and their scores on pictures whose ground truth is known."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def score(
     mask
         `[B,1,H,W]`, 1 = hole.
     features, truth_features
-        Feature maps of both, see `inpaint_core.losses.features`; None skips the perceptual distance.
+        Feature maps of both (see `inpaint_core.losses.features`); None skips the perceptual distance.
 
     Returns
     -------

@@ -1,4 +1,5 @@
-"""Pairs of pictures and holes: each pair is a function of its number, and all are recorded before measuring."""
+"""Pairs of pictures and holes: each pair is a function of its number, and all are recorded before measurements
+start."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ Bucket = tuple[float, float]
 BUCKETS: tuple[Bucket, ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 """Hole ratios `(low, high]` of Liu et al. 2018 (arXiv 1804.07723), table 1."""
 BORDER = 50.0
-"""Known margin along every edge, in pixels of a 512-pixel picture, for the half of the pairs with a border."""
+"""Known margin along every edge, in pixels of a 512-pixel picture, for the pairs with a border."""
 MAX_PER_CELL = 1000  # for the default count; --count has no limit
 MIN_CROP = 0.5  # of the largest square of a picture, for crops after the first
 
@@ -62,7 +63,7 @@ class Pair:
     mask
         File relative to the folder of masks, or the name of a generator.
     mask_seed
-        For a generator; None for a file.
+        Seed for a generator; None for a file.
     """
 
     number: int
@@ -80,8 +81,8 @@ class Pairs:
     Parameters
     ----------
     data
-        Folder of pictures, including subfolders; if it is divided into train, val and test, only test. They are
-        shuffled with the seed, so that a `count` that does not reach all of them is a fair sample.
+        Folder of pictures, including subfolders; if it is split into train, val and test, only test is used. They are
+        shuffled with the seed, so that a `count` below their number gives a random sample.
     masks
         A folder of masks (white = hole; subfolders included), or the name of a generator.
     size
@@ -103,7 +104,7 @@ class Pairs:
     max_pixels
         Larger pictures are skipped.
     say
-        Called with a sentence for each unusable file.
+        Called with a message for each unusable file.
 
     Raises
     ------
@@ -140,7 +141,7 @@ class Pairs:
         if masks not in GENERATORS:
             self._files = self._sort_masks(progress)
         elif GENERATORS[masks].required:
-            raise ValueError(f"--masks {masks}: give the {' and the '.join(sorted(GENERATORS[masks].required))} itself")
+            raise ValueError(f"--masks {masks}: use the {' and the '.join(sorted(GENERATORS[masks].required))} itself")
         self.count = min(len(paths), MAX_PER_CELL) * len(self.cells) if count is None else count
 
     def __len__(self) -> int:
@@ -182,27 +183,27 @@ class Pairs:
             listing = find_unseen(data)
         except ImageFileError as error:
             raise DatasetError(str(error)) from None
-        for sentence in listing.remarks():
+        for sentence in listing.notes():
             self._say(f"{listing.folder}: {sentence}")
         if listing.folder != data:
-            self._say(f"{data} is divided: only {listing.folder.name}/ is measured")
+            self._say(f"{data} is split: only {listing.folder.name}/ is used")
         return listing
 
     def _usable(self, paths: Sequence[Path], progress: Callable[[Sequence[Path]], Any]) -> list[Path]:
-        """Readable pictures, checked before measuring, so that no bad file ends a long evaluation."""
+        """Readable pictures, checked before measuring, so that a bad file does not abort a long evaluation."""
 
         def look(path: Path) -> tuple[str | None, tuple[str, ...]]:
-            """Why it cannot be used, and further remarks about it."""
+            """Why a picture cannot be used, and further notes about it."""
             try:
                 picture = decode_image(path, self._max_pixels)
             except ImageFileError as error:
                 return str(error), ()
-            return f"{path}: no part of it is known" if bool(picture.unknown.all()) else None, picture.remarks
+            return f"{path}: no pixel is known" if bool(picture.unknown.all()) else None, picture.notes
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             looks = list(pool.map(look, progress(paths)))
-        for path, (problem, remarks) in zip(paths, looks, strict=True):
-            for sentence in remarks if problem is None else ():
+        for path, (problem, notes) in zip(paths, looks, strict=True):
+            for sentence in notes if problem is None else ():
                 self._say(f"{path}: {sentence}")
             if problem is not None:
                 self._say(f"skipped: {problem}")
@@ -247,7 +248,7 @@ class Pairs:
             except ImageFileError as error:
                 self._say(f"skipped: {error}")
                 continue
-            for sentence in mask.remarks:
+            for sentence in mask.notes:
                 self._say(f"{path}: {sentence}")
             hole = self._fit_mask(mask)[0, 0]
             ratio = int(hole.sum()) / hole.numel()
@@ -269,8 +270,8 @@ class Pairs:
         named = ", ".join(dict.fromkeys(name_bucket(cell.bucket) + " with a border" * cell.border for cell in empty))
         if len(empty) == len(self.cells):
             raise DatasetError(
-                f"{self._masks}: no masks with a hole ratio of {named}; give other --buckets or --border no, "
-                "or more masks"
+                f"{self._masks}: no masks with a hole ratio of {named}; use other --buckets or --border no, or more "
+                "masks"
             )
         if empty:
             self._say(f"{self._masks}: no masks with a hole ratio of {named}, so these columns are skipped")

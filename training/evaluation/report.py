@@ -1,4 +1,4 @@
-"""Results of an evaluation: means with intervals, as data, as tables like in papers, and as a short text."""
+"""Results of an evaluation: means with intervals, as data, as tables in the format of papers, and as a short text."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ PLACES = {"": "whole picture", "hole_": "hole only"}
 
 
 def summarize(scores: Iterable[Mapping[str, float]], cells: int, pictures: int) -> tuple[list[int], list[Summary]]:
-    """Means over pairs with their 95 % intervals over pictures.
+    """Means over pairs with their 95% intervals over pictures.
 
     Parameters
     ----------
     scores
-        Of every pair, in order; pairs cycle through the cells, and in each cell through the pictures.
+        Scores of every pair, in order; pairs cycle through the cells, and in each cell through the pictures.
     cells, pictures
         Numbers of cells and pictures.
 
@@ -83,7 +83,7 @@ def differences(
 ) -> list[Summary]:
     """Paired difference of two methods on the same pairs, which can separate them even if plain means overlap.
 
-    Parameters and result are those of `summarize`, for the differences, without counts.
+    Parameters and result are as for `summarize`, but for the differences and without counts.
     """
     rows = (
         {name: ours[name] - theirs[name] for name in ours.keys() & theirs.keys() - {"pair", "hole_ratio"}}
@@ -102,7 +102,8 @@ def _mean(values: Sequence[float], of_picture: Sequence[int]) -> dict[str, float
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """The whole report in the format of papers: rows are methods, columns hole ratios, one table per metric."""
+    """The whole report in the format used in papers: one table per metric, with methods as rows and hole ratios as
+    columns."""
     methods = report["methods"]
     parts = ["# Evaluation", "\n".join(f"- {name}: {text}" for name, text in report["settings"].items())]
     for place, where in PLACES.items():

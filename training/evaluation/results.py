@@ -19,7 +19,7 @@ SYNC_SECONDS = 5.0
 
 
 class ResultsError(SettingError):
-    """Results on disk belong to another evaluation; the message is one line that says what to do."""
+    """The results on disk are from another evaluation; the message is one line that explains what to do."""
 
 
 class Results:
@@ -34,7 +34,7 @@ class Results:
     folder
         Must exist.
     name
-        Of the method.
+        Name of the method.
     identity
         Everything that results depend on: model, settings.
     count, batch
@@ -45,7 +45,7 @@ class Results:
     Raises
     ------
     ResultsError
-        The file exists and holds results of something else.
+        The file exists and contains the results of something else.
     OSError
         The folder cannot be written.
     """

@@ -1,4 +1,4 @@
-"""A guard on the balance between generator and discriminator."""
+"""A guard for the balance between generator and discriminator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import CollapsedError
 
 
 class CollapseGuard:
-    """Hold back a discriminator that is too strong for the generator to learn from.
+    """Restrain a discriminator that is too strong for the generator to learn from.
 
     If the averaged loss of the discriminator stays below a threshold, its training is paused; if it happens again, the
     pause is repeated with half the learning rate; after too many pauses, training ends.
@@ -35,14 +35,14 @@ class CollapseGuard:
         Raises
         ------
         CollapsedError
-            It has been held back as often as configured, without success.
+            The maximum number of pauses was reached without success.
         """
         if self._failed:
             raise CollapsedError(self._failed)
         return step >= self._paused_until
 
     def watch(self, step: int, loss: float) -> str | None:
-        """Record the discriminator's loss in step `step`; returns a sentence if it was held back."""
+        """Record the discriminator's loss in step `step`; returns a message if its training is paused."""
         decay = self._config.smoothing
         self._average = loss if self._average is None else decay * self._average + (1.0 - decay) * loss
         if step < self._paused_until:
@@ -54,8 +54,9 @@ class CollapseGuard:
             # Raised at the start of the next step, when this one is complete and can be saved.
             self._failed = (
                 f"stopped at step {step}: the discriminator separates real from fake (loss {self._average:.2g}) "
-                f"although it was held back {self._interventions} times, so the generator no longer learns from it; "
-                "train the generator longer first, or give the discriminator a lower learning rate or fewer channels"
+                f"although its training was paused {self._interventions} times, so the generator no longer learns "
+                "from it; train the generator longer first, or give the discriminator a lower learning rate or fewer "
+                "channels"
             )
             return None
         self._interventions += 1
@@ -63,8 +64,8 @@ class CollapseGuard:
         self._paused_until = step + 1 + self._config.pause
         slower = f", its learning rate is {self.rate:g} of the configured one" if self._interventions > 1 else ""
         return (
-            f"step {step}: the discriminator's loss is near zero ({self._average:.2g}); "
-            f"it pauses for {self._config.pause} steps{slower}"
+            f"step {step}: the discriminator's loss is near zero ({self._average:.2g}); it pauses for "
+            f"{self._config.pause} steps{slower}"
         )
 
     def state_dict(self) -> dict[str, Any]:

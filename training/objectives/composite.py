@@ -38,7 +38,7 @@ class Composite(InpaintingObjective):
 
     In the second phase the encoder's normalization is frozen and the learning rate lowered (section 4.2): holes disturb
     the statistics that batch normalization takes from the batch. With `adversarial` above 0 a patch discriminator adds
-    a term; both networks are then updated at once, from gradients taken before the step.
+    a term; both networks are then updated together, from gradients computed before the step.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Composite(InpaintingObjective):
 
     @property
     def keeps_latest(self) -> bool:
-        """In adversarial training, the distance to the truth no longer says which model is better."""
+        """In adversarial training, the distance to the ground truth no longer tells which model is better."""
         return self._discriminator is not None and self._step > self._objective.adversarial_from
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
@@ -86,8 +86,8 @@ class Composite(InpaintingObjective):
         return values
 
     def _enter_phase(self, step: int) -> float:
-        """Freeze or not, depending only on the step, so that a resumed run does the same; returns the learning rate's
-        factor."""
+        """Freeze the normalization or not, depending only on the step, so that a resumed run does the same; returns the
+        factor of the learning rate."""
         after = self._objective.frozen_norm_after
         network = self._generator.network
         if after is None or not isinstance(network, PConvUNet):
@@ -97,7 +97,7 @@ class Composite(InpaintingObjective):
             network.freeze_encoder_norm(wanted)
             self._generator.rebuild()
             if step == after:
-                self.remarks.append(f"second phase from step {step}: the encoder's normalization is frozen")
+                self.messages.append(f"second phase from step {step}: the encoder's normalization is frozen")
         return self._objective.frozen_norm_rate if step >= after else 1.0
 
     def _learn_both(
@@ -149,7 +149,7 @@ class Composite(InpaintingObjective):
     def _extract(
         self, features: FeatureExtractor, looked_at: Sequence[Tensor], batch: Batch, step: int
     ) -> tuple[list[list[Tensor]], list[Tensor], Tensor]:
-        """Feature maps of each of `looked_at` and of the truth, and the mask of the part that was used."""
+        """Feature maps of each of `looked_at` and of the ground truth, and the mask of the part that was used."""
         (*views, truth), mask = feature_view(
             [*looked_at, batch.image], judged_part(batch), self._objective.features_side, step
         )

@@ -31,7 +31,7 @@ def build_discriminator(
     Parameters
     ----------
     architecture, arguments, objective, config, placement
-        The network, and the training it belongs to.
+        The network, and the training run it belongs to.
     section
         Field of the objective's settings with its arguments.
     side
@@ -67,7 +67,8 @@ def contend(
     share: float,
     frozen: ExitStack,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of a discriminator that learns to separate real from fake, and the generator's loss against it.
+    """Accumulate the gradients of a discriminator that learns to separate real from fake, and return the generator's
+    loss against it.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def contend(
     shown
         `[B,C,H,W]` each: real, and fake with gradients.
     kind, share
-        The type of loss, and this part's share of the batch.
+        The type of loss, and the fraction of the batch that this part makes up.
     frozen
         Freezes the discriminator's weights until it is closed; close it after the generator's backward pass.
 

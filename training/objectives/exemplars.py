@@ -1,4 +1,4 @@
-"""Exemplars: a network with a memory of pictures, trained by choosing its content."""
+"""Exemplars: a network that contains pictures is trained by selecting them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..placement import Placement
 from .translation import TranslationObjective
 
 FORM, COLORS = 16, 4  # values along a side of the pictures' descriptors
-SEEN = 512  # pictures that a choice is measured on: the latest ones
+SEEN = 512  # number of latest pictures that a selection is evaluated on
 
 
 class Exemplars(TranslationObjective):
-    """k-medoids: for every training picture, the memory should hold one of similar shapes and colors.
+    """k-medoids: for every training picture, there should be an exemplar of similar shapes and colors.
 
-    Each step swaps pictures of the memory for pictures of the batch as long as this lowers the mean squared distance of
-    the latest training pictures from the nearest one in the memory (CLARANS: Ng and Han 2002; the gain of all exchanges
-    at once as in FastPAM1: Schubert and Rousseeuw 2019, arXiv 1810.05691, eq. 9).
+    Each step replaces exemplars with pictures of the batch as long as this lowers the mean squared distance of the
+    latest training pictures from their nearest exemplar (CLARANS: Ng and Han 2002; the gains of all exchanges are
+    computed at once as in FastPAM1: Schubert and Rousseeuw 2019, arXiv 1810.05691, eq. 9).
     """
 
     keeps_latest = True
@@ -43,10 +43,10 @@ class Exemplars(TranslationObjective):
     ) -> None:
         super().__init__(card)
         if not isinstance(network, ExemplarMontage):
-            raise ConfigError(f"{card.architecture!r} has no memory of pictures", "model.architecture")
+            raise ConfigError(f"{card.architecture!r} has no exemplars", "model.architecture")
         if network.side != config.data.size:
             raise ConfigError(
-                f"{config.data.size} was given, but the network's memory has pictures of {network.side} pixels: set "
+                f"{config.data.size} was given, but the network's exemplars have a side of {network.side} pixels: set "
                 f"model.arguments.side to the same number",
                 "data.size",
             )
@@ -75,7 +75,7 @@ class Exemplars(TranslationObjective):
         self._seen = torch.cat([self._seen, offered])[-SEEN:]
         taken = min(len(images), len(self._names) - self._filled)
         for number in range(taken):
-            self._remember(self._filled, number, images, offered, sharp, names)
+            self._store(self._filled, number, images, offered, sharp, names)
             self._filled += 1
         swaps = 0
         while taken < len(images) and self._filled == len(self._names) and swaps < len(images):
@@ -86,25 +86,24 @@ class Exemplars(TranslationObjective):
             )
             if not cost < -1e-7:
                 break
-            self._remember(out, taken + new, images, offered, sharp, names)
+            self._store(out, taken + new, images, offered, sharp, names)
             swaps += 1
         if step + 1 == self._steps:
-            self.remarks.append("the memory holds " + ", ".join(sorted(set(filter(None, self._names)))))
+            self.messages.append("the exemplars are " + ", ".join(sorted(set(filter(None, self._names)))))
         distance = torch.cdist(self._seen, self._held[: self._filled]).square().amin(1).mean()
         return {"loss": float(distance), "exchanged": float(swaps), "sharpness": float(self._sharpness.mean())}
 
     def _penalty(self, sharp: Tensor, names: Sequence[str]) -> Tensor:
-        """`[N,K]`: additional costs of exchanges; a photograph that is already in the memory may only replace
-        itself."""
+        """`[N,K]`: additional costs of exchanges; a photograph that is already an exemplar may only replace itself."""
         penalty = self._objective.focus * (self._sharpness[:, None] - sharp[None]) / len(self._names)
         held = set(self._names)
         twice = [[new in held and new != old for new in names] for old in self._names]
         return penalty.masked_fill(torch.tensor(twice, device=penalty.device), torch.inf)
 
-    def _remember(
+    def _store(
         self, place: int, number: int, images: Tensor, offered: Tensor, sharp: Tensor, names: Sequence[str]
     ) -> None:
-        self._network.remember(images[number : number + 1], place)
+        self._network.set_exemplars(images[number : number + 1], place)
         self._held[place], self._sharpness[place] = offered[number], sharp[number]
         self._names[place] = names[number]
 
@@ -118,7 +117,7 @@ class Exemplars(TranslationObjective):
         return torch.cat([forms / FORM, weight * colors / (3**0.5 * COLORS)], 1)
 
     def learning_rate(self, step: int) -> float:
-        """See `Objective.learning_rate`: nothing here follows gradients."""
+        """See `Objective.learning_rate`: there are no gradients here."""
         return 0.0
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,22 +140,21 @@ class Exemplars(TranslationObjective):
 
 
 def best_exchange(held: Tensor, offered: Tensor, penalty: Tensor) -> tuple[float, int, int]:
-    """The exchange of a picture in the memory for an offered one that reduces the mean distance to the nearest one
-    most.
+    """The exchange of an exemplar for an offered picture that reduces the mean distance to the nearest exemplar most.
 
     Parameters
     ----------
     held
-        Distances `[S,N]` of the seen pictures from the remembered ones, N at least 1.
+        Distances `[S,N]` of the seen pictures from the exemplars, N at least 1.
     offered
-        Distances `[S,K]` from the offered ones.
+        Distances `[S,K]` of the seen pictures from the offered ones.
     penalty
         `[N,K]`: added to the change of the mean caused by an exchange.
 
     Returns
     -------
     tuple of float, int and int
-        That change including the penalty, the index to remove and the one to add.
+        Change of the mean including the penalty, the index to remove and the index to add.
     """
     nearest, which = held.min(1)
     others = held.scatter(1, which[:, None], torch.inf).amin(1)
@@ -171,7 +169,7 @@ def best_exchange(held: Tensor, offered: Tensor, penalty: Tensor) -> tuple[float
 
 
 def sharpness(pictures: Tensor) -> Tensor:
-    """`[B]`: share of the contrast of pictures `[B,3,S,S]` that is fine detail, from 0 to 1."""
+    """`[B]`: the fraction of the contrast of pictures `[B,3,S,S]` that is fine detail, from 0 to 1."""
     gray = pictures.mean(1, keepdim=True)
     fine = gray - F.avg_pool2d(gray, 5, 1, 2, count_include_pad=False)
     return fine.std((1, 2, 3), correction=0) / (gray.std((1, 2, 3), correction=0) + 0.02)

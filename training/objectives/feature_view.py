@@ -1,4 +1,4 @@
-"""The part of its pictures that a training passes through an expensive network."""
+"""The part of the training pictures that is passed through an expensive network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def feature_view(pictures: Sequence[Tensor], mask: Tensor, side: int | None, ste
     """A small view of every picture: in even steps a window around a point of its hole, in odd ones the whole picture,
     reduced.
 
-    The window shows textures, the reduced picture shapes; the cost of either is proportional to its pixels.
+    The window shows textures, the reduced picture shows shapes; the cost of both is proportional to their pixels.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def feature_view(pictures: Sequence[Tensor], mask: Tensor, side: int | None, ste
     Returns
     -------
     tuple
-        The views `[B,3,side,side]`, with gradients, and their masks `[B,1,side,side]`, in a reduced view the share of
-        hole in 0..1.
+        The views `[B,3,side,side]`, with gradients, and their masks `[B,1,side,side]`, in a reduced view the fraction
+        of hole in 0..1.
     """
     if side is None or side >= min(mask.shape[-2:]):
         return list(pictures), mask
@@ -47,8 +47,8 @@ def feature_view(pictures: Sequence[Tensor], mask: Tensor, side: int | None, ste
 
 
 def hole_points(mask: Tensor, quantile: float) -> Tensor:
-    """A pixel of each hole of `[B,1,H,W]`: row and column `[B,2]` (int64) of the one preceded, row by row, by a share
-    `quantile` (0 or more, below 1) of the hole's pixels; the picture's first pixel if there is no hole."""
+    """A pixel of each hole of `[B,1,H,W]`: row and column `[B,2]` (int64) of the one preceded, row by row, by a
+    fraction `quantile` (0 or more, below 1) of the hole's pixels; the picture's first pixel if there is no hole."""
     passed = (mask.flatten(1) > 0.5).cumsum(1)
     count = passed[:, -1:]
     wanted = (count * quantile).floor().clamp(max=count - 1) + 1

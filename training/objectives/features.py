@@ -28,12 +28,12 @@ def build_features(
     Raises
     ------
     ConfigError
-        It cannot be loaded; the message says how to train without it.
+        It cannot be loaded; the message explains how to train without it.
     """
     if objective.features == "none":
         if needed:
             raise ConfigError(
-                "features needs a feature extractor, but `objective.features` is none", "objective.adversary"
+                "the value features needs a feature extractor, but `objective.features` is none", "objective.adversary"
             )
         return None
     if objective.perceptual == objective.style == 0.0 and not needed:
@@ -42,7 +42,7 @@ def build_features(
         extractor = download_vgg16() if objective.features == "vgg16" else load_features(objective.features)
     except FeaturesError as error:
         raise ConfigError(
-            f"the perceptual and style losses need a VGG: {error}; to train without these losses, set it to none",
+            f"the perceptual and style losses need VGG weights: {error}; to train without these losses, set it to none",
             "objective.features",
         ) from None
     if config.channels_last:

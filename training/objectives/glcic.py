@@ -1,4 +1,4 @@
-"""Globally and locally consistent completion (Iizuka et al. 2017, SIGGRAPH): three phases, one adversary."""
+"""Globally and locally consistent completion (Iizuka et al. 2017, SIGGRAPH): three phases with one discriminator."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ LOCAL_SHARE = 0.6
 
 
 class Glcic(InpaintingObjective):
-    """The completion network alone, then the discriminator alone, then both (paper, algorithm 1).
+    """First only the completion network is trained, then only the discriminator, then both (algorithm 1 of the paper).
 
-    The discriminator sees the truth and the completed picture with the known pixels put back, the latter detached from
+    The discriminator sees the ground truth, and the completed picture with the known pixels put back and detached from
     the generator; its local half sees the surroundings of the center of each picture's hole.
     """
 
@@ -46,7 +46,7 @@ class Glcic(InpaintingObjective):
 
     @property
     def keeps_latest(self) -> bool:
-        """In adversarial training, the distance to the truth no longer says which model is better."""
+        """In adversarial training, the distance to the ground truth no longer tells which model is better."""
         return self._step >= self._joint_from
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
@@ -54,8 +54,8 @@ class Glcic(InpaintingObjective):
         objective = self._objective
         if step in (objective.completion_steps, self._joint_from):
             alone = step < self._joint_from
-            self.remarks.append(
-                f"step {step}: from now on, training {'the discriminator alone' if alone else 'both networks'}"
+            self.messages.append(
+                f"step {step}: from now on, {'only the discriminator is' if alone else 'both networks are'} trained"
             )
         completes = step < objective.completion_steps or step >= self._joint_from
         discriminates = step >= objective.completion_steps
@@ -98,9 +98,9 @@ class Glcic(InpaintingObjective):
         values = tally.read()
         if learns:
             self._discriminator.apply(step, self._guard.rate)
-        remark = self._guard.watch(step, values["discriminator"])
-        if remark is not None:
-            self.remarks.append(remark)
+        message = self._guard.watch(step, values["discriminator"])
+        if message is not None:
+            self.messages.append(message)
         return values
 
     def _completion_terms(self, batch: Batch, adversarial: bool) -> dict[str, Tensor]:

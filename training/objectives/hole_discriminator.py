@@ -35,8 +35,8 @@ def build_hole_discriminator(
 def patch_logits(discriminator: Trainable[Network], network: nn.Module, picture: Tensor, mask: Tensor) -> Tensor:
     """Logits `[N]` of the patches of `[B,3,H,W]` (0..1) whose cell touches the hole of `[B,1,H,W]`.
 
-    Elsewhere the composite is the truth, and discriminating it would only add noise (Suvorov et al. 2022, arXiv
-    2109.07161, section 2.3.2). A batch without holes has no such patches: all logits are then returned as zeros.
+    Elsewhere, the composite equals the ground truth, and discriminating it would only add noise (Suvorov et al. 2022,
+    arXiv 2109.07161, section 2.3.2). A batch without holes has no such patches: all logits are then returned as zeros.
     """
     with discriminator.autocast():
         logits = network(torch.cat([picture * 2.0 - 1.0, mask], 1)).float()

@@ -37,7 +37,8 @@ def composite(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def judged_part(batch: Batch) -> Tensor:
-    """`[B,1,S,S]`, 1 in the part of the holes with known truth: the rest is neither learned nor measured."""
+    """`[B,1,S,S]`, 1 in the part of the holes whose ground truth is known; the rest is used neither for training nor
+    for measurements."""
     return batch.mask if batch.unknown is None else batch.mask * (1.0 - batch.unknown)
 
 
@@ -50,7 +51,7 @@ def preview_rows(model: InpaintingModel, batch: Batch) -> Tensor:
 
 
 def hole_measurements(model: InpaintingModel, batch: Batch) -> dict[str, Tensor]:
-    """PSNR in dB in the hole, of the output rounded to 8 bits as in a file; NaN if no truth is known there."""
+    """PSNR in dB in the hole, of the output rounded to 8 bits as in a file; NaN if no ground truth is known there."""
     output = round_to_8_bits(model.complete(batch.image, batch.mask))
     return {"hole_psnr": psnr(output, batch.image, judged_part(batch))}
 
@@ -74,7 +75,7 @@ class InpaintingObjective:
 
     Attributes
     ----------
-    remarks
+    messages
         See `Objective`.
     """
 
@@ -95,7 +96,7 @@ class InpaintingObjective:
         self._placement = placement
         self._generator: Trainable[Network] = Trainable(network, config, config.optimizer, placement)
         self._fed = InpaintingModel(card, network)
-        self.remarks: list[str] = []
+        self.messages: list[str] = []
 
     @property
     def keeps_latest(self) -> bool:
@@ -118,7 +119,7 @@ class InpaintingObjective:
     def _complete(self, batch: Batch) -> Tensor:
         """The network's prediction, `[B,3,S,S]` in 0..1 without clamping, with gradients.
 
-        Where the truth is unknown, it equals the batch, so that no loss depends on it.
+        Where the ground truth is unknown, it equals the batch, so that no loss depends on it.
         """
         with self._generator.autocast():
             output = self._generator.forward(self._fed.prepare(batch.image, batch.mask), batch.mask)
@@ -127,7 +128,7 @@ class InpaintingObjective:
 
     @staticmethod
     def _hole_and_valid(error: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """`hole_and_valid` of an elementwise error `[B,C,S,S]`, without what is unknown."""
+        """`hole_and_valid` of an elementwise error `[B,C,S,S]`, excluding unknown pixels."""
         if batch.unknown is not None:
             error = error * (1.0 - batch.unknown)
         return hole_and_valid(error, batch.mask)

@@ -30,8 +30,8 @@ def step_together(
     parts
         The batch.
     learn
-        Called with a part and its share of the batch: accumulates gradients in all networks, returns the part's loss
-        terms.
+        Called with a part and the fraction of the batch it makes up: accumulates gradients in all networks and returns
+        the part's loss terms.
     placement
         The device and the other processes.
     step, rate

@@ -1,4 +1,4 @@
-"""The interface of objectives for the loop, the card and the measurements."""
+"""The interface of objectives, used by the loop, the card and the measurements."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Model = InpaintingModel | TranslationModel
 
 @dataclass(frozen=True)
 class Score:
-    """The measurement that a training is summed up by.
+    """The measurement that summarizes a training run.
 
     Attributes
     ----------
     metric
         Its name among the measurements.
     heading
-        What it is, in which unit, and which direction is better.
+        What the measurement is, its unit, and which direction is better.
     digits
         Decimal places.
     baselines
-        What to call the entries of `Objective.baselines`, in the order in which they are listed.
+        Labels of the entries of `Objective.baselines`, in the order of the report.
     """
 
     metric: str
@@ -55,10 +55,10 @@ class Objective(Protocol):
     """A way to train one kind of model: its networks, optimizers, training step, preview and measurements."""
 
     score: ClassVar[Score]
-    """What a training is summed up by."""
+    """The measurement that summarizes a training run."""
 
     usage: ClassVar[tuple[str, str]]
-    """What the model is for, and the command that does it, with `{model}` for its file."""
+    """The model's use, and a command for it, with `{model}` in place of its file."""
 
     columns: tuple[str, ...]
     """Names of the pictures in a row of `preview`."""
@@ -67,8 +67,8 @@ class Objective(Protocol):
     def keeps_latest(self) -> bool:
         """Whether the latest model without a warning is kept, rather than the best by the first measurement."""
 
-    remarks: list[str]
-    """Messages for the user; the loop forwards them and clears the list."""
+    messages: list[str]
+    """Messages to the user; the loop forwards them and clears the list."""
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """Train on one batch, given in parts that are processed one after another.
@@ -91,10 +91,10 @@ class Objective(Protocol):
         """Measurements per picture, `[B]` each, of the exported model; the first decides (higher is better)."""
 
     def warning(self, metrics: Mapping[str, float]) -> str | None:
-        """A sentence for the user if the mean measurements show that something went wrong."""
+        """A message to the user if the mean measurements indicate a problem."""
 
     def export(self, steps: int, metrics: Mapping[str, float]) -> Model:
-        """The model to save. It shares its weights with the training, so use it before the next step."""
+        """The model to save. It shares its weights with the training run, so use it before the next step."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the next step depends on."""
@@ -106,11 +106,11 @@ class Objective(Protocol):
     def input_settings(
         cls, config: TrainConfig, dataset: Dataset, initial: PrepareSettings | None
     ) -> PrepareSettings | None:
-        """How the network's input is made from a picture; `initial` is what the initial model's card says."""
+        """How the network's input is made from a picture; `initial` are the settings in the initial model's card."""
 
     @classmethod
     def ignored_settings(cls, config: TrainConfig, card: ModelCard) -> list[str]:
-        """A sentence for each setting that is ignored because the card of the initial model determines it."""
+        """A message for each setting that is ignored because the card of the initial model determines it."""
 
     @classmethod
     def baselines(cls, config: TrainConfig, dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A network with everything that updates it: optimizer, schedule, scaling, clipping, moving average."""
+"""A network and everything needed to update it: optimizer, schedule, scaling, clipping, moving average."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class Trainable(Generic[Net]):
             self._updates += 1
             self._move_average()
         elif self._scaler.get_scale() < 1.0:
-            # Lowering the scale handles overflow of half precision; below a scale of 1 it is not overflow anymore.
+            # Lowering the scale handles overflow of half precision; below a scale of 1, the cause is not overflow.
             raise NonFiniteError("gradient")
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""pix2pix: a generator learns to produce the picture from its input, a discriminator to separate real from fake."""
+"""pix2pix: a generator learns to produce the picture from its input, and a discriminator to separate real from fake."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Pix2Pix(TranslationObjective):
     """`adversarial * L_GAN + l1 * L1`, against a patch discriminator (Isola et al. 2017, arXiv 1611.07004, eq. 4), and
     perceptual and style terms if configured.
 
-    Both networks are updated at once, from gradients taken before the step.
+    Both networks are updated together, from gradients computed before the step.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Pix2Pix(TranslationObjective):
         self._discriminator = (
             _build_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         )
-        # A blur minimizes L1 alone; no distance to the truth can measure what a discriminator adds.
+        # Blurred pictures minimize L1; no distance to the ground truth measures what a discriminator adds.
         self.keeps_latest = self._discriminator is not None or self._feature_discriminator is not None
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:

@@ -35,7 +35,7 @@ def register(config: type[ObjectiveConfig], objective: type[Any]) -> None:
     Parameters
     ----------
     config
-        Its settings. The default of its field `name` is the name used in recipes; its class variables say what the
+        Its settings. The default of its field `name` is the name used in recipes; its class variables describe what the
         objective is for.
     objective
         A class that implements `Objective`, constructed with `(settings, config, card, network, placement)`.

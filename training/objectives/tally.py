@@ -20,7 +20,7 @@ class Tally:
         self._sums: dict[str, Tensor] = {}
 
     def add(self, terms: Mapping[str, Tensor], share: float) -> None:
-        """Add the terms of a part with a `share` of the batch."""
+        """Add the terms of a part, which makes up the fraction `share` of the batch."""
         for name, value in terms.items():
             weighted = value.detach().float() * share
             self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted

@@ -28,7 +28,7 @@ class TranslationObjective:
 
     Attributes
     ----------
-    remarks
+    messages
         See `Objective`.
     """
 
@@ -46,7 +46,7 @@ class TranslationObjective:
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self.remarks: list[str] = []
+        self.messages: list[str] = []
 
     @property
     def _result(self) -> Network:
@@ -54,7 +54,7 @@ class TranslationObjective:
         raise NotImplementedError
 
     def _inputs(self, batch: Batch, draws: torch.Generator | None = None) -> Tensor:
-        """The network's input, in 0..1: made from the truth, or its partner."""
+        """The network's input, in 0..1: made from the ground truth, or paired with it."""
         if batch.given is not None:
             return batch.given
         if self._card.prepare is None:
@@ -77,7 +77,7 @@ class TranslationObjective:
         known = None if batch.unknown is None else 1.0 - batch.unknown
         error = mean_over((output - batch.image).abs(), known)
         measured = {"psnr": psnr(output, batch.image, known), "l1": error}
-        # A single picture is replaced with itself upside down.
+        # A single picture is replaced with its upside-down version.
         sensitivity = measure_sensitivity(model.predict, given if len(given) > 1 else torch.cat([given, given.flip(2)]))
         return measured | {name: given.new_full((len(given),), value) for name, value in sensitivity.metrics().items()}
 

@@ -23,7 +23,7 @@ from ..dataset.selection import Source
 from .ledger import Ledger
 from .settings import Settings
 
-THREADS = 8  # more than processors, because they mostly wait for the disk
+THREADS = 8  # more than CPUs, because they mostly wait for the disk
 AHEAD = 32  # pictures prefetched
 MAX_STEM_LENGTH = 80
 
@@ -78,7 +78,7 @@ def _format(source: Source, settings: Settings) -> str:
 
 
 def write_squares(sources: Sequence[Source], settings: Settings, ledger: Ledger, quiet: bool) -> list[LeftOut]:
-    """Cut, encode and write; returns pictures that could be read when scanned but not now."""
+    """Cut, encode and write squares; returns pictures that could be read when scanned, but no longer."""
 
     def cut(source: Source) -> LeftOut | None:
         try:

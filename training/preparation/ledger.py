@@ -1,4 +1,4 @@
-"""Record of the files a preparation has written, so that it never replaces or removes others."""
+"""Record of the files that a preparation has written, so that it never replaces or removes others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ledger:
         self._file = self._path.open("a", encoding="utf-8")
 
     def is_foreign(self, name: str) -> bool:
-        """Whether there is a file of this name that we did not write, or that was changed since."""
+        """Whether there is a file of this name that was not written here, or was changed since."""
         found = self._digest(name)
         return found is not None and found not in self._known.get(name, ())
 
@@ -73,7 +73,7 @@ class Ledger:
                 name, digest = json.loads(line)
             except (ValueError, TypeError):
                 continue
-            # Only names in this command's format: a damaged ledger must not lead out of the folder.
+            # Only names in this command's format: a damaged ledger must not point outside the folder.
             if isinstance(name, str) and isinstance(digest, str) and OUR_NAME.fullmatch(name):
                 yield name, digest
 

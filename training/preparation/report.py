@@ -1,4 +1,4 @@
-"""What was done with every picture: for the user, and for the next preparation into the same folder."""
+"""Report on what was done with every picture, for the user and for the next preparation into the same folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from inpaint_core.files.folders import Listing
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
-from ..dataset.scan import LeftOut, remark_on_kinds
+from ..dataset.scan import LeftOut, notes_on_kinds
 from ..dataset.selection import SPLITS, Source
 from .settings import PrepareError, Settings
 
@@ -53,11 +53,11 @@ def make_report(
             },
             "ignored_by_suffix": dict(listing.others),
             "masks": sum(map(len, listing.masks.values())),
-            "in_subfolders": listing.deeper,
+            "in_subfolders": listing.in_subfolders,
         },
         "remarks": [
-            *listing.remarks(),
-            *remark_on_kinds((source.file, source.notes, source.frames) for source in sources),
+            *listing.notes(),
+            *notes_on_kinds((source.file, source.notes, source.frames) for source in sources),
         ],
         "files": sorted(files, key=lambda line: line["file"]),
     }
@@ -86,7 +86,7 @@ def summarize(report: Mapping[str, Any], out: Path) -> str:
     if outcomes:
         parts = [f"{count} {names.get(kind, kind)}" for kind, count in outcomes.items()]
         lines.append(f"skipped: {', '.join(parts)} (details in {REPORT})")
-    lines += [one_line(remark, MAX_MESSAGE_LENGTH) for remark in report["remarks"]]
+    lines += [one_line(note, MAX_MESSAGE_LENGTH) for note in report["remarks"]]
     too_large = next((line for line in report["files"] if line["outcome"] == "bomb"), None)
     if too_large is not None:
         lines.append(one_line(f"{too_large['file']}: {too_large['reason']}", MAX_MESSAGE_LENGTH))

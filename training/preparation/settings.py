@@ -9,7 +9,7 @@ from typing import Literal
 from ..config import DataConfig
 from ..dataset.near_duplicates import DEFAULT_THRESHOLD
 
-WHOLE = 8192  # pictures with a longer shorter side are reduced to this size for comparing and tiling
+WHOLE = 8192  # maximum shorter side for comparing and tiling; larger pictures are reduced to it
 
 
 class PrepareError(ValueError):

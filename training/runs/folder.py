@@ -18,23 +18,24 @@ from inpaint_core.models.registry import ARCHITECTURES
 
 from ..config import FORMER_NAMES, ConfigError, TrainConfig, dump_config, load_recipe
 from ..errors import SettingError
-from .lock import was_cut_off
+from .lock import was_interrupted
 from .state import SavedState, load_newest_state
 
 Resume = Literal["unfinished", "same", "auto", "none"] | Path
 """What to do with an existing run in the folder.
 
 `"unfinished"`: resume it if it was interrupted or has fewer steps than requested; if it is complete or does not match,
-start a new run in the next free folder of the same name with a number. `"same"`: resume it, complete or not, if it has
-this configuration (see `ASIDE`) and these pictures; otherwise start a new run as above. `"auto"`: resume it, or report
-that it is complete. `"none"`: start a new run, in the next free folder if this one is taken. A path: resume that run.
+start a new run in the next free folder, with a number appended to the name. `"same"`: resume it, complete or not, if it
+has this configuration (see `ASIDE`) and these pictures; otherwise start a new run as above. `"auto"`: resume it, or
+report that it is complete. `"none"`: start a new run, in the next free folder if this one is taken. A path: resume that
+run.
 """
 
 ASIDE: dict[str, Any] = {
     **dict.fromkeys(("name", "steps", "device", "preview_every", "checkpoint_every"), True),
     "data": {"folder", "workers", "cache_megabytes"},
 }
-"""Fields that may differ between configurations of the same run, for training it further or elsewhere."""
+"""Fields that may differ between configurations of the same run, so that it can be trained further or elsewhere."""
 
 
 class RunError(SettingError):
@@ -49,15 +50,15 @@ class RunFolder:
     ----------
     state
         The state to resume from; None for a new run.
-    remark
-        A sentence on how the folder was chosen; may be empty.
+    message
+        A message on how the folder was chosen; may be empty.
     run
         Identifier of the run.
     """
 
     path: Path
     state: SavedState | None = None
-    remark: str = ""
+    message: str = ""
     run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -117,8 +118,8 @@ class RunFolder:
 
     @property
     def is_concluded(self) -> bool:
-        """Whether its newest state ended a training that was completely written and reported."""
-        if self.state is None or not self.resumed_here or was_cut_off(self.lock):
+        """Whether its newest state belongs to a training run that was completely written and reported."""
+        if self.state is None or not self.resumed_here or was_interrupted(self.lock):
             return False
         try:
             summary = json.loads(self.summary.read_text(encoding="utf-8"))
@@ -132,30 +133,30 @@ class RunFolder:
         Raises
         ------
         RunError
-            It cannot be created or written, or contains links that lead out of it.
+            It cannot be created or written, or contains links that point outside it.
         """
-        self._refuse_links()
+        self._reject_links()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock.touch()
         except OSError as error:
             raise RunError(cannot_write(self.path, error)) from None
 
-    def _refuse_links(self) -> None:
+    def _reject_links(self) -> None:
         top = Path(os.path.realpath(self.path))
         derived = (self.config, self.metrics, self.loss_plot, self.samples, self.model, self.states, self.report)
         for path in (*derived, self.summary, self.lock):
             if path.is_symlink() and top not in Path(os.path.realpath(path)).parents:
-                raise RunError(f"{path}: this link leads out of the run's folder; remove it, or choose another `out`")
+                raise RunError(f"{path}: this link points outside the run folder; remove it, or choose another `out`")
 
 
 def cannot_write(path: Path, error: OSError) -> str:
-    """One sentence for an unusable output folder."""
+    """Message for an unusable output folder."""
     return f"{path}: cannot be written ({error.strerror or error}); choose another `out`"
 
 
 def check_writable(path: Path) -> None:
-    """Refuse an output folder that obviously cannot be created, without creating anything.
+    """Reject an output folder that obviously cannot be created, without creating anything.
 
     Raises
     ------
@@ -174,8 +175,8 @@ def check_writable(path: Path) -> None:
         raise RunError(f"{path}: cannot be written (no permission in {existing}); choose another `out`")
 
 
-def check_apart(out: Path, data: Path, recursive: bool) -> None:
-    """Refuse to write among the input pictures, where output would be taken for input the next time.
+def check_outside(out: Path, data: Path, recursive: bool) -> None:
+    """Refuse to write among the input pictures, where outputs would be mistaken for inputs the next time.
 
     Raises
     ------
@@ -184,7 +185,7 @@ def check_apart(out: Path, data: Path, recursive: bool) -> None:
     """
     inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(data.expanduser()))
     if inner == outer or (recursive and outer in inner.parents):
-        raise RunError(f"{out}: lies among the pictures of {data}, so output would mix with them; choose another `out`")
+        raise RunError(f"{out}: is among the pictures of {data}, so outputs would mix with them; choose another `out`")
 
 
 def identity(config: TrainConfig, arguments: Mapping[str, object]) -> dict[str, object]:
@@ -214,7 +215,7 @@ def choose_folder(
     wanted
         Its `identity`.
     fingerprint
-        Of the pictures.
+        Fingerprint of the pictures.
 
     Raises
     ------
@@ -224,7 +225,7 @@ def choose_folder(
     if isinstance(resume, Path):
         state = load_newest_state(RunFolder(resume).states)
         if state is None:
-            raise RunError(f"{resume}: holds no complete state to resume from")
+            raise RunError(f"{resume}: contains no complete state to resume from")
         _check_fit(resume, state, wanted)
         return RunFolder(out, state, _resuming(resume, state, fingerprint), state.values["run"])
     _check_foreign(out)
@@ -237,12 +238,12 @@ def choose_folder(
     for number in range(1, 10_000):
         folder = out if number == 1 else out.with_name(f"{out.name}-{number}")
         if number > 1 and folder.is_symlink():
-            continue  # may lead anywhere, but only the requested folder has been allowed
+            continue  # may point anywhere, but only the requested folder was allowed
         state = first if number == 1 else load_newest_state(RunFolder(folder).states)
         if state is None:
             if number > 1:
                 _check_foreign(folder)
-            taken = f"{out} already holds a {'run' if first else 'folder'}: a new one starts in {folder}"
+            taken = f"{out} already contains a {'run' if first else 'folder'}; starting a new one in {folder}"
             return RunFolder(folder, None, taken if number > 1 else "")
         if resume == "none" or _misfit(state, wanted) or state.values.get("fingerprint") != fingerprint:
             continue
@@ -255,7 +256,7 @@ def choose_folder(
             wanted_here = _is_same(folder, config)
         if wanted_here:
             return found
-    raise RunError(f"{out}: there are ten thousand runs of this name; choose another `out`")
+    raise RunError(f"{out}: there are already ten thousand runs with this name; choose another `out`")
 
 
 def _resuming(folder: Path, state: SavedState, fingerprint: str) -> str:
@@ -275,11 +276,11 @@ def _is_same(folder: Path, config: TrainConfig) -> bool:
     return saved.model_dump(exclude=ASIDE) == config.model_dump(exclude=ASIDE)
 
 
-def seed_of_same(out: Path, config: TrainConfig) -> int:
-    """The seed of the newest run in `out` or beside it that matches `config` except for the seed; otherwise that of
+def seed_of_matching_run(out: Path, config: TrainConfig) -> int:
+    """The seed of the newest run in `out` or next to it that matches `config` except for the seed; otherwise that of
     `config`.
 
-    For resuming a run regardless of the seed for a new one.
+    Used to resume a run regardless of the seed that a new one would have.
     """
     aside: dict[str, Any] = {**ASIDE, "seed": True}
     seeds: list[int] = []
@@ -311,7 +312,7 @@ def _identity_of(state: SavedState) -> dict[str, object]:
 
 
 def _misfit(state: SavedState, wanted: Mapping[str, object]) -> dict[str, object]:
-    """What a state has where `wanted` differs, by name."""
+    """The values of a state that differ from `wanted`, by name."""
     saved = _identity_of(state)
     return {name: saved.get(name) for name, value in wanted.items() if saved.get(name) != value}
 
@@ -319,13 +320,13 @@ def _misfit(state: SavedState, wanted: Mapping[str, object]) -> dict[str, object
 def _check_fit(folder: Path, state: SavedState, wanted: Mapping[str, object]) -> None:
     for name, saved in _misfit(state, wanted).items():
         raise RunError(
-            f"{folder}: its run has {name} {saved!r}, but the configuration has {wanted[name]!r}; use the "
-            f"run's own config.yaml, or set `resume` to none"
+            f"{folder}: the run has {name} {saved!r}, but the configuration has {wanted[name]!r}; use the run's own "
+            "config.yaml, or set `resume` to none"
         )
 
 
 def _check_foreign(folder: Path) -> None:
-    """Refuse a folder with a config.yaml that was not written by a run."""
+    """Reject a folder with a config.yaml that was not written by a run."""
     path = RunFolder(folder).config
     if path.exists():
         try:

@@ -21,9 +21,9 @@ AT_WORK = " at work"
 
 @contextmanager
 def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
-    """Hold a lock file; it remains, but is empty if the block has completed.
+    """Hold a lock file; the file remains, but is empty if the block has completed.
 
-    Emptying it is the last write: a process killed before that leaves its mark, see `was_cut_off`.
+    Emptying the file is the last write, so a process killed before that leaves a trace; see `was_interrupted`.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def hold_lock(path: Path, work: str = "training") -> Iterator[None]:
         file.close()
 
 
-def was_cut_off(path: Path) -> bool:
+def was_interrupted(path: Path) -> bool:
     """Whether the last holder of a lock file did not finish its work."""
     try:
         return path.read_text(encoding="utf-8").endswith(AT_WORK)

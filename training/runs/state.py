@@ -1,8 +1,8 @@
 """Exact resume: everything the next step depends on, as safetensors and JSON.
 
-A state is two files, `00001200.safetensors` and `00001200.json`. The JSON is written last and holds the size and
-checksum of the other file and a checksum of itself, so that a state is complete exactly if its JSON says so. The newest
-complete state is found whenever the process was killed and however the files were damaged since.
+A state consists of two files, `00001200.safetensors` and `00001200.json`. The JSON is written last and contains the
+size and checksum of the other file and a checksum of itself, so that the JSON alone shows whether a state is complete.
+The newest complete state is found no matter when the process was killed or how the files were damaged since.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def prune_states(folder: Path, run: str) -> None:
     Parameters
     ----------
     folder
-        No other process may be writing states to it.
+        The folder; no other process may be writing states to it.
     run
         Identifier of the run; states of other runs are kept.
 
@@ -159,7 +159,7 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
     """Convert a tree to JSON, with tensors replaced by their names."""
     if isinstance(value, Tensor):
         name = str(len(tensors))
-        # A copy, because safetensors refuses tensors that share memory.
+        # A copy, because safetensors rejects tensors that share memory.
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(value, Mapping):

@@ -1,1 +1,1 @@
-"""Grids of trainings: configuration, runs, measurements and conclusions."""
+"""Grids of training runs: configuration, runs, measurements and conclusions."""

@@ -1,4 +1,4 @@
-"""Grids of trainings: a base, and axes whose levels are changes to it."""
+"""Grids of training runs: a base, and axes whose levels are changes to it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Changes = dict[str, Any]
 
 
 class TestConfig(Section):
-    """Test crops for every model, with holes, used neither in training nor to choose the best step.
+    """Test crops with holes, the same for every model; used neither in training nor to choose the best step.
 
-    Crops and holes follow the base, whatever an axis changes.
+    Crops and holes follow the base, regardless of what an axis changes.
     """
 
     __test__ = False  # not a pytest test
 
     share: float = Field(0.15, gt=0.0, le=0.5)
-    """Share of the pictures, chosen by their content."""
+    """Fraction of the pictures, chosen by their content."""
     samples: int = Field(64, ge=1, le=4096)
 
 
@@ -43,10 +43,10 @@ class SweepConfig(Section):
 
     name: str = Field("sweep", min_length=1, max_length=100)
     recipe: str | None = Field(None, max_length=4096)
-    """A recipe below the base; None: the defaults of a training."""
+    """A recipe that the base modifies; None: the defaults of a training run."""
     base: Changes = Field(default_factory=dict)
     axes: dict[Label, dict[Label, Changes]] = Field(min_length=1, max_length=10)
-    """Axes by name; levels by name; fields of a training set by the level."""
+    """Axes by name; levels by name; fields of a training run that the level sets."""
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**64)], ...] = Field((0, 1), min_length=1, max_length=1000)
     """Each combination is trained once with each of these."""
     test: TestConfig = TestConfig()
@@ -91,7 +91,7 @@ class Combination:
     seed
         The seed.
     config
-        Configuration of the training.
+        Configuration of the training run.
     """
 
     name: str
@@ -107,9 +107,9 @@ class Sweep:
     Attributes
     ----------
     config
-        As read.
+        The configuration as read.
     base
-        The training modified by the axes.
+        The training run that the axes modify.
     runs
         All combinations, ordered by seed.
     """
@@ -131,7 +131,7 @@ def read_sweep(name: str | Path) -> dict[str, object]:
     if path.suffix not in (".yaml", ".yml"):
         known = sorted(file.stem for file in SWEEP_FOLDER.glob("*.yaml"))
         if str(name) not in known:
-            raise ConfigError(f"no sweep {str(name)!r}: give a .yaml file or one of {', '.join(known)}")
+            raise ConfigError(f"no sweep {str(name)!r}: use a .yaml file or one of {', '.join(known)}")
         path = SWEEP_FOLDER / f"{name}.yaml"
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
@@ -139,12 +139,12 @@ def read_sweep(name: str | Path) -> dict[str, object]:
 
 
 def make_sweep(values: Mapping[str, object], data: str | None = None, steps: int | None = None) -> Sweep:
-    """Check a sweep and every training in it.
+    """Check a sweep and every training run in it.
 
     Parameters
     ----------
     values
-        As read from YAML.
+        The values read from YAML.
     data
         Folder of pictures, instead of the base's.
     steps
@@ -153,7 +153,7 @@ def make_sweep(values: Mapping[str, object], data: str | None = None, steps: int
     Raises
     ------
     ConfigError
-        One line that says what is wrong, and in which combination.
+        The message is one line that states what is wrong, and in which combination.
     """
     try:
         config = SweepConfig.model_validate(values)

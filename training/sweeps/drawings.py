@@ -128,14 +128,15 @@ def draw_pictures(
     given: Sequence[tuple[str, Tensor]],
     filled: Mapping[tuple[str, ...], tuple[str, Tensor | None]],
 ) -> Image.Image:
-    """The same picture filled by every combination: columns are the axis with the most levels, rows all others.
+    """The same picture filled by every combination; the columns are the levels of the axis with the most levels, the
+    rows are those of the others.
 
     Parameters
     ----------
     axes
         Levels by axis.
     given
-        Captions and pictures `[3,H,W]` of the first row: the truth, the holes, fills without training.
+        Captions and pictures `[3,H,W]` of the first row: the ground truth, the holes, fills without training.
     filled
         Caption and picture by one level of every axis; None for a run that failed.
     """

@@ -35,7 +35,7 @@ def write_report(sweep: Sweep, out: Path, runs: Runs, bench: Bench) -> list[str]
     Returns
     -------
     list of str
-        The best combination in a sentence, and one sentence for each axis.
+        One message on the best combination, and one for each axis.
     """
     done: list[tuple[Combination, Outcome]] = []
     for run in sweep.runs:
@@ -77,7 +77,7 @@ def best_combination(done: Done) -> str:
         if None not in scores
     }
     if not means:
-        return "Best combination: none was completed with every seed."
+        return "Best combination: no combination was completed with every seed."
     cell = max(means, key=means.__getitem__)
     return f"Best combination: {', '.join(cell)} ({means[cell]:.2f} dB)."
 
@@ -147,10 +147,10 @@ def _text(
     sizes = " x ".join(f"{len(levels)} {axis}" for axis, levels in config.axes.items())
     steps = sorted({run.config.steps for run, _ in done})
     lines += [
-        f"{len(done)} runs ({sizes} x {len(seeds)} seed{'s' * (len(seeds) != 1)}) of "
-        f"{' or '.join(map(str, steps))} steps on {bench.training_pictures} pictures; the best step of each was "
-        f"chosen on {bench.validation_pictures} others. However they were trained, all are measured in the same way: "
-        f"in the holes of {config.test.samples} fixed crops of {bench.test_pictures} further pictures, "
+        f"{len(done)} runs ({sizes} x {len(seeds)} seed{'s' * (len(seeds) != 1)}) of {' or '.join(map(str, steps))} "
+        f"steps on {bench.training_pictures} pictures; the best step of each was chosen on "
+        f"{bench.validation_pictures} others. However they were trained, all models are measured in the same way: in "
+        f"the holes of {config.test.samples} fixed crops of {bench.test_pictures} further pictures, "
         f"{sweep.base.data.size} pixels square, as 8-bit pictures.",
         "",
         *(f"- {sentence}" for sentence in answers),
@@ -175,12 +175,12 @@ def _axis_table(axis: Axis) -> list[str]:
     if axis.paired:
         how = f"Means over {count}"
         how += "" if axis.seeds else ", each averaged over its seeds,"
-        how += " at which no level failed. Behind the best: mean of the differences at the same settings. "
-        how += "Both with 95 % intervals, paired (Student; Morey 2008), not corrected for the number of comparisons."
+        how += " at which no level failed. Gap to best: mean of the differences at the same settings. "
+        how += "Both with 95% intervals, paired (Student; Morey 2008), not corrected for the number of comparisons."
     else:
         how = "There is no setting at which all levels were completed, so each mean is over the available runs."
     lines = [f"## By {axis.name}", "", how, ""]
-    lines += [f"| {axis.name} | PSNR in the hole, dB | behind the best, dB | its best combination, dB | failed |"]
+    lines += [f"| {axis.name} | PSNR in the hole, dB | gap to best, dB | best combination, dB | failed |"]
     lines += ["| --- | --- | --- | --- | --- |"]
     for level in axis.levels:
         mean = "-" if level.mean is None else _plus_minus(level.mean)
@@ -216,8 +216,8 @@ def _all_table(
         entries.append(
             (
                 psnr,
-                f"| {names} | {psnr:.2f}{below} | {each} | {l1:.4f} | {mse:.5f} | {finished[0].parameters:,} "
-                f"| {seconds:.0f} |",
+                f"| {names} | {psnr:.2f}{below} | {each} | {l1:.4f} | {mse:.5f} | {finished[0].parameters:,} | "
+                f"{seconds:.0f} |",
             )
         )
     for name, values in baselines.items():
@@ -226,8 +226,8 @@ def _all_table(
         entries.append(
             (
                 values["hole_psnr"],
-                f"| *{title}*{blank} | {values['hole_psnr']:.2f} | | {values['hole_l1']:.4f} "
-                f"| {values['hole_mse']:.5f} | | |",
+                f"| *{title}*{blank} | {values['hole_psnr']:.2f} | | {values['hole_l1']:.4f} | "
+                f"{values['hole_mse']:.5f} | | |",
             )
         )
     header = f"| {' | '.join(axes)} | PSNR in the hole, dB | by seed | L1 | MSE | weights | seconds |"

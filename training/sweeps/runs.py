@@ -45,7 +45,7 @@ class Outcome:
     Attributes
     ----------
     outcome
-        `failed` if it diverged, collapsed or did not fit into memory.
+        `failed` if it diverged, collapsed or did not fit in memory.
     steps
         Number of steps requested.
     metrics
@@ -55,7 +55,7 @@ class Outcome:
     best_step
         Step of the model: the best on the validation pictures.
     parameters, seconds
-        Size of the network, time of the training.
+        Size of the network, and duration of the training.
     """
 
     outcome: Literal["done", "failed"]
@@ -104,7 +104,7 @@ class Bench:
         self.folder = pictures.dataset.folder
 
     def pictures(self, data: DataConfig, validation: float) -> Pictures:
-        """The pictures as read by a training: test pictures are the same for all."""
+        """The pictures as read by a training run; the test pictures are the same for all."""
         key = data.model_dump_json()
         if key not in self._pictures:
             whole = load_dataset(data)
@@ -158,11 +158,11 @@ def load_filler(path: Path) -> InpaintingModel:
     Raises
     ------
     CheckpointError
-        It cannot be loaded, or does not fill holes.
+        It cannot be loaded, or is not an inpainting model.
     """
     model = load_model(path)
     if not isinstance(model, InpaintingModel):
-        raise CheckpointError(f"{path}: does not fill holes")
+        raise CheckpointError(f"{path}: not an inpainting model")
     return model
 
 
@@ -190,7 +190,7 @@ class Runs:
         return self._out / "runs" / run.name
 
     def check(self) -> None:
-        """Refuse a folder with runs of another sweep.
+        """Reject a folder with runs of another sweep.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class Runs:
         Parameters
         ----------
         should_stop
-            Checked before every step.
+            Called before every step; stop if it returns true.
         done
             Called for every run that this process completes.
         wait
@@ -245,7 +245,7 @@ class Runs:
         StoppedError
             Stopped on request; unfinished runs are saved.
         OSError
-            The disk is full or failed.
+            The disk is full or a disk error occurred.
         """
         claims = self._out / "claims"
         claims.mkdir(parents=True, exist_ok=True)
@@ -278,7 +278,7 @@ class Runs:
         config, folder = run.config, RunFolder(self.folder(run))
         try:
             if not _is_complete(folder, config):
-                # The result of a shorter training must not be taken for the end of this one.
+                # The result of a shorter run must not be mistaken for the end of this one.
                 folder.summary.unlink(missing_ok=True)
                 dataset = self._bench.pictures(config.data, config.data.held_out).dataset
                 result = run_training(config, out=folder.path, resume="auto", should_stop=should_stop, dataset=dataset)
@@ -288,7 +288,7 @@ class Runs:
         except (StoppedError, LockedError):
             raise
         except (RuntimeError, ValueError, ArithmeticError) as error:
-            # Whatever is wrong with one combination, the others are still useful.
+            # If a combination fails for any reason, the others are still useful.
             folder.path.mkdir(parents=True, exist_ok=True)
             return Outcome("failed", config.steps, {}, " ".join(str(error).split()) or type(error).__name__)
         summary = json.loads(folder.summary.read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ Scores = Mapping[Cell, Sequence[float | None]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and half the width of its 95 % interval, None if there are fewer than two values."""
+    """A mean and half the width of its 95% interval, None if there are fewer than two values."""
 
     mean: float
     half: float | None
@@ -38,11 +38,11 @@ class Level:
     Attributes
     ----------
     mean
-        Over the settings of the other axes, each averaged over the seeds; None if all its runs failed. The interval is
-        that of a paired comparison: the effect of each setting common to all levels is removed (Cousineau 2005, with
-        Morey's correction of 2008).
+        Mean over the settings of the other axes, each averaged over the seeds; None if all its runs failed. The
+        interval is that of a paired comparison: the effect of each setting common to all levels is removed (Cousineau
+        2005, with Morey's correction of 2008).
     behind
-        How much worse it is than the best level at the same settings; None for the best one.
+        Gap to the best level at the same settings; None for the best one.
     best
         Its best setting of the other axes, averaged over the seeds.
     runs, failed
@@ -69,7 +69,7 @@ class Axis:
         Whether the means are over settings at which no level failed; otherwise they are over the available runs of each
         level, and not strictly comparable.
     settings
-        Largest number of pairs in a comparison.
+        Maximum number of pairs in a comparison.
     seeds
         Whether the pairs are seeds, because there is no other axis.
     """
@@ -89,13 +89,13 @@ def analyze(axes: Mapping[str, Sequence[str]], scores: Scores) -> list[Axis]:
     axes
         Levels by axis.
     scores
-        Higher is better; with the same seeds everywhere.
+        Scores, of which higher ones are better; with the same seeds everywhere.
     """
     return [_analyze(number, axes, scores) for number in range(len(axes))]
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Mean with Student's 95 % interval."""
+    """Mean with Student's 95% interval."""
     half = _half_width(np.asarray(values, dtype=float)) if len(values) > 1 else None
     return Estimate(fmean(values), half, len(values))
 
@@ -173,7 +173,7 @@ def answer(axis: Axis, unit: str = "dB") -> str:
         return f"{start} {first} has the highest mean ({where}), but this may be due to chance (one pair).{end}"
     close = [name for name, behind in others if not behind.excludes_zero]
     if not close:
-        interval = f"95 % interval {lead.mean - lead.half:.2f} to {lead.mean + lead.half:.2f}"
+        interval = f"95% interval {lead.mean - lead.half:.2f} to {lead.mean + lead.half:.2f}"
         return f"{start} {first} ({where}), {lead.mean:.2f} {unit} above {second} ({interval}).{end}"
     worse = [name for name, behind in others if behind.excludes_zero]
     more = f"; clearly worse: {_listed(worse)}." if worse else "."

@@ -1,4 +1,4 @@
-// A new Train Model keeps its seed: training goes on where it stopped, and does not begin anew with another seed.
+// A new Train Model node keeps its seed, so that training resumes where it stopped instead of starting over.
 
 import { app } from "../../../scripts/app.js"
 

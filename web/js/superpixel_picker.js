@@ -5,6 +5,7 @@
 
 import { api } from "../../../scripts/api.js"
 import { app } from "../../../scripts/app.js"
+import { whenWidgetsChange } from "./widget_changes.js"
 
 const NODE = "Liminal_MaskFromSLIC"
 const KEPT = "liminal_superpixels" // in the node's properties: which files to show after a reload
@@ -82,7 +83,8 @@ class Picker {
     this.canvas = document.createElement("canvas")
     this.canvas.style.cssText = "flex:1 1 0;min-height:0;width:100%;object-fit:contain;cursor:crosshair"
     this.line = document.createElement("div")
-    this.line.style.cssText = "font:11px sans-serif;opacity:0.7;text-align:center"
+    // Two lines high whatever it says, or the picture would move under the mouse.
+    this.line.style.cssText = "flex:none;height:26px;overflow:hidden;font:11px/13px sans-serif;opacity:0.7;text-align:center"
     this.line.textContent = HINT
     this.element.append(this.canvas, this.line)
     this.canvas.addEventListener("pointermove", (event) => this.hover(this.placeOf(event)))
@@ -124,7 +126,7 @@ class Picker {
     for (let y = 0, at = 0; y < this.canvas.height; y++)
       for (let x = 0; x < this.canvas.width; x++, at++)
         this.labels[at] = this.labelAt(((x + 0.5) * width) / this.canvas.width, ((y + 0.5) * height) / this.canvas.height)
-    const context = this.canvas.getContext("2d")
+    const context = this.canvas.getContext("2d", { willReadFrequently: true })
     context.drawImage(picture, 0, 0, this.canvas.width, this.canvas.height)
     this.picture = context.getImageData(0, 0, this.canvas.width, this.canvas.height)
     this.line.textContent = HELP
@@ -183,8 +185,7 @@ class Picker {
   press(event) {
     const place = this.placeOf(event)
     if (!place || event.button === 1) return
-    event.preventDefault()
-    event.stopPropagation()
+    event.stopPropagation() // not preventDefault: at mouseup the interface looks for changes to remember
     const label = this.labelAt(...place)
     if (this.mode === "index") {
       const { plus } = this.selection()
@@ -217,7 +218,7 @@ class Picker {
   }
 }
 
-// A node whose result was ready already is not told about it: ask what the run has given.
+// A node whose result was cached is not notified: get it from the history of the run.
 const askFor = async (run) => {
   const waiting = (app.graph?._nodes ?? []).filter((node) => node.liminalPicker?.isWanted && !node.liminalPicker.picture)
   if (!waiting.length) return
@@ -245,11 +246,18 @@ app.registerExtension({
     node.liminalPicker = picker
 
     const refresh = () => {
+      const wasHidden = widget.hidden
       widget.hidden = !picker.isWanted
       picker.element.style.visibility = picker.isWanted ? "visible" : "hidden"
-      // Nodes 2.0 ask the element, not the widget, how high it wants to be.
+      // In Nodes 2.0 the height comes from the element, not from the widget.
       picker.element.style.minHeight = picker.isWanted ? `${HEIGHT}px` : "0"
+      fit(!wasHidden && widget.hidden)
       picker.draw()
+    }
+    // The canvas does not resize a node when a widget appears or goes.
+    const fit = (isGone) => {
+      const [width, height] = node.computeSize()
+      node.setSize([Math.max(node.size[0], width), isGone ? height : Math.max(node.size[1], height)])
     }
     const show = (files) => picker.show(files).then(refresh, () => delete node.properties[KEPT])
 
@@ -261,17 +269,10 @@ app.registerExtension({
       node.properties[KEPT] = files
       show(files)
     }
-    const changed = node.onWidgetChanged
-    node.onWidgetChanged = function () {
-      changed?.apply(this, arguments)
+    whenWidgetsChange(node, "select", () => {
       refresh()
-    }
-    const configured = node.onConfigure
-    node.onConfigure = function () {
-      configured?.apply(this, arguments)
-      refresh()
-      if (node.properties[KEPT]) show(node.properties[KEPT])
-    }
+      if (node.properties[KEPT] && !picker.picture) show(node.properties[KEPT])
+    })
     refresh()
   },
 })

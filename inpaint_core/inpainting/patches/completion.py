@@ -1,9 +1,8 @@
 """Patch completion: holes filled with patches copied from the rest of the picture, or from other pictures.
 
 Coarse to fine, the patches that touch the hole are matched to whole known ones, and the pixels of the hole become the
-mean of what the matches would put there, until both agree (Wexler, Shechtman & Irani 2007; Newson et al. 2017). The
-estimate of a finer level comes from that level's own patches at the enlarged correspondences: pixels are never
-enlarged.
+mean of what the matches propose, until both agree (Wexler, Shechtman & Irani 2007; Newson et al. 2017). A finer level
+is initialized with its own patches at the upscaled correspondences: pixels are never upscaled.
 """
 
 from __future__ import annotations
@@ -26,11 +25,12 @@ from .votes import vote
 
 RADIUS = 2  # pixels: patches are squares of 5 x 5
 MIN_LEVEL_SIDE = 16  # pixels: shortest side of the coarsest level
-DIMENSIONS = 32  # of the vectors used to compare patches
-ROUNDS = (3, 5, 8, 12, 16, 20)  # of matching and voting per level, from the finest; the coarse levels matter most
+DIMENSIONS = 32  # dimensions of the vectors used to compare patches
+# rounds of matching and voting per level, from the finest; the coarse levels matter most
+ROUNDS = (3, 5, 8, 12, 16, 20)
 CHEAP = 1 << 16  # patches over all rounds of a level: small holes get more rounds, up to the largest number above
-AGREEMENT = 2  # of the last votes, see `vote`
-MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the level before, to bound memory
+AGREEMENT = 2  # for the last votes; see `vote`
+MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the previous level, to limit memory
 SURROUNDINGS = 1.0  # sources are taken from this fraction of the hole's longer side on every side of it,
 MIN_SURROUNDINGS = 96  # and from at least this many pixels
 
@@ -58,21 +58,21 @@ def fill_from_patches(
     mask
         `[B,1,H,W]`, 1 = hole.
     allowed
-        `[B,1,H,W]`, 1 = may be copied, however far from the hole; None: everything known near it.
+        `[B,1,H,W]`, 1 = may be copied, at any distance from the hole; None: everything known near it.
     sources
         Other pictures `[C,h,w]` of any size to copy from, except for pixels that are not finite.
     guide
-        `[B,C,H,W]`: another fill, which guides the coarse structure.
+        `[B,C,H,W]`: another fill, used as a guide for the coarse structure.
     seed
         Seed of the random search, the same for every picture of a batch.
     check
-        Called between passes; an exception raised by it ends the work.
+        Called between passes; an exception that it raises aborts the fill.
 
     Returns
     -------
     Tensor
         `[B,C,H,W]`: equal to `image` bit for bit outside the hole. If there is no patch to copy, which is logged, the
-        guide or else a smooth fill (pull-push).
+        hole contains the guide or, without one, a smooth fill (pull-push).
 
     Notes
     -----
@@ -108,7 +108,7 @@ def _fill(
     filled = _Completion(own, others, around, seed, check).run()
     if filled is None:
         log.info(
-            "There is no complete patch to copy: the hole is filled %s", "smoothly" if guide is None else "as before"
+            "There is no complete patch to copy, so the hole is filled %s", "smoothly" if guide is None else "as before"
         )
         filled = _smooth(own) if around is None else around
     filled = filled[:, : part_hole.shape[0], : part_hole.shape[1]]
@@ -196,7 +196,7 @@ class _Canvas:
 
 @dataclass(frozen=True)
 class _Matches:
-    """The field of one level, kept for the next."""
+    """The nearest-neighbor field of one level, kept for the next."""
 
     size: tuple[int, int]
     place: Tensor
@@ -212,7 +212,7 @@ class _Matches:
         )
         patch = self.place[small_rows * width + small_columns]
         which, match_rows, match_columns = self.canvas.locate(self.match[patch.clamp(min=0)])
-        here = patch < 0  # nothing was missing there: the patch matches itself
+        here = patch < 0  # the patch was known at that level: it matches itself
         which = torch.where(here, 0, which)
         match_rows = torch.where(here, small_rows, match_rows)
         match_columns = torch.where(here, small_columns, match_columns)
@@ -301,7 +301,7 @@ class _Completion:
         return target, _Matches(size, place, field.match, canvas)
 
     def _guided(self, index: int, vectors: Tensor, canvas: _Canvas, centers: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors of the sources `[N,D+C]`, and the part to append to those of the target's patches `[M,C]`."""
+        """Vectors of the sources `[N,D+C]`, and the part `[M,C]` to append to those of the target's patches."""
         assert self.guides is not None
         own = guide_features(self.guides[index], RADIUS)
         width = canvas.valid.shape[1]

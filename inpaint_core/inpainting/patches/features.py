@@ -41,7 +41,7 @@ def principal_kernel(
     centers
         int64 `[N]`: rows times width plus columns of the centers of whole patches.
     radius
-        Of a patch, in pixels.
+        Radius of a patch in pixels.
     dimensions
         Upper limit of D.
     generator

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHUNK = 1 << 14  # patches compared at once, so that their vectors stay in the processor's cache
+CHUNK = 1 << 14  # patches compared at once, so that their vectors stay in the CPU's cache
 STRIDES = (1, 2, 4)  # neighbors at these distances propose their matches
 NARROWING = 3  # the random search shrinks its radius by this factor each time
 
@@ -46,11 +46,11 @@ class Field:
     valid
         Bool `[Hs,Ws]`: centers of the patches that may be copied.
     sources
-        `[Hs*Ws,D]`: their vectors, see `features`.
+        `[Hs*Ws,D]`: their vectors; see `features`.
     start
         int64 `[M]`: initial match of every patch; a valid center.
     generator
-        For the random search; on the CPU.
+        Source of randomness for the search; on the CPU.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A guide: another fill that decides the coarse structure of a patch fill."""
+"""A guide: another fill that determines the coarse structure of a patch fill."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from .pyramid import Picture, halve
 
-COARSEST = 96  # pixels: the guide is used from the level with no longer side, where its blur does not show
-SIGMA = 2.0  # pixels at each level: only larger structures are compared
-WEIGHT = 0.4  # of the squared difference of blurred colors, relative to that of a pixel of the patch
+COARSEST = 192  # pixels: longest side of the level at which the fill starts from the guide
+SIGMA = 1.0  # pixels at each level: only larger structures are compared
+WEIGHT = 1.0  # of the squared difference of blurred colors, relative to that of a pixel of the patch
 
 
 def guide_levels(guide: Tensor, levels: list[Picture]) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Pyramids of pictures with holes, each level half the size of the one before."""
+"""Pyramids of pictures with holes, each level half the size of the previous one."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Picture:
         """The picture at half its size; sides are rounded up.
 
         A reduced pixel is known if any pixel under its kernel is, and is the weighted mean of those: holes shrink from
-        level to level until nothing is missing. The area that must not be copied grows instead, because not even a
-        trace of it may be copied.
+        level to level until nothing is missing. The area that must not be copied grows instead, so that none of it
+        leaks into reduced pixels.
         """
         values, known = halve(self.values, self.known)
         _, forbidden = halve(self.values[:1], self.known & ~self.usable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CHUNK = 1 << 14  # pixels voted on at once: their proposals stay in the processor's cache
+CHUNK = 1 << 14  # pixels voted on at once: their proposals stay in the CPU's cache
 
 
 def vote(
@@ -24,7 +24,7 @@ def vote(
     pixels
         int64 `[P]`: row times width plus column. Each must lie in some patch.
     size
-        Of the target.
+        Height and width of the target.
     place
         int64 `[H*W]`: the row of a patch's center in `match`, -1 where there is no patch.
     match
@@ -32,7 +32,7 @@ def vote(
     source
         `[C,Hs,Ws]`.
     radius
-        Of a patch, in pixels.
+        Radius of a patch in pixels.
     agreement
         Each proposal is weighted by the number of patches that propose the same source pixel, to this power minus one:
         larger values copy more and mix less.
@@ -83,8 +83,8 @@ def _vote(
 
 
 def _by_agreement(proposals: Tensor, present: Tensor, agreement: int) -> Tensor:
-    """Weights `[N,P]`: the number of present ones with the same proposal, to the power minus one; 0 where not
-    present."""
+    """Weights `[N,P]`: the number of patches present with the same proposal, to the power minus one; 0 where there is
+    no patch."""
     support = torch.zeros_like(present)
     for proposed, weight in zip(proposals, present, strict=True):
         support += (proposals == proposed) * weight

@@ -10,7 +10,7 @@ import numpy as np
 from .request import Canvas, Options, Request, adjust, count_holes
 
 ATTEMPTS = 4
-TOLERANCE = 0.05  # corrections of the target ratio before the changes
+TOLERANCE = 0.05  # tolerance of the number of hole pixels before the changes
 
 
 def draw_augmented(
@@ -21,8 +21,8 @@ def draw_augmented(
 ) -> Canvas:
     """Draw a mask and apply the `dilate`, `rotate` and `crop` of its options.
 
-    If the changes miss the requested ratio, the mask is redrawn with more or fewer holes, a few times; the remaining
-    error is corrected at the rims.
+    If these change the ratio too much, the mask is redrawn with more or fewer holes, up to a few times; the remaining
+    error is corrected at the boundaries of the holes.
     """
     angle = rng.uniform(-options.rotate, options.rotate)
     zoom = rng.uniform(options.crop, 1.0)
@@ -60,7 +60,7 @@ def _change(canvas: Canvas, request: Request, angle: float, zoom: float, place: 
         middle = size * (zoom / 2.0 + (1.0 - zoom) * place) - 0.5
         turn = np.asarray(cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), angle, 1.0 / zoom), np.float64)
         turn[:, 2] += (size - 1) / 2.0 - middle
-        # Mirrored beyond the edge, so that rotation does not bring in known corners.
+        # Mirrored beyond the edge, so that rotation does not introduce known corners.
         mirror = cv2.BORDER_REFLECT_101
         turned = cv2.warpAffine(canvas, turn, size.tolist(), flags=cv2.INTER_NEAREST, borderMode=mirror)
         canvas = np.asarray(turned, np.uint8)

@@ -18,13 +18,13 @@ SIDES: tuple[Side, ...] = ("top", "bottom", "left", "right")
 
 
 class BorderOptions(Options):
-    """Which edges, and how wide the strips are.
+    """Edges and widths of the strips.
 
     A hole ratio may require strips narrower than `smallest`, but never wider than `largest`.
     """
 
     sides: tuple[Side, ...] | None = Field(
-        None, min_length=1, description="Edges to paint beyond; if not given, at least one at random."
+        None, min_length=1, description="Edges to extend the picture beyond; if not given, one or more at random."
     )
     smallest: float = Field(
         0.04,
@@ -39,16 +39,16 @@ class BorderOptions(Options):
     @model_validator(mode="after")
     def _sensible(self) -> BorderOptions:
         if self.smallest > self.largest:
-            raise ValueError(f"smallest is {self.smallest}, largest {self.largest}: swap them")
+            raise ValueError(f"smallest is {self.smallest} and largest is {self.largest}: swap them")
         if self.rotate > 0.0 or self.crop < 1.0:
-            raise ValueError("strips along the edge cannot be rotated or cropped: do not give rotate or crop")
+            raise ValueError("strips along the edge cannot be rotated or cropped: do not use rotate or crop")
         return self
 
 
 def draw(request: Request, options: BorderOptions, rng: np.random.Generator) -> Canvas:
     """Strips along some edges, scaled together until they meet the requested ratio."""
     if request.margin:
-        raise ValueError("border masks always touch the edge: do not give a distance from the edge (border)")
+        raise ValueError("border masks always touch the edge: do not set a distance from the edge (border)")
     request, chosen = _choose(request, options, rng)
     shares = rng.uniform(options.smallest, options.largest, len(SIDES))
 
@@ -72,7 +72,7 @@ def draw(request: Request, options: BorderOptions, rng: np.random.Generator) -> 
 
 
 def _choose(request: Request, options: BorderOptions, rng: np.random.Generator) -> tuple[Request, tuple[bool, ...]]:
-    """A random set of edges that can meet the requested ratio, and the part of the ratio it can meet."""
+    """A random set of edges that can meet the requested ratio, and the part of the ratio's range that it can meet."""
     if options.sides is None:
         candidates = [chosen for chosen in product((False, True), repeat=len(SIDES)) if any(chosen)]
     else:

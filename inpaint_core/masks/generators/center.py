@@ -17,7 +17,7 @@ class CenterOptions(Options):
     """
 
     share: float = Field(
-        0.5, gt=0.0, le=1.0, description="Height and width as fractions of the picture's, if there is no hole ratio."
+        0.5, gt=0.0, le=1.0, description="Height and width as a fraction of the picture's, if there is no hole ratio."
     )
     stretch: float = Field(
         1.0,

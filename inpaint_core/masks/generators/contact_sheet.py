@@ -34,7 +34,7 @@ def draw_contact_sheet(
     seed
         See `generate`.
     folder
-        Masks for families that need a folder of them, which are skipped if None.
+        Masks for families that need a folder of masks; if None, those families are skipped.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Options of a mask family as controls for a user interface: name, kind, bounds, default, tooltip."""
+"""Options of a mask family as controls for a user interface: name, type, bounds, default, tooltip."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Control:
     Attributes
     ----------
     option
-        The field of the family's options that it sets.
+        The field of the family's options that the control sets.
     name
-        Its name; published names never change.
+        The control's name; published names never change.
     tooltip
         What it does, in one or two sentences.
     kind
         `int`, `float`, `bool`, `str` (one of `choices`) or `Path` (a folder).
     default, minimum, maximum, step
-        For a number; `default` also for a switch or a choice (None: the first choice).
+        For numbers; `default` also for switches and choices (None: the first choice).
     choices
         The choices, and the option's value for each.
     read
@@ -51,7 +51,7 @@ class Control:
         Raises
         ------
         TypeError
-            The descriptor is wrong: there is no such option, or no control can show it.
+            The descriptor is invalid: there is no such option, or no control can represent it.
         """
         if self.option not in options.model_fields:
             raise TypeError(f"{options.__name__} has no option {self.option!r}")
@@ -70,15 +70,15 @@ class Control:
         if choices:
             labels = [label for label, value in choices.items() if value == default or label == default]
             default = labels[0] if labels and labels[0] != next(iter(choices)) else None
-        least, most = _bounds(info)
+        low, high = _bounds(info)
         return replace(
             self,
             name=self.name or self.option,
             tooltip=self.tooltip or info.description or "",
             kind=kind,
             default=default,
-            minimum=least if self.minimum is None else self.minimum,
-            maximum=most if self.maximum is None else self.maximum,
+            minimum=low if self.minimum is None else self.minimum,
+            maximum=high if self.maximum is None else self.maximum,
             choices=choices,
         )
 
@@ -99,6 +99,7 @@ def plain_annotation(info: FieldInfo) -> Any:
 
 
 def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
-    """Inclusive bounds; an exclusive bound cannot be shown, so the descriptor has to give the first valid value."""
+    """Inclusive bounds; an exclusive bound cannot be represented, so the descriptor must specify the first valid
+    value."""
     ends = {name: getattr(item, name) for item in info.metadata for name in ("ge", "le") if hasattr(item, name)}
     return ends.get("ge"), ends.get("le")

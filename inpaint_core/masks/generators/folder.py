@@ -1,4 +1,4 @@
-"""The user's own masks: pictures from a folder and its subfolders."""
+"""The user's own masks, from a folder and its subfolders."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ...files.folders import Listing, list_pictures
-from ...files.opening import ImageFileError, read_header, remark_on_frames
+from ...files.opening import ImageFileError, note_on_frames, read_header
 from .controls import Control
 from .generator import Generator
 from .request import Canvas, Options, Request, adjust, count_holes
 
-TRIES = 16  # files tried before the one nearest to the requested ratio is adjusted
+TRIES = 16  # files to try before the one closest to the requested ratio is adjusted
 CACHED_FILES = 1024  # at one bit per pixel, 32 KiB for 512x512
 
 
@@ -37,7 +37,7 @@ class FolderOptions(Options):
 def draw(request: Request, options: FolderOptions, rng: np.random.Generator) -> Canvas:
     """A mask from the folder, cropped to the requested aspect ratio and resized (nearest-exact).
 
-    First a mask of the requested ratio is looked for; failing that, the rim of the nearest one is moved until it
+    If there is no mask of the requested ratio among the files tried, the boundary of the closest one is moved until it
     matches. Unreadable files are skipped.
     """
     files = list_masks(options.folder)
@@ -61,7 +61,7 @@ def draw(request: Request, options: FolderOptions, rng: np.random.Generator) -> 
 
 
 def list_masks(folder: Path) -> tuple[Path, ...]:
-    """Mask files in a folder and its subfolders, sorted, including those named after pictures beside them.
+    """Sorted mask files in a folder and its subfolders, including those named after pictures next to them.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def list_masks(folder: Path) -> tuple[Path, ...]:
 
 
 def masks_of(listing: Listing) -> tuple[Path, ...]:
-    """Masks in a folder: if some are named after pictures beside them, only these; otherwise all files."""
+    """Masks in a folder: if some are named after pictures next to them, only these; otherwise all files."""
     beside = sorted(mask for masks in listing.masks.values() for mask in masks)
     owners = set(listing.masks)
     return tuple(sorted([*beside, *(path for path in listing.pictures if path not in owners)]))
@@ -90,7 +90,7 @@ def check_masks(folder: Path) -> list[str]:
     Returns
     -------
     list of str
-        A sentence for each file that is skipped or has no hole.
+        A message for each file that is skipped or has no hole.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def check_masks(folder: Path) -> list[str]:
             problems.append(f"skipped: {error}")
             continue
         usable += 1
-        problems += [f"{path}: {sentence}" for sentence in remark_on_frames(read_header(path))]
+        problems += [f"{path}: {sentence}" for sentence in note_on_frames(read_header(path))]
         if not bits.any():
             problems.append(f"{path}: the mask has no hole")
     if not usable:
         raise ValueError(f"{folder}: none of {len(files)} masks can be read (first: {problems[0]})")
-    return [*_list(folder, folder.stat().st_mtime_ns).remarks(), *problems]
+    return [*_list(folder, folder.stat().st_mtime_ns).notes(), *problems]
 
 
 @lru_cache(maxsize=16)

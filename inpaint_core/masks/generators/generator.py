@@ -1,4 +1,4 @@
-"""The descriptor of a family of masks: everything that commands, nodes and the trainer ask about it."""
+"""The descriptor of a family of masks: everything that commands, nodes and the trainer need to know."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Generator:
     examples
         Shown on the contact sheet, in this order.
     controls
-        The options that a node offers, in the order of its widgets; never changed once published.
+        The options that a node offers, in the order of its widgets; the order never changes once published.
     max_hole_ratio
-        The largest share of a picture that holes can cover.
+        The largest fraction of a picture that holes can cover.
     touches_edge
         Whether its holes always lie along the picture's edge, so that they cannot keep a distance from it.
     divide
@@ -82,7 +82,7 @@ class Generator:
         Raises
         ------
         ValueError
-            An unknown option or a value out of range, in one sentence.
+            An unknown option or a value out of range; the message is one line.
         """
         try:
             return self.options.model_validate(values)

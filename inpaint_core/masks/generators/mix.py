@@ -22,11 +22,11 @@ class MaskSource(BaseModel):
     name
         A key of `GENERATORS`.
     weight
-        How often it is drawn, relative to the others.
+        Relative frequency of the family.
     options
         Options of the family.
     hole_ratio, border
-        As for `generate`; if None, those of the mixture apply.
+        As for `generate`; if None, the values of the mixture apply.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,7 +89,7 @@ class MaskMix(BaseModel):
         return any(find_generator(source.name).divide is not None for source in self.sources)
 
     def check_files(self) -> list[str]:
-        """Check mask files once, before they are needed; returns a sentence for each unusable one.
+        """Check mask files once, before they are needed; returns a message for each unusable one.
 
         Raises
         ------

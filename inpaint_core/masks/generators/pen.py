@@ -1,4 +1,4 @@
-"""Line widths that are correct on average at every resolution."""
+"""OpenCV line thicknesses whose mean width is correct at every resolution."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 MEASURED = 40  # thicknesses from 1; beyond this, the excess is small relative to the width
 SIDE, HALF_LENGTH = 192, 64.0
-ANGLES = tuple(0.13 + 0.26 * step for step in range(12))  # radians, spread over half a turn
+ANGLES = tuple(0.13 + 0.26 * step for step in range(12))  # radians, evenly distributed over half a turn
 SUBPIXEL_BITS = 4
 
 

@@ -1,7 +1,7 @@
 """A random walk over a grid of cells, as in naoto0804/pytorch-inpainting-with-partial-conv: visited cells are hole.
 
-There a cell is a pixel of 512x512; here it is a fraction of the side, so that the pattern is independent of the
-resolution.
+There, a cell is a pixel of a 512x512 picture; here, it is a fraction of the side, so that the pattern is independent of
+the resolution.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ COLUMN_STEPS = np.array([1, -1, 0, 0], np.int32)
 class RandomWalkOptions(Options):
     """The grid of the walk; if there is no hole ratio, the walk takes as many steps as the grid has cells."""
 
-    grid: int = Field(64, ge=2, le=4096, description="Cells along the shorter side: more give finer paths.")
+    grid: int = Field(
+        64, ge=2, le=4096, description="Number of cells along the shorter side. More cells give finer paths."
+    )
 
 
 def draw(request: Request, options: RandomWalkOptions, rng: np.random.Generator) -> Canvas:
@@ -75,7 +77,7 @@ def _walk(
 
 
 def fold_walk(positions: NDArray[np.int32], length: int) -> NDArray[np.int32]:
-    """Mirror a free walk into 0..length-1: a step into the wall stays in place, as when clipped."""
+    """Fold an unbounded walk into 0..length-1; a step into the wall stays in place, as if clipped."""
     folded = positions % (2 * length)
     return np.minimum(folded, 2 * length - 1 - folded)
 

@@ -1,4 +1,4 @@
-"""Rectangles: one, as in GLCIC (Iizuka et al. 2017, doi:10.1145/3072959.3073659), or several, like LaMa's boxes."""
+"""One rectangle, as in GLCIC (Iizuka et al. 2017, doi:10.1145/3072959.3073659), or several, like LaMa's boxes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class RectanglesOptions(Options):
     @model_validator(mode="after")
     def _ordered(self) -> RectanglesOptions:
         if not 1 <= self.count[0] <= self.count[1] <= 100:
-            raise ValueError(f"count is {self.count}: expected 1 <= least <= greatest <= 100")
+            raise ValueError(f"count is {self.count}: expected 1 <= minimum <= maximum <= 100")
         if not 0.0 < self.sides[0] <= self.sides[1] <= 1.0:
-            raise ValueError(f"sides are {self.sides}: expected 0 < least <= greatest <= 1")
+            raise ValueError(f"sides are {self.sides}: expected 0 < minimum <= maximum <= 1")
         return self
 
 
@@ -59,7 +59,7 @@ GENERATOR = Generator(
         Control(
             "count",
             name="most",
-            tooltip="Maximum number of rectangles; there is at least one.",
+            tooltip="Maximum number of rectangles. The minimum is one.",
             kind=int,
             default=1,
             minimum=1,

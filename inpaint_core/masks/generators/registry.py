@@ -73,11 +73,11 @@ def generate(
     size
         `(H, W)`.
     hole_ratio
-        `(low, high)`: the share of hole pixels lies in `(low, high]` and varies over the interval with the seed. None
-        leaves it to the family.
+        `(low, high)`: the fraction of hole pixels lies in `(low, high]` and varies over the interval with the seed.
+        None leaves it to the family.
     border
-        Distance of holes from the picture's edge: below 1 a fraction of the shorter side, from 1 up pixels of a picture
-        whose shorter side is 512 (Liu et al. 2018 use 50). None: holes may touch the edge.
+        Minimum distance of holes from the picture's edge: a fraction of the shorter side if below 1, otherwise in
+        pixels of a picture whose shorter side is 512 (Liu et al. 2018 use 50). None: holes may touch the edge.
     seed
         An integer, several integers, or a generator to draw from. The global random states are never used.
     image

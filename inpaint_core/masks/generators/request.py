@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 Canvas = NDArray[np.uint8]
-Drawing = Callable[[Canvas, float], None]  # draws a shape at a scale: all of it at 1, almost nothing near 0
+Drawing = Callable[[Canvas, float], None]  # draws a shape at a scale: full size at 1, almost nothing near 0
 
 BISECTIONS = 20
-CLOSENESS = 64  # a scale is close enough if it misses the target by this fraction of the interval
+CLOSENESS = 64  # a scale is close enough if it misses the target by at most 1 / CLOSENESS of the interval
 
 
 class Options(BaseModel):
@@ -23,7 +23,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dilate: float = Field(
-        0.0, ge=0.0, le=0.25, description="Widen holes at random by up to this fraction of the shorter side."
+        0.0, ge=0.0, le=0.25, description="Dilate holes by a random amount, up to this fraction of the shorter side."
     )
     rotate: float = Field(
         0.0,
@@ -41,7 +41,7 @@ class Options(BaseModel):
         return self.dilate > 0.0 or self.rotate > 0.0 or self.crop < 1.0
 
     def check_files(self) -> list[str]:
-        """Check all mask files once, before they are needed; returns a sentence for each unusable one.
+        """Check all mask files once, before they are needed; returns a message for each unusable one.
 
         Raises
         ------
@@ -58,14 +58,14 @@ class Request:
     Attributes
     ----------
     height, width
-        Of the mask.
+        Size of the mask in pixels.
     margin
         Width in pixels of the known margin along every edge.
     low, high
-        Least and greatest number of hole pixels; None if the family decides.
+        Minimum and maximum number of hole pixels; None if the family decides.
     target
-        A number drawn uniformly from low..high, so that many masks cover the interval evenly; None if the family
-        decides.
+        A number of hole pixels drawn uniformly from low..high, so that many masks cover the interval evenly; None if
+        the family decides.
     image
         The picture `[3,H,W]` that the mask is for, if one was given.
     labels
@@ -107,7 +107,7 @@ def count_holes(canvas: Canvas) -> int:
 
 
 def accumulate(request: Request, drawings: Iterable[Drawing]) -> Canvas:
-    """Draw one after another until the requested ratio is met; the last one is drawn as far as it fits.
+    """Apply drawings one after another until the requested ratio is met; the last one is drawn only as far as needed.
 
     Without a ratio all of them are drawn, so `drawings` must be finite; with a ratio it must be infinite.
     """
@@ -136,8 +136,8 @@ def accumulate(request: Request, drawings: Iterable[Drawing]) -> Canvas:
     return adjust(canvas, request)
 
 
-def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
-    """Find the scale (0..`greatest`) at which a drawing meets the requested ratio; without a ratio the scale is 1.
+def scale(request: Request, draw: Drawing, largest: float) -> Canvas:
+    """Find the scale (0..`largest`) at which a drawing meets the requested ratio; without a ratio the scale is 1.
 
     The number of hole pixels must not decrease as the scale increases, apart from rounding.
     """
@@ -146,7 +146,7 @@ def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
         draw(request.inner(canvas), 1.0)
         return canvas
     close = (request.high - request.low) // CLOSENESS
-    smaller, larger = 0.0, greatest
+    smaller, larger = 0.0, largest
     nearest, smallest_error = canvas, request.high + request.target
     for _ in range(BISECTIONS):
         part = (smaller + larger) / 2.0
@@ -163,7 +163,7 @@ def scale(request: Request, draw: Drawing, greatest: float) -> Canvas:
 
 
 def adjust(canvas: Canvas, request: Request) -> Canvas:
-    """Move the rim of the holes by the least amount that corrects the number of hole pixels."""
+    """Move the boundary of the holes by the smallest amount that corrects the number of hole pixels."""
     import cv2
 
     count = count_holes(canvas)

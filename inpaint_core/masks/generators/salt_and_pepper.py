@@ -1,4 +1,4 @@
-"""Coarse cells of a grid, each randomly hole or known: a little of the picture is redrawn everywhere."""
+"""Coarse cells of a grid, each randomly hole or known, all over the picture."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from .request import Canvas, Options, Request, adjust
 
 
 class SaltAndPepperOptions(Options):
-    """Size and share of the hole cells."""
+    """Size and fraction of the hole cells."""
 
     cell: float = Field(1 / 16, gt=0.0, le=1.0, description="Side of a cell, as a fraction of the shorter side.")
-    share: float = Field(0.25, gt=0.0, lt=1.0, description="Share of cells that are hole, if there is no hole ratio.")
+    share: float = Field(
+        0.25, gt=0.0, lt=1.0, description="Fraction of cells that are hole, if there is no hole ratio."
+    )
 
 
 def draw(request: Request, options: SaltAndPepperOptions, rng: np.random.Generator) -> Canvas:

@@ -1,7 +1,7 @@
 """Lines, circles and arcs scattered over the picture, or a few circles and squares pasted into it.
 
-The former are the masks of PConv-Keras and SneakySketchers, the latter those of im-outpainting; pixels became fractions
-of the side.
+The former are the masks of PConv-Keras and SneakySketchers, the latter those of im-outpainting; lengths in pixels were
+converted to fractions of the side.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Brush strokes: chains of straight segments with round ends, like scribbles over a picture.
 
-After the irregular masks of LaMa (Suvorov et al. 2022, arXiv 2109.07161); its pixels at a side of 256 became fractions
-of the side.
+After the irregular masks of LaMa (Suvorov et al. 2022, arXiv 2109.07161); its lengths in pixels, at a side of 256, were
+converted to fractions of the side.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .generator import Example, Generator
 from .pen import SUBPIXEL_BITS, thickness_for
 from .request import Canvas, Drawing, Options, Request, accumulate
 
-SEGMENTS = 5  # most segments of a stroke
-MAX_TURN = 4.0  # radians; a stroke's segments point within a fan of this angle
+SEGMENTS = 5  # maximum number of segments per stroke
+MAX_TURN = 4.0  # radians; the directions of a stroke's segments lie within this angle
 CHUNK = 16
 
 

@@ -14,17 +14,19 @@ from .request import Canvas, Options, Request
 
 
 class SlicOptions(Options):
-    """How the picture is divided (see `slic_labels`); unused if labels are given.
+    """Superpixel segmentation of the picture (see `slic_labels`); unused if labels are given.
 
     The low working resolution is fast and keeps borders equally fine in pictures of 128, 256 or 512 pixels.
     """
 
     n_segments: int = Field(100, ge=2, le=100_000, description="Number of superpixels to choose from.")
     compactness: float = Field(
-        10.0, gt=0.0, description="Small values follow colors closely, large ones give almost square superpixels."
+        10.0, gt=0.0, description="Small values follow colors closely; large ones give almost square superpixels."
     )
     max_side: int = Field(
-        160, ge=16, description="Larger pictures are divided at this size in pixels, and their superpixels enlarged."
+        160,
+        ge=16,
+        description="Larger pictures are segmented at this size in pixels, and the superpixels are scaled up.",
     )
 
 
@@ -41,7 +43,7 @@ def draw(request: Request, options: SlicOptions, rng: np.random.Generator) -> Ca
     labels = request.labels
     if labels is None:
         if request.image is None:
-            raise ValueError("slic masks need a picture: give image (or its labels)")
+            raise ValueError("slic masks need a picture: pass image (or its labels)")
         labels = divide(request.image, options).numpy()
     if labels.shape != (request.height, request.width):
         raise ValueError(

@@ -16,7 +16,7 @@ from .pictures import boundary_overlay
 if TYPE_CHECKING:
     from PIL.Image import Image as Page
 
-LEGIBLE = 30  # side of a superpixel in pixels that fits a number of three digits
+LEGIBLE = 30  # side of a superpixel in pixels that is large enough for a three-digit number
 TEXT = 13  # pixels
 MAX_SIDE = 4096  # longer side in pixels of an enlarged picture
 TARGET_LINES = 8  # of the grid along the longer side
@@ -24,7 +24,7 @@ STEPS = (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000, 10
 
 
 def numbered_overlay(image: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Draw the borders of superpixels over a picture, with each number at the widest place of its superpixel.
+    """Draw the borders of superpixels over a picture, with each number at the widest point of its superpixel.
 
     Parameters
     ----------

@@ -32,8 +32,7 @@ class Clusters:
     colors
         `[k,3]`.
     step
-        Distance between neighboring seeds, in the same pixels: the unit of length in which distance is weighed against
-        color.
+        Distance between neighboring seeds, in the same pixels: the unit in which distance is weighted against color.
     """
 
     rows: Floats
@@ -55,8 +54,8 @@ def to_features(colors: Planes, value_range: tuple[float, float], compactness: f
     colors
         float32 `[C,H,W]`, C = 1 (gray) or 3 (RGB).
     value_range
-        The least and the greatest value, stretched to 0..1 first, as in scikit-image, so that faint pictures are
-        divided equally well.
+        The minimum and the maximum value, stretched to 0..1 first, as in scikit-image, so that low-contrast pictures
+        are segmented equally well.
     compactness
         See `slic_labels`.
 
@@ -109,7 +108,7 @@ def cluster(planes: Planes, clusters: Clusters) -> tuple[Labels, Clusters]:
     planes
         float32 `[3,H,W]`: CIELAB divided by the compactness.
     clusters
-        Initial centers. If all their colors are equal, the first assignment uses position alone.
+        Initial centers. If all their colors are equal, the first assignment uses only the position.
 
     Returns
     -------

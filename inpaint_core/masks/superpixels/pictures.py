@@ -25,7 +25,7 @@ def boundary_overlay(
     mask
         `[B,1,H,W]`, 1 = hole, or None.
     color
-        Of the borders, RGB in 0..1.
+        Color of the borders, RGB in 0..1.
 
     Returns
     -------

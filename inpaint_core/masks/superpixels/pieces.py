@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.signedinteger[Any]]
 
-SPECK = 0.005  # of the desired mean size: smaller pieces are merged all at once
+SPECK = 0.005  # fraction of the desired mean size; smaller pieces are merged all at once
 CANDIDATES = 16  # at most this many pieces per desired one are merged one by one
 
 
@@ -22,15 +22,15 @@ def connected_pieces(labels: Labels) -> Labels:
 
 
 def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32]) -> Labels:
-    """Merge every piece that is not kept into the kept neighbor with the nearest mean color, from the kept ones
-    outwards.
+    """Merge every piece that is not kept into the kept neighbor with the closest mean color, from the kept ones
+    outward.
 
     Parameters
     ----------
     pieces
         `[H,W]`, connected pieces numbered from 0.
     keep
-        `[n]`, which of them are kept; at least one.
+        `[n]`, which of them are kept; at smallest one.
     planes
         float32 `[C,H,W]`, colors.
 
@@ -46,9 +46,9 @@ def absorb(pieces: Labels, keep: NDArray[np.bool_], planes: NDArray[np.float32])
         ready = (owner[first] < 0) & (owner[second] >= 0)
         loose, near = first[ready], owner[second[ready]]
         distance = ((colors[loose] - colors[near]) ** 2).sum(axis=1)
-        least = np.full(len(keep), np.inf, np.float32)
-        np.minimum.at(least, loose, distance)
-        nearest = distance == least[loose]
+        smallest = np.full(len(keep), np.inf, np.float32)
+        np.minimum.at(smallest, loose, distance)
+        nearest = distance == smallest[loose]
         owner[loose[nearest]] = near[nearest]
         left = owner[first] < 0
         first, second = first[left], second[left]
@@ -92,7 +92,7 @@ def merge_smallest(pieces: Labels, count: int, planes: NDArray[np.float32]) -> L
     pieces
         `[H,W]`, connected pieces numbered from 0 without gaps; -1 where there is none.
     count
-        Desired number of pieces; if there are fewer, nothing is merged, nor are pieces without neighbors.
+        Desired number of pieces. If there are fewer, nothing is merged; pieces without neighbors never are.
     planes
         float32 `[C,H,W]`, colors.
 

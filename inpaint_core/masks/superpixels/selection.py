@@ -52,27 +52,28 @@ def select_segments(
     box
         `(x0, y0, x1, y1)` in pixels: superpixels with at least `box_share` of their area inside.
     color, color_tolerance
-        RGB in 0..1, and the greatest CIELAB distance of a superpixel's mean color from it (2 is just noticeable, 100 is
-        from black to white). Needs `image`.
+        RGB in 0..1, and the maximum CIELAB distance of a superpixel's mean color from it (2 is just noticeable, 100 is
+        the distance from black to white). Needs `image`.
     brightness
         Range of a superpixel's mean CIE lightness, from 0 (black) to 1 (white), inclusive. Needs `image`.
     area
-        Range of a superpixel's share of the picture, inclusive.
+        Range of a superpixel's area as a fraction of the picture, inclusive.
     touching_border
         True: only those that touch the picture's edge; False: only those that do not.
     largest, smallest
-        Then only this many of the largest or smallest of the remaining ones.
+        Then keep only this many of the largest or smallest of the remaining superpixels.
     hole_ratio
-        Then a random choice of the remaining ones that covers a share in `(low, high]` of the picture.
+        Then choose randomly among the remaining superpixels, so that they cover a fraction in `(low, high]` of the
+        picture.
     seed
         For the random choice; frame i of a batch draws from `(seed, i)`.
     image
-        `[C,H,W]` or `[B,C,H,W]`, the picture that was divided, or one for all.
+        `[C,H,W]` or `[B,C,H,W]`, the segmented pictures, or one for all.
     all_but
         Invert the selection (the ratio then applies to the superpixels left known).
     frame
-        Select only in this picture of the batch and use the same labels in all others: for labels that are stable
-        across the frames of a clip. None selects separately in every picture.
+        Select only in this picture of the batch, and use the same labels in all others; for labels that are stable
+        across the frames of a clip. None selects in every picture separately.
 
     Returns
     -------
@@ -105,8 +106,8 @@ def select_segments(
         if area is not None:
             chosen &= (sizes >= area[0] * plane.size) & (sizes <= area[1] * plane.size)
         if touching_border is not None:
-            rim = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
-            chosen &= _flags(rim, count) == touching_border
+            edge = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+            chosen &= _flags(edge, count) == touching_border
         if largest is not None:
             chosen = _keep_first(chosen, np.argsort(-sizes, kind="stable"), largest)
         if smallest is not None:
@@ -142,7 +143,7 @@ def choose_at_random(sizes: NDArray[np.integer], low: int, high: int, rng: np.ra
     sizes
         Pixels of every superpixel; those of size 0 are never chosen.
     low, high
-        Least and greatest total.
+        Minimum and maximum number of pixels.
     rng
         Source of the choice.
 
@@ -168,8 +169,8 @@ def choose_at_random(sizes: NDArray[np.integer], low: int, high: int, rng: np.ra
         if low <= total <= high:
             return _flags(np.asarray(chosen, np.int64), len(sizes))
     raise ValueError(
-        f"no choice among {int((sizes > 0).sum())} superpixels covers {low} to {high} pixels: "
-        "widen the ratio, or use more superpixels"
+        f"no choice among {int((sizes > 0).sum())} superpixels covers {low} to {high} pixels: widen the ratio, or use "
+        "more superpixels"
     )
 
 
@@ -179,12 +180,12 @@ def snap_to_labels(mask: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor
     Parameters
     ----------
     mask
-        Any mask that `normalize_mask` accepts; it is resized to the labels. One mask can serve many label maps, and one
-        map many masks.
+        Any mask that `normalize_mask` accepts; it is resized to the labels. A single mask is used for all label maps,
+        and a single label map for all masks.
     labels
         int `[H,W]` or `[B,H,W]`.
     overlap
-        Least share of a superpixel that the mask must cover, 0..1; at 0 a single pixel is enough.
+        Minimum fraction of a superpixel that the mask must cover, 0..1; at 0, a single pixel is enough.
 
     Returns
     -------
@@ -197,7 +198,7 @@ def snap_to_labels(mask: Tensor, labels: Tensor, overlap: float = 0.5) -> Tensor
         Batches do not match, or the overlap is outside 0..1.
     """
     if not 0.0 <= overlap <= 1.0:
-        raise ValueError(f"overlap is {overlap}: expected a share in 0..1")
+        raise ValueError(f"overlap is {overlap}: expected a fraction in 0..1")
     batch = _as_batch(labels)
     rough = normalize_mask(mask, (batch.shape[1], batch.shape[2])).cpu().numpy()[:, 0]
     frames = common_count(len(rough), len(batch), ("masks", "label maps"))
@@ -255,7 +256,7 @@ def _as_batch(labels: Tensor) -> NDArray[np.integer]:
 
 def _pictures(image: Tensor | None, batch: NDArray[np.integer]) -> list[Tensor]:
     if image is None:
-        raise ValueError("selecting by color or brightness needs the picture: give image")
+        raise ValueError("selecting by color or brightness needs the picture: pass image")
     pictures = image if image.ndim == 4 else image[None]
     if pictures.ndim != 4 or pictures.shape[-2:] != batch.shape[-2:] or len(pictures) not in (1, len(batch)):
         raise ValueError(f"the picture {list(image.shape)} does not match the labels {list(batch.shape)}")

@@ -25,7 +25,7 @@ def slic_labels(
     stable: bool = False,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Divide pictures into superpixels: connected pieces of similar color and similar size.
+    """Divide pictures into superpixels: connected regions of similar color and size.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def slic_labels(
         `[C,H,W]` or `[B,C,H,W]`, 0..1; C = 1 (gray), 3 (RGB) or 4 (RGBA). Fully transparent pixels belong to no
         superpixel.
     n_segments
-        Number of superpixels, met within a tenth and usually exactly if the working resolution has at least that many
-        pixels. The actual number is `labels.max() + 1`.
+        Number of superpixels. The result is within a tenth of it, and usually exact, if the working resolution has at
+        least that many pixels. The actual number is `labels.max() + 1`.
     compactness
         Weight of distance relative to color, in units of CIELAB distance: 1 follows color, 100 gives almost squares.
     max_side
@@ -46,8 +46,8 @@ def slic_labels(
         Treat the batch as the frames of a clip: a label means the same piece of the scene in every frame. Each frame
         starts from the superpixels of the previous frame.
     mask
-        Any mask that `normalize_mask` accepts: where it is 1, pixels belong to no superpixel either. One for all
-        pictures, or one for each.
+        Any mask that `normalize_mask` accepts: where it is 1, pixels belong to no superpixel. One for all pictures, or
+        one for each.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def slic_labels(
         raise ValueError(f"superpixels need a picture [C,H,W] or [B,C,H,W] with C = 1, 3 or 4, not {list(image.shape)}")
     if n_segments < 1 or max_side < 1 or not 0 < compactness < float("inf"):
         raise ValueError(
-            f"n_segments={n_segments}, compactness={compactness}, max_side={max_side}: give positive numbers"
+            f"n_segments={n_segments}, compactness={compactness}, max_side={max_side}: expected positive numbers"
         )
     known = _known(image if image.ndim == 4 else image[None], mask)
     frames = (image if image.ndim == 4 else image[None])[:, :3].detach().to("cpu", torch.float32).contiguous().numpy()
@@ -118,7 +118,7 @@ def slic_labels(
 def _value_range(frame: Planes) -> tuple[float, float]:
     low, high = float(frame.min()), float(frame.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError("the picture holds values that are not finite (NaN or infinity): repair it first")
+        raise ValueError("the picture contains values that are not finite (NaN or infinity): repair it first")
     return low, high
 
 
@@ -131,13 +131,13 @@ def _known(pictures: Tensor, mask: Tensor | None) -> NDArray[np.bool_]:
     if mask is not None:
         left_out = normalize_mask(mask, (height, width))[:, 0].cpu().numpy() > 0.5
         if len(left_out) not in (1, count):
-            raise ValueError(f"{count} pictures and {len(left_out)} masks do not match: give equal counts, or one mask")
+            raise ValueError(f"{count} pictures and {len(left_out)} masks do not match: use equal counts, or one mask")
         known &= ~left_out
     return known
 
 
 def _cover(frame: Planes, known: NDArray[np.bool_]) -> Planes:
-    """The frame with unknown pixels in the color of the nearest known ones, so that no edges appear there."""
+    """The frame with unknown pixels replaced with the nearest known ones, so that no artificial edges appear."""
     if known.all() or not known.any():
         return frame if known.any() else np.zeros_like(frame)
     from scipy.ndimage import distance_transform_edt

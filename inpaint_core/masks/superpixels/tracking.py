@@ -13,7 +13,8 @@ def clusters_of(labels: Labels, planes: Planes) -> Clusters:
     count = int(labels.max()) + 1
     rows, columns = centers_of_pieces(labels, count).T
     clusters = Clusters(rows, columns, piece_means(labels, planes, count), math.sqrt(labels.size / count))
-    # The superpixels have not converged as clusters yet; without this the first frames of a static clip would move.
+    # The clusters of the superpixels have not converged yet; without this, they would move in the first frames of a
+    # static clip.
     return cluster(planes, clusters)[1]
 
 
