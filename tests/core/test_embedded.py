@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def test_fills_are_nearer_to_photographs_never_seen_than_classical_ones(name):
             for completer in (load_model(name), ClassicalFill("telea"))
         )
         gains.append(float(ours - classical))
-    assert statistics.fmean(gains) > 0.0
+    assert min(gains) > 0.0
 
 
 @pytest.mark.parametrize("name", EMBEDDED_TRANSLATION)

@@ -12,7 +12,7 @@ from inpaint_core.inpainting.memory import free_bytes, is_out_of_memory
 
 
 class Card:
-    trained_size = 64
+    trained_size = 128
 
 
 class Scarce:
@@ -36,11 +36,11 @@ class Scarce:
         return torch.full_like(image, 0.5)
 
 
-def clip(frames=3, height=150, width=210):
+def clip(frames=3, height=200, width=260):
     image = torch.rand(frames, 3, height, width, generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(1, 1, height, width)
-    mask[..., 30:100, 40:165] = 1
-    mask[..., 125:130, 190:200] = 1
+    mask[..., 40:140, 50:210] = 1
+    mask[..., 170:176, 235:245] = 1
     return image, mask
 
 
@@ -52,7 +52,7 @@ def assert_done(output, image, mask):
 
 
 @pytest.mark.parametrize("strategy", ["auto", "crop", "tile", "resize"])
-@pytest.mark.parametrize("room", [10**9, 64 * 64 * 2, 64 * 64, 32 * 32, 10])
+@pytest.mark.parametrize("room", [10**9, 128 * 128 * 2, 128 * 128, 64 * 64, 10])
 def test_less_at_once_then_smaller_then_the_cpu(strategy, room, caplog):
     image, mask = clip()
     model = Scarce(room)
@@ -70,9 +70,9 @@ def test_less_at_once_then_smaller_then_the_cpu(strategy, room, caplog):
 
 def test_a_whole_frame_is_never_cut_but_may_go_to_the_cpu(caplog):
     image, mask = clip()
-    model = Scarce(150 * 210 * 2)
+    model = Scarce(200 * 260 * 2)
     assert_done(inpaint(model, image, mask, "whole"), image, mask)
-    assert {shape[-2:] for _, shape in model.passes} == {(150, 210)}
+    assert {shape[-2:] for _, shape in model.passes} == {(200, 260)}
     assert model.passes[-1][0] == "meta"
     model = Scarce(10)
     assert_done(inpaint(model, image, mask, "whole"), image, mask)
@@ -80,7 +80,7 @@ def test_a_whole_frame_is_never_cut_but_may_go_to_the_cpu(caplog):
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 64}, {"frames_per_batch": 2, "strategy": "crop"}, {"size": 100, "strategy": "tile"}]
+    "options", [{"size": 128}, {"frames_per_batch": 2, "strategy": "crop"}, {"size": 200, "strategy": "tile"}]
 )
 def test_a_choice_made_by_hand_is_kept_and_ends_in_one_clear_error(options):
     image, mask = clip()
@@ -93,7 +93,7 @@ def test_a_choice_made_by_hand_is_kept_and_ends_in_one_clear_error(options):
     assert next(iter(options)) in message
     assert {kind for kind, _ in model.passes} == {"meta"}
     if "size" in options:
-        assert max(max(shape[-2:]) for _, shape in model.passes) == min(options["size"], 210)
+        assert max(max(shape[-2:]) for _, shape in model.passes) == min(options["size"], 260)
     else:
         assert max(shape[0] for _, shape in model.passes) == 2
 
@@ -104,7 +104,7 @@ def test_on_the_cpu_itself_the_error_says_what_was_tried():
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
 
     image, mask = clip(1)
-    with pytest.raises(MemoryError, match=r"tried 1 window of up to 64 pixels on cpu, then .* free some memory"):
+    with pytest.raises(MemoryError, match=r"tried 1 window of up to 128 pixels on cpu, then .* free some memory"):
         inpaint(Never(0, "cpu"), image, mask)
 
 
@@ -158,7 +158,7 @@ def test_what_counts_as_out_of_memory():
 def test_windows_shrink_to_the_memory_there_is(monkeypatch):
     image, mask = clip(1)
     model = Scarce(10**9)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 32 * 32 * 4 * 2 * memory.BYTES_PER_PIXEL)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 64 * 64 * 4 * 2 * memory.BYTES_PER_PIXEL)
     assert_done(inpaint(model, image, mask), image, mask)
-    assert max(max(shape[-2:]) for _, shape in model.passes) <= 64
+    assert max(max(shape[-2:]) for _, shape in model.passes) <= 128
     assert free_bytes(torch.device("cpu")) != 0
