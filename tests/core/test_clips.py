@@ -82,14 +82,14 @@ def test_motion_is_that_of_the_camera_also_in_the_hole():
 def test_the_fill_moves_with_the_picture_instead_of_flickering():
     frames = panned(2, 6)
     model = Flickering()
-    is_new = torch.cat([fill(model, frame[None], hole(), True) for frame in frames])
+    separate = torch.cat([fill(model, frame[None], hole(), True) for frame in frames])
     followed = run(Flickering(), frames, hole())
 
     def flicker(clip):
         inside = hole()[0, 0, :, 2:] > 0.5
         return float((clip[1:, :, :, :-2] - clip[:-1, :, :, 2:]).abs().mean(1)[:, inside].mean())
 
-    assert flicker(followed) < 0.35 * flicker(is_new)
+    assert flicker(followed) < 0.35 * flicker(separate)
 
 
 def test_what_an_earlier_frame_has_shown_is_used():
