@@ -12,16 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 
 from training.config import TrainConfig, dump_config
 from training.engine.session import run_training
 from training.runs.state import load_newest_state
-from training.sweep import Request, run_sweep
 
 from .conftest import draw_pictures
 from .test_objectives import configure
-from .test_sweep import draw_album, grid, results
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,16 +28,14 @@ pytestmark = pytest.mark.skipif(
 
 
 NAMES = ("reconstruction", "glcic", "pix2pix")
-# One start for all: most of the time goes into starting Python.
+# One start for all trainings: most of the time goes into starting Python.
 PROGRAM = """
 import json, sys
-from training import run, sweep
+from training import run
 from training.placement import process_group
 
-trainings, line = map(json.loads, sys.argv[1:])
-codes = [sweep.main(line)]
 with process_group():
-    codes += [run.main(line) for line in trainings]
+    codes = [run.main(line) for line in json.loads(sys.argv[1])]
 sys.exit(codes[-1] if not any(codes[:-1]) else 99)
 """
 
@@ -64,7 +59,7 @@ def comparable(name: str, pictures: Path) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A sweep and every training by two processes, then one from a state that does not exist: folder, and the end."""
+    """Every training by two processes, and one from a state that does not exist: its folder, and how it ended."""
     folder = tmp_path_factory.mktemp("together")
     pictures = draw_pictures(folder)
     lines = []
@@ -72,20 +67,10 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
         (folder / f"{name}.yaml").write_text(dump_config(comparable(name, pictures)))
         lines.append(["--config", str(folder / f"{name}.yaml"), "--out", str(folder / name)])
     lines.append([*lines[0], "--resume", str(folder / "none")])
-    (folder / "sweep.yaml").write_text(yaml.safe_dump(grid(draw_album(folder)), sort_keys=False))
-    sweep = ["--config", str(folder / "sweep.yaml"), "--out", str(folder / "sweep")]
     program = folder / "program.py"
     program.write_text(PROGRAM)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
-    command += [
-        "--rdzv-backend",
-        "c10d",
-        "--rdzv-endpoint",
-        "localhost:0",
-        str(program),
-        json.dumps(lines),
-        json.dumps(sweep),
-    ]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", str(program), json.dumps(lines)]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -112,15 +97,6 @@ def test_two_processes_give_the_losses_of_one_with_twice_the_batch(
         state = load_newest_state(tmp_path / "two" / "state")
         assert state is not None
         assert state.values["progress"]["samples"] == 22 * 4
-
-
-def test_processes_share_the_runs_of_a_sweep(
-    together: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    folder, done = together
-    assert done.stdout.count("Best model") == 1
-    run_sweep(Request(grid(folder / "album"), tmp_path / "one"))
-    assert results(folder / "sweep") == results(tmp_path / "one")
 
 
 def test_bad_input_ends_all_processes_with_one_line(together: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

@@ -6,11 +6,11 @@ import json
 import math
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import product
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
-    return draw_album(tmp_path)
-
-
-def draw_album(parent: Path) -> Path:
     """Twenty pictures."""
-    folder = parent / "album"
+    folder = tmp_path / "album"
     folder.mkdir()
     for number in range(20):
         draw_picture(number, 40, 36).save(folder / f"{number}.png")
@@ -139,11 +135,11 @@ def test_every_combination_is_run_once_and_measured_in_the_holes_of_the_same_cro
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_killed_again_and_again_it_ends_with_the_results_of_a_quiet_life(
-    album: Path, tmp_path: Path, start: Callable[..., BaseProcess]
-) -> None:
+def test_killed_again_and_again_it_ends_with_the_results_of_a_quiet_life(album: Path, tmp_path: Path) -> None:
     path, out = tmp_path / "grid.yaml", tmp_path / "killed"
     path.write_text(yaml.safe_dump(grid(album), sort_keys=False))
+    line = [sys.executable, "-m", "training.sweep", "--config", str(path), "--out", str(out), "--processes", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def states() -> int:
         return len(list(out.glob("runs/*/state/[0-9]*.json")))
@@ -153,13 +149,12 @@ def test_killed_again_and_again_it_ends_with_the_results_of_a_quiet_life(
 
     before: dict[Path, int] = {}
     for kills in range(KILLS):
-        process = start("training.sweep", ["--config", path, "--out", out, "--processes", 2])
-        while process.is_alive() and (len(complete()) <= kills or states() < 4):
-            time.sleep(0.02)
-        before = complete()
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+        with subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None and (len(complete()) <= kills or states() < 4):
+                time.sleep(0.02)
+            before = complete()
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
         assert not (out / "results.json").exists()
     # What the helper of the killed process is still busy with is finished or left by it; then all is resumed.
     assert command.main(["--config", str(path), "--out", str(out)]) == 0
@@ -235,6 +230,21 @@ def test_a_run_that_diverges_is_recorded_and_the_others_continue(album: Path, tm
     assert f"- {failed[0]['name']}: " in text
     run_sweep(Request(values, tmp_path / "out"))
     assert results(tmp_path / "out") == found
+
+
+@pytest.mark.skipif(
+    not torch.distributed.is_available() or sys.platform == "win32", reason="needs torch.distributed with gloo"
+)
+def test_processes_of_torchrun_share_the_runs(album: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "grid.yaml", tmp_path / "two"
+    path.write_text(yaml.safe_dump(grid(album), sort_keys=False))
+    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    line += ["--rdzv-endpoint", "localhost:0", "-m", "training.sweep", "--config", str(path), "--out", str(out)]
+    done = subprocess.run(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Best model") == 1
+    run_sweep(Request(grid(album), tmp_path / "one"))
+    assert results(out) == results(tmp_path / "one")
 
 
 def test_a_sweep_in_use_elsewhere_is_shared_not_disturbed(album: Path, tmp_path: Path) -> None:
