@@ -1,9 +1,10 @@
 """Run the example workflows in a running ComfyUI by pressing Run, and make their thumbnails: before and after.
 
-    python docs/take_screenshots.py http://127.0.0.1:8188
+    COMFYUI_PYTHON=/path/to/its/python python docs/take_screenshots.py /path/to/ComfyUI
 
-Each thumbnail is saved next to its `.json`; `--graphs FOLDER` also saves a picture of every graph. Needs `pip install
-playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
+starts that ComfyUI with this pack alone, and empty folders; an address such as http://127.0.0.1:8188 uses one that runs
+already. Each thumbnail is saved next to its `.json`; `--graphs FOLDER` also saves a picture of every graph. Needs
+`pip install playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import argparse
 import io
 import json
 import os
+import socket
+import subprocess
+import tempfile
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +31,12 @@ WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
 WIDTH = 1280  # of a picture
 MAX_BYTES = 190_000
 GAP, TEXT = 8, 22  # pixels between before and after, and of their captions
-WORDS = {"Before": "before", "After": "after", "Input, fills and original": ""}
-"""Titles of the nodes whose pictures make a thumbnail, and their captions."""
+WORDS = (
+    {"Before, tiled": "before, repeated", "After, tiled": "after, repeated"},
+    {"Input, fills and original": ""},
+    {"Before": "before", "After": "after"},
+)
+"""Titles of the nodes whose pictures make a thumbnail, and their captions: the first whose nodes are all there."""
 MAX_SCALE = 1.2
 LEFT, TOP = 150, 150  # pixels of the window that the interface covers
 PATIENCE = 900  # seconds that a workflow may run
@@ -39,6 +48,7 @@ SETTINGS = """async () => {
   for (const name of ['Comfy.Minimap.Visible', 'Comfy.Graph.CanvasInfo'])
     await app.ui.settings.setSettingValueAsync(name, false)
 }"""
+RUN = "[data-testid='queue-button'] button, button[data-testid='queue-button']"  # older, newer interfaces
 LOAD = "workflow => app.loadGraphData(workflow)"
 EXTENT = """() => {
   const boxes = app.graph._nodes.map(n => [n.pos[0], n.pos[1] - 40, n.pos[0] + n.size[0], n.pos[1] + n.size[1]])
@@ -59,6 +69,34 @@ def ask(server: str, route: str) -> dict[str, Any]:
         return json.load(answer)
 
 
+@contextmanager
+def started(comfyui: Path) -> Iterator[str]:
+    """Start a ComfyUI with this pack alone, in folders of its own; gives its address."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        packs = Path(folder, "custom_nodes")
+        packs.mkdir()
+        (packs / "liminal-inpaint").symlink_to(WORKFLOWS.parent, target_is_directory=True)
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+        probe.close()
+        options = ["--cpu", "--disable-auto-launch", "--disable-api-nodes", "--base-directory", folder, "--port", port]
+        process = subprocess.Popen([os.environ.get("COMFYUI_PYTHON", "python3"), "main.py", *options], cwd=comfyui)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    ask(f"http://127.0.0.1:{port}", "queue")
+                    break
+                except OSError:
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        raise RuntimeError(f"ComfyUI in {comfyui} did not start") from None
+                    time.sleep(1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
 def open_interface(page: Page, server: str) -> None:
     """Wait for the interface, with the welcome screens and canvas overlays turned off."""
     for _ in range(2):  # the settings apply from the second load on
@@ -73,7 +111,7 @@ def run(page: Page, server: str, workflow: Path) -> dict[str, Any]:
     page.evaluate(LOAD, json.loads(workflow.read_text(encoding="utf-8")))
     page.wait_for_timeout(2000)
     before = ask(server, "history").keys()
-    page.locator("[data-testid='queue-button'] button").first.click()
+    page.locator(RUN).first.click()
     page.wait_for_timeout(5000)
     deadline = time.monotonic() + PATIENCE
     while any(ask(server, "queue").values()):
@@ -107,24 +145,32 @@ def photograph(page: Page, target: Path) -> None:
 def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
     """Save the pictures of the nodes titled Before and After, side by side, as the workflow's thumbnail."""
     titles = {str(node["id"]): node.get("title") for node in json.loads(workflow.read_text(encoding="utf-8"))["nodes"]}
-    shown = {title: outputs[number]["images"][0] for number, title in titles.items() if title in WORDS}
+    shown = {titles[number]: output["images"][0] for number, output in outputs.items() if output.get("images")}
+    words = next(words for words in WORDS if words.keys() <= shown.keys())
     pictures = []
-    for title, word in WORDS.items():
-        if title in shown:
-            with urllib.request.urlopen(f"{server}/view?{urllib.parse.urlencode(shown[title])}", timeout=60) as answer:
-                pictures.append((folded(Image.open(io.BytesIO(answer.read())).convert("RGB")), word))
-    width = (WIDTH - GAP * (len(pictures) - 1)) // len(pictures)
-    scaled = [picture.resize((width, round(width * picture.height / picture.width))) for picture, _ in pictures]
-    page = Image.new("RGB", (WIDTH, max(picture.height for picture in scaled)), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(TEXT)
-    for index, (picture, (_, word)) in enumerate(zip(scaled, pictures, strict=True)):
-        left = index * (width + GAP)
-        page.paste(picture, (left, 0))
-        draw.text((left + 12, 10), word, fill="white", font=font, stroke_width=2, stroke_fill="black")
+    for title in words:
+        with urllib.request.urlopen(f"{server}/view?{urllib.parse.urlencode(shown[title])}", timeout=60) as answer:
+            pictures.append(Image.open(io.BytesIO(answer.read())).convert("RGB"))
+    page = side_by_side(pictures, list(words.values()))
     for quality in (80, 60):
         page.save(workflow.with_suffix(".jpg"), quality=quality, optimize=True)
         if workflow.with_suffix(".jpg").stat().st_size < MAX_BYTES:
             break
+
+
+def side_by_side(pictures: list[Image.Image], words: list[str]) -> Image.Image:
+    """Pictures in a row with their captions, all at one scale, so that one with something added around it is larger."""
+    pictures = [folded(picture) for picture in pictures]
+    scale = (WIDTH - GAP * (len(pictures) - 1)) / sum(picture.width for picture in pictures)
+    scaled = [picture.resize((int(picture.width * scale), round(picture.height * scale))) for picture in pictures]
+    page = Image.new("RGB", (WIDTH, max(picture.height for picture in scaled)), "white")
+    draw, font, left = ImageDraw.Draw(page), ImageFont.load_default(TEXT), 0
+    for picture, word in zip(scaled, words, strict=True):
+        top = page.height - picture.height
+        page.paste(picture, (left, top))
+        draw.text((left + 12, top + 10), word, fill="white", font=font, stroke_width=2, stroke_fill="black")
+        left += picture.width + GAP
+    return page
 
 
 def folded(picture: Image.Image) -> Image.Image:
@@ -158,12 +204,14 @@ def take(server: str, names: list[str], graphs: Path | None) -> Iterator[Path]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     workflows = sorted(path.stem for path in WORKFLOWS.glob("*.json"))
-    parser.add_argument("server", metavar="URL", help="address of a ComfyUI with this pack and no other")
+    parser.add_argument("server", metavar="COMFYUI", help="folder of a ComfyUI, or the address of a running one")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(workflows)} (default: all)")
     parser.add_argument("--graphs", type=Path, metavar="FOLDER", help="folder for pictures of the graphs")
     options = parser.parse_args()
     unknown = set(options.names) - set(workflows)
     if unknown:
         parser.error(f"no such workflow: {', '.join(sorted(unknown))}; choose from {', '.join(workflows)}")
-    for made in take(options.server.rstrip("/"), options.names or workflows, options.graphs):
-        print(made)
+    is_address = options.server.startswith(("http://", "https://"))
+    with nullcontext(options.server.rstrip("/")) if is_address else started(Path(options.server)) as address:
+        for made in take(address, options.names or workflows, options.graphs):
+            print(made, flush=True)

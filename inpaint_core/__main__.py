@@ -10,6 +10,7 @@ from types import ModuleType
 
 from .checkpoints.weights import MAX_PASS_GIB, set_pass_limit
 from .commands.notes import allow_undecodable_names
+from .commands.processes import choose_gpu
 from .files.atomic import unwritten
 from .inpainting.memory import is_out_of_memory
 from .text import MAX_MESSAGE_LENGTH, one_line
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if module is None:
         parser.error("specify a command first")
     try:
+        choose_gpu()
         if parsed.pass_gib is not None:
             set_pass_limit(parsed.pass_gib)
         return module.run(parsed)

@@ -2,7 +2,7 @@
 
 The folder --out receives manifest.json (the pairs of pictures and holes), results/ (every score of every pair),
 report.json, report.md (tables in the format of papers), grid.png and scatter.png. Repeating the command resumes an
-evaluation that was interrupted or killed, and can add more models.
+evaluation that was interrupted or killed, and can add more models. With torchrun, its processes share the pictures.
 
 exit codes: 0 done, 1 out of memory, 2 bad input (one line on standard error), 130 interrupted
 """
@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -27,11 +27,12 @@ from inpaint_core.inpainting.inpaint import STRATEGIES
 from inpaint_core.masks.generators.registry import names_without_options
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
-from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end
+from .command_line import BAD_INPUT, DONE, FAILED, INTERRUPTED, OneLineParser, end, is_first_process
 from .evaluation import report as reports
 from .evaluation.comparison import EvaluationSettings, compare
 from .evaluation.methods import WITH_PATCHES, Method, method_names
 from .evaluation.pairs import BUCKETS, name_bucket, parse_bucket
+from .placement import place, process_group
 from .runs.folder import check_outside, check_writable
 
 BORDERS = {"yes": (True,), "no": (False,), "both": (True, False)}
@@ -52,46 +53,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_outside(options.out, options.data, recursive=True)
         if Path(options.masks).is_dir():
             check_outside(options.out, Path(options.masks), recursive=True)
-        settings = EvaluationSettings(
-            data=options.data,
-            masks=options.masks,
-            size=options.size,
-            count=options.count,
-            buckets=tuple(dict.fromkeys(options.buckets)),
-            borders=BORDERS[options.border],
-            seed=options.seed,
-            strategy=options.strategy,
-            features=options.features,
-            device=str(find_device(options.device)),
-            invert=options.invert,
-            max_megapixels=options.max_megapixels,
-            judge=options.judge,
-        )
-        names = method_names(options.model)
-        methods = [
-            Method(
-                name,
-                open_completer(model.removesuffix(WITH_PATCHES), options.device),
-                "patches" if model.endswith(WITH_PATCHES) else "network",
-            )
-            for name, model in zip(names, options.model, strict=True)
-        ]
-        against = [_reference(model, names, options.model) for model in dict.fromkeys(options.against)]
-        report = compare(methods, settings, options.out, resume=options.resume == "auto", against=against, say=_say)
+        with process_group():
+            report = _evaluate(options)
     except KeyboardInterrupt:
         return end(COMMAND, INTERRUPTED, "interrupted; repeat the command to continue")
     except MemoryError as error:
         return end(COMMAND, FAILED, str(error) or "out of memory")
     except (ValueError, OSError) as error:
         return end(COMMAND, BAD_INPUT, error)
+    if not report:
+        return DONE
     totals = [method | {"summary": method["cells"][-1]["metrics"]} for method in report["methods"]]
     print(reports.short_table(totals))
     print(f"all tables: {options.out / 'report.md'}; pictures: {options.out / 'grid.png'}")
     return DONE
 
 
+def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    settings = EvaluationSettings(
+        data=options.data,
+        masks=options.masks,
+        size=options.size,
+        count=options.count,
+        buckets=tuple(dict.fromkeys(options.buckets)),
+        borders=BORDERS[options.border],
+        seed=options.seed,
+        strategy=options.strategy,
+        features=options.features,
+        device=str(find_device(options.device)),
+        invert=options.invert,
+        max_megapixels=options.max_megapixels,
+        judge=options.judge,
+    )
+    names = method_names(options.model)
+    methods = [
+        Method(
+            name,
+            open_completer(model.removesuffix(WITH_PATCHES), options.device),
+            "patches" if model.endswith(WITH_PATCHES) else "network",
+        )
+        for name, model in zip(names, options.model, strict=True)
+    ]
+    against = [_reference(model, names, options.model) for model in dict.fromkeys(options.against)]
+    return compare(
+        methods,
+        settings,
+        options.out,
+        resume=options.resume == "auto",
+        against=against,
+        say=_say,
+        placement=place(options.device),
+    )
+
+
 def _say(sentence: str) -> None:
-    tqdm.write(one_line(f"{COMMAND}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
+    if is_first_process():
+        tqdm.write(one_line(f"{COMMAND}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
 
 
 def _reference(model: str, names: Sequence[str], models: Sequence[str]) -> str:

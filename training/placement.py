@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -16,6 +16,7 @@ from inpaint_core.devices import find_device
 from .config import ConfigError
 
 Decision = TypeVar("Decision")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,14 @@ class Placement:
         parts: list[list[str]] = [[] for _ in range(self.processes)]
         distributed.all_gather_object(parts, names)
         return [name for part in parts for name in part]
+
+    def gather_to_first(self, value: Value) -> list[Value]:
+        """In the first process the values of all, in the order of their ranks; in the others an empty list."""
+        if self.processes == 1:
+            return [value]
+        parts: list[Any] | None = [None] * self.processes if self.first else None
+        distributed.gather_object(value, parts, dst=0)
+        return parts or []
 
     def any(self, flag: bool) -> bool:
         """Whether the argument is true in any process; all processes have to call this."""

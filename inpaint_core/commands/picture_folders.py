@@ -18,6 +18,7 @@ from ..files.naming import Wanted, distinct_names, reject_inputs, reject_inside
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
 from ..files.suffixes import READABLE_CLIPS, READABLE_SUFFIXES
 from .notes import Notes, blamed
+from .processes import process_count, rank, refuse_several, share_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def search(folder: Path, recursive: bool, notes: Notes) -> Listing:
     listing = list_pictures(folder, recursive)
     if not listing.pictures:
         raise ImageFileError(f"{folder}: no pictures in this folder{listing.found()}")
-    notes.say(folder, listing.notes())
+    if rank() == 0:
+        notes.say(folder, listing.notes())
     return listing
 
 
@@ -143,6 +145,7 @@ def run_over(
     """
     options = {"keep_format": arguments.keep_format, "companions": companions, "also_read": also_read}
     if not arguments.image.is_dir():
+        refuse_several("a single picture")
         (job,) = plan(arguments.image, arguments.out, None, **options)
         work(job.source, job.target)
         print(job.target)
@@ -169,6 +172,8 @@ def run_jobs(
 ) -> int:
     """Process the jobs of a folder one by one; failures are reported, and the rest is still processed.
 
+    With torchrun, each process does its share of them.
+
     Parameters
     ----------
     work
@@ -183,6 +188,7 @@ def run_jobs(
     int
         0, or 2 if a picture failed.
     """
+    jobs = share_of(jobs)
     waiting = [job for job in jobs if not (skip_existing and job.target.is_file())]
     skipped = len(jobs) - len(waiting)
     waiting, failures = _check_all(waiting, check)
@@ -197,7 +203,8 @@ def run_jobs(
                 tqdm.write(f"failed: {failures[-1]}", file=sys.stderr)
             bar.update()
     done = len(jobs) - len(failures) - skipped
-    print(f"wrote {done} of {len(jobs)} pictures to {out}" + f", {skipped} already there" * (skipped > 0))
+    by = f" (process {rank() + 1} of {process_count()})" if process_count() > 1 else ""
+    print(f"wrote {done} of {len(jobs)} pictures to {out}" + f", {skipped} already there" * (skipped > 0) + by)
     if failures:
         print(f"{len(failures)} failed:", *failures, sep="\n  ", file=sys.stderr)
     return 2 if failures else 0

@@ -39,6 +39,7 @@ from ..translation.live import FrameGrabber, FrameSource, LoopedClip, Meter
 from . import picture_folders
 from .live_window import LiveWindow
 from .notes import Notes
+from .processes import refuse_several
 
 CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny", "invert", "stretch")
 
@@ -157,6 +158,7 @@ class _Task:
         )
 
     def picture(self, source: Path) -> int:
+        refuse_several("a single picture")
         (job,) = picture_folders.plan(source, Path(self.arguments.out), None, option="--input")
         write_image(job.target, self._translate_picture(source))
         print(job.target)
@@ -177,6 +179,7 @@ class _Task:
 
     def frames(self, listing: Listing, out: Path) -> int:
         """Pictures of a folder, in order of name, as the frames of a clip."""
+        refuse_several("a clip")
         height, width = self._common_size(listing)
         translator = self._translator()
         with (
@@ -220,6 +223,7 @@ class _Task:
 
     def clip(self, source: Path) -> int:
         """Video to video: frame rate, size and number of frames are kept."""
+        refuse_several("a clip")
         out = Path(self.arguments.out)
         target = out / f"{source.stem}.mp4" if out.is_dir() else out
         if target.suffix.lower() not in CODECS:
@@ -254,6 +258,7 @@ class _Task:
 
     def live(self, source: FrameSource) -> int:
         """Translate the newest frame repeatedly, until q or Ctrl-C is pressed."""
+        refuse_several("a live picture")
         if self.arguments.out == "window":
             with LiveWindow() as window, FrameGrabber(source) as grabber:
                 self._watch(grabber, window)

@@ -1,4 +1,7 @@
-"""A real ComfyUI at $COMFYUI_PATH, started by $COMFYUI_PYTHON on a free port with its own folders."""
+"""A real ComfyUI at $COMFYUI_PATH, started by $COMFYUI_PYTHON on a free port with its own folders.
+
+$COMFYUI_FRONT_END is another interface to serve: the folder `static` of an unpacked comfyui-frontend-package.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,8 @@ class ComfyUI:
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
         self.python = os.environ.get("COMFYUI_PYTHON", "python3")
         arguments = ["--cpu", "--disable-auto-launch", "--disable-api-nodes", "--base-directory", str(base)]
+        if "COMFYUI_FRONT_END" in os.environ:
+            arguments += ["--front-end-root", os.environ["COMFYUI_FRONT_END"]]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [self.python, "main.py", "--port", self.address.split(":")[1], *arguments],

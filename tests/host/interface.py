@@ -59,8 +59,8 @@ WIDGET = """([type, name]) => {
 class Interface:
     """ComfyUI's interface in a browser."""
 
-    def __init__(self, page: Any, comfyui: Any) -> None:
-        self.page, self.comfyui = page, comfyui
+    def __init__(self, page: Any, comfyui: Any, run_button: str) -> None:
+        self.page, self.comfyui, self.run_button = page, comfyui, run_button
         self.renderer = "canvas"
 
     def open(self, renderer: str, nodes: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ class Interface:
     def press_run(self) -> str:
         """Press Run; returns the prompt's id once it is in the server's queue."""
         known = self._prompts()
-        self.page.get_by_label("Run", exact=True).click()
+        self.page.locator(self.run_button).first.click()
         deadline = time.monotonic() + 20
         while not (new := self._prompts() - known):
             assert time.monotonic() < deadline, "Run queued nothing"
@@ -141,5 +141,5 @@ def opened(comfyui: Any) -> Iterator[Interface]:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=tools.FLAGS)
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         tools.open_interface(page, f"http://{comfyui.address}")
-        yield Interface(page, comfyui)
+        yield Interface(page, comfyui, tools.RUN)
         browser.close()

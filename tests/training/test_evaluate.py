@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import shutil
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -297,6 +300,48 @@ def test_a_killed_evaluation_resumes_and_its_report_equals_that_of_one_never_kil
     assert without_times(read(killed)) == without_times(read(quiet))
     for name in ("manifest.json", "grid.png", *(f"results/{file.name}" for file in (quiet / "results").iterdir())):
         assert (killed / name).read_bytes() == (quiet / name).read_bytes(), name
+
+
+TOGETHER = """
+import json, sys
+from training import evaluate
+from training.placement import process_group
+
+with process_group():
+    sys.exit(max(evaluate.main(line) for line in json.loads(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(
+    not torch.distributed.is_available() or sys.platform == "win32", reason="needs torch.distributed with gloo"
+)
+def test_processes_of_torchrun_share_the_pictures_and_give_the_scores_of_one(
+    pictures, masks, model, features, tmp_path, monkeypatch
+):
+    common = ["--data", str(pictures), "--masks", str(masks), "--size", "48", "--count", "44", "--border", "both"]
+    common += ["--buckets", "0.01-0.1", "0.1-0.2", "--features", str(features), "--model", str(model), "telea"]
+    outs = {name: tmp_path / name for name in ("one", "two", "resumed")}
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # as reported by torchrun's processes
+    assert run(*common, "--out", outs["one"]) == 0
+    shutil.copytree(outs["one"], outs["resumed"])  # as if one process had been killed
+    for pattern, count in (("tiny*.jsonl", 9), ("telea.jsonl", 20)):
+        (path,) = (outs["resumed"] / "results").glob(pattern)
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:count]))
+    (outs["resumed"] / "report.json").unlink()
+    program = tmp_path / "program.py"
+    program.write_text(TOGETHER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+    lines = [[*common, "--out", str(outs[name])] for name in ("two", "resumed")]
+    command += ["--rdzv-endpoint", "localhost:0", str(program), json.dumps(lines)]
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = without_times(read(outs["one"]))
+    for name in ("two", "resumed"):
+        assert without_times(read(outs[name])) == expected
+        for file in (outs["one"] / "results").iterdir():
+            assert (outs[name] / "results" / file.name).read_bytes() == file.read_bytes(), (name, file.name)
 
 
 def test_a_cut_file_of_results_loses_whole_batches(tmp_path):

@@ -22,6 +22,7 @@ from inpaint_core.inpainting.inpaint import Strategy
 from inpaint_core.losses.features import FeatureExtractor, load_features
 from inpaint_core.metrics import MAX_PSNR, frechet_distance, kernel_distance
 
+from ..placement import Placement
 from ..runs.lock import hold_lock
 from . import report as reports
 from .drawings import draw_grid, draw_scatter, with_hole
@@ -78,6 +79,7 @@ def compare(
     resume: bool = True,
     against: Sequence[str] = (),
     say: Callable[[str], None] = lambda sentence: None,
+    placement: Placement | None = None,
 ) -> dict[str, Any]:
     """Measure methods on the same pairs and write everything to a folder.
 
@@ -94,12 +96,14 @@ def compare(
         Names of methods: the report includes every other method's paired difference from these.
     say
         Called with a message for each unusable file.
+    placement
+        With several processes, they share the batches, and the first one writes everything.
 
     Returns
     -------
     dict
-        The content of `report.json`. On a CPU, it is the same apart from the times, no matter how often the evaluation
-        was killed and resumed.
+        The content of `report.json`; empty in all but the first process. On a CPU, it is the same apart from the times,
+        no matter how often the evaluation was killed and resumed, and by how many processes.
 
     Raises
     ------
@@ -124,13 +128,22 @@ def compare(
         max_pixels=pixel_limit(settings.max_megapixels),
         say=say,
     )
-    out.mkdir(parents=True, exist_ok=True)
-    with hold_lock(out / ".lock", "evaluation"):
+    placement = placement or Placement(torch.device(settings.device))
+
+    def begin() -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(hold_lock(out / ".lock", "evaluation"))
         if not resume:
             _remove(out)
         _write_manifest(out / "manifest.json", settings, pairs)
         (out / "results").mkdir(exist_ok=True)
-        columns, distances = _measure(methods, pairs, settings, extract, judge, out / "results", against)
+
+    with ExitStack() as stack:
+        placement.agree(begin)
+        measured = _measure(methods, pairs, settings, extract, judge, out / "results", against, placement)
+        if measured is None:
+            return {}
+        columns, distances = measured
         seconds = _time(methods, pairs, settings)
         report = {
             "settings": _explain(settings, pairs, extract),
@@ -191,40 +204,82 @@ def _measure(
     judge: Judge | None,
     folder: Path,
     against: Sequence[str],
-) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
-    """Measure every method on its missing pairs; returns the report's cells for each, and differences."""
+    placement: Placement,
+) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]] | None:
+    """Measure every method on its missing pairs; returns the report's cells for each, and differences.
+
+    Batches are dealt out to the processes in turn and appended in order by the first one, so that the files do not
+    depend on the number of processes. None in all others.
+    """
     count = len(pairs)
     size = 0 if extract is None else pooled(extract(_blank(settings))).shape[1]
+    results: dict[str, Results] = {}
     with ExitStack() as stack:
 
-        def open_results(name: str, model: str) -> Results:
-            identity = {"name": name, "model": model}
-            return stack.enter_context(Results(folder, name, identity, count, BATCH, size))
+        def plan() -> list[_Batch]:
+            for method in methods:
+                identity = {"name": method.name, "model": method.fingerprint()}
+                results[method.name] = stack.enter_context(Results(folder, method.name, identity, count, BATCH, size))
+            if extract is not None:
+                identity = {"name": TRUTH, "model": TRUTH}
+                results[TRUTH] = stack.enter_context(Results(folder, TRUTH, identity, count, BATCH, size))
+            batches = (
+                _Batch(start, tuple(name for name, result in results.items() if result.done <= start))
+                for start in range(0, count, BATCH)
+            )
+            return [batch for batch in batches if batch.missing]
 
-        results = {method.name: open_results(method.name, method.fingerprint()) for method in methods}
-        truths = open_results(TRUTH, TRUTH) if extract is not None else None
-        done = sum(result.done for result in results.values())
-        with tqdm(total=count * len(methods), initial=done, unit="picture", disable=None) as bar:
-            for start in range(0, count, BATCH):
-                waiting = [method for method in methods if results[method.name].done <= start]
-                if not waiting and (truths is None or truths.done > start):
-                    continue
-                image, mask = _load(pairs, range(start, min(start + BATCH, count)), settings)
-                fills = []
-                for method in waiting:
-                    bar.set_description(method.name)
-                    fills.append(method.fill(image, mask, settings.strategy))
-                    bar.update(len(image))
-                truth, measured = _score(image, mask, fills, extract)
-                if judge is not None:
-                    _add_judged(measured, judge, image, mask, fills)
-                if truths is not None and truths.done <= start:
-                    truths.append([{}] * len(image), truth)
-                for method, (scores, rows) in zip(waiting, measured, strict=True):
-                    results[method.name].append(scores, rows)
-    wanted = None if truths is None else truths.features(size)
+        batches = placement.agree(plan)
+        waiting = sum(min(BATCH, count - batch.start) * len(set(batch.missing) - {TRUTH}) for batch in batches)
+        total = count * len(methods)
+        hidden = None if placement.first else True
+        with tqdm(total=total, initial=total - waiting, unit="picture", disable=hidden) as bar:
+            for first in range(0, len(batches), placement.processes):
+                together = batches[first : first + placement.processes]
+                mine = together[placement.rank] if placement.rank < len(together) else None
+                found = None if mine is None else _measure_batch(mine, methods, pairs, settings, extract, judge)
+                for batch, part in zip(together, placement.gather_to_first(found), strict=False):
+                    if part is not None:
+                        for name in batch.missing:
+                            results[name].append(*part[name])
+                    bar.update(min(BATCH, count - batch.start) * len(set(batch.missing) - {TRUTH}))
+    if not placement.first:
+        return None
+    wanted = results.pop(TRUTH).features(size) if extract is not None else None
     cells = {name: _cells(result, wanted, pairs) for name, result in results.items()}
     return cells, [_differences(results, name, pairs) for name in against]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Pairs from `start` on, and the names of the results that lack them."""
+
+    start: int
+    missing: tuple[str, ...]
+
+
+_Measured = dict[str, tuple[list[Scores], Tensor | None]]
+
+
+def _measure_batch(
+    batch: _Batch,
+    methods: Sequence[Method],
+    pairs: Pairs,
+    settings: EvaluationSettings,
+    extract: FeatureExtractor | None,
+    judge: Judge | None,
+) -> _Measured:
+    """Scores and feature rows of each missing method, and of the ground truth if there are features."""
+    image, mask = _load(pairs, range(batch.start, min(batch.start + BATCH, len(pairs))), settings)
+    waiting = [method for method in methods if method.name in batch.missing]
+    fills = [method.fill(image, mask, settings.strategy) for method in waiting]
+    truth, measured = _score(image, mask, fills, extract)
+    if judge is not None:
+        _add_judged(measured, judge, image, mask, fills)
+    found: _Measured = {TRUTH: ([{} for _ in image], None if truth is None else truth.cpu())}
+    for method, (scores, rows) in zip(waiting, measured, strict=True):
+        found[method.name] = scores, None if rows is None else rows.cpu()
+    return found
 
 
 def _score(

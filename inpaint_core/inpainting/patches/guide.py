@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from .pyramid import Picture, halve
 
-COARSEST = 96  # pixels: longest side of the level at which the fill starts from the guide
+COARSEST = 96  # pixels: longest side of the coarsest level of a guided fill, which starts as the guide
 SIGMA = 2.0  # pixels at each level: only larger structures are compared
 WEIGHT = 1.0  # of the squared difference of blurred colors, relative to that of a pixel of the patch
 
