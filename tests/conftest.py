@@ -20,7 +20,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What commands and trainings import; forked processes have it already.
-PRELOADED = ["torch._dynamo", "inpaint_core.commands.inpaint", "training.engine.session", "training.preparation.cutting"]
+PRELOADED = ["torch._dynamo", "inpaint_core.commands.inpaint", "training.engine.session"]
+PRELOADED += ["training.preparation.cutting"]
 
 
 @pytest.fixture(scope="session")
