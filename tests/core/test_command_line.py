@@ -35,7 +35,7 @@ def make_mask(path, height, width):
 
 
 def make_picture(path, kind):
-    height, width = {"1x1": (1, 1), "31x17": (31, 17), "2000x1333": (1333, 2000)}.get(kind, (120, 90))
+    height, width = {"1x1": (1, 1), "31x17": (31, 17), "1000x667": (667, 1000)}.get(kind, (120, 90))
     bands = {"gray": 1, "rgba": 4}.get(kind, 3)
     values = RNG.integers(0, 256, (height // 8 + 1, width // 8 + 1, bands), dtype=np.uint8)
     picture = Image.fromarray(values.squeeze(-1) if bands == 1 else values).resize((width, height))
@@ -49,7 +49,7 @@ def files(folder):
     return ["--image", str(folder / "x.png"), "--mask", str(folder / "y.png"), "--out", str(folder / "z.png")]
 
 
-@pytest.mark.parametrize("kind", ["gray", "rgb", "rgba", "rotated", "1x1", "31x17", "2000x1333"])
+@pytest.mark.parametrize("kind", ["gray", "rgb", "rgba", "rotated", "1x1", "31x17", "1000x667"])
 def test_inpaint_keeps_every_known_pixel_of_every_kind_of_picture(model, tmp_path, kind):
     make_picture(tmp_path / "x.png", kind)
     before = decode_image(tmp_path / "x.png")

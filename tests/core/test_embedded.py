@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from pathlib import Path
 
 import pytest
@@ -60,7 +59,7 @@ def test_every_name_loads_as_listed_and_says_where_it_comes_from(name):
 @pytest.mark.parametrize("name", EMBEDDED_INPAINTING)
 def test_fills_are_nearer_to_photographs_never_seen_than_classical_ones(name):
     gains = []
-    for number, picture in enumerate(PHOTOGRAPHS * 2):
+    for number, picture in enumerate(PHOTOGRAPHS):
         image = photograph(picture)
         mask = generate("strokes", size=(256, 256), hole_ratio=(0.2, 0.4), seed=number)
         ours, classical = (
@@ -68,7 +67,7 @@ def test_fills_are_nearer_to_photographs_never_seen_than_classical_ones(name):
             for completer in (load_model(name), ClassicalFill("telea"))
         )
         gains.append(float(ours - classical))
-    assert statistics.fmean(gains) > 0.0
+    assert min(gains) > 0.0
 
 
 @pytest.mark.parametrize("name", EMBEDDED_TRANSLATION)

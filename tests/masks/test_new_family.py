@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import re
-import subprocess
-import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -140,13 +139,16 @@ def test_pictures_are_filled_and_models_evaluated_with_it(spot: str, tmp_path: P
     assert 0.2 < float(pairs.load(pairs[0])[1].mean()) <= 0.3
 
 
-def test_the_parametrized_tests_of_families_include_it(module: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(module.parent), str(ROOT)])}
-    command = [sys.executable, "-m", "pytest", "-p", module.stem, "-rA", "-k", "spot", "-p", "no:cacheprovider"]
-    command += ["--deselect", "tests/masks/test_new_family.py", "tests/masks/test_generators.py"]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stdout + run.stderr
-    passed = set(re.findall(r"PASSED \S+::(test_\w+)\[.*spot", run.stdout))
+def test_the_parametrized_tests_of_families_include_it(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[..., BaseProcess]
+) -> None:
+    monkeypatch.syspath_prepend(module.parent)
+    report = tmp_path / "report.xml"
+    options = ["-c", ROOT / "pyproject.toml", "-p", module.stem, "-p", "no:cacheprovider", f"--junitxml={report}"]
+    process = start("pytest", [*options, "-k", "spot", ROOT / "tests" / "masks" / "test_generators.py"])
+    process.join(120)
+    assert process.exitcode == 0, report.read_text() if report.exists() else "no report"
+    passed = {case.get("name", "").partition("[")[0] for case in ET.parse(report).iter("testcase")}
     assert passed >= {
         "test_two_hundred_masks_meet_the_requested_ratio",
         "test_masks_depend_on_the_seed_and_on_nothing_else",

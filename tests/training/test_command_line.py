@@ -150,7 +150,18 @@ def test_importing_the_command_loads_nothing_heavy() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 def test_a_command_that_cannot_print_its_message_still_ends_with_its_exit_code() -> None:
+    # Each in its own process, which ends as any other; forked, so that torch is imported once.
+    program = """
+import os, runpy, sys
+import inpaint_core, training.config
+for module in ("training.run", "training.sweep", "training.evaluate"):
+    if child := os.fork():
+        print(module, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    else:
+        sys.argv = [module, "--no-such-option", "1"]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
     with Path("/dev/full").open("w") as full:
-        for module in ("training.run", "training.sweep", "training.evaluate"):
-            line = [sys.executable, "-m", module, "--no-such-option", "1"]
-            assert subprocess.run(line, stderr=full, check=False).returncode == 2
+        line = [sys.executable, "-c", program]
+        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=full, text=True, check=True)
+    assert done.stdout.splitlines() == ["training.run 2", "training.sweep 2", "training.evaluate 2"]

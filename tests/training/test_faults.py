@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -18,13 +18,14 @@ from inpaint_core import load_model
 from inpaint_core.checkpoints import weights
 from inpaint_core.losses.reconstruction import ELEMENTWISE
 from training.callbacks.metrics_log import MetricsLog
-from training.config import ReconstructionConfig, TrainConfig
+from training.config import ReconstructionConfig, TrainConfig, parse_config
 from training.engine.session import run_training
 from training.errors import DivergedError, OutOfMemoryError, SettingError
 from training.events import CheckpointSaved, Event, Message, RolledBack, StepDone
 from training.runs.folder import Resume
 from training.runs.state import load_newest_state
 
+from .conftest import draw_pictures, tiny_values
 from .test_resume import assert_same_files, history
 
 LOSS = ReconstructionConfig().loss
@@ -186,36 +187,49 @@ def left(out: Path) -> dict[str, bytes]:
     return found | {"metrics.jsonl": json.dumps(losses).encode()}
 
 
+class Undisturbed(NamedTuple):
+    """A training, and what it leaves if nothing fails."""
+
+    config: TrainConfig
+    left: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    config = parse_config(tiny_values(draw_pictures(folder)))
+    run_training(config, out=folder / "run")
+    return Undisturbed(config, left(folder / "run"))
+
+
 @pytest.mark.parametrize(
     "pattern",
     ["state/*.safetensors", "state/*.json", "model.safetensors", "samples/*.png", "loss.png"],
 )
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_single_failed_write_is_made_up_for(
-    pattern: str, number: int, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pattern: str, number: int, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_training(tiny, out=tmp_path / "quiet")
     with monkeypatch.context() as patch:
         fill_disk(patch, nth(number, pattern))
-        run_training(tiny, out=tmp_path / "hurt")
-    assert left(tmp_path / "hurt") == left(tmp_path / "quiet")
+        run_training(undisturbed.config, out=tmp_path / "hurt")
+    assert left(tmp_path / "hurt") == undisturbed.left
 
 
 @pytest.mark.parametrize("pattern", ["state/*.safetensors", "state/*.json", "model.safetensors", "samples/*.png"])
 def test_a_disk_that_stays_full_ends_with_an_error_and_a_rerun_recovers(
-    pattern: str, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pattern: str, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_training(tiny, out=tmp_path / "quiet")
     log = Log()
     with monkeypatch.context() as patch:
         fill_disk(patch, lambda path: path.match(pattern))
         with pytest.raises(OSError, match="No space left") as caught:
-            run_training(tiny, out=tmp_path / "hurt", callbacks=[log])
+            run_training(undisturbed.config, out=tmp_path / "hurt", callbacks=[log])
         assert Path(caught.value.filename).match(pattern)
         assert any("No space left" in message and "Errno" not in message for message in log.messages)
         assert log.steps == [1, 2, 3, 4, 5, 6]
-    run_training(tiny, out=tmp_path / "hurt", resume="unfinished")
-    assert left(tmp_path / "hurt") == left(tmp_path / "quiet")
+    run_training(undisturbed.config, out=tmp_path / "hurt", resume="unfinished")
+    assert left(tmp_path / "hurt") == undisturbed.left
 
 
 def test_lines_that_the_log_could_not_write_are_in_the_state_of_a_run_that_is_killed(
@@ -377,8 +391,9 @@ def test_a_tracker_that_fails_is_disabled(
 def test_a_run_whose_model_could_not_be_loaded_is_rejected_before_it_starts(
     tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    large = tiny.model_copy(update={"data": tiny.data.model_copy(update={"size": 4096})})
+    wide = tiny.model.model_copy(update={"arguments": {"width": 64, "max_width": 64, "depth": 1}})
+    large = tiny.model_copy(update={"data": tiny.data.model_copy(update={"size": 1024}), "model": wide})
     monkeypatch.setattr(weights, "_limit", 1.0)
-    with pytest.raises(SettingError, match=r"4096 pixels takes about 2 GiB.*--pass-gib 2"):
+    with pytest.raises(SettingError, match=r"1024 pixels takes about 2 GiB.*--pass-gib 2"):
         run_training(large, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

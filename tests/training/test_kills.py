@@ -3,11 +3,11 @@ run."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import sys
 import time
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
@@ -25,15 +25,13 @@ MAX_LIFE = 0.8  # seconds after the first state of a process
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
-def test_random_kills_lose_no_saved_state(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_random_kills_lose_no_saved_state(tiny: TrainConfig, tmp_path: Path, fork_server: BaseContext) -> None:
     config = tiny.model_copy(update={"steps": 1_000_000, "checkpoint_every": 3})
     out = tmp_path / "killed"
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training.engine.session"])
     moments = random.Random(0)
     saved = -1
     for _ in range(KILLS):
-        process = context.Process(target=run_training, args=(config,), kwargs={"out": out, "resume": "auto"})
+        process = fork_server.Process(target=run_training, args=(config,), kwargs={"out": out, "resume": "auto"})
         process.start()
         while process.is_alive() and newest(out) <= saved:
             time.sleep(0.01)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -294,15 +294,17 @@ def test_a_file_that_was_changed_by_hand_is_not_replaced(albums: Path, tmp_path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_run_leaves_whole_files_and_the_next_one_completes_it(albums: Path, tmp_path: Path) -> None:
+def test_a_killed_run_leaves_whole_files_and_the_next_one_completes_it(
+    albums: Path, tmp_path: Path, start: Callable[..., BaseProcess]
+) -> None:
     out = tmp_path / "out"
-    line = [sys.executable, "-m", "training.prepare", "--data", str(albums), "--out", str(out), "--recursive"]
-    line += ["--size", "16", "--tiles", "--format", "png"]
-    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and len(list(out.glob("train/*.png"))) < 100:
-            time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    line = ["--data", albums, "--out", out, "--recursive", "--size", 16, "--tiles", "--format", "png"]
+    process = start("training.prepare", line)
+    while process.is_alive() and len(list(out.glob("train/*.png"))) < 100:
+        time.sleep(0.002)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not (out / "report.json").exists()
     for path in out.glob("*/[!.]*.png"):
         Image.open(path).load()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
@@ -171,20 +170,23 @@ def test_two_trainers_in_one_folder_are_rejected(tiny: TrainConfig, tmp_path: Pa
         run_training(tiny, out=tmp_path / "run", callbacks=[start_another])
 
 
-def test_killed_run_resumes_to_the_same_weights(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_killed_run_resumes_to_the_same_weights(tiny: TrainConfig, tmp_path: Path, fork_server: BaseContext) -> None:
     from training.config import dump_config
 
     config = tmp_path / "config.yaml"
     config.write_text(dump_config(tiny))
     program = (
-        "import os, signal, sys; from pathlib import Path\n"
+        "import os, signal; from pathlib import Path\n"
         "from training.config import load_recipe; from training.engine.session import run_training\n"
         "from training.events import StepDone\n"
         "def kill(event):\n"
         "    if isinstance(event, StepDone) and event.step == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"run_training(load_recipe({str(config)!r}), out=Path({str(tmp_path / 'parts')!r}), callbacks=[kill])\n"
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    process = fork_server.Process(target=exec, args=(program, {}))
+    process.start()
+    process.join()
+    assert process.exitcode == -9
     run_training(tiny, out=tmp_path / "parts")
     run_training(tiny, out=tmp_path / "whole")
     assert_same_run(tmp_path / "whole", tmp_path / "parts")

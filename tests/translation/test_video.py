@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
-import subprocess
+import signal
 import sys
 import threading
 import time
@@ -26,7 +26,6 @@ from inpaint_core.translation import FrameTranslator
 from inpaint_core.translation.live import FrameGrabber, LoopedClip, Meter
 
 cv2 = pytest.importorskip("cv2")
-ROOT = Path(__file__).parents[2]
 
 
 def small_model() -> TranslationModel:
@@ -285,30 +284,26 @@ def test_translate_rejects_an_inpainting_model_and_inpaint_a_translation_model(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent")
-def test_sigint_leaves_a_playable_file(tmp_path: Path, model_file: Path) -> None:
+def test_sigint_leaves_a_playable_file(
+    tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     clip, out = make_clip(tmp_path / "in.avi", 200), tmp_path / "out.avi"
-    # The signal comes while frame 20 is being made, however fast the machine is.
-    program = """
-import os, signal, sys
-from inpaint_core.__main__ import main
-from inpaint_core.translation import FrameTranslator
+    made, translate = [0], FrameTranslator.__call__
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
-made, translate = [0], FrameTranslator.__call__
+    def count(self: FrameTranslator, frames: torch.Tensor) -> torch.Tensor:
+        made[0] += len(frames)
+        if made[0] >= 20:  # the signal comes while frame 20 is being made, however fast the machine is
+            os.kill(os.getpid(), signal.SIGINT)
+        return translate(self, frames)
 
-def count(self, frames):
-    made[0] += len(frames)
-    if made[0] >= 20:
-        os.kill(os.getpid(), signal.SIGINT)
-    return translate(self, frames)
-
-FrameTranslator.__call__ = count
-sys.exit(main(sys.argv[1:]))
-"""
+    monkeypatch.setattr(FrameTranslator, "__call__", count)
     line = ["translate", "--model", str(model_file), "--input", str(clip), "--out", str(out)]
-    done = subprocess.run([sys.executable, "-c", program, *line], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 130
-    assert "holds the frames written so far" in done.stderr
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
+    try:
+        assert main(line) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "holds the frames written so far" in capsys.readouterr().err
     assert 8 <= len(list(VideoReader(out))) < 40
     assert not list(tmp_path.glob(".out*"))
 
