@@ -7,6 +7,7 @@ from typing import Any
 from comfy_api.v0_0_2 import io
 
 from . import places
+from .places import parse_indices, parse_points
 
 PICKED = ("points", "index")
 """Criteria that support clicking superpixels on the node."""
@@ -180,8 +181,8 @@ def criteria(
             check_range(low, high, may_be_equal=how != "random")
             return [{{"random": "hole_ratio", "brightness": "brightness", "size": "area"}[how]: (low, high)}]
         case {"select": "points", "points": typed, "not_points": others}:
-            taken = places.inside([*places.parse_points(typed), *places.linked_points(points)], size)
-            return [{"points": taken, "negative_points": places.inside(places.parse_points(others), size)}]
+            taken = places.inside([*parse_points(typed), *places.linked_points(points)], size)
+            return [{"points": taken, "negative_points": places.inside(parse_points(others), size)}]
         case {"select": "box", "x": x, "y": y, "width": width, "height": height, "inside": inside}:
             found = [(x, y, x + width, y + height)] if boxes is None else places.linked_boxes(boxes) or [NOWHERE]
             return [{"box": box, "box_share": inside} for box in found]
@@ -192,7 +193,7 @@ def criteria(
         case {"select": "border", "touching": touching}:
             return [{"touching_border": touching}]
         case {"select": "index", "numbers": numbers}:
-            return [{"indices": known_numbers(places.parse_indices(numbers), count)}]
+            return [{"indices": known_numbers(parse_indices(numbers), count)}]
         case {"select": "all"}:
             return [{}]
         case _:
