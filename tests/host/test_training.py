@@ -129,4 +129,5 @@ def test_run_names_that_are_not_plain_names_are_rejected(comfyui, name):
 
 
 def test_a_mistake_is_a_one_line_error(comfyui):
-    assert comfyui.error(training(images=None)) == "there are no pictures to train on: connect images, or select a folder"
+    said = comfyui.error(training(images=None))
+    assert said == "there are no pictures to train on: connect images, or select a folder"
