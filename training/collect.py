@@ -111,8 +111,8 @@ def collect(settings: Settings, web: Web, endpoint: str | None = None, *, quiet:
     check_writable(out)
     out.mkdir(parents=True, exist_ok=True)
     with hold_lock(out / LOCK, "collection"):
-        _remove_uncredited(out, read_credits(out))
         collected = Collected(read_credits(out), _read_rejected(out / REJECTED))
+        _remove_uncredited(out, collected.credits)
         have = {Path(credit.file).stem for credit in collected.credits}
         digests = {credit.sha256 for credit in collected.credits}
         found = source.search(web, endpoint or source.endpoint, settings.query, settings.licences)

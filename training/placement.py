@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed
 
+from inpaint_core.commands.processes import choose_gpu, process_count
 from inpaint_core.devices import find_device
 
 from .config import ConfigError
@@ -102,11 +102,10 @@ def place(name: str) -> Placement:
 @contextmanager
 def process_group() -> Iterator[None]:
     """Join torchrun's processes for the duration of the block; does nothing in a single process or in a joined one."""
-    if int(os.getenv("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+    if process_count() == 1 or distributed.is_initialized():
         yield
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.getenv("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    choose_gpu()
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield

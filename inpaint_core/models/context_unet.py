@@ -10,7 +10,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Arguments, Network
-from .copied_detail import CELL
 from .initialization import initialize_layers
 from .residual_head import REFINING_HEADS, correct_smooth_fill
 
@@ -48,10 +47,11 @@ class ContextUNet(Network):
         `copied_detail`).
     """
 
+    multiple = 2**DEPTH
+    minimum = 2**DEPTH
+
     def __init__(self, width: int, context_width: int, blocks: int, head: Head) -> None:
         super().__init__()
-        self.multiple = max(2**DEPTH, CELL)
-        self.minimum = self.multiple
         widths = [width * 2**level for level in range(DEPTH)]
         self.stem = nn.Sequential(_convolution(4, widths[0]), nn.ReLU(), _convolution(widths[0], widths[0]))
         self.encoder = nn.ModuleList(_level(below, above) for below, above in pairwise(widths))
