@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.context import BaseContext
@@ -32,14 +33,17 @@ def fork_server() -> BaseContext:
     return context
 
 
+def _run(module: str) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
 @pytest.fixture
 def start(fork_server: BaseContext, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Sequence[object]], BaseProcess]:
     """Starts `python -m module *arguments`, only faster."""
 
     def start_command(module: str, arguments: Sequence[object]) -> BaseProcess:
-        process = fork_server.Process(
-            target=runpy.run_module, args=(module,), kwargs={"run_name": "__main__", "alter_sys": True}
-        )
+        process = fork_server.Process(target=_run, args=(module,))
         monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])  # sent to the process
         process.start()
         return process
