@@ -24,7 +24,8 @@ def model(name, **arguments):
     small = dict(ARCHITECTURES[name].small)
     if name == "pix2pix_resnet":
         small["norm"] = "batch"
-    network = build_model(name, **{**small, **arguments})
+    arguments = {**small, **arguments}
+    network = build_model(name, **arguments)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for layer in network.modules():
@@ -36,7 +37,7 @@ def model(name, **arguments):
     task = ARCHITECTURES[name].task
     wrap = InpaintingModel if task == "inpainting" else TranslationModel
     value_range = "signed" if task == "translation" else "unit"
-    return wrap(ModelCard(architecture=name, task=task, value_range=value_range), network)
+    return wrap(ModelCard(architecture=name, arguments=arguments, task=task, value_range=value_range), network)
 
 
 def picture(size, batch=1, seed=0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ from .conftest import draw_picture
 KILLS = min(int(os.environ.get("LIMINAL_KILLS", "1")), 3)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """As in the processes started here, because more threads round sums differently."""
     before = torch.get_num_threads()
@@ -47,14 +48,21 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def album(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty pictures."""
-    folder = tmp_path / "album"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("album")
     for number in range(20):
         draw_picture(number, 40, 36).save(folder / f"{number}.png")
     return folder
+
+
+@pytest.fixture(scope="module")
+def quiet(album: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    """The finished, undisturbed sweep of `grid`."""
+    out = tmp_path_factory.mktemp("quiet") / "out"
+    run_sweep(Request(grid(album), out))
+    return out
 
 
 def grid(album: Path, **changes: object) -> dict[str, Any]:
@@ -135,7 +143,9 @@ def test_every_combination_is_run_once_and_measured_in_the_holes_of_the_same_cro
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_killed_again_and_again_it_ends_with_the_results_of_a_quiet_life(album: Path, tmp_path: Path) -> None:
+def test_killed_again_and_again_it_ends_with_the_results_of_a_quiet_life(
+    album: Path, tmp_path: Path, quiet: Path
+) -> None:
     path, out = tmp_path / "grid.yaml", tmp_path / "killed"
     path.write_text(yaml.safe_dump(grid(album), sort_keys=False))
     line = [sys.executable, "-m", "training.sweep", "--config", str(path), "--out", str(out), "--processes", "2"]
@@ -160,9 +170,8 @@ def test_killed_again_and_again_it_ends_with_the_results_of_a_quiet_life(album: 
     assert command.main(["--config", str(path), "--out", str(out)]) == 0
     assert before
     assert before.items() <= complete().items()
-    run_sweep(Request(grid(album), tmp_path / "quiet"))
-    assert results(out) == results(tmp_path / "quiet")
-    assert curves_of(out) == curves_of(tmp_path / "quiet")
+    assert results(out) == results(quiet)
+    assert curves_of(out) == curves_of(quiet)
 
 
 def curves_of(out: Path) -> dict[str, list[tuple[int, float, float | None]]]:
@@ -176,7 +185,7 @@ def curves_of(out: Path) -> dict[str, list[tuple[int, float, float | None]]]:
     }
 
 
-def test_a_stop_in_the_middle_of_a_run_changes_nothing(album: Path, tmp_path: Path) -> None:
+def test_a_stop_in_the_middle_of_a_run_changes_nothing(album: Path, tmp_path: Path, quiet: Path) -> None:
     for asked in (3, 4, 9):
 
         def should_stop(count: list[int] = [asked]) -> bool:  # noqa: B006
@@ -186,14 +195,15 @@ def test_a_stop_in_the_middle_of_a_run_changes_nothing(album: Path, tmp_path: Pa
         with pytest.raises(StoppedError):
             run_sweep(Request(grid(album), tmp_path / "stopped"), should_stop)
     run_sweep(Request(grid(album), tmp_path / "stopped"))
-    run_sweep(Request(grid(album), tmp_path / "quiet"))
-    assert results(tmp_path / "stopped") == results(tmp_path / "quiet")
-    assert curves_of(tmp_path / "stopped") == curves_of(tmp_path / "quiet")
+    assert results(tmp_path / "stopped") == results(quiet)
+    assert curves_of(tmp_path / "stopped") == curves_of(quiet)
 
 
-def test_complete_runs_are_not_repeated_and_levels_can_be_added(album: Path, tmp_path: Path) -> None:
+def test_complete_runs_are_not_repeated_and_levels_can_be_added(
+    album: Path, tmp_path: Path, quiet: Path
+) -> None:
     values = grid(album)
-    run_sweep(Request(values, tmp_path / "out"))
+    shutil.copytree(quiet, tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*") if path.is_file()}
     values["axes"]["loss"]["charbonnier"] = {"objective": {"loss": "charbonnier"}}
     run_sweep(Request(values, tmp_path / "out"))
@@ -235,7 +245,7 @@ def test_a_run_that_diverges_is_recorded_and_the_others_continue(album: Path, tm
 @pytest.mark.skipif(
     not torch.distributed.is_available() or sys.platform == "win32", reason="needs torch.distributed with gloo"
 )
-def test_processes_of_torchrun_share_the_runs(album: Path, tmp_path: Path) -> None:
+def test_processes_of_torchrun_share_the_runs(album: Path, tmp_path: Path, quiet: Path) -> None:
     path, out = tmp_path / "grid.yaml", tmp_path / "two"
     path.write_text(yaml.safe_dump(grid(album), sort_keys=False))
     line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
@@ -243,8 +253,7 @@ def test_processes_of_torchrun_share_the_runs(album: Path, tmp_path: Path) -> No
     done = subprocess.run(line, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Best model") == 1
-    run_sweep(Request(grid(album), tmp_path / "one"))
-    assert results(out) == results(tmp_path / "one")
+    assert results(out) == results(quiet)
 
 
 def test_a_sweep_in_use_elsewhere_is_shared_not_disturbed(album: Path, tmp_path: Path) -> None:
