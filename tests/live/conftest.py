@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,10 +117,19 @@ class Device:
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[], None]) -> Device:
+def device(monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[], None]) -> Iterator[Device]:
     """The only virtual camera; Ctrl-C is pressed after 12 frames unless a test does something else."""
     camera = pytest.importorskip("pyvirtualcam.camera")
     device = Device()
     device.on_frame = lambda number: interrupt() if number == 12 else None
     monkeypatch.setattr(camera, "BACKENDS", {"stand-in": device.open})
-    return device
+    kept = []
+
+    class Kept(camera.Camera):  # pyvirtualcam also closes a camera that nothing refers to any more
+        def __init__(self, *given: Any, **named: Any) -> None:
+            kept.append(self)
+            super().__init__(*given, **named)
+
+    monkeypatch.setattr("pyvirtualcam.Camera", Kept)
+    yield device
+    assert device.closed == len(kept)

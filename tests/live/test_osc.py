@@ -45,6 +45,7 @@ HOSTILE = {
     "not ASCII": "/zööm\0\0".encode() + b",f\0\0" + bytes(4),
     "misaligned": b"/zoom\0,f\0\0" + bytes(6),
     "unknown types": b"/zoom\0\0\0," + b"Z" * 200 + bytes(4),
+    "types after the types": b"/\0,\0,ZZZ" + bytes(8),
     "array": b"/zoom\0\0\0,[f\0" + bytes(4),
     "truncated": ZOOM[:-7],
     "bundle of nothing": b"#bundle\0",

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from inpaint_core.__main__ import main
-from inpaint_core.files.videos import write_clip
+from inpaint_core.files.videos import VideoError
+from inpaint_core.live.virtual_camera import VirtualCamera
 from inpaint_core.translation import FrameTranslator
-from inpaint_core.translation.live import LoopedClip
+from inpaint_core.translation.live import LoopedClip, Meter
 
 pytest.importorskip("cv2")
 
@@ -75,13 +76,17 @@ def test_ctrl_c_closes_the_device_and_the_clip(
     assert capsys.readouterr().err == "interrupted\n"
 
 
-@pytest.mark.usefixtures("unchanged")
-def test_an_odd_size_loses_its_last_row_and_column(device, model_file: Path, tmp_path: Path) -> None:
-    with write_clip(tmp_path / "odd.avi", 25.0, 31, 45) as clip:
-        clip.write(torch.rand(3, 31, 45, generator=torch.Generator().manual_seed(0)))
-    line = ["translate", "--model", str(model_file), "--input", str(tmp_path / "odd.avi"), "--out", "virtualcam"]
-    assert main(line) == 130
-    assert device.frames[0].shape == (30, 44, 3)
+def test_an_odd_size_loses_its_last_row_and_column(device, translator: FrameTranslator) -> None:
+    frame = torch.rand(3, 31, 45, generator=torch.Generator().manual_seed(0)).mul(255.0).round() / 255.0
+    with VirtualCamera(25.0, 31, 45) as camera:
+        camera.show(frame, translator, Meter())
+    expected = frame[:, :30, :44].mul(255.0).round().permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(device.frames[0], expected.astype(np.uint8))
+
+
+def test_frames_of_one_pixel_are_refused() -> None:
+    with pytest.raises(VideoError, match="at least 2x2"):
+        VirtualCamera(25.0, 1, 45)
 
 
 @pytest.mark.usefixtures("unchanged")
