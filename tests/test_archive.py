@@ -12,7 +12,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import torch
 from PIL import Image
+
+from inpaint_core.files.videos import write_clip
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -83,6 +86,7 @@ def test_nothing_is_in_it_that_does_not_belong_there(archive: Path) -> None:
         "README.md",
     }
     assert not (archive / "training" / "collect.py").exists()
+    assert not (archive / "inpaint_core" / "live").exists()
     assert sum(path.stat().st_size for path in files(archive)) <= LARGEST
 
 
@@ -125,6 +129,19 @@ def test_the_pack_in_it_needs_nothing_that_was_left_out(archive: Path) -> None:
     program = program.replace("PLACE", repr(str(archive)))
     done = subprocess.run([sys.executable, "-c", program], cwd=archive, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_command_in_it_says_what_was_left_out(archive: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.avi"
+    with write_clip(clip, 25.0, 32, 32) as writer:
+        writer.write(torch.zeros(3, 32, 32))
+    command = [sys.executable, "-m", "inpaint_core", "translate", "--model", "see-waves", "--input", str(clip)]
+    for options in (["virtualcam"], ["ndi:test"], ["window", "--osc", "9000"]):
+        line = [*command, "--out", *options]
+        done = subprocess.run(line, cwd=archive, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        (error,) = done.stderr.splitlines()
+        assert "is not part of the registry's archive" in error
 
 
 def test_the_registry_is_told_where_the_publishing_repository_is() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..files.videos import VideoError, to_bgr
 from ..translation import FrameTranslator, LiveControls
 from ..translation.controls import Stretch
+from ..translation.live import LiveOutput, Meter
 
 TITLE = "Learning to See"
 HELP = "space: freeze   [ ]: smoothing   c: contrast   q: quit"
@@ -20,7 +21,7 @@ MAX_SMOOTHING = 0.9
 SHOWN_HEIGHT = 512
 
 
-class LiveWindow:
+class LiveWindow(LiveOutput):
     """The network's input on the left, its output on the right; a context manager.
 
     Raises
@@ -35,8 +36,6 @@ class LiveWindow:
         except ImportError as error:
             raise VideoError(f"a window needs OpenCV (pip install opencv-python): {error}") from None
         self._cv2 = cv2
-        self.open = True
-        self.frozen = False
 
     def __enter__(self) -> LiveWindow:
         if sys.platform == "linux" and not (os.getenv("DISPLAY") or os.getenv("WAYLAND_DISPLAY")):
@@ -54,10 +53,11 @@ class LiveWindow:
     def __exit__(self, *_: object) -> None:
         self._cv2.destroyAllWindows()
 
-    def show(self, output: Tensor, measured: str, translator: FrameTranslator) -> None:
+    def show(self, output: Tensor, translator: FrameTranslator, meter: Meter) -> None:
         """Show `[3,H,W]` in 0..1 next to the network's input, with a line of text, and handle the keys."""
         smoothing = translator.smooth_output.amount
         contrast = translator.controls.stretch if translator.controls is not None else "none"
+        measured = f"{meter.frames_per_second:.1f} fps  {meter.latency * 1000:.0f} ms"
         line = f"{measured}   smoothing {smoothing:.1f}   contrast {contrast}"
         self._cv2.imshow(TITLE, compose(output, translator.seen, (line, HELP)))
         self.wait(translator)
@@ -77,7 +77,7 @@ class LiveWindow:
         elif key in ("[", "]"):
             changed = translator.smooth_output.amount + (STEP if key == "]" else -STEP)
             translator.smooth_output.amount = min(max(round(changed, 2), 0.0), MAX_SMOOTHING)
-        elif key == "c":
+        elif key == "c" and translator.accepts_controls:
             choices = get_args(Stretch)
             controls = translator.controls or LiveControls()
             following = choices[(choices.index(controls.stretch) + 1) % len(choices)]

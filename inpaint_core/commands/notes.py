@@ -24,7 +24,12 @@ class Notes:
         for sentence in sentences:
             if (str(path), sentence) not in self._said:
                 self._said.add((str(path), sentence))
-                tqdm.write(one_line(f"note: {path}: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
+                say(f"{path}: {sentence}")
+
+
+def say(sentence: str) -> None:
+    """Print a note on one line of standard error, above a progress bar."""
+    tqdm.write(one_line(f"note: {sentence}", MAX_MESSAGE_LENGTH), file=sys.stderr)
 
 
 def allow_undecodable_names() -> None:

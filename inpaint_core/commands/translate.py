@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +26,14 @@ from ..files.suffixes import READ_BY, READABLE_CLIPS, READABLE_SUFFIXES
 from ..files.videos import (
     ASSUMED_RATE,
     CODECS,
-    ClipWriter,
     VideoError,
     VideoReader,
-    from_bgr,
     write_clip,
 )
 from ..translation import FITS, FrameTranslator, LiveControls
 from ..translation.frames import MEASURED_FRAMES
-from ..translation.live import FrameGrabber, FrameSource, LoopedClip, Meter
-from . import picture_folders
-from .live_window import LiveWindow
+from ..translation.live import FrameSource, LoopedClip
+from . import live_show, picture_folders
 from .notes import Notes
 from .processes import refuse_several
 
@@ -58,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         help="a picture, a folder, a video (.mp4, .mov, .mkv, .avi; from a folder, with its pictures as frames), or "
-        "the word window to watch live",
+        "the word window to watch live, virtualcam for a virtual camera, or ndi:NAME for an NDI source",
     )
     parser.add_argument(
         "--fit",
@@ -95,6 +91,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     picture_folders.add_recursive_argument(parser)
     add_limit_argument(parser)
+    parser.add_argument(
+        "--osc",
+        type=int,
+        metavar="PORT",
+        help="listen for OSC messages /smoothing, /contrast and /zoom at this UDP port, when live",
+    )
+    parser.add_argument(
+        "--osc-host",
+        default=live_show.LOOPBACK,
+        metavar="ADDRESS",
+        help=f"address to listen at; 0.0.0.0 also accepts messages from other machines (default: {live_show.LOOPBACK})",
+    )
     controls = parser.add_argument_group("live controls, applied in this order")
     controls.add_argument("--zoom", type=float, help="0.25 to 8")
     controls.add_argument("--shift-x", type=float, help="fraction of the width, -1 to 1")
@@ -115,10 +123,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.input.startswith("camera:"):
         return task.live(VideoReader(_camera(arguments.input)))
     source = Path(arguments.input)
+    is_clip = source.suffix.lower() in READABLE_CLIPS and not source.is_dir()
+    if live_show.is_live(arguments.out):
+        if is_clip:
+            return task.live(LoopedClip(source))
+        raise VideoError(f"--out {arguments.out} needs a camera or a video: {source} is neither, so write to a file")
+    if arguments.osc is not None:
+        raise VideoError("--osc needs a live picture: use a camera, or --out window, virtualcam or ndi:NAME")
     if source.is_dir():
         return task.folder(source)
-    if source.suffix.lower() in READABLE_CLIPS:
-        return task.live(LoopedClip(source)) if arguments.out == "window" else task.clip(source)
+    if is_clip:
+        return task.clip(source)
     if source.suffix.lower() in READABLE_SUFFIXES | READ_BY.keys():
         return task.picture(source)
     raise VideoError(f"{source}: not a picture, a folder, a video ({', '.join(sorted(READABLE_CLIPS))}) or camera:N")
@@ -257,49 +272,16 @@ class _Task:
         return 0
 
     def live(self, source: FrameSource) -> int:
-        """Translate the newest frame repeatedly, until q or Ctrl-C is pressed."""
+        """Translate the newest frame repeatedly, until the window is closed or Ctrl-C is pressed."""
         refuse_several("a live picture")
-        if self.arguments.out == "window":
-            with LiveWindow() as window, FrameGrabber(source) as grabber:
-                self._watch(grabber, window)
-            return 0
-        target = Path(self.arguments.out)
-        if not isinstance(source, VideoReader):
-            raise VideoError("a video can only be written to a video file or a window")
-        with (
-            FrameGrabber(source) as grabber,
-            write_clip(target, source.rate, source.height, source.width) as clip,
-        ):
-            print(f"recording to {target}; press Ctrl-C to stop")
-            self._record(grabber, clip, source.rate)
+        try:
+            output = live_show.open_output(self.arguments.out, source)
+            control = live_show.open_control(self.arguments.osc, self.arguments.osc_host)
+        except ValueError:
+            source.close()
+            raise
+        live_show.run(source, self._translator(), output, control)
         return 0
-
-    def _watch(self, grabber: FrameGrabber, window: LiveWindow) -> None:
-        translator = self._translator()
-        meter = Meter()
-        translator(from_bgr(grabber.newer_than(0).frame)[None])  # the first run is slow: allocations, kernels
-        number = 0
-        while window.open:
-            if window.frozen:
-                window.wait(translator)
-                continue
-            grabbed = grabber.newer_than(number)
-            number = grabbed.number
-            output = translator(from_bgr(grabbed.frame)[None])[0]
-            window.show(output, f"{meter.frames_per_second:.1f} fps  {meter.latency * 1000:.0f} ms", translator)
-            meter.add(grabbed.time, time.perf_counter())
-
-    def _record(self, grabber: FrameGrabber, clip: ClipWriter, rate: float) -> None:
-        """Each frame is written as many times as needed for the clip to play in real time."""
-        translator = self._translator()
-        number, began = 0, time.perf_counter()
-        while True:
-            grabbed = grabber.newer_than(number)
-            number = grabbed.number
-            output = translator(from_bgr(grabbed.frame)[None])[0]
-            due = round((time.perf_counter() - began) * rate)
-            for _ in range(max(1, due - clip.written)):
-                clip.write(output)
 
 
 def _camera(text: str) -> int:

@@ -136,6 +136,11 @@ class FrameTranslator:
         self._latest: Tensor | None = None
 
     @property
+    def accepts_controls(self) -> bool:
+        """Whether live controls have an effect; a model that reads color pictures as they are has none."""
+        return self._settings is not None
+
+    @property
     def controls(self) -> LiveControls | None:
         """The live controls; after a change, the next frames are measured again."""
         return self._controls

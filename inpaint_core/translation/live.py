@@ -1,22 +1,31 @@
-"""Live input: a thread that always keeps the newest frame, and video files in place of a camera."""
+"""Live translation: the newest frame of a camera or a video file, and the interface of outputs and remote controls."""
 
 from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
-from ..files.videos import VideoError, VideoReader
+from ..files.videos import VideoError, VideoReader, from_bgr
+from .frames import FrameTranslator
 
 MAX_WAIT = 5.0  # seconds without a frame after which a camera counts as disconnected
+FROZEN_PAUSE = 0.03  # seconds
 
 
 class FrameSource(Protocol):
     """A source of frames."""
+
+    rate: float
+    """Frames per second."""
+    height: int
+    width: int
 
     def read(self) -> np.ndarray[Any, Any] | None:
         """Wait for the next frame, uint8 `[H,W,3]` in BGR; None at the end."""
@@ -31,11 +40,12 @@ class LoopedClip:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reader = VideoReader(path)
+        self.rate, self.height, self.width = self._reader.rate, self._reader.height, self._reader.width
         self._due = time.perf_counter()
 
     def read(self) -> np.ndarray[Any, Any] | None:
         """The next frame, at the clip's own frame rate."""
-        self._due = max(self._due + 1.0 / self._reader.rate, time.perf_counter() - 1.0)
+        self._due = max(self._due + 1.0 / self.rate, time.perf_counter() - 1.0)
         time.sleep(max(0.0, self._due - time.perf_counter()))
         frame = self._reader.read()
         if frame is None:
@@ -140,3 +150,77 @@ class Meter:
     def latency(self) -> float:
         """Mean time in seconds from the arrival of a frame until its translation is shown."""
         return sum(latency for _, latency in self._shown) / max(len(self._shown), 1)
+
+
+class LiveOutput(ABC):
+    """Where translated frames go: a context manager that opens a window, a device or a file, and closes it.
+
+    Attributes
+    ----------
+    open
+        False once the viewer has closed it.
+    frozen
+        True while the viewer holds the picture: no new frames are shown then.
+    """
+
+    open = True
+    frozen = False
+
+    @abstractmethod
+    def __enter__(self) -> LiveOutput:
+        """Open it."""
+
+    @abstractmethod
+    def __exit__(self, *raised: Any) -> bool | None:
+        """Close it, also after an error or an interruption."""
+
+    @property
+    def announcement(self) -> str:
+        """What is said about it once it is open, and how to stop it; empty if it is plain to see."""
+        return ""
+
+    @abstractmethod
+    def show(self, output: Tensor, translator: FrameTranslator, meter: Meter) -> None:
+        """Show or send `[3,H,W]` in 0..1.
+
+        Raises
+        ------
+        VideoError
+            It no longer accepts frames.
+        """
+
+    def wait(self, translator: FrameTranslator) -> None:
+        """Called repeatedly while frozen."""
+        time.sleep(FROZEN_PAUSE)
+
+
+class RemoteControl(Protocol):
+    """Changes the settings of a running translation from outside."""
+
+    def apply(self, translator: FrameTranslator) -> None:
+        """Apply the changes that have arrived since the last call, without waiting for any."""
+
+
+def show(
+    grabber: FrameGrabber, translator: FrameTranslator, output: LiveOutput, remote: RemoteControl | None = None
+) -> None:
+    """Translate the newest frame and show it, repeatedly, until the viewer closes the output.
+
+    Raises
+    ------
+    VideoError
+        The source or the output has ended.
+    """
+    meter = Meter()
+    translator(from_bgr(grabber.newer_than(0).frame)[None])  # the first run is slow: allocations, kernels
+    number = 0
+    while output.open:
+        if remote is not None:
+            remote.apply(translator)
+        if output.frozen:
+            output.wait(translator)
+            continue
+        grabbed = grabber.newer_than(number)
+        number = grabbed.number
+        output.show(translator(from_bgr(grabbed.frame)[None])[0], translator, meter)
+        meter.add(grabbed.time, time.perf_counter())

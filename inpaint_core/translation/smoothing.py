@@ -43,10 +43,19 @@ class ExponentialSmoothing:
     """`new = amount * old + (1 - amount) * new`, frame by frame; keeps the last frame between calls."""
 
     def __init__(self, amount: float) -> None:
-        if not 0.0 <= amount < 1.0:
-            raise ValueError(f"smoothing is {amount}: expected 0 (none) or more, and less than 1")
         self.amount = amount
         self._latest: Tensor | None = None
+
+    @property
+    def amount(self) -> float:
+        """Weight of the previous frame, 0 (none) or more and less than 1; anything else is a `ValueError`."""
+        return self._amount
+
+    @amount.setter
+    def amount(self, amount: float) -> None:
+        if not 0.0 <= amount < 1.0:
+            raise ValueError(f"smoothing is {amount}: expected 0 (none) or more, and less than 1")
+        self._amount = amount
 
     def __call__(self, frames: Tensor, cuts: Sequence[bool]) -> Tensor:
         """Smooth `[T,C,H,W]`; a frame at a cut, or of another size than the previous one, is unchanged."""
