@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..masks.normalise import normalize_mask
+from .mixing import mix_fills
 from .patches import fill_from_patches
 from .surroundings import limit_to_surroundings
 from .windows import Region, Window, hole_regions, whole_frame
@@ -87,7 +88,8 @@ def copy_detail(
     seed: int,
     check: Callable[[], None],
 ) -> None:
-    """Replace the fills of `[C,H,W]`, in place, with patches that resemble them at a coarse scale.
+    """Replace the fills of `[C,H,W]`, in place, with patches that resemble them at a coarse scale, or with a mixture of
+    both (see `mix_fills`) unless the caller chose what may be copied.
 
     Parameters
     ----------
@@ -116,6 +118,8 @@ def copy_detail(
             check=check,
         )
         if not material.elsewhere:
+            if not material.restricted:
+                copied = mix_fills(part[0], copied[0])[None]
             copied = limit_to_surroundings(copied, part, holes)
         target = filled[region.window.inside]
         target.copy_(torch.where(region.own & (plane[region.window.inside] > 0.5), copied[0].to(filled.dtype), target))

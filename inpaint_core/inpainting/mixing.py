@@ -1,0 +1,44 @@
+"""Mix a fill with patches copied over it: neither alone is as close to a photograph as both together."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .patches.guide import blur
+
+SHARE = 0.5  # of the patches
+SIGMA = 2.0  # pixels: structures smaller than this are the detail, whose contrast is restored
+NEIGHBORHOOD = 4.0  # pixels: standard deviation of the window in which contrast is measured
+BOOST = 1.15  # of the patches' contrast, which the mean of overlapping patches reduces
+MAX_GAIN = 2.0
+MIN_CONTRAST = 1e-3  # below it, detail is noise, which is not amplified
+
+
+def mix_fills(fill: Tensor, copied: Tensor) -> Tensor:
+    """The mean of a fill and of patches that resemble it, with the local contrast of the patches.
+
+    Where the two disagree, a mean is a better guess than either. It has less contrast, however: the detail of two
+    independent textures partly cancels out. Therefore, detail is amplified to `BOOST` times the contrast that the
+    patches have there, by `MAX_GAIN` at most.
+
+    Parameters
+    ----------
+    fill, copied
+        `[C,H,W]` in 0..1, equal outside the hole.
+
+    Returns
+    -------
+    Tensor
+        `[C,H,W]`, which may exceed 0..1 slightly. The gain is the same for all channels, so gray stays gray.
+    """
+    mean = torch.lerp(fill, copied, SHARE)
+    coarse = blur(mean, SIGMA)
+    detail = mean - coarse
+    wanted = BOOST * _contrast(copied - blur(copied, SIGMA))
+    return coarse + detail * (wanted / _contrast(detail)).clamp(1.0, MAX_GAIN)
+
+
+def _contrast(detail: Tensor) -> Tensor:
+    """`[1,H,W]`: root mean square over the channels and the neighborhood."""
+    return blur(detail.square().mean(0, keepdim=True), NEIGHBORHOOD).clamp(min=0.0).sqrt() + MIN_CONTRAST

@@ -1,0 +1,65 @@
+"""The mixture of a fill and the patches copied over it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from inpaint_core import inpaint
+from inpaint_core.inpainting.mixing import BOOST, MAX_GAIN, mix_fills
+
+from .drawn import noise, square_hole
+
+
+def test_equal_fills_keep_their_structure_and_gain_some_contrast():
+    fill = noise(3, 96, 96)
+    mixed = mix_fills(fill, fill)
+    assert float(mixed.std()) == pytest.approx(BOOST * float(fill.std()), rel=0.02)
+    steps = torch.arange(4.0).repeat_interleave(24).expand(3, 96, 96) / 4
+    assert torch.allclose(mix_fills(steps, steps), steps, atol=0.03)
+    assert torch.allclose(mix_fills(0 * fill + 0.3, 0 * fill + 0.3), 0 * fill + 0.3, atol=1e-6)
+
+
+def test_independent_textures_keep_their_contrast():
+    fill, copied = noise(3, 96, 96, seed=1), noise(3, 96, 96, seed=2)
+    mixed, mean = mix_fills(fill, copied), (fill + copied) / 2
+    assert float(mean.std()) == pytest.approx(0.5**0.5 * float(copied.std()), rel=0.05)
+    assert float(mixed.std()) == pytest.approx(BOOST * float(copied.std()), rel=0.05)
+
+
+def test_a_flat_fill_gets_the_detail_of_the_patches():
+    copied = noise(3, 96, 96)
+    mixed = mix_fills(torch.full_like(copied, 0.5), copied)
+    assert float(mixed.std()) == pytest.approx(MAX_GAIN / 2 * float(copied.std()), rel=0.05)
+
+
+def test_detail_of_the_fill_alone_is_not_amplified():
+    fill = noise(3, 96, 96)
+    flat = torch.full_like(fill, 0.5)
+    assert torch.allclose(mix_fills(fill, flat), (fill + flat) / 2, atol=1e-5)
+
+
+def test_gray_stays_gray():
+    fill, copied = (noise(1, 40, 50, seed=seed).expand(3, -1, -1) for seed in (1, 2))
+    mixed = mix_fills(fill, copied)
+    assert torch.equal(mixed, mixed[:1].expand(3, -1, -1))
+
+
+class Blue:
+    """Fills with blue."""
+
+    def complete(self, image, mask):
+        return torch.where(mask > 0.5, torch.tensor([0.0, 0.0, 1.0]).view(1, 3, 1, 1), image)
+
+
+def test_chosen_sources_are_copied_unmixed():
+    """If the caller says what to copy, no color of the fill is left."""
+    image = torch.zeros(1, 3, 64, 64)
+    image[:, 0], image[:, 1, 32:] = 0.6, 0.3
+    image[:, 2, :, :16] = 1.0
+    mask = square_hole(64, 64, 24, 32, 16)
+    allowed = torch.zeros(1, 1, 64, 64)
+    allowed[..., 48:] = 1.0
+    chosen = inpaint(Blue(), image, mask, detail="patches", allowed=allowed)
+    assert float(chosen[:, 2, :, 32:].max()) == 0.0
+    assert float(inpaint(Blue(), image, mask, detail="patches")[:, 2, :, 32:].max()) > 0.0
