@@ -104,7 +104,13 @@ class FoldedNetwork(Network):
         # torch converts channels_last back for instance normalization, which it computes channel by channel.
         by_channel = any(isinstance(module, nn.InstanceNorm2d) for module in folded.modules())
         self.layout = torch.contiguous_format if by_channel else torch.channels_last
-        self.network = folded.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
+        self.network: Network = folded.to(dtype=dtype, memory_format=self.layout)  # type: ignore[call-overload]
+
+    def without_copied_detail(self) -> FoldedNetwork:
+        """See `Network.without_copied_detail`."""
+        plain = copy.copy(self)
+        plain._modules = {"network": self.network.without_copied_detail()}
+        return plain
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor, **options: Any) -> Tensor:

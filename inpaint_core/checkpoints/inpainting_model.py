@@ -70,6 +70,11 @@ class InpaintingModel(DescribedModel):
 
     detail = "patches"
 
+    def as_guide(self) -> InpaintingModel:
+        """The model whose fills guide patches and are mixed with them: the same weights, without copied detail, because
+        the patches bring detail that fits better."""
+        return InpaintingModel(self.card, self.network.without_copied_detail())
+
     def prepare(self, image: Tensor, mask: Tensor) -> Tensor:
         """The network's input: the hole filled with the card's color, in the card's value range."""
         return to_range(fill_hole(image, mask, self.card.fill), self.card.value_range)

@@ -48,7 +48,8 @@ class Completer(Protocol):
     `min_window` (pixels) and `min_context` (fraction of the hole's side), the minimum surroundings that they use, and
     `takes_check`: their `complete` accepts a `check` that is called between passes. With `takes_sources`, it also
     accepts `allowed` and `sources` (see `patches.fill_from_patches`), and gets windows at full size regardless of
-    `size`. A model whose `detail` is `"patches"` gives better fills with patches (see `inpaint`).
+    `size`. A model whose `detail` is `"patches"` gives better fills with patches (see `inpaint`); with an `as_guide`,
+    it returns another model, whose fills are better for that.
     """
 
     def complete(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -154,6 +155,8 @@ def inpaint(
         detail = getattr(model, "detail", "network")
     if (allowed is not None or len(sources)) and detail != "patches" and not getattr(model, "takes_sources", False):
         raise ValueError('allowed and sources only apply to patches: use detail="patches", or the fill "patches"')
+    if detail == "patches" and hasattr(model, "as_guide"):
+        model = model.as_guide()
     hole = normalize_mask(mask, (image.shape[-2], image.shape[-1])).to(image.device)
     count = common_count(len(image), len(hole), ("images", "masks"))
     if grow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -39,12 +40,23 @@ class Network(nn.Module):
     uses_previous
         Whether its forward pass accepts `previous`, the output for the previous frame, and `coherence`, 0 to 1, how
         strongly the output follows that frame.
+    detailed
+        Whether it copies detail into its fills in evaluation mode (see `copied_detail`).
     """
 
     multiple: int = 1
     minimum: int = 1
     exact: bool = False
     uses_previous: bool = False
+    detailed: bool = False
+
+    def without_copied_detail(self) -> Network:
+        """A network with the same weights (shared, not copied) that copies no detail; itself if it never does."""
+        if not self.detailed:
+            return self
+        plain = copy.copy(self)
+        plain.detailed = False
+        return plain
 
     def initialize(self, generator: torch.Generator) -> None:
         """Set every parameter and buffer, using only randomness from `generator`."""

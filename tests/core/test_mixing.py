@@ -45,6 +45,26 @@ def test_gray_stays_gray():
     assert torch.equal(mixed, mixed[:1].expand(3, -1, -1))
 
 
+class Detailed:
+    """Fills with white, and with black where it is a guide."""
+
+    def __init__(self, value: float = 1.0) -> None:
+        self.value = value
+
+    def as_guide(self):
+        return Detailed(0.0)
+
+    def complete(self, image, mask):
+        return torch.where(mask > 0.5, self.value, image)
+
+
+def test_the_mixture_is_with_the_guide():
+    image, mask = noise(1, 3, 48, 48), square_hole(48, 48, 16, 16, 16)
+    from_guide = inpaint(Detailed(0.0), image, mask, detail="patches")
+    assert torch.equal(inpaint(Detailed(), image, mask, detail="patches"), from_guide)
+    assert not torch.equal(inpaint(Detailed(), image, mask, detail="network"), from_guide)
+
+
 class Blue:
     """Fills with blue."""
 

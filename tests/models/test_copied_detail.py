@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.checkpoints.inference_form import optimize
+from inpaint_core.checkpoints.inpainting_model import InpaintingModel
 from inpaint_core.models import build_model, copied_detail
 from inpaint_core.models.copied_detail import copy_detail, with_copied_detail
 
@@ -107,3 +110,27 @@ def test_training_with_a_detailed_head_is_that_of_the_residual_one(name: str, si
     mask[..., 20:44, 20:44] = 1.0
     plain, detailed = (build_model(name, width=4, head=head, **size).train() for head in ("residual", "detailed"))
     assert torch.equal(detailed(image, mask), plain(image, mask))
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+@pytest.mark.parametrize(("name", "size"), DETAILED)
+@torch.no_grad()
+def test_a_guide_has_the_same_weights_and_no_copied_detail(name: str, size: dict[str, int], optimized: bool) -> None:
+    image, mask = picture(2, 3, 64, 64, seed=4), torch.zeros(2, 1, 64, 64)
+    mask[..., 20:44, 20:44] = 1.0
+    plain, detailed = (
+        InpaintingModel(
+            ModelCard(architecture=name, arguments={"width": 4, "head": head, **size}),
+            build_model(name, width=4, head=head, **size).eval(),
+        )
+        for head in ("residual", "detailed")
+    )
+    if optimized:
+        plain, detailed = optimize(plain), optimize(detailed)
+    before = detailed.complete(image, mask)
+    guide = detailed.as_guide()
+    assert torch.equal(guide.complete(image, mask), plain.complete(image, mask))
+    assert torch.equal(detailed.complete(image, mask), before)
+    assert not torch.equal(guide.complete(image, mask), before)
+    weights = {tensor.data_ptr() for tensor in detailed.network.state_dict().values()}
+    assert {tensor.data_ptr() for tensor in guide.network.state_dict().values()} == weights

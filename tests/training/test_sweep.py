@@ -199,9 +199,7 @@ def test_a_stop_in_the_middle_of_a_run_changes_nothing(album: Path, tmp_path: Pa
     assert curves_of(tmp_path / "stopped") == curves_of(quiet)
 
 
-def test_complete_runs_are_not_repeated_and_levels_can_be_added(
-    album: Path, tmp_path: Path, quiet: Path
-) -> None:
+def test_complete_runs_are_not_repeated_and_levels_can_be_added(album: Path, tmp_path: Path, quiet: Path) -> None:
     values = grid(album)
     shutil.copytree(quiet, tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("*") if path.is_file()}
