@@ -63,37 +63,52 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[B,3,H,W]`: overlapping patches of `detail`, averaged without loss of contrast; `detail` itself if there is no
-        known cell to copy from.
+        `[B,3,H,W]`: overlapping patches of `detail`, averaged without loss of contrast, but fainter where neighbors
+        copy the same cell; `detail` itself if there is no known cell to copy from.
     """
     keys = _keys(picture)
     touched = F.max_pool2d(mask, CELL)
     holes = touched.flatten(1) > 0.5
     sources = F.max_pool2d(touched, 3, 1, 1).flatten(1) < 0.5
     patches = F.unfold(detail, PATCH, padding=CELL, stride=CELL)
-    if is_tracing():
-        chosen = [_traced_choice(*each) for each in zip(keys, holes, sources, strict=True)]
-        patches = torch.stack([values[:, cells] for values, cells in zip(patches, chosen, strict=True)])
-        return _blend(patches, (picture.shape[-2], picture.shape[-1]))
-    for number in range(len(picture)):
-        wanted = holes[number].nonzero()[:, 0]
-        offered = sources[number].nonzero()[:, 0]
-        if len(offered) == 0 or len(wanted) == 0:
-            continue
-        offered = offered[:: -(-len(offered) // SOURCES)]
-        known = keys[number][:, offered]
-        shortness = 0.5 * known.square().sum(0)
-        for rows in wanted.split(ROWS):
-            best = (keys[number][:, rows].T @ known - shortness).argmax(1)
-            patches[number, :, rows] = patches[number][:, offered[best]]
-    return _blend(patches, (picture.shape[-2], picture.shape[-1]))
+    choose = _traced_choice if is_tracing() else _choice
+    chosen = [choose(*each) for each in zip(keys, holes, sources, strict=True)]
+    copied = [
+        values[:, cells] / _repeats(cells, touched.shape[-2], touched.shape[-1])
+        for values, cells in zip(patches, chosen, strict=True)
+    ]
+    return _blend(torch.stack(copied), (picture.shape[-2], picture.shape[-1]))
+
+
+def _choice(keys: Tensor, holes: Tensor, sources: Tensor) -> Tensor:
+    """Number of the cell to copy for every cell, `[cells]`: its own outside the hole, and if there is nothing to copy."""
+    chosen = torch.arange(keys.shape[-1], device=keys.device)
+    wanted, offered = holes.nonzero()[:, 0], sources.nonzero()[:, 0]
+    if len(offered) == 0:
+        return chosen
+    offered = offered[:: -(-len(offered) // SOURCES)]
+    known = keys[:, offered]
+    shortness = 0.5 * known.square().sum(0)
+    for rows in wanted.split(ROWS):
+        chosen[rows] = offered[(keys[:, rows].T @ known - shortness).argmax(1)]
+    return chosen
+
+
+def _repeats(chosen: Tensor, rows: int, columns: int) -> Tensor:
+    """How many of a cell and its eight neighbors copy the same cell, `[cells]`.
+
+    Smooth areas all resemble one cell; its detail, repeated over them, would appear as a grid.
+    """
+    grid = chosen.view(rows, columns)
+    padded = F.pad(grid[None, None], (1, 1, 1, 1), value=-1)[0, 0]
+    equal = [
+        (padded[top : top + rows, left : left + columns] == grid).float() for top in range(3) for left in range(3)
+    ]
+    return sum(equal[1:], equal[0]).flatten()
 
 
 def _traced_choice(keys: Tensor, holes: Tensor, sources: Tensor) -> Tensor:
-    """The same choice as one graph for pictures of any size: the cell to copy for every cell, `[cells]`.
-
-    Cells that keep their own detail get their own number, as do all if there is nothing to copy.
-    """
+    """The same as one graph for pictures of any size."""
     cells = torch.arange(keys.shape[-1], device=keys.device)
     rank = sources.long().cumsum(0) - 1
     count = rank[-1:] + 1

@@ -31,10 +31,16 @@ def test_the_most_similar_known_cell_is_copied() -> None:
     known = [place for place in keys if all(max(abs(place[0] - y), abs(place[1] - x)) > 1 for y, x in touched)]
     padded = np.pad(detail[0].numpy(), ((0, 0), (4, 4), (4, 4)))
     total, squares, count = np.zeros((3, 32, 40)), np.zeros((3, 32, 40)), np.zeros((32, 40))
-    for place, key in keys.items():
-        source = min(known, key=lambda k: np.linalg.norm(keys[k] - key)) if place in touched else place
+    chosen = {
+        place: min(known, key=lambda k: np.linalg.norm(keys[k] - key)) if place in touched else place
+        for place, key in keys.items()
+    }
+    for place, source in chosen.items():
+        repeats = sum(
+            chosen.get((place[0] + down, place[1] + right)) == source for down in (-1, 0, 1) for right in (-1, 0, 1)
+        )
         y, x = (4 * side for side in source)
-        patch = padded[:, y : y + 12, x : x + 12]
+        patch = padded[:, y : y + 12, x : x + 12] / repeats
         y, x = (4 * side for side in place)
         total[:, y : y + 12, x : x + 12] += patch
         squares[:, y : y + 12, x : x + 12] += patch**2
@@ -51,6 +57,18 @@ def test_the_most_similar_known_cell_is_copied() -> None:
             gains.append(np.clip(np.sqrt(local(energy, y, x) / local(mean**2, y, x)), 1.0, 2.0))
             np.testing.assert_allclose(found[:, y, x], mean[:, y, x] * gains[-1], atol=1e-5)
     assert max(gains) > 1.1
+
+
+def test_detail_that_all_cells_choose_does_not_become_a_grid() -> None:
+    """A flat fill resembles the one flat cell; its texture must not be repeated every four pixels."""
+    fill = picture(1, 3, 64, 64)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:44, 20:44] = 1.0
+    fill[..., 12:52, 12:52] = 0.5
+    fill[..., :12, :12] = 0.5
+    detail = picture(1, 3, 64, 64, seed=1) - 0.5
+    inside = copy_detail(fill, detail, mask)[0, :, 28:36, 28:36]
+    assert inside.std() < 0.3 * detail.std()
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -100,7 +118,7 @@ def test_a_detailed_head_adds_texture_to_the_hole_and_ignores_what_is_hidden(nam
     output = detailed(image, mask)
     assert torch.equal(output, detailed(torch.where(mask > 0, torch.full_like(image, 9.0), image), mask))
     inside = (slice(None), slice(None), slice(24, 40), slice(24, 40))
-    assert output[inside].std() > 3.0 * plain(image, mask)[inside].std()
+    assert output[inside].std() > 1.5 * plain(image, mask)[inside].std()
 
 
 @pytest.mark.parametrize(("name", "size"), DETAILED)
