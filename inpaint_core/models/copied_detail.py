@@ -81,7 +81,7 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
 
 
 def _choice(keys: Tensor, holes: Tensor, sources: Tensor) -> Tensor:
-    """Number of the cell to copy for every cell, `[cells]`: its own outside the hole, and if there is nothing to copy."""
+    """Cell to copy for every cell, `[cells]`: the cell itself outside the hole, and if there is nothing to copy."""
     chosen = torch.arange(keys.shape[-1], device=keys.device)
     wanted, offered = holes.nonzero()[:, 0], sources.nonzero()[:, 0]
     if len(offered) == 0:
