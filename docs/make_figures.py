@@ -1,15 +1,16 @@
 """Make the figures of README.md and MODELS.md.
 
-    python docs/make_figures.py          with the embedded models
-    python docs/make_figures.py MODEL    also with a model trained by `python -m training.run`
+    python docs/make_figures.py                    with the embedded models
+    python docs/make_figures.py --model MODEL      also with a model trained by `python -m training.run`
+    python docs/make_figures.py --sheets FOLDER    only the sheets of the first twelve photographs of the Kodak set
 
-All figures use photographs bundled with scikit-image: no embedded model has seen them, and the demo recipe holds out
-the cat.
+All other figures use photographs bundled with scikit-image: no embedded model has seen them, and the demo recipe holds
+out the cat.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from training.evaluation.drawings import draw_grid, with_hole
 
 IMAGES = Path(__file__).parent / "images"
 GAP = 8  # white pixels between panels
+SHEET = 12  # photographs on a sheet
 
 
 def photograph(name: str, side: int | None = None) -> Tensor:
@@ -38,8 +40,11 @@ def photograph(name: str, side: int | None = None) -> Tensor:
     import skimage
 
     image = decode_image(Path(skimage.data_dir) / name).image[None]
-    if side is None:
-        return image
+    return image if side is None else middle_square(image, side)
+
+
+def middle_square(image: Tensor, side: int) -> Tensor:
+    """The square in the middle of `[1,C,H,W]`, resized."""
     height, width = image.shape[-2:]
     square = min(height, width)
     top, left = (height - square) // 2, (width - square) // 2
@@ -155,15 +160,53 @@ def reimagined() -> Path:
     return target
 
 
-def make(arguments: list[str]) -> Iterator[Path]:
+def fill_sheet(folder: Path) -> Path:
+    """The first photographs of a folder with a hole each, and the default fill of every embedded model."""
+    models = [load_model(name) for name in EMBEDDED_INPAINTING]
+    rows = []
+    for number, path in enumerate(first_photographs(folder)):
+        image = middle_square(decode_image(path).image[None], 256)
+        family = ("strokes", "shapes", "rectangles")[number % 3]
+        mask = generate(family, size=(256, 256), hole_ratio=(0.1, 0.3), seed=number)
+        fills = [inpaint(model, image, mask)[0] for model in models]
+        panels = [with_hole(image[0], mask[0]), *fills, image[0]]
+        rows.append([F.interpolate(panel[None], scale_factor=0.625, mode="area")[0] for panel in panels])
+    return write_grid(IMAGES / "fill_sheet.jpg", ["input", *EMBEDDED_INPAINTING, "truth"], rows)
+
+
+def see_sheet(folder: Path, name: str) -> Path:
+    """The first photographs of a folder, translated by an embedded model, in rows of four."""
+    model = load_model(name)
+    assert isinstance(model, TranslationModel)
+    images = [middle_square(decode_image(path).image[None], 256) for path in first_photographs(folder)]
+    pairs = [torch.cat([image[0], translate(model, image)[0]], -1) for image in images]
+    target = IMAGES / f"{name.replace('-', '_')}_sheet.jpg"
+    write_image(target, torch.cat([torch.cat(pairs[row : row + 4], -1) for row in range(0, len(pairs), 4)], -2))
+    return target
+
+
+def first_photographs(folder: Path) -> list[Path]:
+    """The first `SHEET` files of a folder by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg"))[:SHEET]
+
+
+def make(arguments: argparse.Namespace) -> Iterator[Path]:
     """Every figure that the arguments allow."""
     IMAGES.mkdir(exist_ok=True)
+    if arguments.sheets is not None:
+        yield fill_sheet(arguments.sheets)
+        for name in EMBEDDED_TRANSLATION:
+            yield see_sheet(arguments.sheets, name)
+        return
     for figure in (embedded_fills, patch_fills, see_flowers, snapped_mask, reimagined):
         yield figure()
-    for model_file in arguments[:1]:
-        yield superpixels_to_fill(model_file)
+    if arguments.model is not None:
+        yield superpixels_to_fill(arguments.model)
 
 
 if __name__ == "__main__":
-    for made in make(sys.argv[1:]):
-        print(made)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model")
+    parser.add_argument("--sheets", type=Path, metavar="FOLDER")
+    for figure_file in make(parser.parse_args()):
+        print(figure_file)

@@ -108,9 +108,10 @@ def inpaint(
     color_match
         Shift the fill's mean color to that of a ring around the hole.
     detail
-        `"network"`: the model's own fill. `"patches"`: the model's fill guides the structure and is replaced with
-        patches copied from the surroundings (see `patches.fill_from_patches`). `"auto"`: patches for Liminal's
-        networks, whose fills they improve, and the model's own fill for all others.
+        `"network"`: the model's own fill. `"patches"`: the model's fill guides patches copied from the surroundings (see
+        `patches.fill_from_patches`) and is mixed with them (see `mixing.mix_fills`); if `allowed` or `sources` are
+        given, only the patches are used. `"auto"`: patches for Liminal's networks, whose fills they improve, and the
+        model's own fill for all others.
     allowed
         1 = patches may be copied from here, in any form accepted for `mask`; None: from all known pixels. Only allowed
         if patches are copied, as the detail or by the classical fill `"patches"`.

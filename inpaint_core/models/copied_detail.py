@@ -101,9 +101,7 @@ def _repeats(chosen: Tensor, rows: int, columns: int) -> Tensor:
     """
     grid = chosen.view(rows, columns)
     padded = F.pad(grid[None, None], (1, 1, 1, 1), value=-1)[0, 0]
-    equal = [
-        (padded[top : top + rows, left : left + columns] == grid).float() for top in range(3) for left in range(3)
-    ]
+    equal = [(padded[top : top + rows, left : left + columns] == grid).float() for top in range(3) for left in range(3)]
     return sum(equal[1:], equal[0]).flatten()
 
 
