@@ -108,8 +108,8 @@ def inpaint(
     color_match
         Shift the fill's mean color to that of a ring around the hole.
     detail
-        `"network"`: the model's own fill. `"patches"`: the model's fill guides patches copied from the surroundings (see
-        `patches.fill_from_patches`) and is mixed with them (see `mixing.mix_fills`); if `allowed` or `sources` are
+        `"network"`: the model's own fill. `"patches"`: the model's fill guides patches copied from the surroundings
+        (see `patches.fill_from_patches`) and is mixed with them (see `mixing.mix_fills`); if `allowed` or `sources` are
         given, only the patches are used. `"auto"`: patches for Liminal's networks, whose fills they improve, and the
         model's own fill for all others.
     allowed
