@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -27,7 +28,7 @@ from training.callbacks.metrics_log import read_metrics
 from training.config import ConfigError
 from training.dataset.samples import Samples
 from training.engine.session import StoppedError
-from training.runs.folder import RunFolder
+from training.runs.folder import RunError, RunFolder, cannot_write
 from training.sweep import Request, run_sweep
 from training.sweeps.config import make_sweep, read_sweep
 from training.sweeps.runs import Bench, Runs
@@ -238,6 +239,26 @@ def test_a_run_that_diverges_is_recorded_and_the_others_continue(album: Path, tm
     assert f"- {failed[0]['name']}: " in text
     run_sweep(Request(values, tmp_path / "out"))
     assert results(tmp_path / "out") == found
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_and_no_result(
+    album: Path, tmp_path: Path, quiet: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid(album), sort_keys=False))
+    arguments = ["--config", str(tmp_path / "grid.yaml"), "--out", str(tmp_path / "out")]
+    make, calls = RunFolder.make, []
+
+    def full_once(folder: RunFolder) -> None:
+        calls.append(folder)
+        if len(calls) == 2:
+            raise RunError(cannot_write(folder.path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+        make(folder)
+
+    monkeypatch.setattr(RunFolder, "make", full_once)
+    assert command.main(arguments) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert command.main(arguments) == 0
+    assert results(tmp_path / "out") == results(quiet)
 
 
 @pytest.mark.skipif(

@@ -26,7 +26,7 @@ from ..dataset.scan import Dataset, DatasetError, Record, load_dataset, split_by
 from ..engine.measurement import FIXED_SEED
 from ..engine.session import StoppedError, run_training
 from ..objectives.inpainting import BASELINES
-from ..runs.folder import ASIDE, RunFolder, write_json
+from ..runs.folder import ASIDE, RunError, RunFolder, write_json
 from ..runs.lock import LockedError, hold_lock
 from .config import Combination, Sweep
 
@@ -244,8 +244,8 @@ class Runs:
         ------
         StoppedError
             Stopped on request; unfinished runs are saved.
-        OSError
-            The disk is full or a disk error occurred.
+        RunError, OSError
+            The disk is full, or a folder cannot be written.
         """
         claims = self._out / "claims"
         claims.mkdir(parents=True, exist_ok=True)
@@ -285,8 +285,8 @@ class Runs:
                 if result.interrupted:
                     raise StoppedError("stopped")
             metrics = self._bench.measure(load_filler(folder.model))
-        except (StoppedError, LockedError):
-            raise
+        except (StoppedError, LockedError, RunError):
+            raise  # says nothing about the combination: a full disk, for example
         except (RuntimeError, ValueError, ArithmeticError) as error:
             # If a combination fails for any reason, the others are still useful.
             folder.path.mkdir(parents=True, exist_ok=True)
