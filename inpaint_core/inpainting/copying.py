@@ -119,7 +119,7 @@ def copy_detail(
         )
         if not material.elsewhere:
             if not material.restricted:
-                copied = mix_fills(part[0], copied[0])[None]
+                copied = mix_fills(part[0], copied[0], holes[0])[None]
             copied = limit_to_surroundings(copied, part, holes)
         target = filled[region.window.inside]
         target.copy_(torch.where(region.own & (plane[region.window.inside] > 0.5), copied[0].to(filled.dtype), target))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..masks.morphology import feather
 from .patches.guide import blur
 
-SHARE = 0.5  # of the patches
+SHARE = 0.5  # of the patches near the boundary of the hole
+DEPTH = 32  # pixels from the boundary where only patches are left
 SIGMA = 2.0  # pixels: structures smaller than this are the detail, whose contrast is restored
 NEIGHBORHOOD = 4.0  # pixels: standard deviation of the window in which contrast is measured
 BOOST = 1.15  # of the patches' contrast, which the mean of overlapping patches reduces
@@ -15,24 +17,29 @@ MAX_GAIN = 2.0
 MIN_CONTRAST = 1e-3  # below it, detail is noise, which is not amplified
 
 
-def mix_fills(fill: Tensor, copied: Tensor) -> Tensor:
-    """The mean of a fill and of patches that resemble it, with the local contrast of the patches.
+def mix_fills(fill: Tensor, copied: Tensor, hole: Tensor) -> Tensor:
+    """The mean of a fill and of patches that resemble it, with the local contrast of the patches; deep in the hole, the
+    patches alone.
 
-    Where the two disagree, a mean is a better guess than either. It has less contrast, however: the detail of two
-    independent textures partly cancels out. Therefore, detail is amplified to `BOOST` times the contrast that the
-    patches have there, by `MAX_GAIN` at most.
+    Near the boundary, where the surroundings determine much of what is missing, a mean is a better guess than either.
+    It has less contrast, however: the detail of two independent textures partly cancels out. Therefore, detail is
+    amplified to `BOOST` times the contrast that the patches have there, by `MAX_GAIN` at most. Deep in the hole, the
+    fill is a blur that would show as a haze over the patches.
 
     Parameters
     ----------
     fill, copied
         `[C,H,W]` in 0..1, equal outside the hole.
+    hole
+        `[1,H,W]`, 1 = hole.
 
     Returns
     -------
     Tensor
         `[C,H,W]`, which may exceed 0..1 slightly. The gain is the same for all channels, so gray stays gray.
     """
-    mean = torch.lerp(fill, copied, SHARE)
+    depth = feather(hole[None], DEPTH)[0].to(fill)
+    mean = torch.lerp(fill, copied, SHARE + (1.0 - SHARE) * depth)
     coarse = blur(mean, SIGMA)
     detail = mean - coarse
     wanted = BOOST * _contrast(copied - blur(copied, SIGMA))

@@ -10,38 +10,49 @@ from inpaint_core.inpainting.mixing import BOOST, MAX_GAIN, mix_fills
 
 from .drawn import noise, square_hole
 
+NEAR = torch.zeros(1, 96, 96)  # depth of the hole: everywhere at its boundary
+
 
 def test_equal_fills_keep_their_structure_and_gain_some_contrast():
     fill = noise(3, 96, 96)
-    mixed = mix_fills(fill, fill)
+    mixed = mix_fills(fill, fill, NEAR)
     assert float(mixed.std()) == pytest.approx(BOOST * float(fill.std()), rel=0.02)
     steps = torch.arange(4.0).repeat_interleave(24).expand(3, 96, 96) / 4
-    assert torch.allclose(mix_fills(steps, steps), steps, atol=0.03)
-    assert torch.allclose(mix_fills(0 * fill + 0.3, 0 * fill + 0.3), 0 * fill + 0.3, atol=1e-6)
+    assert torch.allclose(mix_fills(steps, steps, NEAR), steps, atol=0.03)
+    assert torch.allclose(mix_fills(0 * fill + 0.3, 0 * fill + 0.3, NEAR), 0 * fill + 0.3, atol=1e-6)
 
 
 def test_independent_textures_keep_their_contrast():
     fill, copied = noise(3, 96, 96, seed=1), noise(3, 96, 96, seed=2)
-    mixed, mean = mix_fills(fill, copied), (fill + copied) / 2
+    mixed, mean = mix_fills(fill, copied, NEAR), (fill + copied) / 2
     assert float(mean.std()) == pytest.approx(0.5**0.5 * float(copied.std()), rel=0.05)
     assert float(mixed.std()) == pytest.approx(BOOST * float(copied.std()), rel=0.05)
 
 
 def test_a_flat_fill_gets_the_detail_of_the_patches():
     copied = noise(3, 96, 96)
-    mixed = mix_fills(torch.full_like(copied, 0.5), copied)
+    mixed = mix_fills(torch.full_like(copied, 0.5), copied, NEAR)
     assert float(mixed.std()) == pytest.approx(MAX_GAIN / 2 * float(copied.std()), rel=0.05)
 
 
 def test_detail_of_the_fill_alone_is_not_amplified():
     fill = noise(3, 96, 96)
     flat = torch.full_like(fill, 0.5)
-    assert torch.allclose(mix_fills(fill, flat), (fill + flat) / 2, atol=1e-5)
+    assert torch.allclose(mix_fills(fill, flat, NEAR), (fill + flat) / 2, atol=1e-5)
+
+
+def test_only_patches_are_left_deep_in_the_hole():
+    fill, copied = torch.full((3, 112, 112), 0.2), torch.full((3, 112, 112), 0.8)
+    mixed = mix_fills(fill, copied, square_hole(112, 112, 10, 10, 92)[0])
+    assert torch.allclose(mixed[:, 50:62, 50:62], copied[:, 50:62, 50:62], atol=1e-5)
+    assert torch.allclose(mixed[:, 10, 50:62], torch.tensor(0.5), atol=0.05)
+    column = mixed[0, 10:56, 56]
+    assert bool((column[1:] >= column[:-1] - 1e-6).all())
 
 
 def test_gray_stays_gray():
     fill, copied = (noise(1, 40, 50, seed=seed).expand(3, -1, -1) for seed in (1, 2))
-    mixed = mix_fills(fill, copied)
+    mixed = mix_fills(fill, copied, torch.ones(1, 40, 50))
     assert torch.equal(mixed, mixed[:1].expand(3, -1, -1))
 
 
