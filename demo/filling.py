@@ -16,7 +16,7 @@ from .holes import check_hole
 from .models import Models, is_network
 from .pictures import Limits, Pixels, Refusal, Upload, enlarge_mask, read_upload, reduce, write_result
 
-BIHARMONIC_PIXELS = 20_000  # its time grows steeply with the hole: more than a minute
+BIHARMONIC_PIXELS = 100_000  # its time grows steeply with the hole, and it cannot be stopped
 Progress = Callable[[int, int], None]
 """Called with steps done and all steps; an exception raised here ends the work."""
 

@@ -19,6 +19,7 @@ from inpaint_core.masks.superpixels import boundary_overlay, select_segments
 from .pictures import Pixels, Refusal, Upload, shown_size, to_planes
 
 OPAQUE = 128  # the brush's edge is soft: at least half of a pixel must be covered
+CLUSTERED_SIDE = 768  # working resolution of the superpixels, so that a changed number shows at once
 
 
 def drawn_hole(drawing: Mapping[str, Any] | None, size: tuple[int, int]) -> Tensor:
@@ -65,7 +66,7 @@ class Superpixels:
     @classmethod
     def of(cls, upload: Upload, count: int) -> Superpixels:
         """Divide an upload's reduced picture into about `count` superpixels."""
-        return cls(slic_labels(to_planes(upload.shown), int(count)))
+        return cls(slic_labels(to_planes(upload.shown), int(count), max_side=CLUSTERED_SIDE))
 
     def toggle(self, x: float, y: float) -> Superpixels:
         """Choose the superpixel at a point, in pixels of the reduced picture, or no longer choose it."""

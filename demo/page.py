@@ -37,8 +37,10 @@ BRUSH = ("#e6007a", 0.7)  # seen on most photographs, which stay visible below
 CSS = """
 footer { display: none !important }
 .gradio-container { max-width: 1280px !important; margin: 0 auto !important }
+#superpixels img { width: 100%; max-height: 70vh; object-fit: contain; cursor: pointer }
 #title h1 { margin-bottom: 0 }
 #title p { margin-top: .25rem; color: var(--body-text-color-subdued) }
+.wrap:has(> .error) { display: none !important }
 .note { color: var(--body-text-color-subdued); font-size: .9rem; min-height: 1.3rem }
 """
 
@@ -72,7 +74,7 @@ def told() -> Iterator[None]:
         sentence = "The server cannot read or write the picture at the moment: upload it again."
     else:
         return
-    raise gr.Error(html.escape(sentence), title="Please check", print_exception=False)
+    raise gr.Error(html.escape(sentence), print_exception=False)
 
 
 def build(models: Models, limits: Limits, results: Path) -> gr.Blocks:
@@ -114,6 +116,7 @@ def _fill_tab(models: Models, limits: Limits, results: Path, stops: Stops) -> No
             )
             editor = gr.ImageEditor(
                 label="Draw over it",
+                placeholder="Choose a picture first",
                 elem_id="editor",
                 type="numpy",
                 image_mode="RGBA",
@@ -134,7 +137,6 @@ def _fill_tab(models: Models, limits: Limits, results: Path, stops: Stops) -> No
                     format="jpeg",
                     interactive=False,
                     buttons=[],
-                    height=520,
                 )
                 count = gr.Slider(20, 800, value=150, step=10, label="Number of superpixels", elem_id="count")
                 chosen = gr.Markdown("", elem_classes="note", elem_id="chosen")
@@ -410,11 +412,11 @@ def _on_picture(
     """Open what was uploaded, or the example that was clicked."""
 
     def example(index: int, *values: Any) -> dict[Any, Any]:
-        return opened(EXAMPLES / f"{names[index]}.jpg", *values)
+        return opened(EXAMPLES / f"{names[index]}.jpg", *values) | {file: None}
 
     options: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "opening"}
     file.upload(opened, [file, *more], outputs, api_name=api_name, **options)
-    examples.click(example, [examples, *more], outputs, api_name=f"{api_name}_example", **options)
+    examples.click(example, [examples, *more], [*outputs, file], api_name=f"{api_name}_example", **options)
 
 
 def _describe(upload: Upload) -> str:
