@@ -77,7 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(options: argparse.Namespace, folder: Path) -> int:
     """Serve the page with all its files in a temporary folder."""
     server = start(
-        Models(options.device), Limits(options.max_megapixels, options.max_megabytes), folder, options.host, options.port
+        Models(options.device),
+        Limits(options.max_megapixels, options.max_megabytes),
+        folder,
+        options.host,
+        options.port,
     )
     if server is None:
         return 2

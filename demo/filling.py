@@ -14,9 +14,11 @@ from inpaint_core.inpainting.inpaint import DETAILS, Detail
 
 from .holes import check_hole
 from .models import Models, is_network
-from .pictures import Limits, Pixels, Refusal, Upload, enlarge_mask, read_upload, reduce, write_result
+from .pictures import Limits, Pixels, VisitorError, Upload, enlarge_mask, read_upload, reduce, write_result
 
 BIHARMONIC_PIXELS = 100_000  # its time grows steeply with the hole, and it cannot be stopped
+Mark = Callable[[tuple[int, int]], Tensor]
+"""Given the height and width of the reduced picture, returns its hole `[h,w]`, 1 = hole."""
 Progress = Callable[[int, int], None]
 """Called with steps done and all steps; an exception raised here ends the work."""
 
@@ -45,10 +47,10 @@ def fill(
     models: Models,
     limits: Limits,
     upload: Upload | None,
-    marked: Tensor,
+    mark: Mark,
     name: str,
     detail: Detail,
-    folder: Path,
+    results: Path,
     *,
     how: str = "draw over",
     progress: Progress | None = None,
@@ -57,14 +59,14 @@ def fill(
 
     Parameters
     ----------
-    marked
-        Hole on the reduced picture, `[h,w]`, 1 = hole.
+    mark
+        See `Mark`.
     name
         A model or classical fill (see `fill_names`).
     detail
         For networks: their own detail, or patches copied from the surroundings. Classical fills ignore it.
-    folder
-        An existing folder for the result.
+    results
+        An existing folder for results.
     how
         How a hole is marked, for the message if there is none.
     progress
@@ -72,20 +74,20 @@ def fill(
 
     Raises
     ------
-    Refusal
+    VisitorError
         No picture, no hole, a hole over everything, or more than this fill can do.
     """
     completer = models.completer(name)
     if detail not in DETAILS:
-        raise Refusal(f"There is no detail of this name: choose one of {', '.join(DETAILS)}.")
+        raise VisitorError(f"There is no detail of this name: choose one of {', '.join(DETAILS)}.")
     started = time.perf_counter()
     picture = read_upload(upload, limits)
     assert upload is not None
-    hole = enlarge_mask(marked, (upload.height, upload.width))
+    hole = enlarge_mask(mark(upload.shown_size), (upload.height, upload.width))
     check_hole(hole, picture.unknown, how)
     pixels = int(hole.sum())
     if name == "biharmonic" and pixels > BIHARMONIC_PIXELS:
-        raise Refusal(
+        raise VisitorError(
             f"The hole has {pixels:,} pixels and biharmonic takes at most {BIHARMONIC_PIXELS:,} here: mark a smaller "
             "hole, or choose another fill."
         )
@@ -100,10 +102,10 @@ def fill(
         completer, picture.planes[None], hole, detail=detail if is_network(name) else "network", progress=shown
     )[0]
     share = pixels / hole.numel()
-    file = write_result(folder, upload, "filled", result, picture)
+    file = write_result(results, upload, "filled", result, picture)
     seconds = time.perf_counter() - started
     summary = (
-        f"{name} filled {share:.1%} of {upload.width} × {upload.height} pixels in {seconds:.0f} s. All others are "
+        f"{name} filled {share:.1%} of {upload.width} x {upload.height} pixels in {seconds:.0f} s. All others are "
         "unchanged, bit for bit."
     )
     return Filled(upload.shown, reduce(result), file, summary)

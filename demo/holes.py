@@ -16,7 +16,7 @@ from inpaint_core.eight_bit import to_uint8
 from inpaint_core.masks import slic_labels
 from inpaint_core.masks.superpixels import boundary_overlay, select_segments
 
-from .pictures import Pixels, Refusal, Upload, shown_size, to_planes
+from .pictures import Pixels, VisitorError, Upload, to_planes
 
 OPAQUE = 128  # the brush's edge is soft: at least half of a pixel must be covered
 CLUSTERED_SIDE = 768  # working resolution of the superpixels, so that a changed number shows at once
@@ -104,24 +104,26 @@ def check_hole(hole: Tensor, unknown: Tensor | None, how: str) -> None:
 
     Raises
     ------
-    Refusal
+    VisitorError
         It is empty, or leaves no known pixel.
     """
     if not bool(hole.any()):
-        raise Refusal(f"There is no hole yet: {how} what should be replaced.")
+        raise VisitorError(f"There is no hole yet: {how} what should be replaced.")
     covered = hole[0] > 0.5
     if unknown is not None:
         covered = covered | unknown
     if bool(covered.all()):
-        raise Refusal("The hole covers the whole picture, so nothing is left to fill it from: leave a part unmarked.")
+        raise VisitorError(
+            "The hole covers the whole picture, so nothing is left to fill it from: leave a part unmarked."
+        )
 
 
-def hole_of(
-    upload: Upload, by_clicks: bool, drawing: Mapping[str, Any] | None, superpixels: Superpixels | None
+def marked_hole(
+    size: tuple[int, int], by_clicks: bool, drawing: Mapping[str, Any] | None, superpixels: Superpixels | None
 ) -> Tensor:
-    """The hole on the reduced picture, float32 `[h,w]`, as drawn or as clicked."""
+    """The hole as drawn or as clicked on a reduced picture of this height and width: float32 `[h,w]`."""
     if not by_clicks:
-        return drawn_hole(drawing, shown_size(upload))
-    if superpixels is None or superpixels.labels.shape != shown_size(upload):
-        return torch.zeros(shown_size(upload))
+        return drawn_hole(drawing, size)
+    if superpixels is None or superpixels.labels.shape != size:
+        return torch.zeros(size)
     return superpixels.hole()

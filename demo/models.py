@@ -15,7 +15,7 @@ from inpaint_core.inpainting.classical import CLASSICAL_METHODS, FILL_NAMES
 from inpaint_core.inpainting.inpaint import Completer
 from inpaint_core.inpainting.patchmatch import check_patchmatch
 
-from .pictures import Refusal
+from .pictures import VisitorError
 
 DESCRIPTIONS = {
     "unet-natural": "best for most photographs",
@@ -70,11 +70,11 @@ class Models:
 
         Raises
         ------
-        Refusal
+        VisitorError
             The page offers no such fill.
         """
         if name not in fill_names():
-            raise Refusal(f"There is no fill of this name: choose one of {', '.join(fill_names())}.")
+            raise VisitorError(f"There is no fill of this name: choose one of {', '.join(fill_names())}.")
         with self._lock:
             if name not in self._completers:
                 self._completers[name] = open_completer(name, self.device)
@@ -85,11 +85,11 @@ class Models:
 
         Raises
         ------
-        Refusal
+        VisitorError
             The page offers no such model.
         """
         if name not in EMBEDDED_TRANSLATION:
-            raise Refusal(f"There is no such model: choose one of {', '.join(EMBEDDED_TRANSLATION)}.")
+            raise VisitorError(f"There is no such model: choose one of {', '.join(EMBEDDED_TRANSLATION)}.")
         with self._lock:
             if name not in self._translators:
                 model = load_model(name, find_device(self.device))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import html
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from inpaint_core.checkpoints.embedded import EMBEDDED_TRANSLATION
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
 from .filling import fill
-from .holes import Superpixels, hole_of
+from .holes import Superpixels, marked_hole
 from .local_files import accept_only_uploads
 from .models import Models, fill_names, is_network, labeled
-from .pictures import Limits, Refusal, Upload, open_upload
-from .stopping import Stopped, Stops, check
+from .pictures import Limits, VisitorError, Upload, open_upload
+from .stopping import StoppedError, Stops, check
 from .translating import CONTRASTS, SHAPES, Live, Look, translate_upload
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "nodes" / "photographs"
@@ -38,6 +37,7 @@ CSS = """
 footer { display: none !important }
 .gradio-container { max-width: 1280px !important; margin: 0 auto !important }
 #superpixels img { width: 100%; max-height: 70vh; object-fit: contain; cursor: pointer }
+#screen img { width: 100%; max-height: 420px; object-fit: contain }
 #title h1 { margin-bottom: 0 }
 #title p { margin-top: .25rem; color: var(--body-text-color-subdued) }
 .wrap:has(> .error) { display: none !important }
@@ -66,7 +66,7 @@ def told() -> Iterator[None]:
     """
     try:
         yield
-    except (Refusal, ValueError) as error:
+    except (VisitorError, ValueError) as error:
         sentence = one_line(str(error), MAX_MESSAGE_LENGTH)
     except MemoryError:
         sentence = "The server has too little memory for this picture: reduce it, or mark a smaller hole."
@@ -87,7 +87,7 @@ def build(models: Models, limits: Limits, results: Path) -> gr.Blocks:
     limits
         What is accepted.
     results
-        An existing temporary folder, in which each result gets its own folder until Gradio deletes it.
+        An existing folder for results, which Gradio deletes after a while.
     """
     stops = Stops()
     with gr.Blocks(title="Liminal", analytics_enabled=False, delete_cache=(KEEP // 6, KEEP)) as page:
@@ -211,7 +211,7 @@ def _fill_tab(models: Models, limits: Limits, results: Path, stops: Stops) -> No
         model: str,
         detailed: Any,
         request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008: Gradio looks for this default
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> dict[Any, Any]:
         event, began = stops.begin(_visitor(request)), time.perf_counter()
 
@@ -222,21 +222,20 @@ def _fill_tab(models: Models, limits: Limits, results: Path, stops: Stops) -> No
 
         try:
             with told():
-                marked = None if found is None else hole_of(found, mode == CLICK, drawing, divided)
                 progress(0.0, desc="reading the picture")
                 filled = fill(
                     models,
                     limits,
                     found,
-                    marked if marked is not None else np.zeros((1, 1)),
+                    lambda size: marked_hole(size, mode == CLICK, drawing, divided),
                     model,
                     detailed,
-                    Path(tempfile.mkdtemp(dir=results)),
+                    results,
                     how="click" if mode == CLICK else "draw over",
                     progress=report,
                 )
-        except Stopped:
-            gr.Info("Stopped; nothing was changed.", title="Stopped")
+        except StoppedError:
+            gr.Info("Stopped; the picture was not changed.", title="Stopped")
             return {summary: "Stopped."}
         finally:
             stops.end(_visitor(request), event)
@@ -273,8 +272,8 @@ def _see_tab(models: Models, limits: Limits, results: Path) -> None:
     upload = gr.State(None, time_to_live=KEEP)
     live = gr.State(None, time_to_live=KEEP)
     gr.Markdown(
-        "A network that has only ever seen flowers sees flowers in everything: the picture becomes gray and blurred, and "
-        "the network draws what it believes to see. After *Learning to See* by Memo Akten.",
+        "A network that has only ever seen flowers sees flowers in everything: it is given the picture in gray and "
+        "without detail, and draws what it recognizes. After *Learning to See* by Memo Akten.",
         elem_classes="note",
     )
     with gr.Row():
@@ -321,15 +320,7 @@ def _see_tab(models: Models, limits: Limits, results: Path) -> None:
                 elem_id="camera",
                 buttons=[],
             )
-            screen = gr.Image(
-                label="What the network sees",
-                interactive=False,
-                streaming=True,
-                format="jpeg",
-                height=420,
-                elem_id="screen",
-                buttons=[],
-            )
+            screen = gr.HTML("", label="What the network sees", show_label=True, container=True, elem_id="screen")
 
     def opened(path: str | Path | None) -> dict[Any, Any]:
         with told():
@@ -344,9 +335,7 @@ def _see_tab(models: Models, limits: Limits, results: Path) -> None:
 
     def run(found: Upload | None, *values: Any) -> dict[Any, Any]:
         with told():
-            result = translate_upload(
-                models, limits, found, Look(*values), Path(tempfile.mkdtemp(dir=results))
-            )
+            result = translate_upload(models, limits, found, Look(*values), results)
         return {
             compared: (result.before, result.after),
             seen: result.seen,
@@ -358,7 +347,9 @@ def _see_tab(models: Models, limits: Limits, results: Path) -> None:
         if frame is None:
             return gr.skip(), state
         with told():
-            return state.step(models, frame, Look(*values), smooth), state
+            jpeg = base64.b64encode(state.step(models, frame, Look(*values), smooth)).decode()
+        # In the page itself, because a component for pictures would write every frame to a file.
+        return f'<img alt="the translated frame" src="data:image/jpeg;base64,{jpeg}">', state
 
     _on_picture(file, examples, SEE_EXAMPLES, opened, [], [upload, note, seen, compared, download], "open_to_see")
     start.click(
@@ -421,7 +412,7 @@ def _on_picture(
 
 def _describe(upload: Upload) -> str:
     notes = "".join(f" Note: {html.escape(one_line(note))}." for note in upload.notes)
-    return f"{html.escape(upload.name)}: {upload.width} × {upload.height} pixels.{notes}"
+    return f"{html.escape(upload.name)}: {upload.width} x {upload.height} pixels.{notes}"
 
 
 def _visitor(request: gr.Request) -> str:

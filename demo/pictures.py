@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ SHOWN_SIDE = 1024  # longer side in pixels of what the browser shows; the work i
 BACKDROP = 0.8  # gray behind transparent parts
 
 
-class Refusal(ValueError):
+class VisitorError(ValueError):
     """Something that the visitor can correct; the message is one sentence for them."""
 
 
@@ -74,17 +75,22 @@ class Upload:
         """The file's name on one line."""
         return one_line(self.path.name, 80)
 
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Height and width of the reduced picture."""
+        return self.shown.shape[0], self.shown.shape[1]
+
 
 def open_upload(path: str | os.PathLike[str] | None, limits: Limits) -> Upload:
     """Read an uploaded file.
 
     Raises
     ------
-    Refusal
+    VisitorError
         There is no file, it is not a picture, or it is too large.
     """
     if path is None:
-        raise Refusal("There is no picture yet: upload one, or choose an example.")
+        raise VisitorError("There is no picture yet: upload one, or choose an example.")
     source = Path(path)
     picture = _decode(source, limits)
     height, width = picture.image.shape[1:]
@@ -96,13 +102,13 @@ def read_upload(upload: Upload | None, limits: Limits) -> Picture:
 
     Raises
     ------
-    Refusal
+    VisitorError
         There is no picture, or its file was removed since.
     """
     if upload is None:
-        raise Refusal("There is no picture yet: upload one, or choose an example.")
+        raise VisitorError("There is no picture yet: upload one, or choose an example.")
     if not upload.path.exists():
-        raise Refusal(f"{upload.name} was removed from the server after an hour: upload it again.")
+        raise VisitorError(f"{upload.name} was removed from the server after an hour: upload it again.")
     return _decode(upload.path, limits)
 
 
@@ -110,16 +116,16 @@ def _decode(source: Path, limits: Limits) -> Picture:
     name = one_line(source.name, 80)
     try:
         if source.stat().st_size > limits.megabytes * 1e6:
-            raise Refusal(f"{name} has more than {limits.megabytes:g} megabytes: upload a smaller file.")
+            raise VisitorError(f"{name} has more than {limits.megabytes:g} megabytes: upload a smaller file.")
         return decode_image(source, limits.pixels)
     except TooManyPixelsError:
-        raise Refusal(
+        raise VisitorError(
             f"{name} has more than the {limits.megapixels:g} megapixels that this page accepts: reduce it first."
         ) from None
     except ImageFileError as error:
-        raise Refusal(f"{name}: {error.without(source)}; upload a PNG, JPEG, WebP or TIFF picture.") from None
+        raise VisitorError(f"{name}: {error.without(source)}; upload a PNG, JPEG, WebP or TIFF picture.") from None
     except OSError:
-        raise Refusal(f"{name} cannot be read: upload it again.") from None
+        raise VisitorError(f"{name} cannot be read: upload it again.") from None
 
 
 def reduce(planes: Tensor) -> Pixels:
@@ -146,13 +152,13 @@ def reduce(planes: Tensor) -> Pixels:
     return to_bytes(colors.clamp(0.0, 1.0))
 
 
-def write_result(folder: Path, upload: Upload, ending: str, image: Tensor, like: Picture | None) -> Path:
+def write_result(results: Path, upload: Upload, ending: str, image: Tensor, like: Picture | None) -> Path:
     """Write a result at full size.
 
     Parameters
     ----------
-    folder
-        An existing folder, used for nothing else.
+    results
+        An existing folder, in which the result gets a folder of its own, whose name nobody can guess.
     upload
         The picture that it was made from, which gives the name.
     ending
@@ -169,14 +175,9 @@ def write_result(folder: Path, upload: Upload, ending: str, image: Tensor, like:
     """
     values = None if like is None else like.values
     suffix = ".png" if values is None or values.kind in ("uint8", "uint16") else ".tif"
-    target = folder / f"{Path(upload.name).stem or 'picture'}_{ending}{suffix}"
+    target = Path(tempfile.mkdtemp(dir=results)) / f"{upload.path.stem}_{ending}{suffix}"
     write_image(target, image, like=like)
     return target
-
-
-def shown_size(upload: Upload) -> tuple[int, int]:
-    """Height and width of the reduced picture."""
-    return upload.shown.shape[0], upload.shown.shape[1]
 
 
 def enlarge_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:

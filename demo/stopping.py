@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The visitor stopped the work."""
 
 
@@ -43,8 +43,8 @@ def check(event: threading.Event) -> None:
 
     Raises
     ------
-    Stopped
+    StoppedError
         It should.
     """
     if event.is_set():
-        raise Stopped
+        raise StoppedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from inpaint_core.files.images import to_bytes
 from inpaint_core.translation import FrameTranslator, LiveControls
 
 from .models import Models
-from .pictures import Limits, Pixels, Refusal, Upload, read_upload, reduce, to_planes, write_result
+from .pictures import Limits, Pixels, VisitorError, Upload, read_upload, reduce, to_planes, write_result
 
 CONTRASTS = [("as it is", "none"), ("like the training pictures", "percentile"), ("local contrast", "clahe")]
 SHAPES = (128, 256, 512)
@@ -52,13 +54,13 @@ class Look:
 
         Raises
         ------
-        Refusal
+        VisitorError
             A value out of range.
         """
         try:
             return LiveControls.model_validate({"zoom": self.zoom, "invert": self.invert, "stretch": self.contrast})
         except ValueError:
-            raise Refusal(
+            raise VisitorError(
                 f"zoom {self.zoom:g} with contrast {self.contrast} cannot be used: choose a zoom from 0.25 to 8."
             ) from None
 
@@ -73,13 +75,13 @@ def make_translator(models: Models, look: Look, smoothing: float = 0.0) -> Frame
 
     Raises
     ------
-    Refusal
+    VisitorError
         No such model, or a value out of range.
     """
     if look.size not in SHAPES:
-        raise Refusal(f"The working size {look.size} cannot be used: choose one of {', '.join(map(str, SHAPES))}.")
+        raise VisitorError(f"The working size {look.size} cannot be used: choose one of {', '.join(map(str, SHAPES))}.")
     if not 0.0 <= smoothing < 1.0:
-        raise Refusal(f"Smoothing {smoothing:g} cannot be used: choose a value from 0 to 0.95.")
+        raise VisitorError(f"Smoothing {smoothing:g} cannot be used: choose a value from 0 to 0.95.")
     return FrameTranslator(
         models.translator(look.model), controls=look.controls(), size=look.size, smooth_output=smoothing
     )
@@ -105,19 +107,19 @@ class Translated:
     file: Path
 
 
-def translate_upload(models: Models, limits: Limits, upload: Upload | None, look: Look, folder: Path) -> Translated:
-    """Translate an uploaded picture at full size; `folder` is an existing one for the result.
+def translate_upload(models: Models, limits: Limits, upload: Upload | None, look: Look, results: Path) -> Translated:
+    """Translate an uploaded picture at full size; `results` is an existing folder.
 
     Raises
     ------
-    Refusal
+    VisitorError
         No picture, or a setting that cannot be used.
     """
     translator = make_translator(models, look)
     picture = read_upload(upload, limits)
     assert upload is not None
     result = translator(picture.visible()[None])[0]
-    file = write_result(folder, upload, look.model, result, None)
+    file = write_result(results, upload, look.model, result, None)
     return Translated(upload.shown, reduce(result), _seen(translator), file)
 
 
@@ -128,12 +130,12 @@ class Live:
         self._look: Look | None = None
         self._translator: FrameTranslator | None = None
 
-    def step(self, models: Models, frame: NDArray[Any], look: Look, smoothing: float) -> Pixels:
-        """Translate the next frame, uint8 `[H,W,3]`; a changed setting starts anew.
+    def step(self, models: Models, frame: NDArray[Any], look: Look, smoothing: float) -> bytes:
+        """Translate the next frame, uint8 `[H,W,3]`, to a JPEG; a changed setting starts anew.
 
         Raises
         ------
-        Refusal
+        VisitorError
             A setting that cannot be used.
         """
         if self._translator is None or look != self._look:
@@ -141,9 +143,12 @@ class Live:
             self._look = look
         elif self._translator.smooth_output.amount != smoothing:
             if not 0.0 <= smoothing < 1.0:
-                raise Refusal(f"Smoothing {smoothing:g} cannot be used: choose a value from 0 to 0.95.")
+                raise VisitorError(f"Smoothing {smoothing:g} cannot be used: choose a value from 0 to 0.95.")
             self._translator.smooth_output.amount = smoothing
-        return to_bytes(self._translator(to_planes(shrink(frame))[None])[0])
+        output = to_bytes(self._translator(to_planes(shrink(frame))[None])[0])
+        encoded = io.BytesIO()
+        Image.fromarray(output).save(encoded, format="JPEG", quality=85)
+        return encoded.getvalue()
 
 
 def shrink(frame: NDArray[Any]) -> Pixels:
