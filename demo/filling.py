@@ -14,7 +14,7 @@ from inpaint_core.inpainting.inpaint import DETAILS, Detail
 
 from .holes import check_hole
 from .models import Models, is_network
-from .pictures import Limits, Pixels, VisitorError, Upload, enlarge_mask, read_upload, reduce, write_result
+from .pictures import Limits, Pixels, Upload, VisitorError, enlarge_mask, read_upload, reduce, write_result
 
 BIHARMONIC_PIXELS = 100_000  # its time grows steeply with the hole, and it cannot be stopped
 Mark = Callable[[tuple[int, int]], Tensor]

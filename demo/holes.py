@@ -16,7 +16,7 @@ from inpaint_core.eight_bit import to_uint8
 from inpaint_core.masks import slic_labels
 from inpaint_core.masks.superpixels import boundary_overlay, select_segments
 
-from .pictures import Pixels, VisitorError, Upload, to_planes
+from .pictures import Pixels, Upload, VisitorError, to_planes
 
 OPAQUE = 128  # the brush's edge is soft: at least half of a pixel must be covered
 CLUSTERED_SIDE = 768  # working resolution of the superpixels, so that a changed number shows at once

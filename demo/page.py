@@ -19,7 +19,7 @@ from .filling import fill
 from .holes import Superpixels, marked_hole
 from .local_files import accept_only_uploads
 from .models import Models, fill_names, is_network, labeled
-from .pictures import Limits, VisitorError, Upload, open_upload
+from .pictures import Limits, Upload, VisitorError, open_upload
 from .stopping import StoppedError, Stops, check
 from .translating import CONTRASTS, SHAPES, Live, Look, translate_upload
 

@@ -16,7 +16,7 @@ from inpaint_core.files.images import to_bytes
 from inpaint_core.translation import FrameTranslator, LiveControls
 
 from .models import Models
-from .pictures import Limits, Pixels, VisitorError, Upload, read_upload, reduce, to_planes, write_result
+from .pictures import Limits, Pixels, Upload, VisitorError, read_upload, reduce, to_planes, write_result
 
 CONTRASTS = [("as it is", "none"), ("like the training pictures", "percentile"), ("local contrast", "clahe")]
 SHAPES = (128, 256, 512)
