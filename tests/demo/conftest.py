@@ -16,8 +16,6 @@ from demo.__main__ import start
 from demo.models import Models
 from demo.pictures import Limits
 
-ROOT = Path(__file__).resolve().parents[2]
-PHOTOGRAPHS = ROOT / "nodes" / "photographs"
 LIMITS = Limits(megapixels=21.0, megabytes=8.0)
 
 
@@ -53,12 +51,15 @@ class Server:
         Where it is.
     folder
         Its temporary folder.
+    limits
+        What it accepts.
     connect
         Makes a visitor: a client with a session of its own.
     """
 
     url: str
     folder: Path
+    limits: Limits
     connect: Callable[[], Any]
 
 
@@ -73,7 +74,9 @@ def server(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     port = free_port()
     page = start(models, LIMITS, folder, "127.0.0.1", port)
     url = f"http://127.0.0.1:{port}"
-    yield Server(
-        url, folder, lambda: Client(url, verbose=False, analytics_enabled=False, download_files=str(downloads))
-    )
+
+    def connect() -> Client:
+        return Client(url, verbose=False, analytics_enabled=False, download_files=str(downloads))
+
+    yield Server(url, folder, LIMITS, connect)
     page.close(verbose=False)

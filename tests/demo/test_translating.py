@@ -33,17 +33,23 @@ def test_a_picture_is_translated_as_by_the_library(models: Models, picture: Path
     assert (result.seen[..., :1] == result.seen).all()
 
 
-def test_frames_are_smoothed_with_the_previous_ones(models: Models) -> None:
+def test_frames_are_smoothed_with_the_previous_ones_until_a_setting_changes(models: Models) -> None:
     rng = np.random.default_rng(0)
-    frame = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    look = Look("see-clouds", size=128)
+    first = rng.integers(0, 200, (48, 64, 3), dtype=np.uint8)
+    second = first.copy()
+    second[:24] += 25  # less than at a cut
+
+    def step(live: Live, frame: np.ndarray, smoothing: float, invert: bool = False) -> np.ndarray:
+        look = Look("see-clouds", size=128, invert=invert)
+        shown = Image.open(io.BytesIO(live.step(models, frame, look, smoothing)))
+        return np.asarray(shown).astype(int)
+
     live = Live()
-    frames = [np.asarray(Image.open(io.BytesIO(live.step(models, frame, look, 0.9)))) for frame in (frame, frame)]
-    assert np.array_equal(frames[0], frames[1])
-    assert frames[0].shape == (48, 64, 3)
-    changed = Look("see-clouds", size=128, invert=True)
-    alone = Live().step(models, frame, changed, 0.9)
-    assert live.step(models, frame, changed, 0.9) == alone  # a changed look starts anew
+    start = step(live, first, 0.9)
+    assert start.shape == (48, 64, 3)
+    alone, smoothed = step(Live(), second, 0.0), step(live, second, 0.9)
+    assert np.abs(smoothed - start).mean() < 0.5 * np.abs(alone - start).mean()
+    assert np.array_equal(step(live, first, 0.9, invert=True), step(Live(), first, 0.9, invert=True))
 
 
 def test_settings_out_of_range_are_refused(models: Models) -> None:
