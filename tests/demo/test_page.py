@@ -90,9 +90,7 @@ def test_the_page_asks_for_nothing_from_other_hosts(server: Any) -> None:
 
 def test_a_text_file_is_refused_in_one_sentence(visitor: Any, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    sentence = refused(
-        lambda: visitor.predict(handle_file(tmp_path / "notes.txt"), DRAW, 50, api_name="/open_picture")
-    )
+    sentence = refused(lambda: visitor.predict(handle_file(tmp_path / "notes.txt"), DRAW, 50, api_name="/open_picture"))
     assert sentence.startswith("notes.txt: not a picture")
     assert "upload a PNG" in sentence
 

@@ -25,7 +25,7 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync"),
     *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
 )
-WAIT = 120_000  # milliseconds
+WAIT = 60_000  # milliseconds
 SUPERPIXELS = 150  # the slider's start
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
