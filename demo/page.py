@@ -31,6 +31,7 @@ DETAILS = [("copied from the surroundings", "patches"), ("its own", "network")]
 KEEP = 3600  # seconds until uploads and results are deleted
 WAITING = 32  # visitors' requests in the queue; further ones are refused
 WEBCAM_SECONDS = 300
+PROGRESS_EVERY = 0.5  # seconds: passes are too short to tell the browser of each
 BRUSH = ("#e6007a", 0.7)  # seen on most photographs, which stay visible below
 
 CSS = """
@@ -213,11 +214,15 @@ def _fill_tab(models: Models, limits: Limits, results: Path, stops: Stops) -> No
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> dict[Any, Any]:
-        event, began = stops.begin(_visitor(request)), time.perf_counter()
+        event, began, told_at = stops.begin(_visitor(request)), time.perf_counter(), -PROGRESS_EVERY
 
         def report(done: int, total: int) -> None:
+            nonlocal told_at
             check(event)
             seconds = time.perf_counter() - began
+            if seconds < told_at + PROGRESS_EVERY:
+                return
+            told_at = seconds
             progress((done, max(total, 1)), desc=f"step {min(done + 1, total)} of {total}, {seconds:.0f} s")
 
         try:
@@ -403,11 +408,13 @@ def _on_picture(
     """Open what was uploaded, or the example that was clicked."""
 
     def example(index: int, *values: Any) -> dict[Any, Any]:
-        return opened(EXAMPLES / f"{names[index]}.jpg", *values) | {file: None}
+        return opened(EXAMPLES / f"{names[index]}.jpg", *values)
 
     options: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "opening"}
-    file.upload(opened, [file, *more], outputs, api_name=api_name, **options)
-    examples.click(example, [examples, *more], [*outputs, file], api_name=f"{api_name}_example", **options)
+    uploaded = file.upload(opened, [file, *more], outputs, api_name=api_name, **options)
+    # Whether it could be opened or not, the next file can be dropped at once.
+    uploaded.then(lambda: None, None, file, queue=False, show_progress="hidden", api_name=False)
+    examples.click(example, [examples, *more], outputs, api_name=f"{api_name}_example", **options)
 
 
 def _describe(upload: Upload) -> str:
