@@ -413,7 +413,8 @@ def _on_picture(
     options: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "opening"}
     uploaded = file.upload(opened, [file, *more], outputs, api_name=api_name, **options)
     # Whether it could be opened or not, the next file can be dropped at once.
-    uploaded.then(lambda: None, None, file, queue=False, show_progress="hidden", api_name=False)
+    for ended in (uploaded.success, uploaded.failure):
+        ended(lambda: None, None, file, queue=False, show_progress="hidden", api_name=False)
     examples.click(example, [examples, *more], outputs, api_name=f"{api_name}_example", **options)
 
 

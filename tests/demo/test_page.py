@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -181,6 +182,20 @@ def test_two_visitors_at_once_get_their_own_pictures(server: Any, tmp_path: Path
         )
     )
     assert third.startswith("There is no picture yet")
+
+
+def test_a_stop_ends_a_fill_and_nothing_is_downloaded(visitor: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ground.png"
+    Image.open(PHOTOGRAPHS / "moss.jpg").resize((1800, 1200)).save(path)
+    visitor.predict(handle_file(path), DRAW, 50, api_name="/open_picture")
+    marked = drawing(tmp_path, (900, 600), (0.2, 0.2, 0.8, 0.8))
+    job = visitor.submit(DRAW, marked, "patches", "network", api_name="/fill")
+    while not (job.status().progress_data or job.done()):
+        time.sleep(0.1)
+    visitor.predict(api_name="/stop")
+    answer = job.result(timeout=120)
+    assert "Stopped." in str(answer)
+    assert "_filled.png" not in str(answer)
 
 
 def test_everything_is_written_below_the_temporary_folder(server: Any, visitor: Any, picture: Path) -> None:

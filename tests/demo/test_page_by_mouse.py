@@ -1,4 +1,4 @@
-"""The page under the mouse of a real browser: draw, click superpixels, fill, stop, download."""
+"""The page under the mouse of a real browser: draw, click superpixels, fill, download."""
 
 from __future__ import annotations
 
@@ -153,19 +153,6 @@ def test_errors_are_toasts_of_one_sentence(window: Window, tmp_path: Path) -> No
     window.open(PHOTOGRAPHS / "dunes.jpg")
     window.page.locator("#fill").click()
     window.until("body", "There is no hole yet")
-
-
-def test_the_stop_button_ends_a_fill(window: Window, tmp_path: Path) -> None:
-    large = tmp_path / "large.png"
-    Image.open(PHOTOGRAPHS / "moss.jpg").resize((2600, 2000)).save(large)
-    window.open(large)
-    window.draw()
-    window.choose("#model", "patches")
-    window.page.locator("#fill").click()
-    window.until("#compared", "step")
-    window.page.locator("#stop").click()
-    assert window.until("#summary", "Stopped") == "Stopped."
-    assert window.page.locator("#download").is_disabled()
 
 
 def test_two_windows_do_not_see_each_others_pictures(browser: Any, server: Any) -> None:
