@@ -85,8 +85,7 @@ def serve(options: argparse.Namespace, folder: Path) -> int:
     )
     if server is None:
         return 2
-    shown = "127.0.0.1" if options.host == "0.0.0.0" else options.host
-    print(f"open http://{shown}:{options.port} in a browser; press Ctrl-C to stop", flush=True)
+    print(f"open http://{options.host}:{options.port} in a browser; press Ctrl-C to stop", flush=True)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     try:
