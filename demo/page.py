@@ -13,13 +13,14 @@ from typing import Any
 import gradio as gr
 
 from inpaint_core.checkpoints.embedded import EMBEDDED_TRANSLATION
+from inpaint_core.files.opening import ImageFileError
 from inpaint_core.text import MAX_MESSAGE_LENGTH, one_line
 
 from .filling import fill
 from .holes import Superpixels, marked_hole
 from .local_files import accept_only_uploads
 from .models import Models, fill_names, is_network, labeled
-from .pictures import Limits, Upload, VisitorError, open_upload
+from .pictures import Limits, Upload, open_upload
 from .stopping import StoppedError, Stops, check
 from .translating import CONTRASTS, SHAPES, Live, Look, translate_upload
 
@@ -67,12 +68,12 @@ def told() -> Iterator[None]:
     """
     try:
         yield
-    except (VisitorError, ValueError) as error:
+    except (ImageFileError, OSError):  # these name the server's folders
+        sentence = "The server cannot read or write the picture at the moment: upload it again."
+    except ValueError as error:
         sentence = one_line(str(error), MAX_MESSAGE_LENGTH)
     except MemoryError:
         sentence = "The server has too little memory for this picture: reduce it, or mark a smaller hole."
-    except OSError:
-        sentence = "The server cannot read or write the picture at the moment: upload it again."
     else:
         return
     raise gr.Error(html.escape(sentence), print_exception=False)
