@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+# The page is no part of the installed package: it is started in the repository.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from demo.__main__ import start
 from demo.models import Models
