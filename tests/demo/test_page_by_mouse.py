@@ -119,15 +119,16 @@ def test_a_clicked_superpixel_is_filled_and_nothing_else(window: Window) -> None
     upload = window.open(path)
     window.page.get_by_text("Click superpixels").click()
     window.until("#chosen", f"0 of {SUPERPIXELS}")
-    window.page.wait_for_timeout(1000)
+    window.page.wait_for_function("document.querySelector('#superpixels img')?.naturalWidth > 0")
     labels = Superpixels.of(upload, SUPERPIXELS).labels
     height, width = labels.shape
-    box = window.page.locator("#superpixels img").bounding_box()
+    shown = window.page.locator("#superpixels img")
+    box = shown.bounding_box()
     scale = min(box["width"] / width, box["height"] / height)
     left, top = (box["width"] - scale * width) / 2, (box["height"] - scale * height) / 2
 
     def click(x: float, y: float) -> None:
-        window.page.mouse.click(box["x"] + left + scale * (x + 0.5), box["y"] + top + scale * (y + 0.5))
+        shown.click(position={"x": left + scale * (x + 0.5), "y": top + scale * (y + 0.5)})
 
     places = [(0.3, 0.3), (0.7, 0.6), (0.3, 0.3)]
     for (x, y), number in zip(places, (1, 2, 1), strict=True):
