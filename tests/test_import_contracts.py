@@ -28,6 +28,8 @@ LAYERED = [name for name, contract in CONTRACTS.items() if contract["type"] == "
 FORBIDDEN = {
     "library": ("inpaint_core/commands/info.py", "from training.config import TrainConfig"),
     "training": ("training/engine/session.py", "import folder_paths"),
+    "demo": ("demo/filling.py", "from training.config import TrainConfig"),
+    "demo-layers": ("demo/holes.py", "import gradio"),
     "library-wings": ("inpaint_core/inpainting/inpaint.py", "from ..checkpoints.files import load_model"),
     "mask-wings": ("inpaint_core/masks/superpixels/slic.py", "from ..generators.registry import generate"),
     "networks": ("inpaint_core/models/unet.py", "from ..files.images import decode_image"),
@@ -40,7 +42,7 @@ FORBIDDEN = {
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages' sources and of the contracts."""
     copy = tmp_path_factory.mktemp("tree")
-    for package in ("inpaint_core", "training"):
+    for package in ("inpaint_core", "training", "demo"):
         shutil.copytree(
             ROOT / package, copy / package, ignore=shutil.ignore_patterns("weights", "*.yaml", "__pycache__")
         )
