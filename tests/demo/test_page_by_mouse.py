@@ -55,7 +55,7 @@ class Window:
         """Upload a picture; returns it as the server sees it."""
         self.page.locator("#fill_file input[type=file]").set_input_files(picture)
         self.until("#fill_note", f"{picture.name}: ")
-        self.page.wait_for_timeout(1500)  # until the editor has drawn it
+        self.page.wait_for_timeout(4000)  # until the editor has drawn it
         return open_upload(picture, Limits())
 
     def until(self, place: str, text: str) -> str:
