@@ -36,14 +36,14 @@ def mix_fills(fill: Tensor, copied: Tensor, hole: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        `[C,H,W]`, which may exceed 0..1 slightly. The gain is the same for all channels, so gray stays gray.
+        `[C,H,W]` in 0..1. The gain is the same for all channels, so gray stays gray.
     """
     depth = feather(hole[None], DEPTH)[0].to(fill)
     mean = torch.lerp(fill, copied, SHARE + (1.0 - SHARE) * depth)
     coarse = blur(mean, SIGMA)
     detail = mean - coarse
     wanted = BOOST * _contrast(copied - blur(copied, SIGMA))
-    return coarse + detail * (wanted / _contrast(detail)).clamp(1.0, MAX_GAIN)
+    return (coarse + detail * (wanted / _contrast(detail)).clamp(1.0, MAX_GAIN)).clamp(0.0, 1.0)
 
 
 def _contrast(detail: Tensor) -> Tensor:

