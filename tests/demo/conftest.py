@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 # The page is no part of the installed package: it is started in the repository.
-sys.path.append(str(Path(__file__).resolve().parents[2]))
+ROOT = str(Path(__file__).resolve().parents[2])
+if ROOT not in sys.path:
+    sys.path.append(ROOT)
 
 from demo.__main__ import start
 from demo.models import Models
