@@ -14,9 +14,8 @@ import pytest
 from PIL import Image
 
 # The page is no part of the installed package: it is started in the repository.
-ROOT = str(Path(__file__).resolve().parents[2])
-if ROOT not in sys.path:
-    sys.path.append(ROOT)
+if str(Path(__file__).resolve().parents[2]) not in sys.path:
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from demo.__main__ import start
 from demo.models import Models
