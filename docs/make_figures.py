@@ -33,6 +33,7 @@ from training.evaluation.drawings import draw_grid, with_hole
 IMAGES = Path(__file__).parent / "images"
 GAP = 8  # white pixels between panels
 SHEET = 12  # photographs on a sheet
+SHEET_SCALE = 0.625  # of their 256 pixels
 
 
 def photograph(name: str, side: int | None = None) -> Tensor:
@@ -170,7 +171,7 @@ def fill_sheet(folder: Path) -> Path:
         mask = generate(family, size=(256, 256), hole_ratio=(0.1, 0.3), seed=number)
         fills = [inpaint(model, image, mask)[0] for model in models]
         panels = [with_hole(image[0], mask[0]), *fills, image[0]]
-        rows.append([F.interpolate(panel[None], scale_factor=0.625, mode="area")[0] for panel in panels])
+        rows.append([F.interpolate(panel[None], scale_factor=SHEET_SCALE, mode="area")[0] for panel in panels])
     return write_grid(IMAGES / "fill_sheet.jpg", ["input", *EMBEDDED_INPAINTING, "truth"], rows)
 
 
@@ -181,7 +182,8 @@ def see_sheet(folder: Path, name: str) -> Path:
     images = [middle_square(decode_image(path).image[None], 256) for path in first_photographs(folder)]
     pairs = [torch.cat([image[0], translate(model, image)[0]], -1) for image in images]
     target = IMAGES / f"{name.replace('-', '_')}_sheet.jpg"
-    write_image(target, torch.cat([torch.cat(pairs[row : row + 4], -1) for row in range(0, len(pairs), 4)], -2))
+    sheet = torch.cat([torch.cat(pairs[row : row + 4], -1) for row in range(0, len(pairs), 4)], -2)
+    write_image(target, F.interpolate(sheet[None], scale_factor=SHEET_SCALE, mode="area")[0])
     return target
 
 
