@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from torch import Tensor
@@ -43,6 +43,8 @@ def distances(mask: Tensor, to: float) -> np.ndarray:
 def test_growing_and_shrinking_a_hard_mask_measure_the_distance(
     height: int, width: int, seed: int, pixels: float, share: float
 ) -> None:
+    # Where a distance and the radius are equal but for rounding, either answer is right.
+    assume(pixels.is_integer() or abs(pixels**2 - round(pixels**2)) > 1e-2)
     mask = hard_mask(height, width, seed, share)
     assert np.array_equal(grow(mask, pixels)[0, 0].numpy() == 1, distances(mask, 1.0) <= pixels + 1e-4)
     assert np.array_equal(shrink(mask, pixels)[0, 0].numpy() == 0, distances(mask, 0.0) <= pixels + 1e-4)
