@@ -71,13 +71,17 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
     holes = touched.flatten(1) > 0.5
     sources = F.max_pool2d(touched, 3, 1, 1).flatten(1) < 0.5
     patches = F.unfold(detail, PATCH, padding=CELL, stride=CELL)
-    choose = _traced_choice if is_tracing() else _choice
-    chosen = [choose(*each) for each in zip(keys, holes, sources, strict=True)]
-    copied = [
-        values[:, cells] / _repeats(cells, touched.shape[-2], touched.shape[-1])
-        for values, cells in zip(patches, chosen, strict=True)
-    ]
-    return _blend(torch.stack(copied), (picture.shape[-2], picture.shape[-1]))
+    rows, columns = touched.shape[-2:]
+    if is_tracing():
+        choices = [_traced_choice(*each) for each in zip(keys, holes, sources, strict=True)]
+        pairs = zip(patches, choices, strict=True)
+        patches = torch.stack([values[:, chosen] / _repeats(chosen, rows, columns) for values, chosen in pairs])
+    else:
+        for values, key, hole, source in zip(patches, keys, holes, sources, strict=True):
+            chosen = _choice(key, hole, source)
+            cells = hole.nonzero()[:, 0]  # only these: a copy of all patches would be 27 times as large as the picture
+            values[:, cells] = values[:, chosen[cells]] / _repeats(chosen, rows, columns)[cells]
+    return _blend(patches, (picture.shape[-2], picture.shape[-1]))
 
 
 def _choice(keys: Tensor, holes: Tensor, sources: Tensor) -> Tensor:
