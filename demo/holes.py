@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from inpaint_core.eight_bit import to_uint8
+from inpaint_core.files.images import from_bytes, to_bytes
 from inpaint_core.masks import slic_labels
 from inpaint_core.masks.superpixels import boundary_overlay, select_segments
 
-from .pictures import Pixels, Upload, VisitorError, to_planes
+from .pictures import Pixels, Upload, VisitorError
 
 OPAQUE = 128  # the brush's edge is soft: at least half of a pixel must be covered
 CLUSTERED_SIDE = 768  # working resolution of the superpixels, so that a changed number shows at once
@@ -66,7 +66,7 @@ class Superpixels:
     @classmethod
     def of(cls, upload: Upload, count: int) -> Superpixels:
         """Divide an upload's reduced picture into about `count` superpixels."""
-        return cls(slic_labels(to_planes(upload.shown), int(count), max_side=CLUSTERED_SIDE))
+        return cls(slic_labels(from_bytes(upload.shown), int(count), max_side=CLUSTERED_SIDE))
 
     def toggle(self, x: float, y: float) -> Superpixels:
         """Choose the superpixel at a point, in pixels of the reduced picture, or no longer choose it."""
@@ -82,8 +82,7 @@ class Superpixels:
 
     def drawn_over(self, upload: Upload) -> Pixels:
         """The reduced picture with the borders of all superpixels, and the chosen ones in red: uint8 `[h,w,3]`."""
-        overlay = boundary_overlay(to_planes(upload.shown), self.labels, self.hole()[None, None])
-        return to_uint8(overlay[0]).permute(1, 2, 0).numpy()
+        return to_bytes(boundary_overlay(from_bytes(upload.shown), self.labels, self.hole()[None, None])[0])
 
     def summary(self) -> str:
         """How many there are and how many were chosen."""

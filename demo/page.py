@@ -149,18 +149,9 @@ def _fill_tab(models: Models, limits: Limits, results: Path, stops: Stops) -> No
             with gr.Row():
                 start = gr.Button("Fill", variant="primary", elem_id="fill", scale=3)
                 stop = gr.Button("Stop", elem_id="stop", scale=1, min_width=80)
-            compared = gr.ImageSlider(
-                label="Before and after: drag the handle",
-                elem_id="compared",
-                format="jpeg",
-                interactive=False,
-                buttons=["fullscreen"],
-                max_height=520,
-            )
+            compared = _before_and_after("compared")
             summary = gr.Markdown("", elem_classes="note", elem_id="summary")
-            download = gr.DownloadButton(
-                "Download the result in full size", interactive=False, elem_id="download", visible=True
-            )
+            download = _download("download")
 
     def opened(path: str | Path | None, mode: str, number: int) -> dict[Any, Any]:
         with told():
@@ -302,15 +293,8 @@ def _see_tab(models: Models, limits: Limits, results: Path) -> None:
             seen = gr.Image(label="What the network is given", interactive=False, buttons=[], height=260, format="jpeg")
         with gr.Column(scale=6):
             start = gr.Button("Translate", variant="primary", elem_id="translate")
-            compared = gr.ImageSlider(
-                label="Before and after: drag the handle",
-                elem_id="see_compared",
-                format="jpeg",
-                interactive=False,
-                buttons=["fullscreen"],
-                max_height=520,
-            )
-            download = gr.DownloadButton("Download the result in full size", interactive=False, elem_id="see_download")
+            compared = _before_and_after("see_compared")
+            download = _download("see_download")
     with gr.Tab("The webcam"):
         smoothing = gr.Slider(
             0.0, 0.95, value=0.5, step=0.05, label="Smoothing: the share of the previous frame", elem_id="smoothing"
@@ -395,6 +379,21 @@ def _picture_input(examples: tuple[str, ...], limits: Limits, key: str) -> tuple
         visible=EXAMPLES.is_dir(),
     )
     return file, gr.Markdown("", elem_classes="note", elem_id=f"{key}_note"), thumbnails
+
+
+def _before_and_after(name: str) -> gr.ImageSlider:
+    return gr.ImageSlider(
+        label="Before and after: drag the handle",
+        elem_id=name,
+        format="jpeg",
+        interactive=False,
+        buttons=["fullscreen"],
+        max_height=520,
+    )
+
+
+def _download(name: str) -> gr.DownloadButton:
+    return gr.DownloadButton("Download the result in full size", interactive=False, elem_id=name)
 
 
 def _on_picture(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,6 +20,7 @@ Pixels = NDArray[np.uint8]
 
 SHOWN_SIDE = 1024  # longer side in pixels of what the browser shows; the work is done at full size
 BACKDROP = 0.8  # gray behind transparent parts
+NO_PICTURE = "There is no picture yet: upload one, or choose an example."
 
 
 class VisitorError(ValueError):
@@ -90,7 +90,7 @@ def open_upload(path: str | os.PathLike[str] | None, limits: Limits) -> Upload:
         There is no file, it is not a picture, or it is too large.
     """
     if path is None:
-        raise VisitorError("There is no picture yet: upload one, or choose an example.")
+        raise VisitorError(NO_PICTURE)
     source = Path(path)
     picture = _decode(source, limits)
     height, width = picture.image.shape[1:]
@@ -106,7 +106,7 @@ def read_upload(upload: Upload | None, limits: Limits) -> Picture:
         There is no picture, or its file was removed since.
     """
     if upload is None:
-        raise VisitorError("There is no picture yet: upload one, or choose an example.")
+        raise VisitorError(NO_PICTURE)
     if not upload.path.exists():
         raise VisitorError(f"{upload.name} was removed from the server after an hour: upload it again.")
     return _decode(upload.path, limits)
@@ -149,7 +149,7 @@ def reduce(planes: Tensor) -> Pixels:
         scale = SHOWN_SIDE / max(height, width)
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
         colors = F.interpolate(colors[None], size, mode="area")[0]
-    return to_bytes(colors.clamp(0.0, 1.0))
+    return to_bytes(colors)
 
 
 def write_result(results: Path, upload: Upload, ending: str, image: Tensor, like: Picture | None) -> Path:
@@ -199,8 +199,3 @@ def enlarge_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
     if whole.shape[-2:] != size:
         whole = F.interpolate(whole, size, mode="bilinear", align_corners=False)
     return (whole >= 0.5).float()
-
-
-def to_planes(pixels: Pixels) -> Tensor:
-    """uint8 `[h,w,3]` as float32 `[3,h,w]` in 0..1."""
-    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255.0

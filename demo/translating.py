@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from inpaint_core.files.images import to_bytes
+from inpaint_core.files.images import from_bytes, to_bytes
 from inpaint_core.translation import FrameTranslator, LiveControls
 
 from .models import Models
-from .pictures import Limits, Pixels, Upload, VisitorError, read_upload, reduce, to_planes, write_result
+from .pictures import Limits, Pixels, Upload, VisitorError, read_upload, reduce, write_result
 
 CONTRASTS = [("as it is", "none"), ("like the training pictures", "percentile"), ("local contrast", "clahe")]
 SHAPES = (128, 256, 512)
@@ -80,8 +80,7 @@ def make_translator(models: Models, look: Look, smoothing: float = 0.0) -> Frame
     """
     if look.size not in SHAPES:
         raise VisitorError(f"The working size {look.size} cannot be used: choose one of {', '.join(map(str, SHAPES))}.")
-    if not 0.0 <= smoothing < 1.0:
-        raise VisitorError(f"Smoothing {smoothing:g} cannot be used: choose a value from 0 to 0.95.")
+    _check_smoothing(smoothing)
     return FrameTranslator(
         models.translator(look.model), controls=look.controls(), size=look.size, smooth_output=smoothing
     )
@@ -142,10 +141,9 @@ class Live:
             self._translator = make_translator(models, look, smoothing)
             self._look = look
         elif self._translator.smooth_output.amount != smoothing:
-            if not 0.0 <= smoothing < 1.0:
-                raise VisitorError(f"Smoothing {smoothing:g} cannot be used: choose a value from 0 to 0.95.")
+            _check_smoothing(smoothing)
             self._translator.smooth_output.amount = smoothing
-        output = to_bytes(self._translator(to_planes(shrink(frame))[None])[0])
+        output = to_bytes(self._translator(from_bytes(shrink(frame))[None])[0])
         encoded = io.BytesIO()
         Image.fromarray(output).save(encoded, format="JPEG", quality=85)
         return encoded.getvalue()
@@ -155,6 +153,11 @@ def shrink(frame: NDArray[Any]) -> Pixels:
     """Leave out rows and columns of a large frame, so that a camera's resolution does not decide the frame rate."""
     step = max(1, round((frame.shape[0] * frame.shape[1] / LIVE_PIXELS) ** 0.5))
     return np.ascontiguousarray(frame[::step, ::step, :3])
+
+
+def _check_smoothing(smoothing: float) -> None:
+    if not 0.0 <= smoothing < 1.0:
+        raise VisitorError(f"Smoothing {smoothing:g} cannot be used: choose a value from 0 to 0.95.")
 
 
 def _seen(translator: FrameTranslator) -> Pixels:

@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from inpaint_core.batches import paired
+from inpaint_core.files.images import from_bytes
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.inpainting.inpaint import DETAILS, STRATEGIES, Completer, Detail, Strategy, inpaint
 
@@ -159,7 +159,7 @@ class EvaluateModel(io.ComfyNode):
         pictures = [with_hole(*pair) for pair in zip(truth[:rows], hole[:rows], strict=True)]
         compared = zip(pictures, *columns, truth[:rows], strict=True)
         grid = draw_grid(["input", *names, "truth"], [("", row) for row in compared])
-        planes = torch.from_numpy(np.array(grid)).permute(2, 0, 1)[None].float() / 255.0
+        planes = from_bytes(np.array(grid))[None]
         return io.NodeOutput(short_table(measured), host.host_image(planes), ui=shown.pictures(planes))
 
 

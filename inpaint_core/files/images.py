@@ -249,6 +249,11 @@ def to_bytes(image: Tensor) -> np.ndarray:
     return to_uint8(image.detach().float().nan_to_num(0.0)).permute(1, 2, 0).cpu().numpy()
 
 
+def from_bytes(pixels: np.ndarray) -> Tensor:
+    """uint8 `[H,W,C]` as float32 `[C,H,W]` in 0..1."""
+    return from_uint8(torch.from_numpy(pixels)).permute(2, 0, 1)
+
+
 def _of_values(deep: samples.DeepPicture, header: Header, metadata: Metadata, problems: Any) -> Picture:
     colors = deep.colors.to_tensor()
     gray = len(colors) == 1

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...eight_bit import to_uint8
+from ...files.images import from_bytes
 from .pictures import boundary_overlay
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as Page
+    pass
 
 LEGIBLE = 30  # side of a superpixel in pixels that is large enough for a three-digit number
 TEXT = 13  # pixels
@@ -61,7 +62,7 @@ def _number(picture: Tensor, plane: NDArray[np.integer], scale: int) -> Tensor:
     for number, (x, y) in widest_places(plane).items():
         place = ((x + 0.5) * scale, (y + 0.5) * scale)
         draw.text(place, str(number), fill="white", font=font, anchor="mm", stroke_width=2, stroke_fill="black")
-    return _to_planes(page)
+    return from_bytes(np.array(page))
 
 
 def widest_places(plane: NDArray[np.integer]) -> dict[int, tuple[int, int]]:
@@ -125,8 +126,4 @@ def _grid(picture: Tensor, size: tuple[int, int], step: int) -> Tensor:
         place = y * scale[1]
         draw.line((0, place, page.width, place), fill=(255, 255, 255, 110))
         write((3, place + 3), y)
-    return _to_planes(page)
-
-
-def _to_planes(page: Page) -> Tensor:
-    return torch.from_numpy(np.asarray(page).copy()).permute(2, 0, 1).float() / 255.0
+    return from_bytes(np.array(page))
