@@ -10,9 +10,9 @@ from types import ModuleType
 
 from .checkpoints.weights import MAX_PASS_GIB, set_pass_limit
 from .commands.notes import allow_undecodable_names
-from .commands.processes import choose_gpu
 from .files.atomic import unwritten
 from .inpainting.memory import is_out_of_memory
+from .processes import choose_gpu
 from .text import MAX_MESSAGE_LENGTH, one_line
 
 COMMANDS = {

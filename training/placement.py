@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed
 
-from inpaint_core.commands.processes import choose_gpu, process_count
 from inpaint_core.devices import find_device
+from inpaint_core.processes import choose_gpu, process_count
 
 from .config import ConfigError
 

@@ -17,8 +17,8 @@ from ..files.images import WRITABLE_SUFFIXES
 from ..files.naming import Wanted, distinct_names, reject_inputs, reject_inside
 from ..files.opening import ImageFileError, add_limit_argument, pixel_limit, read_header
 from ..files.suffixes import READABLE_CLIPS, READABLE_SUFFIXES
+from ..processes import process_count, rank, refuse_several, share_of
 from .notes import Notes, blamed
-from .processes import process_count, rank, refuse_several, share_of
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ from ..files.videos import (
     VideoReader,
     write_clip,
 )
+from ..processes import refuse_several
 from ..translation import FITS, FrameTranslator, LiveControls
 from ..translation.frames import MEASURED_FRAMES
 from ..translation.live import FrameSource, LoopedClip
 from . import live_show, picture_folders
 from .notes import Notes
-from .processes import refuse_several
 
 CONTROLS = ("zoom", "shift_x", "shift_y", "blur", "median", "threshold", "canny", "invert", "stretch")
 
@@ -277,10 +277,11 @@ class _Task:
         try:
             output = live_show.open_output(self.arguments.out, source)
             control = live_show.open_control(self.arguments.osc, self.arguments.osc_host)
+            translator = self._translator()
         except ValueError:
             source.close()
             raise
-        live_show.run(source, self._translator(), output, control)
+        live_show.run(source, translator, output, control)
         return 0
 
 

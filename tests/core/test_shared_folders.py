@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inpaint_core.__main__ import main
-from inpaint_core.commands.processes import share_of
+from inpaint_core.processes import share_of
 
 NAMES = [f"{number}.png" for number in range(5)]
 

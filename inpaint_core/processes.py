@@ -1,4 +1,4 @@
-"""Folders divided among the processes that torchrun started: each takes every n-th picture."""
+"""The processes that torchrun started, and their shares of a folder: each takes every n-th picture."""
 
 from __future__ import annotations
 
