@@ -56,16 +56,18 @@ def unet() -> InpaintingModel:
     return InpaintingModel(ModelCard(architecture="unet", arguments=arguments), build_model("unet", **arguments))
 
 
-def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Least processor time of each call; the calls take turns."""
+def seconds(
+    calls: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.process_time
+) -> dict[str, float]:
+    """Least time of each call by a clock, such as the processor's; the calls take turns."""
     best = dict.fromkeys(calls, float("inf"))
     for call in calls.values():
         call()
     for _ in range(rounds):
         for name, call in calls.items():
-            start = time.process_time()
+            start = clock()
             call()
-            best[name] = min(best[name], time.process_time() - start)
+            best[name] = min(best[name], clock() - start)
     return best
 
 
@@ -92,8 +94,9 @@ import sys, torch
 sys.path.insert(0, sys.argv[1])
 from bench_inpaint import gibibytes, picture, unet
 from inpaint_core import inpaint
+from inpaint_core.inpainting.classical import ClassicalFill
 torch.set_num_threads(1)
-model = unet()
+model = ClassicalFill(sys.argv[2]) if sys.argv[2:] else unet()
 inpaint(model, *picture(512), detail="network")
 idle = gibibytes("VmRSS")
 image, mask = picture(4096)
@@ -119,11 +122,15 @@ print(peaks[0], peaks[-1])
 """
 
 
-def fresh_process(program: str) -> list[float]:
+def fresh_process(program: str, *arguments: str) -> list[float]:
     folder = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": str(folder.parents[1])}
     output = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], check=True, capture_output=True, text=True, env=environment
+        [sys.executable, "-c", program, str(folder), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
     )
     return [float(number) for number in output.stdout.split()]
 

@@ -12,44 +12,35 @@ import numpy as np
 import pytest
 import torch
 
-from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.files import save_model
 from inpaint_core.checkpoints.prepare_settings import PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.files.videos import write_clip
-from inpaint_core.models.registry import build_model
 from inpaint_core.translation import FrameTranslator
+
+from ..translation.small_model import small_model
 
 HEIGHT, WIDTH, RATE, FRAMES = 48, 64, 50.0, 5
 
 
-def small_model(channels: int = 1) -> TranslationModel:
-    arguments = {"input_channels": channels, "width": 4, "depth": 3}
-    card = ModelCard(
-        architecture="pix2pix_unet",
-        arguments=arguments,
-        task="translation",
-        value_range="signed",
-        trained_size=64,
-        prepare=PrepareSettings(reduction=6) if channels == 1 else None,
-    )
-    return TranslationModel(card, build_model("pix2pix_unet", **arguments))
+def live_model(channels: int = 1) -> TranslationModel:
+    return small_model(PrepareSettings(reduction=6) if channels == 1 else None, channels, trained_size=64)
 
 
 @pytest.fixture
 def translator() -> FrameTranslator:
-    return FrameTranslator(small_model(), smooth_output=0.5)
+    return FrameTranslator(live_model(), smooth_output=0.5)
 
 
 @pytest.fixture
 def color_translator() -> FrameTranslator:
-    return FrameTranslator(small_model(channels=3), smooth_output=0.5)
+    return FrameTranslator(live_model(channels=3), smooth_output=0.5)
 
 
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    save_model(small_model(), path)
+    save_model(live_model(), path)
     return path
 
 

@@ -12,7 +12,8 @@ from inpaint_core.checkpoints.translation_model import TranslationModel
 from inpaint_core.models import build_model
 from inpaint_core.translation import FrameTranslator, LiveControls, prepare, translate
 
-ARGUMENTS = {"input_channels": 1, "width": 4, "depth": 4}
+from ..translation.small_model import small_model
+
 SETTINGS = PrepareSettings(reduction=6, statistics=InputStatistics(low=0.2, high=0.7))
 PREPARE = dict(reduction=24, contrast="none", zoom=1.0, shift_x=0.0, shift_y=0.0, blur=0, median=0, threshold=0.0)
 PREPARE |= dict(edges=False, edges_low=100.0, edges_high=200.0, invert=False)
@@ -25,15 +26,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def network() -> TranslationModel:
-    card = ModelCard(
-        architecture="pix2pix_unet",
-        arguments=ARGUMENTS,
-        task="translation",
-        value_range="signed",
-        trained_size=32,
-        prepare=SETTINGS,
-    )
-    return TranslationModel(card, build_model("pix2pix_unet", **ARGUMENTS))
+    return small_model(SETTINGS, depth=4)
 
 
 @pytest.fixture

@@ -8,26 +8,17 @@ import pytest
 import torch
 
 from inpaint_core import CheckpointError, load_model, save_model, translate
-from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.description import describe_model
 from inpaint_core.checkpoints.prepare_settings import InputStatistics, PrepareSettings
 from inpaint_core.checkpoints.translation_model import TranslationModel
-from inpaint_core.models import build_model
+
+from .small_model import small_model
 
 SETTINGS = PrepareSettings(reduction=5, statistics=InputStatistics(mean=0.4, std=0.1, low=0.2, high=0.6))
 
 
 def model(prepare: PrepareSettings | None = SETTINGS, channels: int = 1) -> TranslationModel:
-    arguments = {"input_channels": channels, "width": 4, "depth": 3}
-    card = ModelCard(
-        architecture="pix2pix_unet",
-        arguments=arguments,
-        task="translation",
-        value_range="signed",
-        trained_size=32,
-        prepare=prepare,
-    )
-    return TranslationModel(card, build_model("pix2pix_unet", **arguments))
+    return small_model(prepare, channels)
 
 
 @pytest.mark.parametrize("half", [False, True])
