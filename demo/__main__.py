@@ -32,7 +32,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
     parser.add_argument("--device", default="cpu", help="where networks run, e.g. cuda (default: cpu)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of a CPU (default: all cores)")
+    parser.add_argument("--threads", type=int, metavar="N", help="number of CPU threads (default: all cores)")
     parser.add_argument(
         "--max-megapixels",
         type=float,

@@ -105,7 +105,7 @@ def fill(
     file = write_result(results, upload, "filled", result, picture)
     seconds = time.perf_counter() - started
     summary = (
-        f"{name} filled {share:.1%} of {upload.width} x {upload.height} pixels in {seconds:.0f} s. All others are "
-        "unchanged, bit for bit."
+        f"{name} filled {share:.1%} of {upload.width} x {upload.height} pixels in {seconds:.0f} s. All other "
+        "pixels are unchanged, bit for bit."
     )
     return Filled(upload.shown, reduce(result), file, summary)

@@ -69,7 +69,7 @@ class Superpixels:
         return cls(slic_labels(from_bytes(upload.shown), int(count), max_side=CLUSTERED_SIDE))
 
     def toggle(self, x: float, y: float) -> Superpixels:
-        """Choose the superpixel at a point, in pixels of the reduced picture, or no longer choose it."""
+        """Select or deselect the superpixel at a point, given in pixels of the reduced picture."""
         height, width = self.labels.shape
         row, column = min(max(int(y), 0), height - 1), min(max(int(x), 0), width - 1)
         return replace(self, chosen=self.chosen ^ {int(self.labels[row, column])})

@@ -52,7 +52,7 @@ def is_network(name: str) -> bool:
 
 
 def labeled(names: list[str] | tuple[str, ...]) -> list[tuple[str, str]]:
-    """Each name as what the page shows and what it means."""
+    """Each name as a pair: the label that the page shows, and the name itself."""
     return [(f"{name}: {DESCRIPTIONS[name]}" if name in DESCRIPTIONS else name, name) for name in names]
 
 

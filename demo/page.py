@@ -59,7 +59,7 @@ def make_theme() -> gr.themes.Base:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Show a visitor what they can correct as a toast. A stop is none of these and passes.
+    """Show errors to the visitor as a toast. `StoppedError` is not one of them and passes through.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _fill_tab(models: Models, limits: Limits, results: Path, stops: Stops) -> No
             )
             with gr.Column(visible=False) as clicking:
                 clicked = gr.Image(
-                    label="Click what should disappear; a second click takes it back",
+                    label="Click what should disappear; click again to deselect it",
                     elem_id="superpixels",
                     format="jpeg",
                     interactive=False,
@@ -393,7 +393,7 @@ def _before_and_after(name: str) -> gr.ImageSlider:
 
 
 def _download(name: str) -> gr.DownloadButton:
-    return gr.DownloadButton("Download the result in full size", interactive=False, elem_id=name)
+    return gr.DownloadButton("Download the result at full size", interactive=False, elem_id=name)
 
 
 def _on_picture(

@@ -130,7 +130,7 @@ class Live:
         self._translator: FrameTranslator | None = None
 
     def step(self, models: Models, frame: NDArray[Any], look: Look, smoothing: float) -> bytes:
-        """Translate the next frame, uint8 `[H,W,3]`, to a JPEG; a changed setting starts anew.
+        """Translate the next frame, uint8 `[H,W,3]`, to a JPEG; a changed `look` starts a new translator.
 
         Raises
         ------

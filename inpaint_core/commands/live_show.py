@@ -1,4 +1,4 @@
-"""The outputs and controls of a live translation, by the words of the command line."""
+"""The outputs and controls of a live translation, as named on the command line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Remote control by OSC (Open Sound Control 1.0) over UDP.
 
-Anyone who can reach the port can send anything, so datagrams are small, few per frame and checked before they are
-parsed, and whatever is wrong with them is only reported.
+Anyone who can reach the port can send anything, so datagrams are limited in size and in number per frame, and checked
+before they are parsed. Errors in them are only reported.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class OscControl:
     def _report_refused(self) -> None:
         now = time.monotonic()
         if self._refused and now >= self._quiet_until:
-            more = f" (and {self._refused - 1} other wrong messages)" if self._refused > 1 else ""
+            others = self._refused - 1
+            more = f" (and {others} other wrong message{'s' if others > 1 else ''})" if others else ""
             self._report(one_line(f"OSC: {self._reason}{more}"))
             self._refused, self._quiet_until = 0, now + QUIET
 
@@ -191,7 +192,7 @@ def _is_number(value: object) -> bool:
 def unpack(datagram: bytes) -> list[bytes]:
     """The messages in a datagram, which is one message, or a bundle of messages and bundles.
 
-    python-osc's own reader of bundles never returns from an element of negative length.
+    python-osc's own bundle reader loops forever on an element of negative length.
 
     Raises
     ------

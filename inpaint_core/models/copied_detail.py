@@ -79,7 +79,7 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
     else:
         for values, key, hole, source in zip(patches, keys, holes, sources, strict=True):
             chosen = _choice(key, hole, source)
-            cells = hole.nonzero()[:, 0]  # only these: a copy of all patches would be 27 times as large as the picture
+            cells = hole.nonzero()[:, 0]  # only these: a copy of all patches would be 9 times as large as the picture
             values[:, cells] = values[:, chosen[cells]] / _repeats(chosen, rows, columns)[cells]
     return _blend(patches, (picture.shape[-2], picture.shape[-1]))
 
