@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from inpaint_core import inpaint
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.inpainting.patches import fill_from_patches
+from inpaint_core.inpainting.patches.features import patch_metric, principal_kernel, project, project_patches
 from inpaint_core.inpainting.patches.field import nearest, whole_patches
 from inpaint_core.inpainting.patches.pyramid import halve
 from inpaint_core.masks import generate
@@ -179,6 +180,20 @@ def test_whole_patches_and_the_nearest_of_them_as_by_brute_force():
             least = (places - torch.tensor([y, x])).square().sum(1).min().sqrt()
             # OpenCV's 5 x 5 mask is within some percent of the Euclidean distance.
             assert ((row - y) ** 2 + (column - x) ** 2) ** 0.5 <= 1.1 * float(least) + 0.1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_patches_are_projected_alike_one_by_one_and_all_at_once(channels):
+    image = noise(channels, 20, 31, seed=5)
+    centers = torch.nonzero(whole_patches(torch.ones(20, 31, dtype=torch.bool), 2).flatten()).flatten()
+    kernel = principal_kernel(image, centers, 2, 100, torch.Generator())  # all components: distances are exact
+    vectors = project_patches(image, kernel, centers)
+    assert torch.allclose(vectors, project(image, kernel)[centers], atol=1e-5)
+    flat = torch.stack(
+        [image[:, y - 2 : y + 3, x - 2 : x + 3].flatten() for y, x in [divmod(int(c), 31) for c in centers]]
+    )
+    difference = (flat[0] - flat[1:]) @ patch_metric(channels, 2)
+    assert torch.allclose((vectors[0] - vectors[1:]).square().sum(1), difference.square().sum(1), rtol=1e-4, atol=1e-5)
 
 
 def test_halving_knows_what_any_pixel_under_its_kernel_knows():

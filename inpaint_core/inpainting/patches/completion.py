@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...models.pull_push import pull_push
-from .features import principal_kernel, project
+from .features import principal_kernel, project, project_patches
 from .field import Field, nearest, placed, whole_patches
 from .guide import COARSEST, guide_features, guide_levels
 from .pyramid import Picture, doubled
@@ -271,11 +271,12 @@ class _Completion:
         else:
             start = before.doubled(rows, columns, canvas)
         place = placed(centers, size)
+        colors = canvas.values.permute(1, 2, 0).contiguous()
 
         def voted(match: Tensor, last: bool = False) -> Tensor:
             filled = level.values.clone()
             agreement = AGREEMENT if last and index == 0 else 1
-            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, canvas.values, RADIUS, agreement)
+            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, colors, RADIUS, agreement)
             return filled
 
         if before is not None:
@@ -291,7 +292,7 @@ class _Completion:
         field = Field(centers, size, canvas.valid, vectors, start, self.generator)
         rounds = max(ROUNDS[min(index, len(ROUNDS) - 1)], min(ROUNDS[-1], CHEAP // len(centers)))
         for number in range(1, rounds + 1):
-            looks = project(target, kernel)[centers]
+            looks = project_patches(target, kernel, centers)
             field.look_at(looks if extra is None else torch.cat([looks, extra], dim=1))
             for reverse in (False, True):
                 if self.check is not None:

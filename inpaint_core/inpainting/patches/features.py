@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+CHUNK = 1 << 16  # patches gathered at once, to limit memory
 SAMPLES = 3000  # source patches used to compute the principal components
 GRADIENTS = 0.25  # weight of squared gradient differences relative to those of colors
 
@@ -47,14 +48,12 @@ def principal_kernel(
     generator
         Chooses the patches to analyze.
     """
-    channels, _, width = picture.shape
+    channels = len(picture)
     side = 2 * radius + 1
     if len(centers) > SAMPLES:
         chosen = torch.randint(len(centers), (SAMPLES,), generator=generator).to(centers.device)
         centers = centers[chosen]
-    reach = torch.arange(-radius, radius + 1, device=picture.device)
-    offsets = (reach[:, None] * width + reach).flatten()
-    patches = picture.flatten(1)[:, centers[:, None] + offsets]  # [C,N,s*s]
+    patches = picture.flatten(1)[:, centers[:, None] + _offsets(picture, radius)]  # [C,N,s*s]
     flat = patches.permute(1, 0, 2).flatten(1)
     root = patch_metric(channels, radius).to(picture)
     metric = (flat - flat.mean(0)) @ root
@@ -68,4 +67,24 @@ def project(picture: Tensor, kernel: Tensor) -> Tensor:
     """Vectors of the patches around all pixels of `[C,H,W]`: `[H*W,D]`; only those of complete patches are
     meaningful."""
     radius = kernel.shape[-1] // 2
-    return F.conv2d(picture[None], kernel, padding=radius)[0].flatten(1).T.contiguous()
+    pixels, weight = (part.contiguous(memory_format=torch.channels_last) for part in (picture[None], kernel))
+    return F.conv2d(pixels, weight, padding=radius)[0].permute(1, 2, 0).flatten(0, 1)
+
+
+def project_patches(picture: Tensor, kernel: Tensor, centers: Tensor) -> Tensor:
+    """Vectors `[M,D]` of only the patches of `[C,H,W]` with these centers, which must be complete."""
+    dimensions, _, side, _ = kernel.shape
+    offsets = _offsets(picture, side // 2)
+    pixels = picture.flatten(1).T.contiguous()
+    matrix = kernel.permute(2, 3, 1, 0).reshape(-1, dimensions)
+    parts = [
+        pixels.index_select(0, (part[:, None] + offsets).flatten()).view(len(part), -1) @ matrix
+        for part in centers.split(CHUNK)
+    ]
+    return torch.cat(parts)
+
+
+def _offsets(picture: Tensor, radius: int) -> Tensor:
+    """int64 `[s*s]`: the pixels of a patch of `[C,H,W]`, relative to its center."""
+    reach = torch.arange(-radius, radius + 1, device=picture.device)
+    return (reach[:, None] * picture.shape[-1] + reach).flatten()

@@ -30,7 +30,7 @@ def vote(
     match
         int64 `[M]`: centers in the source.
     source
-        `[C,Hs,Ws]`.
+        Contiguous `[Hs,Ws,C]`.
     radius
         Radius of a patch in pixels.
     agreement
@@ -42,8 +42,7 @@ def vote(
     Tensor
         `[C,P]`: exactly the common value where all patches agree.
     """
-    values = source.flatten(1).T.contiguous()
-    width = source.shape[-1]
+    values, width = source.flatten(0, 1), source.shape[1]
     chunk = CHUNK if pixels.device.type == "cpu" else max(1, len(pixels))
     parts = [_vote(part, size, place, match, values, width, radius, agreement) for part in pixels.split(chunk)]
     return torch.cat(parts).T
