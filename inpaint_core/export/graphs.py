@@ -33,7 +33,7 @@ class PictureGraph(nn.Module):
         super().__init__()
         self.network = model.network
         self.trained_side = model.card.trained_size
-        self.chooses = model.network.exact or bool(getattr(model.network, "detailed", False))
+        self.chooses = model.network.exact or getattr(model.network, "detail_share", 0.0) > 0.0
 
 
 class FillGraph(PictureGraph):

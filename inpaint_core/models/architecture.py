@@ -40,22 +40,22 @@ class Network(nn.Module):
     uses_previous
         Whether its forward pass accepts `previous`, the output for the previous frame, and `coherence`, 0 to 1, how
         strongly the output follows that frame.
-    detailed
-        Whether it copies detail into its fills in evaluation mode (see `copied_detail`).
+    detail_share
+        Fraction of its fills' fine detail that it copies in evaluation mode (see `copied_detail`).
     """
 
     multiple: int = 1
     minimum: int = 1
     exact: bool = False
     uses_previous: bool = False
-    detailed: bool = False
+    detail_share: float = 0.0
 
     def without_copied_detail(self) -> Network:
         """A network with the same weights (shared, not copied) that copies no detail; itself if it never does."""
-        if not self.detailed:
+        if self.detail_share == 0.0:
             return self
         plain = copy.copy(self)
-        plain.detailed = False
+        plain.detail_share = 0.0
         return plain
 
     def initialize(self, generator: torch.Generator) -> None:

@@ -9,16 +9,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .architecture import Architecture, Arguments, Network
+from .architecture import Architecture, Network
+from .dilated_blocks import dilated_blocks, start_at_zero
 from .initialization import initialize_layers
-from .residual_head import REFINING_HEADS, correct_smooth_fill
+from .residual_head import REFINING_HEADS, RefiningArguments, correct_smooth_fill
 
 Head = Literal["residual", "detailed"]
 DEPTH = 3  # halvings; the context module works at an eighth of the resolution
-DILATIONS = (1, 2, 4, 8)  # repeated over the blocks
 
 
-class ContextUNetArguments(Arguments):
+class ContextUNetArguments(RefiningArguments):
     """Size and variant of a `ContextUNet`."""
 
     width: int = Field(32, ge=4, le=128)
@@ -45,33 +45,32 @@ class ContextUNet(Network):
     head
         `"residual"` corrects a smooth fill (see `residual_head`); `"detailed"` also copies detail into it (see
         `copied_detail`).
+    detail_share
+        See `RefiningArguments`.
     """
 
     multiple = 2**DEPTH
     minimum = 2**DEPTH
 
-    def __init__(self, width: int, context_width: int, blocks: int, head: Head) -> None:
+    def __init__(self, width: int, context_width: int, blocks: int, head: Head, detail_share: float) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(DEPTH)]
         self.stem = nn.Sequential(_convolution(4, widths[0]), nn.ReLU(), _convolution(widths[0], widths[0]))
         self.encoder = nn.ModuleList(_level(below, above) for below, above in pairwise(widths))
         self.entry = nn.Sequential(nn.ReLU(), _convolution(widths[-1], context_width))
-        self.context = nn.Sequential(
-            *(DilatedBlock(context_width, DILATIONS[number % len(DILATIONS)]) for number in range(blocks))
-        )
+        self.context = dilated_blocks(context_width, blocks)
         self.exit = nn.Sequential(nn.ReLU(), _convolution(context_width, widths[-1]))
         self.decoder = nn.ModuleList(_level(2 * above, below) for below, above in reversed([*pairwise(widths)]))
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(2 * widths[0], 3, 3, padding=1))
         self.pool = nn.MaxPool2d(2)
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        self.detailed = head == "detailed"
+        self.detail_share = detail_share if head == "detailed" else 0.0
 
     def initialize(self, generator: torch.Generator) -> None:
         """Fresh He-initialized weights from `generator`; residual branches and the correction start at zero."""
         initialize_layers(self, generator)
         nn.init.zeros_(self.head[1].get_parameter("weight"))
-        for block in self.context:
-            nn.init.zeros_(block.get_parameter("second.weight"))
+        start_at_zero(self.context)
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel.
@@ -89,7 +88,7 @@ class ContextUNet(Network):
             `[B,3,H,W]`; known pixels are predicted too and composited by the caller. The correction may exceed 0..1;
             the caller clamps.
         """
-        return correct_smooth_fill(self._correction, image, mask, self.detailed and not self.training)
+        return correct_smooth_fill(self._correction, image, mask, 0.0 if self.training else self.detail_share)
 
     def _correction(self, image: Tensor, mask: Tensor) -> Tensor:
         features = self.stem(torch.cat([mask, image], 1))
@@ -101,19 +100,6 @@ class ContextUNet(Network):
         for level in self.decoder:
             features = level(torch.cat([self.up(features), skips.pop()], 1))
         return self.head(torch.cat([self.up(features), skips.pop()], 1))
-
-
-class DilatedBlock(nn.Module):
-    """Two 3x3 convolutions, the first of them dilated, added to the input `[B,C,H,W]`."""
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
-        self.second = _convolution(channels, channels)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """[B,C,H,W] to [B,C,H,W]."""
-        return features + self.second(self.first(features.relu()).relu())
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

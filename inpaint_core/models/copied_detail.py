@@ -10,8 +10,9 @@ from ..tracing import is_tracing
 
 CELL = 4  # side in pixels of the cells that the picture is divided into
 PATCH = 3 * CELL  # side of the patch copied for each cell: the cell and its eight neighbors
+FAR = [cell for cell in range(25) if cell // 5 in (0, 4) or cell % 5 in (0, 4)]  # of 5x5 cells, the outer 16
+FAR_WEIGHT = 2.0**0.5  # of their averages; 2 would make their pixels count as much as those of the inner cells
 SMOOTHING = 9  # side in pixels of the box filter that separates detail from the rest
-TRUST = 0.75  # fraction of the detail that is copied; the rest is the network's own
 SOURCES = 4096  # maximum number of candidates per cell; more make large pictures slower, not better
 ROWS = 1024  # cells compared at a time, which bounds the memory
 MAX_GAIN = 2.0
@@ -19,8 +20,8 @@ LEAST_SIMILAR = 1e30  # half the squared norm of a dummy cell that is never sele
 TINY = 1e-6
 
 
-def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
-    """Replace most of a fill's fine detail with that of known parts whose surroundings are most similar.
+def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor, share: float) -> Tensor:
+    """Replace some or all of a fill's fine detail with that of known parts whose surroundings are most similar.
 
     Small networks predict colors and edges well, but textures poorly. Therefore, only the local average of their
     prediction is kept, and the difference of the known picture from its own local average is copied into it, as in
@@ -35,6 +36,8 @@ def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
         fill. The contents of the picture's hole must be finite and are ignored. Gradients flow to the fill.
     mask
         `[B,1,H,W]`, 1 = hole.
+    share
+        Fraction of the fill's detail that is replaced, 0 to 1.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def with_copied_detail(picture: Tensor, fill: Tensor, mask: Tensor) -> Tensor:
     detail = merged - _box_average(merged)
     with torch.no_grad():
         copied = copy_detail(merged.float(), detail.float(), mask).to(fill.dtype)
-    return fill + TRUST * (copied - detail)
+    return fill + share * (copied - detail)
 
 
 @torch.no_grad()
@@ -56,7 +59,7 @@ def copy_detail(picture: Tensor, detail: Tensor, mask: Tensor) -> Tensor:
     ----------
     picture, detail
         `[B,3,H,W]`, H and W multiples of 4: the filled picture, used to compare cells (at half the resolution, with all
-        eight neighbors), and the detail to copy.
+        eight neighbors, and at a quarter of it, with the 16 around these), and the detail to copy.
     mask
         `[B,1,H,W]`, 1 = hole.
 
@@ -125,10 +128,13 @@ def _traced_choice(keys: Tensor, holes: Tensor, sources: Tensor) -> Tensor:
 
 
 def _keys(picture: Tensor) -> Tensor:
-    """Descriptors for comparing cells, `[B,108,cells]`: the colors around them, scaled to the square root of their
+    """Descriptors for comparing cells, `[B,156,cells]`: the colors around them, scaled to the square root of their
     contrast, halfway between comparing directions and comparing differences."""
-    cells = F.pixel_unshuffle(F.avg_pool2d(picture, 2), CELL // 2)
-    surroundings = F.unfold(cells - cells.mean((2, 3), keepdim=True), 3, padding=1)
+    half = F.avg_pool2d(picture, 2)
+    cells, means = F.pixel_unshuffle(half, CELL // 2), F.avg_pool2d(half, 2)
+    near = F.unfold(cells - cells.mean((2, 3), keepdim=True), 3, padding=1)
+    far = F.unfold(means - means.mean((2, 3), keepdim=True), 5, padding=2).unflatten(1, (3, 25))
+    surroundings = torch.cat([near, FAR_WEIGHT * far[:, :, FAR].flatten(1, 2)], 1)
     return surroundings / (surroundings.norm(dim=1, keepdim=True) + TINY).sqrt()
 
 

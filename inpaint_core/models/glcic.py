@@ -8,15 +8,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .architecture import Architecture, Arguments, Network
+from .architecture import Architecture, Network
 from .initialization import initialize_layers
 from .normalization import Norm, norm_layer
-from .residual_head import REFINING_HEADS, correct_smooth_fill
+from .residual_head import REFINING_HEADS, RefiningArguments, correct_smooth_fill
 
 Head = Literal["sigmoid", "residual", "detailed"]
 
 
-class CompletionNetworkArguments(Arguments):
+class CompletionNetworkArguments(RefiningArguments):
     """Size and variant of a `CompletionNetwork`."""
 
     width: int = Field(64, ge=2, le=256)
@@ -37,14 +37,14 @@ class CompletionNetwork(Network):
 
     Parameters
     ----------
-    width, norm, norm_after_activation, head
+    width, norm, norm_after_activation, head, detail_share
         See `CompletionNetworkArguments`.
     """
 
     multiple = 4
     minimum = 4
 
-    def __init__(self, width: int, norm: Norm, norm_after_activation: bool, head: Head) -> None:
+    def __init__(self, width: int, norm: Norm, norm_after_activation: bool, head: Head, detail_share: float) -> None:
         super().__init__()
         half, quarter = 2 * width, 4 * width
         convolutions: list[nn.Conv2d | nn.ConvTranspose2d] = [
@@ -70,7 +70,7 @@ class CompletionNetwork(Network):
         self.residual = head != "sigmoid"
         last = nn.Identity() if self.residual else nn.Sigmoid()
         self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), last)
-        self.detailed = head == "detailed"
+        self.detail_share = detail_share if head == "detailed" else 0.0
 
     def initialize(self, generator: torch.Generator) -> None:
         """Fresh He-initialized weights from `generator`; a residual head starts with a zero correction."""
@@ -84,7 +84,7 @@ class CompletionNetwork(Network):
         The correction of a residual head may exceed 0..1; the caller clamps.
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed and not self.training)
+            return correct_smooth_fill(self._convolve, image, mask, 0.0 if self.training else self.detail_share)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,7 +42,7 @@ class PConvUNetInference(Network):
         super().__init__()
         self.multiple, self.minimum = network.multiple, network.minimum
         self.residual = network.residual
-        self.detailed = network.detailed
+        self.detail_share = network.detail_share
         last = len(network.decoder) - 1
         down = [_Down(_checked(block), dtype) for block in network.encoder]
         up = [
@@ -48,13 +50,15 @@ class PConvUNetInference(Network):
             for index, block in enumerate(network.decoder)
         ]
         self.encoder, self.decoder = nn.ModuleList(down), nn.ModuleList(up)
+        self.context_level = network.context_level
+        self.context = copy.deepcopy(network.context).to(dtype)
 
     @torch.no_grad()
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """See `PConvUNet.forward`."""
         image, mask = image.float(), mask.float()
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed)
+            return correct_smooth_fill(self._convolve, image, mask, self.detail_share)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -66,6 +70,8 @@ class PConvUNetInference(Network):
             known, valid = block(known, valid)
         for block in self.decoder:
             known, valid = block(known, valid, *skips.pop())
+            if self.context and len(skips) == self.context_level:
+                known = self.context(known) * valid.to(known.dtype)
         return known.contiguous()
 
 

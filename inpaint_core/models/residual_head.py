@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import Field
 from torch import Tensor
 
+from .architecture import Arguments
 from .copied_detail import with_copied_detail
 from .pull_push import pull_push
 
@@ -35,6 +37,13 @@ class SmoothStart:
         return (self.image + correction) * self.deviation + self.mean
 
 
+class RefiningArguments(Arguments):
+    """Arguments of every network that can refine a smooth fill."""
+
+    detail_share: float = Field(0.75, ge=0.0, le=1.0)
+    """With the head `"detailed"`: fraction of the fine detail that is copied; the rest is the network's own."""
+
+
 def smooth_start(image: Tensor, mask: Tensor) -> SmoothStart:
     """Fill the hole of `[B,3,H,W]` (0..1) where `[B,1,H,W]` is 1, and normalize by the known pixels.
 
@@ -51,14 +60,14 @@ REFINING_HEADS = ("residual", "detailed")
 
 
 def correct_smooth_fill(
-    correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor, detailed: bool = False
+    correction: Callable[[Tensor, Tensor], Tensor], image: Tensor, mask: Tensor, detail_share: float = 0.0
 ) -> Tensor:
-    """The smooth fill of `[B,3,H,W]` plus the output of `correction` for it and the mask; if `detailed`, with detail
-    copied into it."""
+    """The smooth fill of `[B,3,H,W]` plus the output of `correction` for it and the mask, with this fraction of its
+    detail copied."""
     start = smooth_start(image, mask)
     corrected = correction(start.image, mask)
-    if detailed:
-        corrected = with_copied_detail(start.image, start.image + corrected, mask) - start.image
+    if detail_share > 0.0:
+        corrected = with_copied_detail(start.image, start.image + corrected, mask, detail_share) - start.image
     return start.corrected(corrected)
 
 

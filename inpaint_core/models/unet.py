@@ -9,16 +9,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .architecture import Architecture, Arguments, Network
+from .architecture import Architecture, Network
 from .copied_detail import CELL
 from .initialization import initialize_layers
 from .normalization import Norm, norm_layer
-from .residual_head import REFINING_HEADS, correct_smooth_fill
+from .residual_head import REFINING_HEADS, RefiningArguments, correct_smooth_fill
 
 Head = Literal["sigmoid", "tanh", "residual", "detailed"]
 
 
-class UNetArguments(Arguments):
+class UNetArguments(RefiningArguments):
     """Size and variant of a `UNet`."""
 
     width: int = Field(32, ge=1, le=256)
@@ -51,9 +51,13 @@ class UNet(Network):
     head
         `"sigmoid"` keeps the output in 0..1; `"tanh"` (the original's) gives -1..1; `"residual"` corrects a smooth fill
         (see `residual_head`); `"detailed"` also copies detail into it (see `copied_detail`).
+    detail_share
+        See `RefiningArguments`.
     """
 
-    def __init__(self, width: int, max_width: int, depth: int, mask_channels: int, norm: Norm, head: Head) -> None:
+    def __init__(
+        self, width: int, max_width: int, depth: int, mask_channels: int, norm: Norm, head: Head, detail_share: float
+    ) -> None:
         super().__init__()
         self.multiple = max(2**depth, CELL) if head == "detailed" else 2**depth
         self.minimum = self.multiple
@@ -81,7 +85,7 @@ class UNet(Network):
         last = {"sigmoid": nn.Sigmoid(), "tanh": nn.Tanh()}.get(head, nn.Identity())
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(below + widths[0], 3, 3, padding=1), last)
         self.pool = nn.MaxPool2d(2)
-        self.detailed = head == "detailed"
+        self.detail_share = detail_share if head == "detailed" else 0.0
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
     def initialize(self, generator: torch.Generator) -> None:
@@ -107,7 +111,7 @@ class UNet(Network):
             may exceed 0..1; the caller clamps.
         """
         if self.residual:
-            return correct_smooth_fill(self._convolve, image, mask, self.detailed and not self.training)
+            return correct_smooth_fill(self._convolve, image, mask, 0.0 if self.training else self.detail_share)
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from inpaint_core import inpaint
 from inpaint_core.inpainting.classical import CLASSICAL_METHODS, ClassicalFill
 from inpaint_core.inpainting.patches import fill_from_patches
 from inpaint_core.inpainting.patches.features import patch_metric, principal_kernel, project, project_patches
-from inpaint_core.inpainting.patches.field import nearest, whole_patches
+from inpaint_core.inpainting.patches.field import Field, nearest, whole_patches
+from inpaint_core.inpainting.patches.guide import REACH, guide_weights
 from inpaint_core.inpainting.patches.pyramid import halve
 from inpaint_core.masks import generate
 
@@ -194,6 +195,42 @@ def test_patches_are_projected_alike_one_by_one_and_all_at_once(channels):
     )
     difference = (flat[0] - flat[1:]) @ patch_metric(channels, 2)
     assert torch.allclose((vectors[0] - vectors[1:]).square().sum(1), difference.square().sum(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_a_guide_is_compared_near_the_boundary_only(scale):
+    known = torch.ones(100, 100, dtype=torch.bool)
+    known[20:81, 20:81] = False
+    weights = guide_weights(known, scale)
+    assert bool((weights[known] == 1.0).all())
+    rows, columns = torch.nonzero(~known).T
+    depth = torch.stack([rows - 19, 81 - rows, columns - 19, 81 - columns]).amin(0)  # to the nearest side
+    expected = (1.0 - depth * scale / REACH).clamp(min=0.0).sqrt()
+    assert torch.allclose(weights[rows, columns], expected, atol=1e-5)
+    assert weights[50, 50] == 0.0
+
+
+def test_weights_apply_to_the_last_components_of_each_patch():
+    generator = torch.Generator().manual_seed(0)
+    sources, targets = noise(30, 5, seed=1), noise(4, 5, seed=2)
+    weights = torch.tensor([0.0, 0.5, 1.0, 2.0])[:, None].expand(-1, 2)
+    field = Field(
+        torch.tensor([0, 1, 5, 6]),
+        (5, 5),
+        torch.ones(6, 5, dtype=torch.bool),
+        sources,
+        torch.zeros(4).long(),
+        generator,
+        weights,
+    )
+    field.look_at(targets)
+    for _ in range(20):
+        field.improve(False)
+    difference = targets[:, None] - sources
+    difference[..., 3:] *= weights[:, None]
+    least = difference.square().sum(2).min(1)
+    assert torch.equal(field.match, least.indices)
+    assert torch.allclose(field.distance, least.values)
 
 
 def test_halving_knows_what_any_pixel_under_its_kernel_knows():

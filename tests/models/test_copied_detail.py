@@ -24,8 +24,19 @@ def test_the_most_similar_known_cell_is_copied() -> None:
 
     half = fill[0].reshape(3, 12, 2, 16, 2).mean((2, 4)).numpy()
     cells = half.reshape(3, 6, 2, 8, 2).transpose(0, 2, 4, 1, 3).reshape(12, 6, 8)
-    cells = np.pad(cells - cells.mean((1, 2), keepdims=True), ((0, 0), (1, 1), (1, 1)))
-    keys = {(y, x): cells[:, y : y + 3, x : x + 3].ravel() for y in range(6) for x in range(8)}
+    means = cells.reshape(3, 4, 6, 8).mean(1)
+    cells, means = (
+        np.pad(values - values.mean((1, 2), keepdims=True), ((0, 0), (by, by), (by, by)))
+        for values, by in ((cells, 1), (means, 2))
+    )
+    ring = [(down, right) for down in range(5) for right in range(5) if max(abs(down - 2), abs(right - 2)) == 2]
+    keys = {
+        (y, x): np.concatenate(
+            [cells[:, y : y + 3, x : x + 3].ravel(), *(2**0.5 * means[:, y + down, x + right] for down, right in ring)]
+        )
+        for y in range(6)
+        for x in range(8)
+    }
     keys = {place: key / np.sqrt(np.linalg.norm(key)) for place, key in keys.items()}
     touched = {(y, x) for y in (2, 3) for x in (2, 3)}
     known = [place for place in keys if all(max(abs(place[0] - y), abs(place[1] - x)) > 1 for y, x in touched)]
@@ -82,7 +93,7 @@ def test_gradients_reach_the_fill_from_everywhere_in_the_hole() -> None:
     fill = picture(1, 3, 32, 32).requires_grad_()
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 8:16, 8:16] = 1.0
-    with_copied_detail(picture(1, 3, 32, 32, seed=3), fill, mask)[..., 8:16, 8:16].square().sum().backward()
+    with_copied_detail(picture(1, 3, 32, 32, seed=3), fill, mask, 0.75)[..., 8:16, 8:16].square().sum().backward()
     assert fill.grad is not None
     assert fill.grad[..., 8:16, 8:16].abs().min() > 0.0
 

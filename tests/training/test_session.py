@@ -151,7 +151,7 @@ def test_a_detailed_head_continues_from_the_weights_of_a_residual_one(tiny: Trai
     first = run_training(tiny.model_copy(update={"model": plain, "steps": 1}), out=tmp_path / "first")
     detailed = {"arguments": {**arguments, "head": "detailed"}, "init_from": str(first.path)}
     _, network, _ = build_network(tiny.model_copy(update={"model": plain.model_copy(update=detailed)}))
-    assert network.detailed
+    assert network.detail_share == 0.75
     for name, weight in first.model.network.state_dict().items():
         assert torch.equal(network.state_dict()[name], weight), name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,7 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
     said = (initial.card.architecture, _complete(initial.card))
     if said == (model.architecture, arguments):
         return arguments, initial.network, initial
-    # Copying detail into the fill needs no weights.
-    if said == (model.architecture, arguments | {"head": "residual"}) and arguments.get("head") == "detailed":
+    if _weights(*said) == _weights(model.architecture, arguments):
         network.load_state_dict(initial.network.state_dict())
         return arguments, network, initial
     raise ConfigError(
@@ -88,6 +88,14 @@ def build_network(config: TrainConfig) -> tuple[dict[str, Any], Network, Model |
         f"configuration has {model.architecture} {arguments}",
         "model.init_from",
     )
+
+
+def _weights(architecture: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What determines a network's weights: copying detail into a fill needs none."""
+    said = dict(arguments)
+    if find_architecture(architecture).refines(arguments):
+        said |= {"head": None, "detail_share": None}
+    return architecture, said
 
 
 def check_cost(card: ModelCard, network: Network) -> None:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ...models.pull_push import pull_push
 from .features import principal_kernel, project, project_patches
 from .field import Field, nearest, placed, whole_patches
-from .guide import COARSEST, guide_features, guide_levels
+from .guide import COARSEST, guide_features, guide_levels, guide_weights
 from .pyramid import Picture, doubled
 from .votes import vote
 
@@ -286,10 +286,11 @@ class _Completion:
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
         kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)
         vectors = project(canvas.values, kernel)
-        extra = None
+        extra = weights = None
         if self.guides is not None:
             vectors, extra = self._guided(index, vectors, canvas, centers)
-        field = Field(centers, size, canvas.valid, vectors, start, self.generator)
+            weights = guide_weights(level.known, 2**index).flatten()[centers, None].expand_as(extra)
+        field = Field(centers, size, canvas.valid, vectors, start, self.generator, weights)
         rounds = max(ROUNDS[min(index, len(ROUNDS) - 1)], min(ROUNDS[-1], CHEAP // len(centers)))
         for number in range(1, rounds + 1):
             looks = project_patches(target, kernel, centers)

@@ -20,6 +20,14 @@ def whole_patches(usable: Tensor, radius: int) -> Tensor:
     return F.max_pool2d(rows, (1, side), stride=1)[0, 0] < 0.5
 
 
+def depth(known: Tensor) -> Tensor:
+    """`[H,W]`: distance in pixels of every unknown pixel to the nearest known one; large if nothing is known."""
+    import cv2
+
+    plane = np.ascontiguousarray((~known).to(torch.uint8).cpu().numpy())
+    return torch.from_numpy(cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_5)).to(known.device)
+
+
 def nearest(valid: Tensor) -> Tensor:
     """int64 `[H*W]`: row times width plus column of the valid pixel nearest to each; at least one must be valid."""
     import cv2
@@ -51,6 +59,8 @@ class Field:
         int64 `[M]`: initial match of every patch; a valid center.
     generator
         Source of randomness for the search; on the CPU.
+    weights
+        `[M,C]`: for every patch, factors of the last C components of its difference from a source.
 
     Attributes
     ----------
@@ -70,6 +80,7 @@ class Field:
         sources: Tensor,
         start: Tensor,
         generator: torch.Generator,
+        weights: Tensor | None = None,
     ) -> None:
         self.match = start
         self.distance = sources.new_full((len(centers),), float("inf"))
@@ -80,6 +91,7 @@ class Field:
         self._sources = sources
         self._targets = sources.new_zeros(len(centers), sources.shape[1])
         self._generator = generator
+        self._weights = weights
         self._neighbors = {
             (down, right): self._neighbor(centers, size, down, right)
             for stride in STRIDES
@@ -136,10 +148,16 @@ class Field:
     def _measure(self, patches: Tensor, match: Tensor) -> Tensor:
         chunk = CHUNK if patches.device.type == "cpu" else max(1, len(patches))
         parts = [
-            (self._targets.index_select(0, own) - self._sources.index_select(0, other)).square_().sum(1)
+            self._difference(own, other).square_().sum(1)
             for own, other in zip(patches.split(chunk), match.split(chunk), strict=True)
         ]
         return torch.cat(parts)
+
+    def _difference(self, patches: Tensor, match: Tensor) -> Tensor:
+        difference = self._targets.index_select(0, patches) - self._sources.index_select(0, match)
+        if self._weights is not None:
+            difference[:, -self._weights.shape[1] :] *= self._weights.index_select(0, patches)
+        return difference
 
 
 def placed(centers: Tensor, size: tuple[int, int]) -> Tensor:

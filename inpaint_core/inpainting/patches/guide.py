@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .field import depth
 from .pyramid import Picture, halve
 
 COARSEST = 96  # pixels: longest side of the coarsest level of a guided fill, which starts as the guide
 SIGMA = 2.0  # pixels at each level: only larger structures are compared
+REACH = 16  # pixels of the picture: patches deeper in the hole are not compared with the guide
 WEIGHT = 1.0  # of the squared difference of blurred colors, relative to that of a pixel of the patch
 
 
@@ -26,6 +28,15 @@ def guide_features(guide: Tensor, radius: int) -> Tensor:
     """Vectors `[H*W,C]` of blurred colors, to append to those of patches, for both targets and sources."""
     side = 2 * radius + 1
     return (WEIGHT**0.5 * side) * blur(guide, SIGMA).flatten(1).T
+
+
+def guide_weights(known: Tensor, scale: int) -> Tensor:
+    """`[H,W]`: factors of the differences between guide features, for a level reduced by `scale`.
+
+    Near the boundary, a guide knows what continues into the hole. Deep inside it is a blur, and patches that resemble a
+    blur are blurred, too: there it only determines how the coarsest level starts.
+    """
+    return (1.0 - depth(known) * scale / REACH).clamp(min=0.0).sqrt()
 
 
 def blur(values: Tensor, sigma: float) -> Tensor:
