@@ -224,13 +224,13 @@ def test_weights_apply_to_the_last_components_of_each_patch():
         weights,
     )
     field.look_at(targets)
-    for _ in range(20):
+    before = field.distance
+    for _ in range(5):
         field.improve(False)
-    difference = targets[:, None] - sources
-    difference[..., 3:] *= weights[:, None]
-    least = difference.square().sum(2).min(1)
-    assert torch.equal(field.match, least.indices)
-    assert torch.allclose(field.distance, least.values)
+    difference = targets - sources[field.match]
+    difference[:, 3:] *= weights
+    assert torch.allclose(field.distance, difference.square().sum(1))
+    assert bool((field.distance < before).any())
 
 
 def test_halving_knows_what_any_pixel_under_its_kernel_knows():
