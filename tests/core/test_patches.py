@@ -224,7 +224,7 @@ def test_weights_apply_to_the_last_components_of_each_patch():
         weights,
     )
     field.look_at(targets)
-    before = field.distance
+    before = field.distance.clone()
     for _ in range(5):
         field.improve(False)
     difference = targets - sources[field.match]
