@@ -64,6 +64,11 @@ class Material:
         return self._allowed is not None
 
     @property
+    def moving(self) -> bool:
+        """Whether other frames are sources: they show what is hidden, which no network knows."""
+        return self._frames is not None
+
+    @property
     def elsewhere(self) -> bool:
         """Whether there are sources besides the pictures themselves."""
         return self._frames is not None or bool(self._pictures)
@@ -114,6 +119,7 @@ def copy_detail(
             allowed=material.allowed(index, region.window),
             sources=material.sources(region.window, len(colors)),
             guide=part,
+            follow=not material.moving,
             seed=seed,
             check=check,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from inpaint_core import inpaint
 from inpaint_core.checkpoints.card import ModelCard
@@ -88,16 +89,17 @@ def test_what_is_unknown_in_a_source_is_never_copied(hide):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_frames_are_copied_from_where_they_are_known(way):
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_frames_are_copied_from_where_they_are_known(way, seed):
     model, detail = WAYS[way]
-    frames = noise(1, 3, 64, 64).expand(2, 3, 64, 64).clone()
+    frames = F.interpolate(noise(1, 3, 16, 16, seed=seed), (64, 64), mode="bilinear").repeat(2, 1, 1, 1)
     frames[0, :, 20:40, 20:40] = RED[0]  # the object to remove, in the first frame only
     masks = torch.cat([square_hole(64, 64, 20, 20, 20), square_hole(64, 64, 2, 2, 6)])
     alone = inpaint(model, frames, masks, feather=0, detail=detail)
     together = inpaint(model, frames, masks, feather=0, detail=detail, sources="frames")
     truth = frames[1, :, 20:40, 20:40]
     errors = [(filled[0, :, 20:40, 20:40] - truth).abs().mean() for filled in (alone, together)]
-    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.05 * errors[0]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -46,6 +46,7 @@ def fill_from_patches(
     allowed: Tensor | None = None,
     sources: Sequence[Tensor] = (),
     guide: Tensor | None = None,
+    follow: bool = True,
     seed: int = 0,
     check: Check | None = None,
 ) -> Tensor:
@@ -63,6 +64,8 @@ def fill_from_patches(
         Other pictures `[C,h,w]` of any size to copy from, except for pixels that are not finite.
     guide
         `[B,C,H,W]`: another fill, used as a guide for the coarse structure.
+    follow
+        False: the guide is only used if there is no patch to copy.
     seed
         Seed of the random search, the same for every picture of a batch.
     check
@@ -83,7 +86,9 @@ def fill_from_patches(
         hole = mask[index, 0] > 0.5
         may = ~hole if allowed is None else (allowed[index, 0] > 0.5) & ~hole
         others = sources if allowed is None else [*sources, *_far(image[index], hole, may)]
-        parts.append(_fill(image[index], hole, may, others, None if guide is None else guide[index], seed, check))
+        parts.append(
+            _fill(image[index], hole, may, others, None if guide is None else guide[index], follow, seed, check)
+        )
     return torch.stack(parts)
 
 
@@ -93,6 +98,7 @@ def _fill(
     usable: Tensor,
     sources: Sequence[Tensor],
     guide: Tensor | None,
+    follow: bool,
     seed: int,
     check: Check | None,
 ) -> Tensor:
@@ -105,7 +111,7 @@ def _fill(
     own, margin = _padded(own)
     others = [_known_picture(other.to(values)) for other in sources]
     around = None if guide is None else F.pad(guide[inside].float(), margin)
-    filled = _Completion(own, others, around, seed, check).run()
+    filled = _Completion(own, others, around if follow else None, seed, check).run()
     if filled is None:
         log.info(
             "There is no complete patch to copy, so the hole is filled %s", "smoothly" if guide is None else "as before"
