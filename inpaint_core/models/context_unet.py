@@ -10,12 +10,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .architecture import Architecture, Network
-from .dilated_blocks import dilated_blocks, start_at_zero
 from .initialization import initialize_layers
 from .residual_head import REFINING_HEADS, RefiningArguments, correct_smooth_fill
 
 Head = Literal["residual", "detailed"]
 DEPTH = 3  # halvings; the context module works at an eighth of the resolution
+DILATIONS = (1, 2, 4, 8)  # repeated over the blocks
 
 
 class ContextUNetArguments(RefiningArguments):
@@ -58,7 +58,9 @@ class ContextUNet(Network):
         self.stem = nn.Sequential(_convolution(4, widths[0]), nn.ReLU(), _convolution(widths[0], widths[0]))
         self.encoder = nn.ModuleList(_level(below, above) for below, above in pairwise(widths))
         self.entry = nn.Sequential(nn.ReLU(), _convolution(widths[-1], context_width))
-        self.context = dilated_blocks(context_width, blocks)
+        self.context = nn.Sequential(
+            *(DilatedBlock(context_width, DILATIONS[number % len(DILATIONS)]) for number in range(blocks))
+        )
         self.exit = nn.Sequential(nn.ReLU(), _convolution(context_width, widths[-1]))
         self.decoder = nn.ModuleList(_level(2 * above, below) for below, above in reversed([*pairwise(widths)]))
         self.head = nn.Sequential(nn.ReLU(), nn.Conv2d(2 * widths[0], 3, 3, padding=1))
@@ -70,7 +72,8 @@ class ContextUNet(Network):
         """Fresh He-initialized weights from `generator`; residual branches and the correction start at zero."""
         initialize_layers(self, generator)
         nn.init.zeros_(self.head[1].get_parameter("weight"))
-        start_at_zero(self.context)
+        for block in self.context:
+            nn.init.zeros_(block.get_parameter("second.weight"))
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Predict every pixel.
@@ -100,6 +103,19 @@ class ContextUNet(Network):
         for level in self.decoder:
             features = level(torch.cat([self.up(features), skips.pop()], 1))
         return self.head(torch.cat([self.up(features), skips.pop()], 1))
+
+
+class DilatedBlock(nn.Module):
+    """Two 3x3 convolutions, the first of them dilated, added to the input `[B,C,H,W]`."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.second = _convolution(channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B,C,H,W] to [B,C,H,W]."""
+        return features + self.second(self.first(features.relu()).relu())
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

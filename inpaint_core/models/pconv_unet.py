@@ -11,14 +11,12 @@ from torch.nn import functional as F
 
 from .architecture import Architecture, Network
 from .copied_detail import CELL
-from .dilated_blocks import dilated_blocks, start_at_zero
 from .initialization import initialize_layers
 from .normalization import Norm, norm_layer
 from .partial_conv import PartialConv2d
 from .residual_head import REFINING_HEADS, RefiningArguments, correct_smooth_fill
 
 LEAKY_SLOPE = 0.2
-CONTEXT_LEVEL = 3  # halvings of the resolution at which the context module works
 FrozenNorm = Literal["off", "statistics", "affine"]
 Head = Literal["plain", "residual", "detailed"]
 
@@ -33,8 +31,6 @@ class PConvUNetArguments(RefiningArguments):
     norm: Norm = "batch"
     legacy_double_ratio: bool = False
     """Multiply the last layer by its window ratio twice, as the weights of one family of reimplementations expect."""
-    context: int = Field(0, ge=0, le=32)
-    """Dilated residual blocks in the decoder, at an eighth of the resolution; not in the paper."""
     head: Head = "plain"
     """Predict the picture, or the correction of a smooth fill (see `residual_head`; pictures are then in 0..1), which
     `"detailed"` also copies detail into (see `copied_detail`)."""
@@ -49,7 +45,7 @@ class PConvUNet(Network):
 
     Parameters
     ----------
-    depth, width, norm, legacy_double_ratio, context, head, detail_share
+    depth, width, norm, legacy_double_ratio, head, detail_share
         See `PConvUNetArguments`.
     """
 
@@ -59,7 +55,6 @@ class PConvUNet(Network):
         width: int,
         norm: Norm,
         legacy_double_ratio: bool,
-        context: int,
         head: Head,
         detail_share: float,
     ) -> None:
@@ -87,8 +82,6 @@ class PConvUNet(Network):
             )
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
-        self.context_level = min(CONTEXT_LEVEL, depth - 1)
-        self.context = dilated_blocks(channels[self.context_level], context)
         self.detail_share = detail_share if head == "detailed" else 0.0
 
     def initialize(self, generator: torch.Generator) -> None:
@@ -96,8 +89,6 @@ class PConvUNet(Network):
         zero correction."""
         initialize_layers(self.encoder, generator)
         initialize_layers(self.decoder, generator, slope=LEAKY_SLOPE)
-        initialize_layers(self.context, generator)
-        start_at_zero(self.context)
         if self.residual:
             nn.init.zeros_(self.decoder[-1].get_parameter("convolution.weight"))
 
@@ -131,8 +122,6 @@ class PConvUNet(Network):
             skip, skip_valid = skips.pop()
             valids = torch.cat([F.interpolate(valid, scale_factor=2.0), skip_valid], 1)
             known, valid = block(torch.cat([F.interpolate(known, scale_factor=2.0), skip], 1), valids)
-            if self.context and len(skips) == self.context_level:
-                known = self.context(known) * valid.to(known.dtype)
         return known
 
     def freeze_encoder_norm(self, mode: FrozenNorm) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,8 +48,6 @@ class PConvUNetInference(Network):
             for index, block in enumerate(network.decoder)
         ]
         self.encoder, self.decoder = nn.ModuleList(down), nn.ModuleList(up)
-        self.context_level = network.context_level
-        self.context = copy.deepcopy(network.context).to(dtype)
 
     @torch.no_grad()
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -70,8 +66,6 @@ class PConvUNetInference(Network):
             known, valid = block(known, valid)
         for block in self.decoder:
             known, valid = block(known, valid, *skips.pop())
-            if self.context and len(skips) == self.context_level:
-                known = self.context(known) * valid.to(known.dtype)
         return known.contiguous()
 
 

@@ -77,15 +77,6 @@ def test_the_rewritten_network_keeps_the_head(head):
 
 
 @torch.no_grad()
-def test_the_rewritten_network_keeps_the_context_module():
-    network = model("pconv_unet", depth=4, context=2).network
-    for block in network.context:
-        block.second.weight.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
-    expected = network(picture(64), holes(64))
-    assert torch.allclose(PConvUNetInference(network, torch.float32)(picture(64), holes(64)), expected, atol=1e-4)
-
-
-@torch.no_grad()
 def test_the_rewritten_network_keeps_the_doubled_ratio():
     network = model("pconv_unet", depth=3, norm="none", legacy_double_ratio=True).network
     expected = network(picture(32), holes(32))

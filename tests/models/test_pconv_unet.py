@@ -49,22 +49,6 @@ def test_an_empty_mask_and_a_full_one_give_finite_pictures():
     assert (network(picture(32), torch.ones(1, 1, 32, 32)) == 0).all()
 
 
-@torch.no_grad()
-def test_the_context_module_starts_as_if_it_were_not_there_and_keeps_the_promises():
-    network = build_model("pconv_unet", depth=5, width=4, context=2)
-    without = build_model("pconv_unet", depth=5, width=4)
-    without.load_state_dict({key: value for key, value in network.state_dict().items() if "context" not in key})
-    image, mask = picture(64), holes(64)
-    assert torch.equal(network(image, mask), without(image, mask))
-    generator = torch.Generator().manual_seed(0)
-    for block in network.context:
-        block.second.weight.normal_(std=0.1, generator=generator)
-        block.second.bias.normal_(generator=generator)
-    assert not torch.allclose(network(image, mask), without(image, mask), atol=1e-2)
-    assert torch.equal(network(image, mask), network(torch.where(mask > 0, -1000.0 * image, image), mask))
-    assert (network(image, torch.ones(1, 1, 64, 64)) == 0).all()
-
-
 def test_its_weights_take_half_of_what_the_dense_mask_version_stores():
     network = build_model("pconv_unet", width=8)
     stored, dense = (
