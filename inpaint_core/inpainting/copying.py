@@ -64,7 +64,7 @@ class Material:
         return self._allowed is not None
 
     @property
-    def moving(self) -> bool:
+    def has_frames(self) -> bool:
         """Whether other frames are sources: they show what is hidden, which no network knows."""
         return self._frames is not None
 
@@ -119,7 +119,7 @@ def copy_detail(
             allowed=material.allowed(index, region.window),
             sources=material.sources(region.window, len(colors)),
             guide=part,
-            follow=not material.moving,
+            follow=not material.has_frames,
             seed=seed,
             check=check,
         )

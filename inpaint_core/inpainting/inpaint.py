@@ -117,7 +117,8 @@ def inpaint(
         if patches are copied, as the detail or by the classical fill `"patches"`.
     sources
         Other pictures `[C,h,w]` of any size to copy patches from, except for pixels that are transparent or not finite.
-        `"frames"`: the known parts of the other pictures of the batch, as the frames of a clip.
+        `"frames"`: the known parts of the other pictures of the batch, as the frames of a clip; the model's fill then
+        guides nothing, because other frames show what it can only guess.
     size
         Longer side in pixels of what the model sees at once (ignored by `"whole"`). None: derived from its training
         size and the available memory. An explicit size is never changed.
