@@ -10,8 +10,9 @@ from ..tracing import is_tracing
 
 CELL = 4  # side in pixels of the cells that the picture is divided into
 PATCH = 3 * CELL  # side of the patch copied for each cell: the cell and its eight neighbors
-FAR = [cell for cell in range(25) if cell // 5 in (0, 4) or cell % 5 in (0, 4)]  # of 5x5 cells, the outer 16
-FAR_WEIGHT = 2.0**0.5  # of their averages; 2 would make their pixels count as much as those of the inner cells
+FAR_WEIGHT = (
+    2.0**0.5
+)  # of the averages of cells two steps away; 2 would make their pixels count as much as those of the inner cells
 SMOOTHING = 9  # side in pixels of the box filter that separates detail from the rest
 SOURCES = 4096  # maximum number of candidates per cell; more make large pictures slower, not better
 ROWS = 1024  # cells compared at a time, which bounds the memory
@@ -133,9 +134,17 @@ def _keys(picture: Tensor) -> Tensor:
     half = F.avg_pool2d(picture, 2)
     cells, means = F.pixel_unshuffle(half, CELL // 2), F.avg_pool2d(half, 2)
     near = F.unfold(cells - cells.mean((2, 3), keepdim=True), 3, padding=1)
-    far = F.unfold(means - means.mean((2, 3), keepdim=True), 5, padding=2).unflatten(1, (3, 25))
-    surroundings = torch.cat([near, FAR_WEIGHT * far[:, :, FAR].flatten(1, 2)], 1)
+    far = F.conv2d(means - means.mean((2, 3), keepdim=True), _far_cells(means), padding=2).flatten(2)
+    surroundings = torch.cat([near, FAR_WEIGHT * far], 1)
     return surroundings / (surroundings.norm(dim=1, keepdim=True) + TINY).sqrt()
+
+
+def _far_cells(like: Tensor) -> Tensor:
+    """Kernels `[48,3,5,5]` that each select one channel of one of the outer 16 of 5x5 cells."""
+    outer = [cell for cell in range(25) if cell // 5 in (0, 4) or cell % 5 in (0, 4)]
+    one_cell = torch.eye(25, dtype=like.dtype, device=like.device)[outer]
+    one_channel = torch.eye(3, dtype=like.dtype, device=like.device)
+    return torch.kron(one_channel, one_cell).view(48, 3, 5, 5)
 
 
 def _blend(patches: Tensor, size: tuple[int, int]) -> Tensor:
