@@ -50,13 +50,7 @@ class PConvUNet(Network):
     """
 
     def __init__(
-        self,
-        depth: int,
-        width: int,
-        norm: Norm,
-        legacy_double_ratio: bool,
-        head: Head,
-        detail_share: float,
+        self, depth: int, width: int, norm: Norm, legacy_double_ratio: bool, head: Head, detail_share: float
     ) -> None:
         super().__init__()
         self.multiple = max(2**depth, CELL) if head == "detailed" else 2**depth
