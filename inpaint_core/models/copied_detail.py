@@ -10,9 +10,8 @@ from ..tracing import is_tracing
 
 CELL = 4  # side in pixels of the cells that the picture is divided into
 PATCH = 3 * CELL  # side of the patch copied for each cell: the cell and its eight neighbors
-FAR_WEIGHT = (
-    2.0**0.5
-)  # of the averages of cells two steps away; 2 would make their pixels count as much as those of the inner cells
+# Of the averages of cells two steps away; 2 would make their pixels count as much as those of the inner cells.
+FAR_WEIGHT = 2.0**0.5
 SMOOTHING = 9  # side in pixels of the box filter that separates detail from the rest
 SOURCES = 4096  # maximum number of candidates per cell; more make large pictures slower, not better
 ROWS = 1024  # cells compared at a time, which bounds the memory
