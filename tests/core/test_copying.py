@@ -102,6 +102,14 @@ def test_frames_are_copied_from_where_they_are_known(way, seed):
     assert errors[1] < 0.05 * errors[0]
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_frames_of_a_large_still_clip_are_copied_from_the_same_place(seed):
+    frames = F.interpolate(noise(1, 3, 100, 100, seed=seed), (400, 400), mode="bilinear").repeat(2, 1, 1, 1)
+    masks = torch.cat([square_hole(400, 400, 310, 290, 24), square_hole(400, 400, 2, 2, 6)])
+    filled = inpaint(ClassicalFill("patches"), frames, masks, feather=0, sources="frames")
+    assert (filled[0] - frames[1])[:, 310:334, 290:314].abs().max() < 0.02
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_still_clip_that_copies_from_its_frames_stays_still(way):
     model, detail = WAYS[way]

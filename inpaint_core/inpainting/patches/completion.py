@@ -21,7 +21,7 @@ from .features import principal_kernel, project, project_patches
 from .field import Field, nearest, placed, whole_patches
 from .guide import COARSEST, guide_features, guide_levels, guide_weights
 from .pyramid import Picture, doubled
-from .votes import vote
+from .votes import Votes
 
 RADIUS = 2  # pixels: patches are squares of 5 x 5
 MIN_LEVEL_SIDE = 16  # pixels: shortest side of the coarsest level
@@ -29,10 +29,11 @@ DIMENSIONS = 32  # dimensions of the vectors used to compare patches
 # rounds of matching and voting per level, from the finest; the coarse levels matter most
 ROUNDS = (3, 5, 8, 12, 16, 20)
 CHEAP = 1 << 16  # patches over all rounds of a level: small holes get more rounds, up to the largest number above
-AGREEMENT = 2  # for the last votes; see `vote`
+AGREEMENT = 2  # for the last votes; see `Votes.mean`
 MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the previous level, to limit memory
 SURROUNDINGS = 1.0  # sources are taken from this fraction of the hole's longer side on every side of it,
 MIN_SURROUNDINGS = 96  # and from at least this many pixels
+STILL = 0.05  # largest mean squared difference of frames without motion, as a fraction of the variance
 
 log = logging.getLogger("liminal")
 Check = Callable[[], None]
@@ -61,7 +62,8 @@ def fill_from_patches(
     allowed
         `[B,1,H,W]`, 1 = may be copied, at any distance from the hole; None: everything known near it.
     sources
-        Other pictures `[C,h,w]` of any size to copy from, except for pixels that are not finite.
+        Other pictures `[C,h,w]` of any size to copy from, except for pixels that are not finite. What one of the same
+        size shows in place of the hole is tried first if both agree elsewhere, as frames of a still camera do.
     guide
         `[B,C,H,W]`: another fill, used as a guide for the coarse structure.
     follow
@@ -109,9 +111,16 @@ def _fill(
     values = torch.where(part_hole, 0.0, part.float())
     own = Picture(values, ~part_hole, usable[inside])
     own, margin = _padded(own)
-    others = [_known_picture(other.to(values)) for other in sources]
+    frames, others = [], []
+    for source in sources:
+        other = _known_picture(source.to(values))
+        frame = other.cropped(inside) if source.shape == image.shape else None
+        if frame is not None and _is_still(frame, part.float(), ~part_hole):
+            frames.append(_padded(frame)[0])
+        else:
+            others.append(other)
     around = None if guide is None else F.pad(guide[inside].float(), margin)
-    filled = _Completion(own, others, around if follow else None, seed, check).run()
+    filled = _Completion(own, frames, others, around if follow else None, seed, check).run()
     if filled is None:
         log.info(
             "There is no complete patch to copy, so the hole is filled %s", "smoothly" if guide is None else "as before"
@@ -154,6 +163,15 @@ def _known_picture(values: Tensor) -> Picture:
     return Picture(torch.where(known, values, 0.0), known, known)
 
 
+def _is_still(frame: Picture, values: Tensor, known: Tensor) -> bool:
+    """Whether another picture shows the same as the known part of `[C,H,W]`, as if a still camera had taken both."""
+    both = known & frame.known
+    if not bool(both.any()):
+        return False
+    own = values[:, both]
+    return bool((own - frame.values[:, both]).square().mean() <= STILL * own.var(1, correction=0).mean())
+
+
 def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
     """Padded with hole pixels to at least the size of a patch."""
     height, width = picture.known.shape
@@ -192,6 +210,11 @@ class _Canvas:
         which = torch.bucketize(rows, self.tops, right=True) - 1
         return which, rows - self.tops[which], columns
 
+    def same_place(self, rows: Tensor, columns: Tensor, frames: int) -> Tensor:
+        """int64 `[K,M]`: the patches that may be copied nearest to these `[M]` places in the first K other pictures."""
+        others = torch.arange(1, frames + 1, device=rows.device)[:, None].expand(-1, len(rows))
+        return self.snap(others, rows.expand_as(others), columns.expand_as(others))
+
     def snap(self, which: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """The nearest patch that may be copied."""
         assert self.near is not None
@@ -227,13 +250,20 @@ class _Matches:
 
 
 class _Completion:
-    """One picture, from the coarsest level to the finest."""
+    """One picture, from the coarsest level to the finest; `frames` show the same place, without motion."""
 
     def __init__(
-        self, own: Picture, others: list[Picture], guide: Tensor | None, seed: int, check: Check | None
+        self,
+        own: Picture,
+        frames: list[Picture],
+        others: list[Picture],
+        guide: Tensor | None,
+        seed: int,
+        check: Check | None,
     ) -> None:
+        self.frames = len(frames)
         self.levels = [own]
-        self.others = [others]
+        self.others = [[*frames, *others]]
         while self._goes_on(guide is not None):
             self.levels.append(self.levels[-1].halved())
             self.others.append([other.halved() for other in self.others[-1]])
@@ -277,16 +307,19 @@ class _Completion:
         else:
             start = before.doubled(rows, columns, canvas)
         place = placed(centers, size)
+        votes = Votes(pixels, size, place, RADIUS)
         colors = canvas.values.permute(1, 2, 0).contiguous()
 
         def voted(match: Tensor, last: bool = False) -> Tensor:
             filled = level.values.clone()
             agreement = AGREEMENT if last and index == 0 else 1
-            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, colors, RADIUS, agreement)
+            filled.flatten(1)[:, pixels] = votes.mean(match, colors, agreement)
             return filled
 
         if before is not None:
             target = voted(start)
+        for frame in self.others[index][: self.frames]:
+            target = torch.where(~level.known & frame.known, frame.values, target)
         if canvas.valid.numel() > MAX_SOURCE_PIXELS:
             return voted(start, last=True), _Matches(size, place, start, canvas)
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
@@ -301,6 +334,8 @@ class _Completion:
         for number in range(1, rounds + 1):
             looks = project_patches(target, kernel, centers)
             field.look_at(looks if extra is None else torch.cat([looks, extra], dim=1))
+            if number == 1 and self.frames > 0:
+                field.offer(canvas.same_place(rows, columns, self.frames))
             for reverse in (False, True):
                 if self.check is not None:
                     self.check()

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CHUNK = 1 << 14  # patches compared at once, so that their vectors stay in the CPU's cache
+CHUNK = 1 << 14  # vectors compared at once, so that they stay in the CPU's cache
+CHUNK_ON_GPU = 1 << 21  # limits memory
 STRIDES = (1, 2, 4)  # neighbors at these distances propose their matches
 NARROWING = 3  # the random search shrinks its radius by this factor each time
+TABLE = 1 << 16  # random steps that the patches of a field share
 
 
 def whole_patches(usable: Tensor, radius: int) -> Tensor:
@@ -43,7 +45,8 @@ def nearest(valid: Tensor) -> Tensor:
 class Field:
     """Matches of the patches that touch a hole, improved step by step (PatchMatch, Barnes et al. 2009).
 
-    Every step processes all patches at once, so it is fast on a GPU as well.
+    All patches are processed at once, first all matches that neighbors propose, then all random ones: few operations,
+    as a GPU needs.
 
     Parameters
     ----------
@@ -87,77 +90,83 @@ class Field:
         self.place = placed(centers, size)
         self._valid = valid.flatten()
         self._width = valid.shape[1]
-        self._reach = max(valid.shape) // 2
+        self._radii = _radii(max(valid.shape) // 2).to(valid.device)
         self._sources = sources
         self._targets = sources.new_zeros(len(centers), sources.shape[1])
         self._generator = generator
         self._weights = weights
-        self._neighbors = {
-            (down, right): self._neighbor(centers, size, down, right)
-            for stride in STRIDES
-            for down, right in ((stride, 0), (0, stride), (-stride, 0), (0, -stride))
-        }
+        self._neighbors = {sign: self._neighborhood(centers, size, sign) for sign in (1, -1)}
+        self._table = torch.rand((2, TABLE), generator=generator).to(start.device)
 
     def look_at(self, targets: Tensor) -> None:
         """Recompute the distances for changed vectors `[M,D]` of the target's patches."""
         self._targets = targets
-        self.distance = self._measure(torch.arange(len(targets), device=targets.device), self.match)
+        self.distance = self._measure(self.match[None])[0]
 
     def improve(self, reverse: bool) -> None:
         """Try the matches of every patch's neighbors above and left (below and right if reverse), then random ones."""
-        sign = -1 if reverse else 1
-        for stride in STRIDES:
-            self._propagate(sign * stride, 0)
-            self._propagate(0, sign * stride)
-        reach = self._reach
-        while reach >= 1:
-            self._search(reach)
-            reach //= NARROWING
+        others, steps = self._neighbors[-1 if reverse else 1]
+        self.offer(self.match.index_select(0, others.flatten()).view_as(others).add_(steps))
+        self.offer(self.match + self._random_steps())
 
-    def _neighbor(self, centers: Tensor, size: tuple[int, int], down: int, right: int) -> tuple[Tensor, Tensor]:
-        """Patches that have a neighbor at this distance, and those neighbors."""
+    def _neighborhood(self, centers: Tensor, size: tuple[int, int], sign: int) -> tuple[Tensor, Tensor]:
+        """Neighbors of every patch in K directions, and the steps from them to it in the source, int64 `[K,M]` each;
+        the patch itself and 0 where there is no neighbor."""
         height, width = size
-        rows, columns = centers // width - down, centers % width - right
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        other = self.place[(rows * width + columns).clamp(0, len(self.place) - 1)]
-        some = torch.nonzero(inside & (other >= 0)).flatten()
-        return some, other[some]
+        own = torch.arange(len(centers), device=centers.device)
+        others, steps = [], []
+        for stride in STRIDES:
+            for down, right in ((sign * stride, 0), (0, sign * stride)):
+                rows, columns = centers // width - down, centers % width - right
+                inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+                other = self.place[(rows * width + columns).clamp(0, len(self.place) - 1)]
+                there = inside & (other >= 0)
+                others.append(torch.where(there, other, own))
+                # A step past the end of a row lands on centers without a complete patch, which are not valid.
+                steps.append(there * (down * self._width + right))
+        return torch.stack(others), torch.stack(steps)
 
-    def _propagate(self, down: int, right: int) -> None:
-        patches, others = self._neighbors[down, right]
-        # A step past the end of a row lands on centers without a complete patch, which are not valid.
-        self._offer(patches, self.match.index_select(0, others) + (down * self._width + right))
+    def _random_steps(self) -> Tensor:
+        """int64 `[K,M]`: a random step of every patch for each radius of the search."""
+        device = self.match.device
+        shifts = torch.randint(TABLE, (len(self._radii), 1), generator=self._generator).to(device)
+        rows = (torch.arange(len(self.match), device=device) + shifts) % TABLE
+        chances = self._table.index_select(1, rows.flatten()).view(2, *rows.shape)
+        down, right = ((chances * (2 * self._radii + 1)).long() - self._radii).unbind(0)
+        return down * self._width + right
 
-    def _search(self, reach: int) -> None:
-        size = (2, len(self.match))
-        down, right = torch.randint(-reach, reach + 1, size, generator=self._generator).to(self.match.device)
-        self._offer(None, self.match + (down * self._width + right))
+    def offer(self, candidates: Tensor) -> None:
+        """Replace each match by the best of its candidates `[K,M]`, if that is valid and better."""
+        candidates = candidates.clamp_(0, len(self._valid) - 1)
+        valid = self._valid.index_select(0, candidates.flatten()).view_as(candidates)
+        distances = torch.where(valid, self._measure(candidates), float("inf"))
+        distance, which = distances.min(0)
+        better = distance < self.distance
+        self.match = torch.where(better, candidates.gather(0, which[None])[0], self.match)
+        self.distance = torch.where(better, distance, self.distance)
 
-    def _offer(self, patches: Tensor | None, candidate: Tensor) -> None:
-        match = self.match if patches is None else self.match.index_select(0, patches)
-        candidate = candidate.clamp_(0, len(self._valid) - 1)
-        worth = torch.nonzero((candidate != match) & self._valid.index_select(0, candidate)).flatten()
-        candidate = candidate.index_select(0, worth)
-        chosen = worth if patches is None else patches.index_select(0, worth)
-        distance = self._measure(chosen, candidate)
-        better = torch.nonzero(distance < self.distance.index_select(0, chosen)).flatten()
-        chosen = chosen.index_select(0, better)
-        self.match[chosen] = candidate.index_select(0, better)
-        self.distance[chosen] = distance.index_select(0, better)
+    def _measure(self, candidates: Tensor) -> Tensor:
+        """Squared distances `[K,M]` of every patch to its candidates."""
+        count = CHUNK if candidates.device.type == "cpu" else CHUNK_ON_GPU
+        count = max(1, count // len(candidates))
+        parts = []
+        for first in range(0, candidates.shape[1], count):
+            part = candidates[:, first : first + count]
+            found = self._sources.index_select(0, part.flatten()).view(*part.shape, self._sources.shape[1])
+            difference = found.sub_(self._targets[first : first + count])
+            if self._weights is not None:
+                difference[..., -self._weights.shape[1] :] *= self._weights[first : first + count]
+            parts.append(difference.square_().sum(-1))
+        return torch.cat(parts, dim=1)
 
-    def _measure(self, patches: Tensor, match: Tensor) -> Tensor:
-        chunk = CHUNK if patches.device.type == "cpu" else max(1, len(patches))
-        parts = [
-            self._difference(own, other).square_().sum(1)
-            for own, other in zip(patches.split(chunk), match.split(chunk), strict=True)
-        ]
-        return torch.cat(parts)
 
-    def _difference(self, patches: Tensor, match: Tensor) -> Tensor:
-        difference = self._targets.index_select(0, patches) - self._sources.index_select(0, match)
-        if self._weights is not None:
-            difference[:, -self._weights.shape[1] :] *= self._weights.index_select(0, patches)
-        return difference
+def _radii(largest: int) -> Tensor:
+    """int64 `[K,1]`: the radii of the random search in pixels, down to 1."""
+    radii = []
+    while largest >= 1:
+        radii.append(largest)
+        largest //= NARROWING
+    return torch.tensor(radii)[:, None]
 
 
 def placed(centers: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import EllipsisType
 
 import torch
 from torch import Tensor
@@ -26,6 +27,10 @@ class Picture:
     values: Tensor
     known: Tensor
     usable: Tensor
+
+    def cropped(self, inside: tuple[EllipsisType, slice, slice]) -> Picture:
+        """A part of the picture."""
+        return Picture(self.values[inside], self.known[inside], self.usable[inside])
 
     def halved(self) -> Picture:
         """The picture at half its size; sides are rounded up.
