@@ -110,6 +110,13 @@ def test_frames_of_a_large_still_clip_are_copied_from_the_same_place(seed):
     assert (filled[0] - frames[1])[:, 310:334, 290:314].abs().max() < 0.02
 
 
+def test_another_picture_of_the_same_size_is_not_copied_in_place():
+    image, mask = torch.full((1, 3, 80, 80), 0.5), square_hole(80, 80, 30, 30, 20)
+    other = noise(1, 3, 80, 80, seed=1)[0]
+    filled = inpaint(ClassicalFill("patches"), image, mask, feather=0, sources=[other])
+    assert torch.equal(filled, image)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_still_clip_that_copies_from_its_frames_stays_still(way):
     model, detail = WAYS[way]
