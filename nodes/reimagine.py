@@ -73,9 +73,7 @@ class Reimagine(io.ComfyNode):
                     tooltip="How each fill is blended into its surroundings; see Inpaint.",
                     extra_dict=host.ADVANCED,
                 ),
-                io.Combo.Input(
-                    "detail", options=list(DETAILS), default="network", optional=True, tooltip=DETAIL_TOOLTIP
-                ),
+                io.Combo.Input("detail", options=list(DETAILS), default="auto", optional=True, tooltip=DETAIL_TOOLTIP),
             ],
             outputs=[
                 io.Image.Output("IMAGE", tooltip="The reimagined pictures, at their original size."),
@@ -97,7 +95,7 @@ class Reimagine(io.ComfyNode):
         feather: int,
         blend: Blend,
         protect: Tensor | None = None,
-        detail: Detail = "network",
+        detail: Detail = "auto",
     ) -> io.NodeOutput:
         planes = host.image_planes(image)
         kept = None if protect is None else host.hole_planes(protect, planes, 0.5, False)

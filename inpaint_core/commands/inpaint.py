@@ -16,7 +16,7 @@ from ..files.masks import read_mask
 from ..files.opening import ImageFileError, pixel_limit, read_header
 from ..foreign.completers import open_completer
 from ..inpainting.classical import FILL_NAMES
-from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, Detail, inpaint
+from ..inpainting.inpaint import BLENDS, DETAILS, STRATEGIES, inpaint
 from ..masks import generate
 from ..masks.generators.registry import names_without_options
 from ..masks.morphology import grow
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how the fill is blended into the picture (default: alpha)"
     )
-    add_detail_argument(parser, "auto")
+    add_detail_argument(parser)
     parser.add_argument(
         "--sources", type=Path, metavar="FOLDER", help="more pictures to copy patches from: a folder or a file"
     )
@@ -107,14 +107,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_detail_argument(parser: argparse.ArgumentParser, default: Detail) -> None:
+def add_detail_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--detail`."""
     parser.add_argument(
         "--detail",
         choices=DETAILS,
-        default=default,
+        default="auto",
         help="network: use the model's fill; patches: use it as a guide for patches copied from the surroundings; "
-        "auto: patches for Liminal's networks, network for all others (default: {default})",
+        "auto: patches for Liminal's networks, network for all others (default: auto)",
     )
 
 

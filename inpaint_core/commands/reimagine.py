@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--blend", choices=BLENDS, default="alpha", help="how fills are blended into the picture (default: alpha)"
     )
-    add_detail_argument(parser, "network")
+    add_detail_argument(parser)
     parser.add_argument(
         "--strip",
         action="store_true",

@@ -32,7 +32,7 @@ def reimagine(
     part_count: int = 150,
     feather: int = 8,
     blend: Blend = "alpha",
-    detail: Detail = "network",
+    detail: Detail = "auto",
     progress: Progress | None = None,
 ) -> Tensor:
     """Replace a picture part by part with a model's predictions.

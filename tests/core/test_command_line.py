@@ -1,5 +1,7 @@
 """python -m inpaint_core: real input and output files; one line and exit code 2 for bad input."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from inpaint_core import save_model
-from inpaint_core.__main__ import main
+from inpaint_core.__main__ import COMMANDS, main
 from inpaint_core.checkpoints.card import ModelCard
 from inpaint_core.checkpoints.files import CARD_KEY
 from inpaint_core.checkpoints.inpainting_model import InpaintingModel
@@ -153,3 +155,10 @@ def test_every_bad_input_gives_one_line_exit_code_2_and_no_file(model, tmp_path,
         assert expected in error, value
         assert error.count("\n") == 1, error
         assert sorted(path.name for path in tmp_path.iterdir()) == present
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_placeholder_is_left_in_the_help(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert re.findall(r"\{\w+\}|%\(", capsys.readouterr().out) == []
