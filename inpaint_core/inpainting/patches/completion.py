@@ -21,7 +21,7 @@ from .features import principal_kernel, project, project_patches
 from .field import Field, nearest, placed, whole_patches
 from .guide import COARSEST, guide_features, guide_levels, guide_weights
 from .pyramid import Picture, doubled
-from .votes import Votes
+from .votes import vote
 
 RADIUS = 2  # pixels: patches are squares of 5 x 5
 MIN_LEVEL_SIDE = 16  # pixels: shortest side of the coarsest level
@@ -29,7 +29,7 @@ DIMENSIONS = 32  # dimensions of the vectors used to compare patches
 # rounds of matching and voting per level, from the finest; the coarse levels matter most
 ROUNDS = (3, 5, 8, 12, 16, 20)
 CHEAP = 1 << 16  # patches over all rounds of a level: small holes get more rounds, up to the largest number above
-AGREEMENT = 2  # for the last votes; see `Votes.mean`
+AGREEMENT = 2  # for the last votes; see `vote`
 MAX_SOURCE_PIXELS = 1 << 21  # larger levels reuse the correspondences of the previous level, to limit memory
 SURROUNDINGS = 1.0  # sources are taken from this fraction of the hole's longer side on every side of it,
 MIN_SURROUNDINGS = 96  # and from at least this many pixels
@@ -110,15 +110,15 @@ def _fill(
     part, part_hole = image[inside], hole[inside]
     values = torch.where(part_hole, 0.0, part.float())
     own = Picture(values, ~part_hole, usable[inside])
-    own, margin = _padded(own)
     frames, others = [], []
     for source in sources:
         other = _known_picture(source.to(values))
         frame = other.cropped(inside) if source.shape == image.shape else None
-        if frame is not None and _is_still(frame, part.float(), ~part_hole):
+        if frame is not None and _is_still(frame, own):
             frames.append(_padded(frame)[0])
         else:
             others.append(other)
+    own, margin = _padded(own)
     around = None if guide is None else F.pad(guide[inside].float(), margin)
     filled = _Completion(own, frames, others, around if follow else None, seed, check).run()
     if filled is None:
@@ -163,13 +163,13 @@ def _known_picture(values: Tensor) -> Picture:
     return Picture(torch.where(known, values, 0.0), known, known)
 
 
-def _is_still(frame: Picture, values: Tensor, known: Tensor) -> bool:
-    """Whether another picture shows the same as the known part of `[C,H,W]`, as if a still camera had taken both."""
-    both = known & frame.known
+def _is_still(frame: Picture, own: Picture) -> bool:
+    """Whether two pictures agree where both are known, as if a still camera had taken them."""
+    both = own.known & frame.known
     if not bool(both.any()):
         return False
-    own = values[:, both]
-    return bool((own - frame.values[:, both]).square().mean() <= STILL * own.var(1, correction=0).mean())
+    values = own.values[:, both]
+    return bool((values - frame.values[:, both]).square().mean() <= STILL * values.var(1, correction=0).mean())
 
 
 def _padded(picture: Picture) -> tuple[Picture, tuple[int, int, int, int]]:
@@ -307,13 +307,12 @@ class _Completion:
         else:
             start = before.doubled(rows, columns, canvas)
         place = placed(centers, size)
-        votes = Votes(pixels, size, place, RADIUS)
         colors = canvas.values.permute(1, 2, 0).contiguous()
 
         def voted(match: Tensor, last: bool = False) -> Tensor:
             filled = level.values.clone()
             agreement = AGREEMENT if last and index == 0 else 1
-            filled.flatten(1)[:, pixels] = votes.mean(match, colors, agreement)
+            filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, colors, RADIUS, agreement)
             return filled
 
         if before is not None:
