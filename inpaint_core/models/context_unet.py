@@ -94,15 +94,18 @@ class ContextUNet(Network):
         return correct_smooth_fill(self._correction, image, mask, 0.0 if self.training else self.detail_share)
 
     def _correction(self, image: Tensor, mask: Tensor) -> Tensor:
-        features = self.stem(torch.cat([mask, image], 1))
-        skips = [features]
-        for level in self.encoder:
-            features = level(self.pool(features))
-            skips.append(features)
-        features = self.exit(self.context(self.entry(self.pool(features))))
+        skips = self._encode(image, mask)
+        features = self.exit(self.context(self.entry(self.pool(skips[-1]))))
         for level in self.decoder:
             features = level(torch.cat([self.up(features), skips.pop()], 1))
         return self.head(torch.cat([self.up(features), skips.pop()], 1))
+
+    def _encode(self, image: Tensor, mask: Tensor) -> list[Tensor]:
+        """Features at full, half and quarter resolution."""
+        features = [self.stem(torch.cat([mask, image], 1))]
+        for level in self.encoder:
+            features.append(level(self.pool(features[-1])))
+        return features
 
 
 class DilatedBlock(nn.Module):

@@ -14,6 +14,9 @@ from .normalization import Norm, norm_layer
 from .residual_head import REFINING_HEADS, RefiningArguments, correct_smooth_fill
 
 Head = Literal["sigmoid", "residual", "detailed"]
+RESIDUAL = range(4, 12)  # layers that work at a quarter of the resolution
+SKIPS = {12: 2, 14: 0}  # layers after upsampling, and the encoder's layers of the same resolution
+BRANCH_SCALE = 0.3  # of initial weights, so that eight residual layers do not double the features' size each
 
 
 class CompletionNetworkArguments(RefiningArguments):
@@ -24,6 +27,9 @@ class CompletionNetworkArguments(RefiningArguments):
     norm: Norm = "batch"
     norm_after_activation: bool = False
     """Normalize after the ReLU, as the common reimplementations do, instead of before it."""
+    shortcuts: bool = False
+    """Add the encoder's features to the decoder's at full and half resolution, and a layer's input to its output at a
+    quarter; not in the paper."""
     head: Head = "sigmoid"
     """Predict the picture, or the correction of a smooth fill (see `residual_head`), which `"detailed"` also copies
     detail into (see `copied_detail`)."""
@@ -37,14 +43,16 @@ class CompletionNetwork(Network):
 
     Parameters
     ----------
-    width, norm, norm_after_activation, head, detail_share
+    width, norm, norm_after_activation, shortcuts, head, detail_share
         See `CompletionNetworkArguments`.
     """
 
     multiple = 4
     minimum = 4
 
-    def __init__(self, width: int, norm: Norm, norm_after_activation: bool, head: Head, detail_share: float) -> None:
+    def __init__(
+        self, width: int, norm: Norm, norm_after_activation: bool, shortcuts: bool, head: Head, detail_share: float
+    ) -> None:
         super().__init__()
         half, quarter = 2 * width, 4 * width
         convolutions: list[nn.Conv2d | nn.ConvTranspose2d] = [
@@ -67,6 +75,7 @@ class CompletionNetwork(Network):
             tail = [norm_layer(norm, convolution.out_channels), nn.ReLU()]
             layers.append(nn.Sequential(convolution, *(reversed(tail) if norm_after_activation else tail)))
         self.layers = nn.Sequential(*layers)
+        self.shortcuts = shortcuts
         self.residual = head != "sigmoid"
         last = nn.Identity() if self.residual else nn.Sigmoid()
         self.head = nn.Sequential(nn.Conv2d(width // 2, 3, 3, padding=1), last)
@@ -75,6 +84,9 @@ class CompletionNetwork(Network):
     def initialize(self, generator: torch.Generator) -> None:
         """Fresh He-initialized weights from `generator`; a residual head starts with a zero correction."""
         initialize_layers(self, generator)
+        if self.shortcuts:
+            for index in RESIDUAL:
+                self.layers[index][0].get_parameter("weight").mul_(BRANCH_SCALE)
         if self.residual:
             nn.init.zeros_(self.head[0].get_parameter("weight"))
 
@@ -88,7 +100,19 @@ class CompletionNetwork(Network):
         return self._convolve(image, mask)
 
     def _convolve(self, image: Tensor, mask: Tensor) -> Tensor:
-        return self.head(self.layers(torch.cat([image, mask], 1)))
+        features = torch.cat([image, mask], 1)
+        kept = {}
+        for index, layer in enumerate(self.layers):
+            result = layer(features)
+            if self.shortcuts:
+                if index in RESIDUAL:
+                    result = result + features
+                elif index in SKIPS.values():
+                    kept[index] = result
+                elif index in SKIPS:
+                    result = result + kept.pop(SKIPS[index])
+            features = result
+        return self.head(features)
 
 
 ARCHITECTURE = Architecture(

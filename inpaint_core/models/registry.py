@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ..validation import describe
 from . import (
+    context_pconv_unet,
     context_unet,
     encoder_decoder,
     exemplar_montage,
@@ -29,6 +30,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         context_unet,
         encoder_decoder,
         pconv_unet,
+        context_pconv_unet,
         glcic,
         pix2pix_unet,
         pix2pix_resnet,
