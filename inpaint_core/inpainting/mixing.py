@@ -8,8 +8,8 @@ from torch import Tensor
 from ..masks.morphology import feather
 from .patches.guide import blur
 
-SHARE = 0.5  # of the patches near the boundary of the hole
-DEPTH = 32  # pixels from the boundary where only patches are left
+SHARE = 0.4  # of the patches near the boundary of the hole
+DEPTH = 64  # pixels from the boundary where only patches are left
 SIGMA = 2.0  # pixels: structures smaller than this are the detail, whose contrast is restored
 NEIGHBORHOOD = 4.0  # pixels: standard deviation of the window in which contrast is measured
 BOOST = 1.15  # of the patches' contrast, which the mean of overlapping patches reduces

@@ -11,7 +11,7 @@ from .pyramid import Picture, halve
 
 COARSEST = 96  # pixels: longest side of the coarsest level of a guided fill, which starts as the guide
 SIGMA = 2.0  # pixels at each level: only larger structures are compared
-REACH = 16  # pixels of the picture: patches deeper in the hole are not compared with the guide
+REACH = 32  # pixels of the picture: patches deeper in the hole are not compared with the guide
 WEIGHT = 1.0  # of the squared difference of blurred colors, relative to that of a pixel of the patch
 
 
