@@ -18,9 +18,9 @@ from inpaint_core.inpainting.patchmatch import check_patchmatch
 from .pictures import VisitorError
 
 DESCRIPTIONS = {
-    "unet-natural": "best for most photographs",
+    "glcic-natural": "best for most photographs",
     "pconv-natural": "partial convolutions",
-    "glcic-natural": "small and quick",
+    "unet-natural": "U-Net, the fastest",
     "liminal-rooms": "rooms and corridors",
     "patches": "copies from the surroundings",
     "patchmatch": "the same with PyPatchMatch",

@@ -11,10 +11,12 @@ out the cat.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,10 +30,13 @@ from inpaint_core.inpainting.classical import ClassicalFill
 from inpaint_core.inpainting.reimagine import Strip, reimagine
 from inpaint_core.masks import boundary_overlay, generate, select_segments, slic_labels, snap_to_labels
 from inpaint_core.translation import prepare
+from training.charts import BLUE, INK, ORANGE, PANEL_HEIGHT, WIDTH, draw_panel
 from training.evaluation.drawings import draw_grid, with_hole
 
 IMAGES = Path(__file__).parent / "images"
 GAP = 8  # white pixels between panels
+CURVES = Path(__file__).parent / "training_curves.json"
+INKS = {"glcic-natural": ("orange", ORANGE), "pconv-natural": ("blue", BLUE), "unet-natural": ("black", INK)}
 SHEET = 12  # photographs on a sheet
 SHEET_SCALE = 0.625  # of their 256 pixels
 
@@ -187,6 +192,26 @@ def see_sheet(folder: Path, name: str) -> Path:
     return target
 
 
+def training_curves() -> Path:
+    """PSNR in the holes of held-out pictures during the last training of each model, from `training_curves.json`."""
+    target = IMAGES / "training_curves.png"
+    curves = {name: [tuple(point) for point in points] for name, points in json.loads(CURVES.read_text()).items()}
+    picture = Image.new("RGB", (WIDTH, PANEL_HEIGHT), "white")
+    title = "PSNR in held-out holes, dB: " + ", ".join(f"{name} ({color})" for name, (color, _) in INKS.items())
+    values = [value for curve in curves.values() for _, value in curve]
+    draw_panel(
+        ImageDraw.Draw(picture),
+        0,
+        title,
+        [(curves[name], ink, 3) for name, (_, ink) in INKS.items()],
+        max(step for curve in curves.values() for step, _ in curve),
+        (min(values), max(values)),
+    )
+    with atomic_path(target) as temporary:
+        picture.save(temporary, "PNG")
+    return target
+
+
 def first_photographs(folder: Path) -> list[Path]:
     """The first `SHEET` files of a folder by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg"))[:SHEET]
@@ -200,7 +225,7 @@ def make(arguments: argparse.Namespace) -> Iterator[Path]:
         for name in EMBEDDED_TRANSLATION:
             yield see_sheet(arguments.sheets, name)
         return
-    for figure in (embedded_fills, patch_fills, see_flowers, snapped_mask, reimagined):
+    for figure in (embedded_fills, patch_fills, see_flowers, snapped_mask, reimagined, training_curves):
         yield figure()
     if arguments.model is not None:
         yield superpixels_to_fill(arguments.model)

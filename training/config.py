@@ -212,6 +212,9 @@ class CompositeConfig(ObjectiveConfig):
     features_side: int | None = Field(None, ge=32, le=2048)
     """Side in pixels of the input of these terms: a window around a point of the hole in even steps, and the reduced
     whole picture in odd ones. None: the whole picture at full size. Half of `data.size` takes a quarter of the time."""
+    features_from: int = Field(0, ge=0, le=100_000_000)
+    """First step with the perceptual and style terms, and with a discriminator of feature maps. A network with fresh
+    weights learns faster from pixels alone, in less than half the time a step."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
     """Step at which the encoder's normalization is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"

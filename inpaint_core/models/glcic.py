@@ -86,7 +86,7 @@ class CompletionNetwork(Network):
         initialize_layers(self, generator)
         if self.shortcuts:
             for index in RESIDUAL:
-                self.layers[index][0].get_parameter("weight").mul_(BRANCH_SCALE)
+                self.layers[index].get_parameter("0.weight").mul_(BRANCH_SCALE)
         if self.residual:
             nn.init.zeros_(self.head[0].get_parameter("weight"))
 

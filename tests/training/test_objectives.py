@@ -175,6 +175,30 @@ def test_a_feature_discriminator_trains_both_networks_and_resumes_exactly(pictur
         run_training(blind, out=tmp_path / "blind")
 
 
+def test_feature_terms_and_their_discriminator_start_at_the_configured_step(pictures: Path, tmp_path: Path) -> None:
+    save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
+    shared = {
+        "name": "composite",
+        "features": str(tmp_path / "vgg.safetensors"),
+        "features_from": 2,
+        "adversarial": 0.1,
+    }
+    data = {**tiny_values(pictures)["data"], "size": 64}
+    pixels = {"loss", "hole", "valid", "total_variation"}
+    looked_at, judged = {"perceptual", "style"}, {"adversarial", "discriminator"}
+    for adversary, early in (("features", set()), ("patches", judged)):
+        terms: list[set[str]] = []
+
+        def watch(event: Event, terms: list[set[str]] = terms) -> None:
+            if isinstance(event, StepDone):
+                terms.append(set(event.losses))
+
+        objective = {**shared, "adversary": adversary, "discriminator": {"width": 4}}
+        config = configure("composite with an adversary", pictures, objective=objective, data=data, steps=4)
+        run_training(config, out=tmp_path / adversary, callbacks=[watch])
+        assert terms == [pixels | early] * 2 + [pixels | looked_at | judged] * 2
+
+
 def test_points_of_the_hole_are_counted_row_by_row() -> None:
     mask = (torch.rand(3, 1, 7, 9, generator=torch.Generator().manual_seed(1)) > 0.6).float()
     mask[2] = 0.0

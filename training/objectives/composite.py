@@ -60,17 +60,19 @@ class Composite(InpaintingObjective):
         self._discriminator = (
             build_hole_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         )
+        needs_features = objective.features_from if discriminates_features(objective) else 0
+        self._adversarial_from = max(objective.adversarial_from, needs_features)
         self._step = 0
 
     @property
     def keeps_latest(self) -> bool:
         """In adversarial training, the distance to the ground truth no longer tells which model is better."""
-        return self._discriminator is not None and self._step > self._objective.adversarial_from
+        return self._discriminator is not None and self._step > self._adversarial_from
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
         rate = self._enter_phase(step)
-        discriminator = self._discriminator if step >= self._objective.adversarial_from else None
+        discriminator = self._discriminator if step >= self._adversarial_from else None
         networks: list[Trainable[Network]] = (
             [self._generator] if discriminator is None else [discriminator, self._generator]
         )
@@ -113,7 +115,7 @@ class Composite(InpaintingObjective):
         terms = {"hole": hole, "valid": valid, "total_variation": variation}
         loss = objective.hole * hole + objective.valid * valid + objective.total_variation * variation
         real, fake, seen_mask = [batch.image], [merged], judged
-        if self._features is not None:
+        if self._features is not None and step >= objective.features_from:
             looked_at = [merged] if objective.features_of == "composite" else [merged, output]
             made, wanted, mask = self._extract(self._features, looked_at, batch, step)
             with self._generator.autocast():
