@@ -18,8 +18,8 @@ MIN_CONTRAST = 1e-3  # below it, detail is noise, which is not amplified
 
 
 def mix_fills(fill: Tensor, copied: Tensor, hole: Tensor) -> Tensor:
-    """The mean of a fill and of patches that resemble it, with the local contrast of the patches; deep in the hole, the
-    patches alone.
+    """A weighted mean of a fill and of patches that resemble it, with the local contrast of the patches; deep in the
+    hole, the patches alone.
 
     Near the boundary, where the surroundings determine much of what is missing, a mean is a better guess than either.
     It has less contrast, however: the detail of two independent textures partly cancels out. Therefore, detail is

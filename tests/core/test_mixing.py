@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from inpaint_core import inpaint
-from inpaint_core.inpainting.mixing import BOOST, MAX_GAIN, mix_fills
+from inpaint_core.inpainting.mixing import BOOST, DEPTH, MAX_GAIN, SHARE, mix_fills
 
 from .drawn import noise, square_hole
 
@@ -29,29 +31,31 @@ def test_equal_fills_keep_their_structure_and_gain_some_contrast():
 
 def test_independent_textures_keep_their_contrast():
     fill, copied = texture(1), texture(2)
-    mixed, mean = mix_fills(fill, copied, NEAR), (fill + copied) / 2
-    assert float(mean.std()) == pytest.approx(0.5**0.5 * float(copied.std()), rel=0.05)
+    mixed, mean = mix_fills(fill, copied, NEAR), torch.lerp(fill, copied, SHARE)
+    assert float(mean.std()) == pytest.approx(math.hypot(SHARE, 1.0 - SHARE) * float(copied.std()), rel=0.05)
     assert float(mixed.std()) == pytest.approx(BOOST * float(copied.std()), rel=0.05)
 
 
 def test_a_flat_fill_gets_the_detail_of_the_patches():
     copied = texture(0)
     mixed = mix_fills(torch.full_like(copied, 0.5), copied, NEAR)
-    assert float(mixed.std()) == pytest.approx(MAX_GAIN / 2 * float(copied.std()), rel=0.05)
+    assert float(mixed.std()) == pytest.approx(min(MAX_GAIN * SHARE, BOOST) * float(copied.std()), rel=0.05)
 
 
 def test_detail_of_the_fill_alone_is_not_amplified():
     fill = texture(0)
     flat = torch.full_like(fill, 0.5)
-    assert torch.allclose(mix_fills(fill, flat, NEAR), (fill + flat) / 2, atol=1e-5)
+    assert torch.allclose(mix_fills(fill, flat, NEAR), torch.lerp(fill, flat, SHARE), atol=1e-5)
 
 
 def test_only_patches_are_left_deep_in_the_hole():
-    fill, copied = torch.full((3, 112, 112), 0.2), torch.full((3, 112, 112), 0.8)
-    mixed = mix_fills(fill, copied, square_hole(112, 112, 10, 10, 92)[0])
-    assert torch.allclose(mixed[:, 50:62, 50:62], copied[:, 50:62, 50:62], atol=1e-5)
-    assert torch.allclose(mixed[:, 10, 50:62], torch.tensor(0.5), atol=0.05)
-    column = mixed[0, 10:56, 56]
+    side = 2 * DEPTH + 48
+    fill, copied = torch.full((3, side, side), 0.2), torch.full((3, side, side), 0.8)
+    mixed = mix_fills(fill, copied, square_hole(side, side, 10, 10, side - 20)[0])
+    core = slice(side // 2 - 6, side // 2 + 6)
+    assert torch.allclose(mixed[:, core, core], copied[:, core, core], atol=1e-5)
+    assert torch.allclose(mixed[:, 10, core], torch.tensor(0.2 + 0.6 * SHARE), atol=0.05)
+    column = mixed[0, 10 : side // 2, side // 2]
     assert bool((column[1:] >= column[:-1] - 1e-6).all())
 
 

@@ -199,15 +199,15 @@ def test_patches_are_projected_alike_one_by_one_and_all_at_once(channels):
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_a_guide_is_compared_near_the_boundary_only(scale):
-    known = torch.ones(100, 100, dtype=torch.bool)
-    known[20:81, 20:81] = False
+    known = torch.ones(140, 140, dtype=torch.bool)
+    known[20:121, 20:121] = False
     weights = guide_weights(known, scale)
     assert bool((weights[known] == 1.0).all())
     rows, columns = torch.nonzero(~known).T
-    depth = torch.stack([rows - 19, 81 - rows, columns - 19, 81 - columns]).amin(0)  # to the nearest side
+    depth = torch.stack([rows - 19, 121 - rows, columns - 19, 121 - columns]).amin(0)  # to the nearest side
     expected = (1.0 - depth * scale / REACH).clamp(min=0.0).sqrt()
     assert torch.allclose(weights[rows, columns], expected, atol=1e-5)
-    assert weights[50, 50] == 0.0
+    assert weights[70, 70] == 0.0
 
 
 def test_weights_apply_to_the_last_components_of_each_patch():
