@@ -20,7 +20,7 @@ from .pictures import VisitorError
 DESCRIPTIONS = {
     "glcic-natural": "best for most photographs",
     "pconv-natural": "partial convolutions",
-    "unet-natural": "U-Net, the fastest",
+    "unet-natural": "the fastest of the networks",
     "liminal-rooms": "rooms and corridors",
     "patches": "copies from the surroundings",
     "patchmatch": "the same with PyPatchMatch",

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inpaint_core import inpaint, load_model, translate
+from inpaint_core.checkpoints.embedded import EMBEDDED_INPAINTING
 from inpaint_core.files.images import decode_image, write_image
 from inpaint_core.files.masks import read_mask
 from inpaint_core.masks import boundary_overlay, slic_labels, snap_to_labels
@@ -25,7 +26,7 @@ def stages(name: str) -> list[Tensor]:
     image, hole = photograph.image, read_mask(PHOTOGRAPHS / f"{name}.png", photograph).hole
     labels = slic_labels(image, n_segments=150)
     hole = snap_to_labels(hole, labels)
-    filled = inpaint(load_model("unet-natural"), image[None], hole)
+    filled = inpaint(load_model(EMBEDDED_INPAINTING[0]), image[None], hole)
     flowers = translate(load_model("see-flowers"), filled)
     shown = torch.where(hole[0] > 0.5, torch.ones_like(image), image)
     return [image, boundary_overlay(image, labels, hole).reshape(image.shape), shown, filled[0], flowers[0]]

@@ -4,7 +4,7 @@
     python docs/make_figures.py --model MODEL      also with a model trained by `python -m training.run`
     python docs/make_figures.py --sheets FOLDER    only the sheets of the first twelve photographs of the Kodak set
 
-All other figures use photographs bundled with scikit-image: no embedded model has seen them, and the demo recipe holds
+All other pictures use photographs bundled with scikit-image: no embedded model has seen them, and the demo recipe holds
 out the cat.
 """
 
@@ -193,7 +193,8 @@ def see_sheet(folder: Path, name: str) -> Path:
 
 
 def training_curves() -> Path:
-    """PSNR in the holes of held-out pictures during the last training of each model, from `training_curves.json`."""
+    """PSNR in the holes of 60 pictures during the trainings that MODELS.md describes, recorded in
+    `training_curves.json` as pairs of step and dB."""
     target = IMAGES / "training_curves.png"
     curves = {name: [tuple(point) for point in points] for name, points in json.loads(CURVES.read_text()).items()}
     picture = Image.new("RGB", (WIDTH, PANEL_HEIGHT), "white")

@@ -214,7 +214,7 @@ class CompositeConfig(ObjectiveConfig):
     whole picture in odd ones. None: the whole picture at full size. Half of `data.size` takes a quarter of the time."""
     features_from: int = Field(0, ge=0, le=100_000_000)
     """First step with the perceptual and style terms, and with a discriminator of feature maps. A network with fresh
-    weights learns faster from pixels alone, in less than half the time a step."""
+    weights learns faster from pixels alone, and each step takes less than half as long. No effect without features."""
     frozen_norm_after: int | None = Field(None, ge=0, le=100_000_000)
     """Step at which the encoder's normalization is frozen (the paper's second phase); None: never."""
     frozen_norm: Literal["statistics", "affine"] = "affine"
@@ -231,7 +231,7 @@ class CompositeConfig(ObjectiveConfig):
     """Input of the discriminator: patches of the composite with the mask, or the feature maps of the perceptual and
     style terms, which needs fewer pictures to learn from and makes use of a pretrained network."""
     adversarial_from: int = Field(0, ge=0, le=100_000_000)
-    """First step with the discriminator."""
+    """First step with the discriminator; not before `features_from` if it reads feature maps."""
     discriminator: dict[str, int | float | bool | str] = Field(default_factory=dict, max_length=16)
     """Arguments of the discriminator (`patch_discriminator` or `feature_discriminator`)."""
     discriminator_rate: float = Field(1.0, gt=0.0, le=100.0)

@@ -46,7 +46,7 @@ class ModelCard(BaseModel):
     prepare: PrepareSettings | None = None
     """How a translation network's input is made from a picture; None for one that reads pictures as they are."""
     trained_size: int = Field(256, ge=1, le=MAX_SIDE)
-    """Side in pixels of the training crops."""
+    """Side in pixels of the training crops; for inpainting, of the largest ones that the weights have seen."""
     steps: int = Field(0, ge=0)
     name: Text = ""
     data: Text = ""

@@ -12,14 +12,16 @@ from .context_unet import DEPTH, ContextUNet, ContextUNetArguments, Head
 from .partial_conv import PartialConv2d
 from .residual_head import REFINING_HEADS
 
+LARGEST = 1e4  # feature; around isolated known pixels, the renormalization could overflow half precision
+
 
 class ContextPConvUNet(ContextUNet):
     """A `ContextUNet` with a second encoder, of partial convolutions (Liu et al. 2018, arXiv 1804.07723, section 3.1).
 
-    The first encoder sees the smooth fill, so that a hole looks known to it apart from the mask; the second one sees
-    known pixels only. Its features are added to those of the first at full, half and quarter resolution, with a factor
-    for every channel. These factors start at 0 (Bachlechner et al. 2020, arXiv 2003.04887): next to a hole, partial
-    convolutions divide by the valid fraction of their window, which multiplies over several layers and would outshine
+    The first encoder sees the smooth fill, and only the mask tells it where the hole is; the second one sees known
+    pixels only. Its features are added to those of the first at full, half and quarter resolution, with a factor for
+    every channel. These factors start at 0 (Bachlechner et al. 2020, arXiv 2003.04887): next to a hole, partial
+    convolutions divide by the valid fraction of their window, which compounds over layers and would drown out
     everything else at the beginning. With factors of 0 the network equals a `ContextUNet` with the same weights.
 
     Parameters
@@ -46,22 +48,29 @@ class ContextPConvUNet(ContextUNet):
             nn.init.zeros_(factor)
 
     def _encode(self, image: Tensor, mask: Tensor) -> list[Tensor]:
-        valid = 1.0 - mask
-        known = image * valid
         features = self.stem(torch.cat([mask, image], 1))
         found = []
-        for number, (blocks, factor) in enumerate(zip(self.partial_encoder, self.factors, strict=True)):
-            for block in blocks.children():
-                known, valid = block(known, valid)
-            if number:
-                features = self.encoder[number - 1](self.pool(features))
-            features = features + factor * known
+        for level, (addition, factor) in enumerate(zip(self._encode_known(image, mask), self.factors, strict=True)):
+            if level:
+                features = self.encoder[level - 1](self.pool(features))
+            features = features + factor * addition
+            found.append(features)
+        return found
+
+    def _encode_known(self, image: Tensor, mask: Tensor) -> list[Tensor]:
+        """The second encoder's features at full, half and quarter resolution, which depend on known pixels only."""
+        valid = 1.0 - mask
+        features = image * valid
+        found = []
+        for level in self.partial_encoder:
+            for block in level.children():
+                features, valid = block(features, valid)
             found.append(features)
         return found
 
 
 class PartialBlock(nn.Module):
-    """Partial convolution and ReLU; features are zero wherever they are not valid."""
+    """Partial convolution and ReLU, limited to `LARGEST`; features are zero wherever they are not valid."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
@@ -70,7 +79,7 @@ class PartialBlock(nn.Module):
     def forward(self, known: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Features `[B,C,H,W]` and validity `[B,1,H,W]` to features `[B,C',H',W']` and validity `[B,1,H',W']`."""
         features, update = self.convolution.convolve_known(known, valid)
-        return features.relu(), update
+        return features.clamp(0.0, LARGEST), update
 
 
 ARCHITECTURE = Architecture(

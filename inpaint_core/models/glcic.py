@@ -16,7 +16,7 @@ from .residual_head import REFINING_HEADS, RefiningArguments, correct_smooth_fil
 Head = Literal["sigmoid", "residual", "detailed"]
 RESIDUAL = range(4, 12)  # layers that work at a quarter of the resolution
 SKIPS = {12: 2, 14: 0}  # layers after upsampling, and the encoder's layers of the same resolution
-BRANCH_SCALE = 0.3  # of initial weights, so that eight residual layers do not double the features' size each
+BRANCH_SCALE = 0.3  # of initial weights, so that the eight residual layers do not each double the size of the features
 
 
 class CompletionNetworkArguments(RefiningArguments):
@@ -29,7 +29,7 @@ class CompletionNetworkArguments(RefiningArguments):
     """Normalize after the ReLU, as the common reimplementations do, instead of before it."""
     shortcuts: bool = False
     """Add the encoder's features to the decoder's at full and half resolution, and a layer's input to its output at a
-    quarter; not in the paper."""
+    quarter; not in the paper. Meant for `norm="none"`."""
     head: Head = "sigmoid"
     """Predict the picture, or the correction of a smooth fill (see `residual_head`), which `"detailed"` also copies
     detail into (see `copied_detail`)."""

@@ -45,12 +45,12 @@ def ellipse(side: int, ratio: float) -> Tensor:
 def test_patches_take_no_longer_than_pypatchmatch(side: int) -> None:
     pytest.importorskip("patchmatch")
     image, mask = photograph(side), ellipse(side, 0.2)
-    network = load_model("unet-natural")
+    network = load_model("glcic-natural")
     times = seconds(
         {
             "patches": lambda: inpaint(ClassicalFill("patches"), image, mask),
             "PyPatchMatch": lambda: inpaint(ClassicalFill("patchmatch"), image, mask),
-            "unet-natural, patches": lambda: inpaint(network, image, mask),
+            "glcic-natural, patches": lambda: inpaint(network, image, mask),
         },
         ROUNDS,
         time.perf_counter,

@@ -72,7 +72,7 @@ def test_the_sample_sheet_is_shown_on_the_node(train, host):
     assert shown == {"filename": "step_00000003.png", "subfolder": "liminal/run/samples", "type": "output"}
 
 
-@pytest.mark.parametrize("recipe", ["pconv_natural", "unet_natural"])
+@pytest.mark.parametrize("recipe", ["glcic_natural", "pconv_natural", "unet_natural"])
 def test_nothing_is_downloaded_for_a_recipe_with_perceptual_terms(recipe, nodes, train, monkeypatch):
     objective = importlib.import_module(f"{nodes.__name__.removesuffix('.nodes')}.training.objectives.features")
 

@@ -9,11 +9,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from inpaint_core.checkpoints.card import ModelCard
+from inpaint_core.models.registry import build_model
 from training.config import CompositeConfig, ConfigError, GlcicConfig, GuardConfig, TrainConfig, parse_config
 from training.engine.session import run_training
 from training.errors import CollapsedError
 from training.events import Event, Message, StepDone
 from training.objectives.collapse_guard import CollapseGuard
+from training.objectives.composite import Composite
 from training.objectives.feature_view import feature_view, hole_points
 from training.objectives.hole_discriminator import build_hole_discriminator, feature_logits, patch_logits
 from training.placement import Placement
@@ -197,6 +200,26 @@ def test_feature_terms_and_their_discriminator_start_at_the_configured_step(pict
         config = configure("composite with an adversary", pictures, objective=objective, data=data, steps=4)
         run_training(config, out=tmp_path / adversary, callbacks=[watch])
         assert terms == [pixels | early] * 2 + [pixels | looked_at | judged] * 2
+        for step in (1, 3):
+            should_stop, stop_watch = stop_after(step)
+            run_training(config, out=tmp_path / "parts" / adversary, callbacks=[stop_watch], should_stop=should_stop)
+        run_training(config, out=tmp_path / "parts" / adversary)
+        assert_same_run(tmp_path / adversary, tmp_path / "parts" / adversary)
+
+
+def test_the_latest_model_is_kept_once_the_feature_terms_have_joined(pictures: Path, tmp_path: Path) -> None:
+    save_file(vgg16_weights(), tmp_path / "vgg.safetensors")
+    shared = {"name": "composite", "features": str(tmp_path / "vgg.safetensors")}
+    for start, latest in ((0, []), (2, [3, 4])):
+        config = configure("composite with an adversary", pictures, objective={**shared, "features_from": start})
+        network = build_model(config.model.architecture, **config.model.arguments)
+        card = ModelCard(architecture=config.model.architecture, arguments=config.model.arguments)
+        objective = Composite(config.objective, config, card, network, Placement(torch.device("cpu")))
+        kept = []
+        for step in range(5):
+            objective._step = step
+            kept += [step] if objective.keeps_latest else []
+        assert kept == latest
 
 
 def test_points_of_the_hole_are_counted_row_by_row() -> None:

@@ -145,6 +145,17 @@ def test_training_starts_from_the_weights_of_init_from(tiny: TrainConfig, tmp_pa
         run_training(tiny.model_copy(update={"model": other}), out=tmp_path / "third")
 
 
+def test_a_model_that_is_trained_on_with_smaller_crops_keeps_its_training_size(
+    tiny: TrainConfig, tmp_path: Path
+) -> None:
+    first = run_training(tiny, out=tmp_path / "first")
+    model = tiny.model.model_copy(update={"init_from": str(first.path)})
+    for size, kept in ((16, 32), (64, 64)):
+        data = tiny.data.model_copy(update={"size": size})
+        second = run_training(tiny.model_copy(update={"model": model, "data": data}), out=tmp_path / str(size))
+        assert load_model(second.path).card.trained_size == kept
+
+
 def test_a_detailed_head_continues_from_the_weights_of_a_residual_one(tiny: TrainConfig, tmp_path: Path) -> None:
     arguments = {**tiny.model.arguments, "head": "residual"}
     plain = tiny.model.model_copy(update={"architecture": "unet", "arguments": arguments})

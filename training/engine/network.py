@@ -144,6 +144,10 @@ def make_card(
         fill = dataset.mean if config.model.fill == "mean" else GRAY
         value_range = find_architecture(config.model.architecture).value_range_of(arguments)
         prepare = objective_class(config).input_settings(config, dataset, None)
+    trained_size = config.data.size
+    if fed_like is not None and config.objective.task == "inpainting":
+        # Fine-tuning on smaller crops does not unlearn larger holes, so the windows may stay as large.
+        trained_size = max(trained_size, fed_like.trained_size)
     return ModelCard(
         architecture=config.model.architecture,
         arguments=arguments,
@@ -151,7 +155,7 @@ def make_card(
         value_range=value_range,
         fill=fill,
         prepare=prepare,
-        trained_size=config.data.size,
+        trained_size=trained_size,
         name=config.name,
         data=_summary(dataset),
         licence=config.licence,

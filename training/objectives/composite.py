@@ -60,14 +60,16 @@ class Composite(InpaintingObjective):
         self._discriminator = (
             build_hole_discriminator(objective, config, placement) if objective.adversarial > 0.0 else None
         )
-        needs_features = objective.features_from if discriminates_features(objective) else 0
-        self._adversarial_from = max(objective.adversarial_from, needs_features)
+        features_start = objective.features_from if discriminates_features(objective) else 0
+        self._adversarial_from = max(objective.adversarial_from, features_start)
         self._step = 0
 
     @property
     def keeps_latest(self) -> bool:
-        """In adversarial training, the distance to the ground truth no longer tells which model is better."""
-        return self._discriminator is not None and self._step > self._adversarial_from
+        """In adversarial training, and once the feature terms have joined, the distance to the ground truth no longer
+        tells which model is better."""
+        joined = self._features is not None and 0 < self._objective.features_from < self._step
+        return joined or (self._discriminator is not None and self._step > self._adversarial_from)
 
     def step(self, parts: Sequence[Batch], step: int) -> dict[str, float]:
         """See `Objective.step`."""
