@@ -3,8 +3,8 @@
     COMFYUI_PYTHON=/path/to/its/python python docs/take_screenshots.py /path/to/ComfyUI
 
 starts that ComfyUI with this pack alone, and empty folders; an address such as http://127.0.0.1:8188 uses one that runs
-already. Each thumbnail is saved next to its `.json`; `--graphs FOLDER` also saves a picture of every graph. Needs
-`pip install playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
+already. Each thumbnail is saved next to its `.json`, and smaller for the help pages that show it; `--graphs FOLDER` also
+saves a picture of every graph. Needs `pip install playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page, sync_playwright
 
 WORKFLOWS = Path(__file__).parents[1] / "example_workflows"
-WIDTH = 1280  # of a picture
+HELP = Path(__file__).parents[1] / "web" / "docs" / "images"
+WIDTH, HELP_WIDTH = 1280, 640  # of a thumbnail, and of its copy on a help page
 MAX_BYTES = 190_000
 GAP, TEXT = 8, 22  # pixels between before and after, and of their captions
 WORDS = (
@@ -156,6 +157,16 @@ def compare(server: str, workflow: Path, outputs: dict[str, Any]) -> None:
         page.save(workflow.with_suffix(".jpg"), quality=quality, optimize=True)
         if workflow.with_suffix(".jpg").stat().st_size < MAX_BYTES:
             break
+    copy_to_help(workflow)
+
+
+def copy_to_help(workflow: Path) -> None:
+    """Replace the smaller copy of a workflow's thumbnail, if a help page shows it."""
+    target = HELP / f"{workflow.stem.removeprefix('liminal_')}.jpg"
+    if target.exists():
+        thumbnail = Image.open(workflow.with_suffix(".jpg"))
+        height = round(thumbnail.height * HELP_WIDTH / thumbnail.width)
+        thumbnail.resize((HELP_WIDTH, height), Image.Resampling.LANCZOS).save(target, quality=80, optimize=True)
 
 
 def side_by_side(pictures: list[Image.Image], words: list[str]) -> Image.Image:
