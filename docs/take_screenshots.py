@@ -2,9 +2,10 @@
 
     COMFYUI_PYTHON=/path/to/its/python python docs/take_screenshots.py /path/to/ComfyUI
 
-starts that ComfyUI with this pack alone, and empty folders; an address such as http://127.0.0.1:8188 uses one that runs
-already. Each thumbnail is saved next to its `.json`, and smaller for the help pages that show it; `--graphs FOLDER`
-also saves a picture of every graph. Needs `pip install playwright pillow`, and Chromium at /usr/bin/chromium or $CHROMIUM.
+starts that ComfyUI with this pack alone, and empty folders; an address such as http://127.0.0.1:8188 uses one that
+runs already. Each thumbnail is saved next to its `.json`, and smaller for the help pages that show it; `--graphs
+FOLDER` also saves a picture of every graph. Needs `pip install playwright pillow`, and Chromium at /usr/bin/chromium
+or $CHROMIUM.
 """
 
 from __future__ import annotations
