@@ -10,6 +10,7 @@ from .patches.guide import blur
 
 SHARE = 0.4  # of the patches near the boundary of the hole
 DEPTH = 64  # pixels from the boundary where only patches are left
+DETAIL_DEPTH = 32  # the same for detail, which networks draw too regularly far from the boundary
 SIGMA = 2.0  # pixels: structures smaller than this are the detail, whose contrast is restored
 NEIGHBORHOOD = 4.0  # pixels: standard deviation of the window in which contrast is measured
 BOOST = 1.15  # of the patches' contrast, which the mean of overlapping patches reduces
@@ -38,12 +39,16 @@ def mix_fills(fill: Tensor, copied: Tensor, hole: Tensor) -> Tensor:
     Tensor
         `[C,H,W]` in 0..1. The gain is the same for all channels, so gray stays gray.
     """
-    depth = feather(hole[None], DEPTH)[0].to(fill)
-    mean = torch.lerp(fill, copied, SHARE + (1.0 - SHARE) * depth)
-    coarse = blur(mean, SIGMA)
-    detail = mean - coarse
-    wanted = BOOST * _contrast(copied - blur(copied, SIGMA))
+    fill_coarse, copied_coarse = blur(fill, SIGMA), blur(copied, SIGMA)
+    coarse = torch.lerp(fill_coarse, copied_coarse, _share(hole, DEPTH).to(fill))
+    detail = torch.lerp(fill - fill_coarse, copied - copied_coarse, _share(hole, DETAIL_DEPTH).to(fill))
+    wanted = BOOST * _contrast(copied - copied_coarse)
     return (coarse + detail * (wanted / _contrast(detail)).clamp(1.0, MAX_GAIN)).clamp(0.0, 1.0)
+
+
+def _share(hole: Tensor, depth: float) -> Tensor:
+    """`[1,H,W]`: the patches' share, `SHARE` at the boundary of the hole and 1 from `depth` pixels on."""
+    return SHARE + (1.0 - SHARE) * feather(hole[None], depth)[0]
 
 
 def _contrast(detail: Tensor) -> Tensor:

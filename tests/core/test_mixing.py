@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from inpaint_core import inpaint
-from inpaint_core.inpainting.mixing import BOOST, DEPTH, MAX_GAIN, SHARE, mix_fills
+from inpaint_core.inpainting.mixing import BOOST, DEPTH, DETAIL_DEPTH, MAX_GAIN, SHARE, mix_fills
 
 from .drawn import noise, square_hole
 
@@ -57,6 +57,21 @@ def test_only_patches_are_left_deep_in_the_hole():
     assert torch.allclose(mixed[:, 10, core], torch.tensor(0.2 + 0.6 * SHARE), atol=0.05)
     column = mixed[0, 10 : side // 2, side // 2]
     assert bool((column[1:] >= column[:-1] - 1e-6).all())
+
+
+def test_detail_of_the_fill_ends_before_its_colors():
+    side = 2 * DEPTH + 40
+    hole = square_hole(side, side, 0, 0, side)[0]
+    hole[:, :, :20] = 0.0
+    stripes = torch.arange(side) % 2 * 0.2
+    fill, copied = (0.3 + stripes).expand(3, side, side), torch.full((3, side, side), 0.7)
+    mixed = mix_fills(fill, copied, hole)
+    place = slice(20 + DETAIL_DEPTH + 4, 20 + DETAIL_DEPTH + 12)
+    row = mixed[0, side // 2, place]
+    assert float(row.diff().abs().max()) < 0.02
+    assert 0.45 < float(row.mean()) < 0.65
+    near = mixed[0, side // 2, 22:30]
+    assert float(near.diff().abs().max()) > 0.05
 
 
 def test_gray_stays_gray():
