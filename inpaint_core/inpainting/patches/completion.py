@@ -315,12 +315,12 @@ class _Completion:
             filled.flatten(1)[:, pixels] = vote(pixels, size, place, match, colors, RADIUS, agreement)
             return filled
 
+        if canvas.valid.numel() > MAX_SOURCE_PIXELS:
+            return voted(start, last=True), _Matches(size, place, start, canvas)
         if before is not None:
             target = voted(start)
         for frame in self.others[index][: self.frames]:
             target = torch.where(~level.known & frame.known, frame.values, target)
-        if canvas.valid.numel() > MAX_SOURCE_PIXELS:
-            return voted(start, last=True), _Matches(size, place, start, canvas)
         usable = torch.nonzero(canvas.valid.flatten()).flatten()
         kernel = principal_kernel(canvas.values, usable, RADIUS, DIMENSIONS, self.generator)
         vectors = project(canvas.values, kernel)
