@@ -25,7 +25,7 @@ def mix_fills(fill: Tensor, copied: Tensor, hole: Tensor) -> Tensor:
     Near the boundary, where the surroundings determine much of what is missing, a mean is a better guess than either.
     It has less contrast, however: the detail of two independent textures partly cancels out. Therefore, detail is
     amplified to `BOOST` times the contrast that the patches have there, by `MAX_GAIN` at most. Deep in the hole, the
-    fill is a blur that would show as a haze over the patches.
+    fill is a blur that would show as a haze over the patches, and even before, its detail repeats itself.
 
     Parameters
     ----------
